@@ -1,0 +1,57 @@
+include(GoogleTest)
+
+# tyllm_library(NAME folder-target SOURCES ... LINKS ...): one library a folder.
+function(tyllm_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  if(ARG_SOURCES)
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC tyllm_settings ${ARG_LINKS})
+  else()
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE tyllm_settings ${ARG_LINKS})
+  endif()
+endfunction()
+
+# tyllm_program(NAME SOURCES ... LINKS ...): an executable in build/<preset>/bin.
+function(tyllm_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE tyllm_settings ${ARG_LINKS})
+endfunction()
+
+# tyllm_test(NAME SOURCES ... LINKS ... [LABELS ...]): a GoogleTest program, a ctest entry a test.
+# TYLLM_TEST_DATA is the path of tests/data, TYLLM_BIN_DIR of the programs that were built.
+function(tyllm_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE tyllm_settings GTest::gtest GTest::gtest_main ${ARG_LINKS})
+  target_compile_definitions(${name} PRIVATE
+    TYLLM_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
+    TYLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    TYLLM_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}")
+endfunction()
+
+# tyllm_benchmark(NAME SOURCES ... LINKS ...): a Google Benchmark program; never run by ctest.
+function(tyllm_benchmark name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE tyllm_settings benchmark::benchmark benchmark::benchmark_main ${ARG_LINKS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+endfunction()
+
+# tyllm_fuzzer(NAME SOURCES ... LINKS ...): a libFuzzer program, built only with TYLLM_FUZZ.
+# Its corpus is tests/fuzz/corpus/<NAME>; ctest runs it briefly over that corpus.
+function(tyllm_fuzzer name)
+  if(NOT TYLLM_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE tyllm_settings ${ARG_LINKS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_test(NAME ${name} COMMAND ${name} -max_total_time=20 -rss_limit_mb=2048
+           ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  set_tests_properties(${name} PROPERTIES LABELS fuzz)
+endfunction()

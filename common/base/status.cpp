@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/base/status.h"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <system_error>
+
+namespace tyllm {
+
+namespace {
+
+constexpr std::array<std::string_view, 17> kNames = {
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+};
+
+StatusCode CodeOfErrno(int error) {
+  switch (error) {
+    case ENOENT:
+      return StatusCode::kNotFound;
+    case ENOSPC:
+    case EDQUOT:
+    case ENOMEM:
+      return StatusCode::kResourceExhausted;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      return StatusCode::kPermissionDenied;
+    case EEXIST:
+    case ENOTEMPTY:
+      return StatusCode::kAlreadyExists;
+    case ENOTDIR:
+    case EISDIR:
+      return StatusCode::kFailedPrecondition;
+    default:
+      return StatusCode::kUnavailable;
+  }
+}
+
+}  // namespace
+
+std::string_view Name(StatusCode code) {
+  const auto index = static_cast<std::size_t>(code);
+  return index < kNames.size() ? kNames[index] : "UNKNOWN";
+}
+
+Status::Status(StatusCode code, std::string message, std::source_location where)
+    : code_(code), message_(std::move(message)), where_(where) {}
+
+Status Status::Annotate(std::string_view context) const {
+  if (ok()) {
+    return *this;
+  }
+  std::string message(context);
+  message += ": ";
+  message += message_;
+  return {code_, std::move(message), where_};
+}
+
+std::string Status::ToString() const {
+  if (ok()) {
+    return "OK";
+  }
+  std::string text(Name(code_));
+  text += ": ";
+  text += message_;
+  return text;
+}
+
+#define TYLLM_DEFINE_ERROR(name)                       \
+  Status name(std::string m, std::source_location w) { \
+    return {StatusCode::k##name, std::move(m), w};     \
+  }
+
+TYLLM_DEFINE_ERROR(Cancelled)
+TYLLM_DEFINE_ERROR(InvalidArgument)
+TYLLM_DEFINE_ERROR(DeadlineExceeded)
+TYLLM_DEFINE_ERROR(NotFound)
+TYLLM_DEFINE_ERROR(AlreadyExists)
+TYLLM_DEFINE_ERROR(PermissionDenied)
+TYLLM_DEFINE_ERROR(ResourceExhausted)
+TYLLM_DEFINE_ERROR(FailedPrecondition)
+TYLLM_DEFINE_ERROR(Aborted)
+TYLLM_DEFINE_ERROR(OutOfRange)
+TYLLM_DEFINE_ERROR(Unimplemented)
+TYLLM_DEFINE_ERROR(Internal)
+TYLLM_DEFINE_ERROR(Unavailable)
+TYLLM_DEFINE_ERROR(DataLoss)
+
+#undef TYLLM_DEFINE_ERROR
+
+Status FromErrno(int error, std::string_view what, std::source_location w) {
+  std::string message(what);
+  message += ": ";
+  message += std::generic_category().message(error);
+  return {CodeOfErrno(error), std::move(message), w};
+}
+
+void CheckFailed(const char* condition, const std::source_location& where) {
+  std::fprintf(stderr, "%s:%u: broken invariant: %s\n", where.file_name(), where.line(), condition);
+  std::abort();
+}
+
+}  // namespace tyllm

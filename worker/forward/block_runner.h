@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "worker/graph/graph.h"
+#include "worker/model/checkpoint.h"
+#include "worker/tensor/backend.h"
+
+namespace tyllm::forward {
+
+/// float32 weights of one block by the names that its nodes use (a module name for a linear layer's
+/// matrix, tensor names otherwise). The only weights in memory while a model runs.
+using BlockWeights = std::map<std::string, tensor::Matrix, std::less<>>;
+
+Result<BlockWeights> LoadBlock(const model::Checkpoint& checkpoint, const graph::Block& block);
+
+/// Token ids of one or more sequences of equal length, one after another.
+struct TokenBatch {
+  std::int64_t sequences = 0;
+  std::int64_t length = 0;
+  std::vector<std::int32_t> ids;  ///< [sequences * length]
+};
+
+/// Called after a node ran, with its inputs and its output. References die with the call.
+using Observer =
+    std::function<void(const graph::Node& node, std::span<const tensor::Matrix* const> inputs,
+                       const tensor::Matrix& output)>;
+
+/// Runs blocks of a graph on a backend. Not thread-safe. Intermediate values live only as long as a
+/// later node of the block reads them.
+class BlockRunner {
+ public:
+  BlockRunner(tensor::Backend& backend, const model::ModelShape& shape);
+
+  /// Hidden states [n, width] of the tokens. Ids out of range are kInvalidArgument naming the id.
+  Result<tensor::Matrix> RunEmbedding(const graph::Block& block, const BlockWeights& weights,
+                                      const TokenBatch& batch);
+  /// A decoder layer or the head. `hidden` has sequences * length rows; positions start at 0 in
+  /// each sequence.
+  Result<tensor::Matrix> Run(const graph::Block& block, const BlockWeights& weights,
+                             const tensor::Matrix& hidden, std::int64_t sequences,
+                             const Observer& observer = {});
+
+ private:
+  tensor::Backend& backend_;
+  model::ModelShape shape_;
+  std::vector<float> frequencies_;
+};
+
+}  // namespace tyllm::forward

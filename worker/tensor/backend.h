@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "worker/tensor/matrix.h"
+
+namespace tyllm::tensor {
+
+/// Shape of one attention call. Rows of q, k and v are the tokens of `sequences` sequences one
+/// after another, each `length` tokens long; attention is causal and stays inside a sequence.
+struct AttentionShape {
+  std::int64_t sequences = 0;
+  std::int64_t length = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_heads = 0;
+  std::int64_t head_size = 0;
+};
+
+/// The operations that forward/ and quant/ compute with, all float32, row-major. One object
+/// computes one thing at a time (it owns a thread pool); results do not depend on the number of
+/// threads. Every operation of every backend is tested against a plain double-precision reference
+/// (tests/worker/tensor).
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;
+
+  /// out[r] = table[ids[r]]; ids are in range (checked by the caller).
+  virtual void Embed(MatrixView table, std::span<const std::int32_t> ids, Matrix& out) = 0;
+  /// out = x * w^T (+ bias, [w.rows], may be empty). x [n, in], w [out, in], out [n, w.rows].
+  virtual void Linear(MatrixView x, MatrixView w, std::span<const float> bias, Matrix& out) = 0;
+  /// gram += x^T x; gram [in, in], kept symmetric.
+  virtual void AccumulateGram(MatrixView x, Matrix& gram) = 0;
+  /// out[r] = x[r] / sqrt(mean(x[r]^2) + epsilon) * weight, over runs of weight.size() columns: a
+  /// whole row (RMS norm) or each head of it (per-head norm).
+  virtual void RmsNorm(MatrixView x, std::span<const float> weight, float epsilon, Matrix& out) = 0;
+  /// Rotates every head of every row in place; row r has position positions[r]. See
+  /// model::RopeFrequencies.
+  virtual void Rope(Matrix& x, std::span<const std::int32_t> positions,
+                    std::span<const float> frequencies, std::int64_t head_size) = 0;
+  /// out [n, heads * head_size].
+  virtual void Attention(const AttentionShape& shape, MatrixView q, MatrixView k, MatrixView v,
+                         Matrix& out) = 0;
+  /// out = silu(gate) * up
+  virtual void SiluMul(MatrixView gate, MatrixView up, Matrix& out) = 0;
+  /// out = a + b
+  virtual void Add(MatrixView a, MatrixView b, Matrix& out) = 0;
+};
+
+/// Where to compute. Text: "auto", "cpu", "cuda:N".
+/// "auto" is the best device there is; a device that is named and absent is kFailedPrecondition
+/// with the reason. `threads` of 0 means all CPUs this process may use.
+Result<std::unique_ptr<Backend>> MakeBackend(std::string_view device, int threads = 0);
+
+}  // namespace tyllm::tensor

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace tyllm::tensor {
+
+/// A read-only float32 matrix, rows contiguous.
+struct MatrixView {
+  const float* data = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+
+  std::span<const float> row(std::int64_t r) const {
+    return {data + r * columns, static_cast<std::size_t>(columns)};
+  }
+};
+
+/// A float32 matrix that owns its numbers, rows contiguous.
+class Matrix {
+ public:
+  Matrix() = default;
+
+  Matrix(std::int64_t rows, std::int64_t columns)
+      : rows_(rows), columns_(columns), data_(static_cast<std::size_t>(rows * columns)) {}
+
+  std::int64_t rows() const { return rows_; }
+
+  std::int64_t columns() const { return columns_; }
+
+  float* data() { return data_.data(); }
+
+  const float* data() const { return data_.data(); }
+
+  std::span<float> row(std::int64_t r) {
+    return {data() + r * columns_, static_cast<std::size_t>(columns_)};
+  }
+
+  std::span<const float> row(std::int64_t r) const {
+    return {data() + r * columns_, static_cast<std::size_t>(columns_)};
+  }
+
+  MatrixView view() const { return {data(), rows_, columns_}; }
+
+ private:
+  std::int64_t rows_ = 0;
+  std::int64_t columns_ = 0;
+  std::vector<float> data_;
+};
+
+}  // namespace tyllm::tensor
