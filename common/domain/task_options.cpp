@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/domain/task_options.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace tyllm::domain {
+
+namespace {
+
+Status InRange(std::string_view option, std::int64_t value, std::int64_t lowest,
+               std::int64_t highest) {
+  if (value >= lowest && value <= highest) {
+    return OkStatus();
+  }
+  return InvalidArgument(std::string(option) + " is " + std::to_string(value) + ", expected " +
+                         std::to_string(lowest) + " to " + std::to_string(highest));
+}
+
+Status CheckBuckets(const CompileOptions& options) {
+  if (options.seq_lens.empty()) {
+    return InvalidArgument("seq_lens is empty, expected token counts such as 1,8,96");
+  }
+  for (std::size_t i = 0; i < options.seq_lens.size(); ++i) {
+    TYLLM_TRY(InRange("seq_lens", options.seq_lens[i], 1, options.max_kv));
+    if (i > 0 && options.seq_lens[i] <= options.seq_lens[i - 1]) {
+      return InvalidArgument("seq_lens has " + std::to_string(options.seq_lens[i]) + " after " +
+                             std::to_string(options.seq_lens[i - 1]) +
+                             ", expected rising numbers such as 1,8,96");
+    }
+  }
+  if (options.seq_lens.front() != 1) {
+    return InvalidArgument("seq_lens starts with " + std::to_string(options.seq_lens.front()) +
+                           ", expected 1, which generates text; add it");
+  }
+  return OkStatus();
+}
+
+Status CheckRemap(const std::vector<std::int64_t>& remap, std::int64_t dies) {
+  if (remap.empty()) {
+    return OkStatus();
+  }
+  if (remap.size() != 16) {
+    return InvalidArgument("lm_die_remap has " + std::to_string(remap.size()) +
+                           " numbers, expected exactly 16");
+  }
+  for (std::int64_t die = 0; die < 16; ++die) {
+    const std::int64_t physical = remap[static_cast<std::size_t>(die)];
+    TYLLM_TRY(InRange("lm_die_remap", physical, 0, 15));
+    const auto used = remap.begin() + std::min(die, dies);
+    if (die < dies && std::find(remap.begin(), used, physical) != used) {
+      return InvalidArgument("lm_die_remap gives physical die " + std::to_string(physical) +
+                             " to two logical dies, expected different ones for the first " +
+                             std::to_string(dies));
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status Check(const QuantizeOptions& options) {
+  TYLLM_TRY(InRange("group_size", options.group_size, 8, 1 << 20));
+  TYLLM_TRY(InRange("samples", options.samples, 1, 1 << 20));
+  TYLLM_TRY(InRange("seq_len", options.seq_len, 2, 1 << 20));
+  if (options.group_size % 8 != 0) {
+    return InvalidArgument("group_size is " + std::to_string(options.group_size) +
+                           ", expected a multiple of 8 such as 128, 64 or 32");
+  }
+  return OkStatus();
+}
+
+Status Check(const ConvertOptions& options) {
+  if (options.quant_type != QuantizedFormat::kAwq) {
+    return InvalidArgument("quant_type is 'amtc', expected 'awq': amtc is what is converted from");
+  }
+  return OkStatus();
+}
+
+Status Check(const EvaluateOptions& options) {
+  TYLLM_TRY(InRange("window", options.window, 2, 1 << 20));
+  return InRange("max_windows", options.max_windows, 0, 1LL << 40);
+}
+
+Status Check(const CompileOptions& options) {
+  TYLLM_TRY(InRange("dies", options.dies, 1, 4));
+  TYLLM_TRY(InRange("max_kv", options.max_kv, 1, 1 << 24));
+  TYLLM_TRY(CheckBuckets(options));
+  return CheckRemap(options.lm_die_remap, options.dies);
+}
+
+}  // namespace tyllm::domain
