@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+
+#include "common/base/enum_table.h"
+#include "common/format/json.h"
+
+namespace tyllm::domain {
+
+/// Who has to do something about a failure.
+enum class Blame : std::uint8_t {
+  kUser,       ///< the request: options, missing or wrong inputs
+  kModel,      ///< the model: NaN weights, shapes that cannot be split
+  kToolchain,  ///< tyllm itself or the compiler it calls: a crash, a failed check of the output
+  kWorker,     ///< the machine: lost, out of memory or disk
+  kFarm,       ///< the server: storage, an internal error
+};
+
+inline constexpr EnumTable<Blame, 5> kBlameNames("blame", {{{Blame::kUser, "user"},
+                                                            {Blame::kModel, "model"},
+                                                            {Blame::kToolchain, "toolchain"},
+                                                            {Blame::kWorker, "worker"},
+                                                            {Blame::kFarm, "farm"}}});
+
+constexpr const auto& NamesOf(Blame) {
+  return kBlameNames;
+}
+
+/// Why an attempt ended without result.
+struct Failure {
+  Blame blame = Blame::kToolchain;
+  std::string reason;   ///< UPPER_SNAKE, for programs: "BAD_ARGUMENTS", "CRASHED", "LEASE_LOST",
+                        ///< "OUT_OF_MEMORY", ...
+  std::string message;  ///< for people: what happened and what to do
+  std::string stage;    ///< the last stage that was reported
+  std::int32_t exit_code = 0;
+  std::int32_t signal = 0;
+  bool retryable = false;  ///< another attempt may succeed
+  std::string log_tail;    ///< last lines of the log
+
+  bool operator==(const Failure&) const = default;
+};
+
+}  // namespace tyllm::domain
+
+template <>
+struct tyllm::format::Members<tyllm::domain::Failure> {
+  using F = tyllm::domain::Failure;
+  static constexpr auto kTable = std::tuple{
+      Member{"blame", &F::blame},         Member{"reason", &F::reason},
+      Member{"message", &F::message},     Member{"stage", &F::stage},
+      Member{"exit_code", &F::exit_code}, Member{"signal", &F::signal},
+      Member{"retryable", &F::retryable}, Member{"log_tail", &F::log_tail},
+  };
+};

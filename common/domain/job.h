@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/domain/task_options.h"
+
+namespace tyllm::domain {
+
+/// What a person submits.
+enum class JobKind : std::uint8_t { kQuantize, kConvert, kEvaluate, kCompile, kPipeline };
+
+inline constexpr EnumTable<JobKind, 5> kJobKindNames("job kind",
+                                                     {{{JobKind::kQuantize, "quantize"},
+                                                       {JobKind::kConvert, "convert"},
+                                                       {JobKind::kEvaluate, "evaluate"},
+                                                       {JobKind::kCompile, "compile"},
+                                                       {JobKind::kPipeline, "pipeline"}}});
+
+constexpr const auto& NamesOf(JobKind) {
+  return kJobKindNames;
+}
+
+/// A job's request. Trees are names of uploaded folders (common/format/tree.h). A kind reads only
+/// the option groups of its tasks; a pipeline reads all.
+struct JobSpec {
+  JobKind kind = JobKind::kPipeline;
+  std::string name;  ///< for people: the model's name; goes into output names
+  std::map<std::string, std::string> labels;
+  BlobId model;                       ///< tree
+  std::optional<BlobId> calibration;  ///< tree of one text file; absent: the worker's built-in text
+  std::optional<BlobId> text;         ///< tree of one text file to evaluate on; absent: built-in
+  std::optional<BlobId> reference;    ///< tree of the float model that an evaluation compares with
+  QuantizeOptions quantize;
+  ConvertOptions convert;
+  EvaluateOptions evaluate;
+  CompileOptions compile;
+  bool no_cache = false;  ///< run even if the same task has a result
+
+  bool operator==(const JobSpec&) const = default;
+};
+
+/// First problem of the request, naming the field.
+Status Check(const JobSpec& spec);
+
+/// What a worker can be asked to do. A compilation is one task a die and one that assembles.
+enum class TaskKind : std::uint8_t { kQuantize, kConvert, kEvaluate, kCompileDie, kAssemble };
+
+inline constexpr EnumTable<TaskKind, 5> kTaskKindNames("task kind",
+                                                       {{{TaskKind::kQuantize, "quantize"},
+                                                         {TaskKind::kConvert, "convert"},
+                                                         {TaskKind::kEvaluate, "evaluate"},
+                                                         {TaskKind::kCompileDie, "compile_die"},
+                                                         {TaskKind::kAssemble, "assemble"}}});
+
+constexpr const auto& NamesOf(TaskKind) {
+  return kTaskKindNames;
+}
+
+/// Options of one task; which group is read follows from the kind.
+struct TaskSpec {
+  TaskKind kind = TaskKind::kQuantize;
+  std::string name;  ///< the model's name, from the job
+  QuantizeOptions quantize;
+  ConvertOptions convert;
+  EvaluateOptions evaluate;
+  CompileOptions compile;
+  std::int64_t die = 0;  ///< kCompileDie
+
+  bool operator==(const TaskSpec&) const = default;
+};
+
+/// An input of a task: a tree that is there already, or the output of another task of the job.
+struct TaskInput {
+  std::string name;  ///< "model", "calibration", "text", "reference", "die0", ...
+  std::optional<BlobId> tree;
+  std::string from;  ///< label of the task that makes it; empty when `tree` is set
+
+  bool operator==(const TaskInput&) const = default;
+};
+
+struct PlannedTask {
+  std::string label;  ///< unique in the job: "quantize", "compile.die2", "assemble"
+  TaskSpec spec;
+  std::vector<TaskInput> inputs;
+
+  bool operator==(const PlannedTask&) const = default;
+};
+
+/// The tasks of a job in an order in which they can run.
+struct JobPlan {
+  std::vector<PlannedTask> tasks;
+  /// Labels of the tasks whose outputs are the job's result: output name -> task label
+  /// ("model" -> "convert", "artifact" -> "assemble", "evaluation" -> "evaluate").
+  std::map<std::string, std::string> outputs;
+};
+
+/// Pure: the same spec gives the same plan. `spec` has passed Check.
+JobPlan PlanJob(const JobSpec& spec);
+
+/// Digest of what a task computes: kind, the options that its kind reads, input trees by name and
+/// the toolchain's version. Equal keys have equal outputs, whatever job they belong to.
+Sha256 ActionKey(const TaskSpec& spec, const std::map<std::string, BlobId>& inputs,
+                 std::string_view toolchain_version);
+
+}  // namespace tyllm::domain
