@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "worker/die/lanes.h"
+
+namespace tyllm::die {
+
+/// Rows of activations as int16 with a float32 scale a group: x = value * scale. `sums` are the
+/// sums of a group's values, which take a weight's zero point out of a product. Lives in the arena.
+struct Activations {
+  std::int16_t* values;  ///< [tokens, columns]
+  float* scales;         ///< [tokens, columns / group]
+  std::int32_t* sums;    ///< [tokens, columns / group]
+};
+
+/// Arena bytes for `tokens` rows.
+inline constexpr std::uint64_t ActivationBytes(std::uint64_t tokens, std::uint64_t columns,
+                                               std::uint64_t group) {
+  return RoundUp(tokens * columns * 2, 64) + 2 * RoundUp(tokens * (columns / group) * 4, 64);
+}
+
+/// The parts of ActivationBytes(tokens, Columns, Group) bytes at `memory`.
+template <int Columns, int Group>
+Activations ActivationsAt(std::byte* memory, std::uint64_t tokens) {
+  std::byte* const scales = memory + RoundUp(tokens * Columns * 2, 64);
+  std::byte* const sums = scales + RoundUp(tokens * (Columns / Group) * 4, 64);
+  return {reinterpret_cast<std::int16_t*>(memory), reinterpret_cast<float*>(scales),
+          reinterpret_cast<std::int32_t*>(sums)};
+}
+
+/// One group: the largest magnitude becomes 32767. Returns the scale.
+template <int Group>
+float QuantizeGroup(const float* x, std::int16_t* values, std::int32_t* sum) {
+  Floats largest = Fill(0);
+  for (int i = 0; i < Group; i += kLanes) {
+    largest = Maximum(largest, Magnitude(Load(x + i)));
+  }
+  const float top = Largest(largest);
+  const Floats inverse = Fill(top > 0 ? 32767.0F / top : 0.0F);
+  Ints total = ZeroInts();
+  for (int i = 0; i < Group; i += 2 * kLanes) {
+    const Ints low = Round(Multiply(Load(x + i), inverse));
+    const Ints high = Round(Multiply(Load(x + i + kLanes), inverse));
+    total = Add(total, Add(low, high));
+    StorePairs(values + i, Narrow(low, high));
+  }
+  std::int32_t lane[kLanes];
+  std::memcpy(lane, &total, sizeof(lane));
+  *sum = 0;
+  for (const std::int32_t part : lane) {
+    *sum += part;
+  }
+  return top / 32767.0F;
+}
+
+/// `x` [tokens, Columns] (rows `stride` floats apart).
+template <int Columns, int Group>
+void QuantizeActivations(const float* x, std::size_t stride, std::uint32_t tokens,
+                         const Activations& out) {
+  static_assert(Columns % Group == 0 && Group % 16 == 0);
+  constexpr int kGroups = Columns / Group;
+  for (std::uint32_t t = 0; t < tokens; ++t) {
+    for (int g = 0; g < kGroups; ++g) {
+      const std::size_t at = static_cast<std::size_t>(t) * kGroups + static_cast<std::size_t>(g);
+      out.scales[at] =
+          QuantizeGroup<Group>(x + t * stride + g * Group, out.values + at * Group, out.sums + at);
+    }
+  }
+}
+
+}  // namespace tyllm::die

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/die/packing.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "worker/die/linear4.h"
+#include "worker/die/linear_f16.h"
+
+namespace tyllm::die {
+
+namespace {
+
+/// Bit 4 * j of 16-bit word 2 * r + p of step c: column 8 * c + 2 * j + p of row r.
+void PackNibbles(const std::uint8_t* q, std::int64_t columns, std::int64_t row, std::byte* out) {
+  for (std::int64_t c = 0; c < columns; c += 8) {
+    for (std::int64_t p = 0; p < 2; ++p) {
+      std::uint32_t word = 0;
+      for (std::int64_t j = 0; j < 4; ++j) {
+        word |= static_cast<std::uint32_t>(q[c + 2 * j + p] & 15U) << (4 * j);
+      }
+      std::byte* const to = out + c * 4 + (2 * row + p) * 2;
+      to[0] = static_cast<std::byte>(word & 0xFFU);
+      to[1] = static_cast<std::byte>(word >> 8U);
+    }
+  }
+}
+
+void StoreHalf(std::byte* to, std::uint16_t half) {
+  std::memcpy(to, &half, sizeof(half));
+}
+
+}  // namespace
+
+void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,
+                      std::span<std::byte> out) {
+  std::fill(out.begin(), out.end(), std::byte{0});
+  const std::int64_t groups = part.columns / part.group;
+  std::byte* const scales = out.data() + part.columns * 4;
+  std::byte* const zeros = scales + groups * 16;
+  const std::int64_t rows = std::min<std::int64_t>(kRowBlock, part.rows - block * kRowBlock);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const std::int64_t row = part.first_row + block * kRowBlock + r;
+    PackNibbles(matrix.q.data() + row * matrix.columns + part.first_column, part.columns, r,
+                out.data());
+    for (std::int64_t g = 0; g < groups; ++g) {
+      const std::int64_t from = row * (matrix.columns / matrix.group) +
+                                (part.first_column + g * part.group) / matrix.group;
+      StoreHalf(scales + g * 16 + r * 2, matrix.scale[static_cast<std::size_t>(from)]);
+      zeros[g * 4 + r / 2] |= static_cast<std::byte>(
+          (matrix.zero[static_cast<std::size_t>(from)] & 15U) << (r % 2 == 0 ? 0U : 4U));
+    }
+  }
+}
+
+void PackLinear4(const QuantizedSource& matrix, const MatrixPart& part, std::span<std::byte> out) {
+  const std::size_t bytes = Linear4BlockBytes(static_cast<std::uint64_t>(part.columns),
+                                              static_cast<std::uint64_t>(part.group));
+  for (std::int64_t block = 0; block < RowBlocks(part.rows); ++block) {
+    PackLinear4Block(matrix, part, block,
+                     out.subspan(static_cast<std::size_t>(block) * bytes, bytes));
+  }
+}
+
+void PackF16Block(std::span<const std::uint16_t> halves, std::int64_t rows, std::int64_t pitch,
+                  std::int64_t columns, std::span<std::byte> out) {
+  std::fill(out.begin(), out.end(), std::byte{0});
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) {
+      StoreHalf(out.data() + (c * kRowBlock + r) * 2,
+                halves[static_cast<std::size_t>(r * pitch + c)]);
+    }
+  }
+}
+
+}  // namespace tyllm::die

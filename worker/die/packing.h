@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace tyllm::die {
+
+/// A whole 4-bit matrix as integers: value(r, c) = (q(r, c) - zero(r, c / group)) * scale(r, c /
+/// group). The same members as model::QuantizedMatrix.
+struct QuantizedSource {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t group = 0;
+  std::span<const std::uint8_t> q;       ///< [rows, columns], each 0..15
+  std::span<const std::uint8_t> zero;    ///< [rows, columns / group], each 0..15
+  std::span<const std::uint16_t> scale;  ///< [rows, columns / group], binary16 bits
+};
+
+/// The part of a matrix that a die gets. `group` divides the matrix's group, `columns` and
+/// `first_column`, and is a multiple of 32.
+struct MatrixPart {
+  std::int64_t first_row = 0;
+  std::int64_t rows = 0;
+  std::int64_t first_column = 0;
+  std::int64_t columns = 0;
+  std::int64_t group = 0;
+};
+
+/// Row blocks of 8 in a part; the last may be padded with zeros. Every block is packed apart, so
+/// that a matrix streams to a file, and blocks of several matrices may follow each other (q, k, v;
+/// gate, up) as long as all but the last have a multiple of 8 rows.
+constexpr std::int64_t RowBlocks(std::int64_t rows) {
+  return (rows + 7) / 8;
+}
+
+/// Writes row block `block` of `part`, in the layout that Linear4 reads. `out` has
+/// Linear4BlockBytes(part.columns, part.group) bytes.
+void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,
+                      std::span<std::byte> out);
+
+/// All blocks; `out` has Linear4Bytes(part.rows, part.columns, part.group) bytes.
+void PackLinear4(const QuantizedSource& matrix, const MatrixPart& part, std::span<std::byte> out);
+
+/// Writes one row block in the layout that LinearF16 and Embed read. `halves` are `rows` (1..8)
+/// rows of binary16 bits, `pitch` elements apart, `columns` of each used; missing rows are zeros.
+/// `out` has LinearF16BlockBytes(columns) bytes.
+void PackF16Block(std::span<const std::uint16_t> halves, std::int64_t rows, std::int64_t pitch,
+                  std::int64_t columns, std::span<std::byte> out);
+
+}  // namespace tyllm::die
