@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "common/cli/command.h"
+#include "common/cli/command_line.h"
+#include "common/cli/help_text.h"
+#include "common/cli/nearest.h"
+#include "common/cli/option_values.h"
+
+namespace tyllm::cli {
+
+namespace {
+
+std::vector<std::string> WordsOf(std::string_view name) {
+  std::vector<std::string> words(1);
+  for (const char c : name) {
+    if (c == ' ') {
+      words.emplace_back();
+    } else {
+      words.back() += c;
+    }
+  }
+  return words;
+}
+
+std::string DidYouMean(std::string_view word, std::span<const std::string> known,
+                       std::string_view before) {
+  const std::string_view nearest = Nearest(word, known);
+  return nearest.empty() ? ""
+                         : "; did you mean '" + std::string(before) + std::string(nearest) + "'?";
+}
+
+void AddSpellings(std::span<const Option> options, std::vector<std::string>& known) {
+  for (const Option& option : options) {
+    for (std::string& name : Spellings(option)) {
+      if (name.starts_with("-")) {
+        known.push_back(std::move(name));
+      }
+    }
+  }
+}
+
+// One program with its tables, for the length of one RunProgram.
+class Program {
+ public:
+  Program(const ProgramInfo& info, std::vector<DeclaredCommand> commands,
+          std::span<const Option> global)
+      : info_(info), commands_(std::move(commands)), global_(global) {}
+
+  Result<ExitCode> Run(int argc, const char* const* argv) const {
+    TYLLM_ASSIGN(const ParsedLine line, ParseLine(commands_, global_, argc, argv));
+    if (line.version) {
+      std::cout << info_.name << " " << info_.version << "\n";
+      return ExitCode::kOk;
+    }
+    if (line.command == nullptr && !line.unknown.empty()) {
+      return UnknownArgument(line);
+    }
+    if (line.help) {
+      std::cout << HelpFor(line);
+      return ExitCode::kOk;
+    }
+    if (!line.unknown.empty()) {
+      return UnknownArgument(line);
+    }
+    if (line.command == nullptr) {
+      return InvalidArgument("no command is given; '" + Join(info_, line.words) +
+                             " --help' lists them");
+    }
+    TYLLM_TRY(Store(global_, line.global_values, line));
+    TYLLM_TRY(Store(line.command->spec.options, line.values, line));
+    return line.command->spec.run();
+  }
+
+ private:
+  std::string HelpFor(const ParsedLine& line) const {
+    return line.command != nullptr ? CommandHelp(info_, *line.command, global_)
+                                   : ProgramHelp(info_, commands_, global_, line.words);
+  }
+
+  Status UnknownArgument(const ParsedLine& line) const {
+    const std::string name = Join(info_, line.words);
+    const std::string& first = line.unknown.front();
+    const bool is_option = first.size() > 1 && first.front() == '-';
+    if (!is_option && line.command == nullptr) {
+      return UnknownCommand(line, first);
+    }
+    if (!is_option) {
+      return InvalidArgument("'" + first + "' is one argument too many; '" + name +
+                             " --help' shows what is expected");
+    }
+    std::vector<std::string> known{"--help", "--version"};
+    AddSpellings(global_, known);
+    if (line.command != nullptr) {
+      AddSpellings(line.command->spec.options, known);
+    }
+    const std::string word = first.substr(0, first.find('='));
+    const std::string meant = DidYouMean(word, known, "");
+    return InvalidArgument("'" + word + "' is no option of '" + name + "'" +
+                           (meant.empty() ? "; '" + name + " --help' lists them" : meant));
+  }
+
+  Status UnknownCommand(const ParsedLine& line, const std::string& word) const {
+    std::vector<std::string> known;
+    const std::size_t depth = line.words.size();
+    for (const DeclaredCommand& command : commands_) {
+      if (command.words.size() > depth &&
+          std::equal(line.words.begin(), line.words.end(), command.words.begin())) {
+        known.push_back(command.words[depth]);
+      }
+    }
+    const std::string name = Join(info_, line.words);
+    const std::string meant = DidYouMean(word, known, name + " ");
+    return InvalidArgument("'" + word + "' is no command of '" + name + "'" +
+                           (meant.empty() ? "; '" + name + " --help' lists them" : meant));
+  }
+
+  Status Store(std::span<const Option> options, const std::vector<std::vector<std::string>>& values,
+               const ParsedLine& line) const {
+    for (std::size_t i = 0; i < options.size(); ++i) {
+      if (options[i].required && values[i].empty()) {
+        const std::string value = IsPositional(options[i]) ? "" : " " + ValueNameOf(options[i]);
+        return InvalidArgument(NameOf(options[i]) + value +
+                               " is missing: " + std::string(options[i].help) + "; '" +
+                               Join(info_, line.words) + " --help' shows an overview");
+      }
+      TYLLM_TRY(StoreValues(options[i], values[i]));
+    }
+    return OkStatus();
+  }
+
+  const ProgramInfo& info_;
+  std::vector<DeclaredCommand> commands_;
+  std::span<const Option> global_;
+};
+
+// What was written to standard output must have arrived, unless its reader went away.
+ExitCode FlushOutput(ExitCode code) {
+  errno = 0;
+  std::cout.flush();
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  if (written || errno == EPIPE || code != ExitCode::kOk) {
+    return code;
+  }
+  ReportError(ResourceExhausted(std::string("standard output cannot be written: ") +
+                                std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe)
+  return ExitCode::kFailed;
+}
+
+Result<ExitCode> RunGuarded(const Program& program, int argc, const char* const* argv) {
+  try {
+    return program.Run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return ResourceExhausted("memory ran out; free some, or run where there is more");
+  } catch (const std::exception& error) {
+    return Internal(std::string("unexpected: ") + error.what() + "; please report this");
+  }
+}
+
+int RunToEnd(const Program& program, int argc, const char* const* argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  const Result<ExitCode> code = RunGuarded(program, argc, argv);
+  return static_cast<int>(FlushOutput(code.ok() ? *code : ReportError(code.status())));
+}
+
+}  // namespace
+
+int RunProgram(const ProgramInfo& program, std::span<const Command> commands,
+               std::span<const Option> global, int argc, const char* const* argv) {
+  std::vector<DeclaredCommand> declared;
+  for (const Command& command : commands) {
+    declared.push_back({WordsOf(command.name), &command, {}});
+    command.declare(declared.back().spec);
+  }
+  return RunToEnd(Program(program, std::move(declared), global), argc, argv);
+}
+
+int RunProgram(const ProgramInfo& program, const CommandSpec& spec, int argc,
+               const char* const* argv) {
+  std::vector<DeclaredCommand> declared;
+  declared.push_back({{}, nullptr, spec});
+  return RunToEnd(Program(program, std::move(declared), {}), argc, argv);
+}
+
+}  // namespace tyllm::cli

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "common/cli/command.h"
+#include "worker/app/invocation.h"
+
+/// The commands of `tyllm`: one file and one row each (docs/howto/add-command.md).
+namespace tyllm::app {
+
+void DeclareModels(cli::CommandSpec& spec, Invocation& invocation);
+
+/// In the order of --help.
+inline constexpr cli::CommandRow<Invocation> kCommands[] = {
+    {"models", "Looking", "list the model families and published models that are supported",
+     DeclareModels},
+};
+
+}  // namespace tyllm::app
