@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+
+#include "tests/structure/source_tree.h"
+
+// What the house style rules out in words that a search can find. Each rule names its exceptions.
+namespace tyllm::testing {
+namespace {
+
+bool IsComment(const std::string& line) {
+  const std::size_t start = line.find_first_not_of(' ');
+  return start != std::string::npos && line.compare(start, 2, "//") == 0;
+}
+
+void ExpectNowhere(const std::string& pattern, const std::string& except, const char* rule) {
+  const std::regex expression(pattern);
+  const std::regex exception(except);
+  for (const SourceFile& file : ProductSources()) {
+    if (std::regex_search(file.path, exception)) {
+      continue;
+    }
+    for (std::size_t i = 0; i < file.lines.size(); ++i) {
+      if (!IsComment(file.lines[i])) {
+        EXPECT_FALSE(std::regex_search(file.lines[i], expression))
+            << file.path << ":" << i + 1 << ": " << rule << ": " << file.lines[i];
+      }
+    }
+  }
+}
+
+TEST(Vocabulary, EnvironmentVariablesAreReadOnlyByConfigurations) {
+  ExpectNowhere("\\bgetenv\\(", "/app/config\\.cpp$", "getenv belongs in */app/config.cpp");
+}
+
+TEST(Vocabulary, SharedDataIsGuarded) {
+  ExpectNowhere("std::(mutex|recursive_mutex|shared_mutex)\\b", "common/base/guarded\\.h$",
+                "use Guarded<T> of common/base/guarded.h");
+}
+
+TEST(Vocabulary, RegistriesOfFamiliesAreTheOnlyPlaceThatNamesArchitectures) {
+  ExpectNowhere("\"[A-Za-z0-9_]+For(CausalLM|ConditionalGeneration)\"", "^worker/model/families/",
+                "an architecture's name belongs in its family's file");
+}
+
+TEST(Vocabulary, FileNamesSayWhatIsInside) {
+  const std::regex banned("(util|utils|helper|helpers|misc|manager|impl|common2)(_|\\.|$)");
+  for (const SourceFile& file : ProductSources()) {
+    const std::string name = file.path.substr(file.path.rfind('/') + 1);
+    EXPECT_FALSE(std::regex_search(name, banned)) << file.path;
+  }
+}
+
+TEST(Vocabulary, FilesStayReadable) {
+  for (const SourceFile& file : ProductSources()) {
+    EXPECT_LE(file.lines.size(), 400U) << file.path << " has become two things: split it";
+  }
+}
+
+TEST(Vocabulary, EveryTestFileIsInItsCMakeList) {
+  int tests = 0;
+  for (const SourceFile& file : TestSources()) {
+    const std::string name = file.path.substr(file.path.rfind('/') + 1);
+    if (!name.ends_with("_test.cpp") && !name.ends_with("_benchmark.cpp") &&
+        !name.ends_with("_fuzzer.cpp")) {
+      continue;
+    }
+    ++tests;
+    std::ifstream in(std::string(TYLLM_SOURCE_DIR) + "/" + file.folder + "/CMakeLists.txt");
+    std::ostringstream list;
+    list << in.rdbuf();
+    EXPECT_TRUE(std::regex_search(list.str(), std::regex("(^|\\n) *[^#\\n]*\\b" + name)))
+        << file.path << " is not built";
+  }
+  EXPECT_GT(tests, 5);
+}
+
+}  // namespace
+}  // namespace tyllm::testing
