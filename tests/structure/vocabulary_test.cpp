@@ -12,9 +12,8 @@
 namespace tyllm::testing {
 namespace {
 
-bool IsComment(const std::string& line) {
-  const std::size_t start = line.find_first_not_of(' ');
-  return start != std::string::npos && line.compare(start, 2, "//") == 0;
+std::string WithoutComment(const std::string& line) {
+  return line.substr(0, line.find("//"));
 }
 
 void ExpectNowhere(const std::string& pattern, const std::string& except, const char* rule) {
@@ -25,10 +24,8 @@ void ExpectNowhere(const std::string& pattern, const std::string& except, const 
       continue;
     }
     for (std::size_t i = 0; i < file.lines.size(); ++i) {
-      if (!IsComment(file.lines[i])) {
-        EXPECT_FALSE(std::regex_search(file.lines[i], expression))
-            << file.path << ":" << i + 1 << ": " << rule << ": " << file.lines[i];
-      }
+      EXPECT_FALSE(std::regex_search(WithoutComment(file.lines[i]), expression))
+          << file.path << ":" << i + 1 << ": " << rule << ": " << file.lines[i];
     }
   }
 }
@@ -56,8 +53,10 @@ TEST(Vocabulary, FileNamesSayWhatIsInside) {
 }
 
 TEST(Vocabulary, FilesStayReadable) {
+  const std::regex kernels("^worker/die/.*\\.h$");
   for (const SourceFile& file : ProductSources()) {
-    EXPECT_LE(file.lines.size(), 400U) << file.path << " has become two things: split it";
+    const std::size_t limit = std::regex_search(file.path, kernels) ? 600 : 400;
+    EXPECT_LE(file.lines.size(), limit) << file.path << " has become two things: split it";
   }
 }
 
