@@ -12,11 +12,14 @@
 
 namespace tyllm::tensor {
 
-/// Shape of one attention call. Rows of q, k and v are the tokens of `sequences` sequences one
-/// after another, each `length` tokens long; attention is causal and stays inside a sequence.
+/// Shape of one attention call. Rows of q are the tokens of `sequences` sequences one after
+/// another, each `length` tokens long; attention is causal and stays inside a sequence. Rows of k
+/// and v are the same, but each sequence has `history` earlier tokens in front: token i of a
+/// sequence sees the rows 0 .. history + i of it.
 struct AttentionShape {
   std::int64_t sequences = 0;
   std::int64_t length = 0;
+  std::int64_t history = 0;
   std::int64_t heads = 0;
   std::int64_t kv_heads = 0;
   std::int64_t head_size = 0;
@@ -26,6 +29,9 @@ struct AttentionShape {
 /// computes one thing at a time (it owns a thread pool); results do not depend on the number of
 /// threads. Every operation of every backend is tested against a plain double-precision reference
 /// (tests/worker/tensor).
+///
+/// `out` gets the shape of the result, whatever it had before. Only where an operation says so may
+/// it be the matrix that an input looks at.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -35,7 +41,7 @@ class Backend {
   virtual void Embed(MatrixView table, std::span<const std::int32_t> ids, Matrix& out) = 0;
   /// out = x * w^T (+ bias, [w.rows], may be empty). x [n, in], w [out, in], out [n, w.rows].
   virtual void Linear(MatrixView x, MatrixView w, std::span<const float> bias, Matrix& out) = 0;
-  /// gram += x^T x; gram [in, in], kept symmetric.
+  /// gram += x^T x; gram [x.columns, x.columns] is given by the caller and kept symmetric.
   virtual void AccumulateGram(MatrixView x, Matrix& gram) = 0;
   /// out[r] = x[r] / sqrt(mean(x[r]^2) + epsilon) * weight, over runs of weight.size() columns: a
   /// whole row (RMS norm) or each head of it (per-head norm).
@@ -44,14 +50,33 @@ class Backend {
   /// model::RopeFrequencies.
   virtual void Rope(Matrix& x, std::span<const std::int32_t> positions,
                     std::span<const float> frequencies, std::int64_t head_size) = 0;
-  /// out [n, heads * head_size].
+  /// Softmax of q k^T / sqrt(head_size) times v, a head at a time; query heads share KV heads in
+  /// runs of heads / kv_heads. q [sequences * length, heads * head_size], k and v [sequences *
+  /// (history + length), kv_heads * head_size], out as q. Scratch memory is
+  /// O(history + length) a thread, never all heads' scores.
   virtual void Attention(const AttentionShape& shape, MatrixView q, MatrixView k, MatrixView v,
                          Matrix& out) = 0;
-  /// out = silu(gate) * up
+  /// out = silu(gate) * up; `out` may be gate or up.
   virtual void SiluMul(MatrixView gate, MatrixView up, Matrix& out) = 0;
-  /// out = a + b
+  /// out = a + b; `out` may be a or b.
   virtual void Add(MatrixView a, MatrixView b, Matrix& out) = 0;
+
+  /// out[r] = log(sum over c of exp(x[r, c])), out of x.rows numbers. Absolute error below 1e-5.
+  virtual void LogSumExp(MatrixView x, std::span<double> out) = 0;
+  /// out[r] = the first column that holds the largest number of x[r].
+  virtual void ArgMax(MatrixView x, std::span<std::int32_t> out) = 0;
+  /// out[r] = KL(softmax(p[r]) || softmax(q[r])) in nats; p and q are logits of one shape.
+  virtual void KlDivergence(MatrixView p, MatrixView q, std::span<double> out) = 0;
 };
+
+/// A row of the table of back ends: adding one is one file and one row.
+struct BackendKind {
+  std::string_view name;  ///< the text before ":N"
+  bool numbered = false;  ///< takes ":N"
+  Result<std::unique_ptr<Backend>> (*make)(int device, int threads);
+};
+
+std::span<const BackendKind> BackendKinds();
 
 /// Where to compute. Text: "auto", "cpu", "cuda:N".
 /// "auto" is the best device there is; a device that is named and absent is kFailedPrecondition

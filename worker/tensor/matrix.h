@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
+
+#include "common/base/status.h"
 
 namespace tyllm::tensor {
 
@@ -26,6 +29,20 @@ class Matrix {
   Matrix(std::int64_t rows, std::int64_t columns)
       : rows_(rows), columns_(columns), data_(static_cast<std::size_t>(rows * columns)) {}
 
+  /// `data` holds rows * columns numbers.
+  Matrix(std::int64_t rows, std::int64_t columns, std::vector<float> data)
+      : rows_(rows), columns_(columns), data_(std::move(data)) {
+    TYLLM_CHECK(static_cast<std::int64_t>(data_.size()) == rows * columns);
+  }
+
+  /// Gives it another shape, keeping memory that is large enough. What it holds afterwards is
+  /// unspecified.
+  void Reshape(std::int64_t rows, std::int64_t columns) {
+    data_.resize(static_cast<std::size_t>(rows * columns));
+    rows_ = rows;
+    columns_ = columns;
+  }
+
   std::int64_t rows() const { return rows_; }
 
   std::int64_t columns() const { return columns_; }
@@ -43,6 +60,11 @@ class Matrix {
   }
 
   MatrixView view() const { return {data(), rows_, columns_}; }
+
+  /// Rows [first, first + count).
+  MatrixView rows(std::int64_t first, std::int64_t count) const {
+    return {data() + first * columns_, count, columns_};
+  }
 
  private:
   std::int64_t rows_ = 0;

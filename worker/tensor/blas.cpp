@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/tensor/blas.h"
+
+#include <cblas.h>
+
+namespace tyllm::tensor {
+
+namespace {
+
+blasint Int(std::int64_t value) {
+  return static_cast<blasint>(value);
+}
+
+}  // namespace
+
+void ConfineBlasToCallers() {
+  ::openblas_set_num_threads(1);
+}
+
+void MultiplyTransposed(const ProductShape& shape, Tile a, Tile b, float factor, float keep,
+                        float* out, std::int64_t out_stride) {
+  if (shape.rows == 1) {
+    ::cblas_sgemv(CblasRowMajor, CblasNoTrans, Int(shape.columns), Int(shape.depth), factor, b.data,
+                  Int(b.stride), a.data, 1, keep, out, 1);
+    return;
+  }
+  ::cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, Int(shape.rows), Int(shape.columns),
+                Int(shape.depth), factor, a.data, Int(a.stride), b.data, Int(b.stride), keep, out,
+                Int(out_stride));
+}
+
+void Multiply(const ProductShape& shape, Tile a, Tile b, float* out, std::int64_t out_stride) {
+  ::cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, Int(shape.rows), Int(shape.columns),
+                Int(shape.depth), 1.0F, a.data, Int(a.stride), b.data, Int(b.stride), 0.0F, out,
+                Int(out_stride));
+}
+
+void AccumulateTransposed(const ProductShape& shape, Tile a, Tile b, float* out,
+                          std::int64_t out_stride) {
+  ::cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, Int(shape.rows), Int(shape.columns),
+                Int(shape.depth), 1.0F, a.data, Int(a.stride), b.data, Int(b.stride), 1.0F, out,
+                Int(out_stride));
+}
+
+}  // namespace tyllm::tensor

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace tyllm::tensor {
+
+/// Tells the BLAS to compute each call on the thread that makes it: this project's pool decides
+/// what runs where, and a call's result depends on its shape alone (ADR "Sums that do not depend on
+/// threads"). For the whole process.
+void ConfineBlasToCallers();
+
+/// A row-major matrix inside another: `stride` floats from row to row.
+struct Tile {
+  const float* data = nullptr;
+  std::int64_t stride = 0;
+};
+
+/// Where a product goes.
+struct ProductShape {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t depth = 0;  ///< length of the sums
+};
+
+/// out = factor * a b^T + keep * out; a [rows, depth], b [columns, depth].
+void MultiplyTransposed(const ProductShape& shape, Tile a, Tile b, float factor, float keep,
+                        float* out, std::int64_t out_stride);
+/// out = a b; a [rows, depth], b [depth, columns].
+void Multiply(const ProductShape& shape, Tile a, Tile b, float* out, std::int64_t out_stride);
+/// out += a^T b; a [depth, rows], b [depth, columns].
+void AccumulateTransposed(const ProductShape& shape, Tile a, Tile b, float* out,
+                          std::int64_t out_stride);
+
+}  // namespace tyllm::tensor

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "worker/tensor/backend.h"
+#include "worker/tensor/task_lanes.h"
+#include "worker/tensor/vector_loops.h"
+
+namespace tyllm::tensor {
+
+/// Matrix products from a BLAS, the rest from vector_loops.h, both cut into tiles whose shape
+/// depends on the operands alone and spread over the threads.
+class CpuBackend final : public Backend {
+ public:
+  /// `threads` of 0: one a CPU that this process may use.
+  explicit CpuBackend(int threads);
+  /// For tests of one instruction set.
+  CpuBackend(int threads, const VectorLoops& loops);
+
+  std::string_view name() const override { return "cpu"; }
+
+  void Embed(MatrixView table, std::span<const std::int32_t> ids, Matrix& out) override;
+  void Linear(MatrixView x, MatrixView w, std::span<const float> bias, Matrix& out) override;
+  void AccumulateGram(MatrixView x, Matrix& gram) override;
+  void RmsNorm(MatrixView x, std::span<const float> weight, float epsilon, Matrix& out) override;
+  void Rope(Matrix& x, std::span<const std::int32_t> positions, std::span<const float> frequencies,
+            std::int64_t head_size) override;
+  void Attention(const AttentionShape& shape, MatrixView q, MatrixView k, MatrixView v,
+                 Matrix& out) override;
+  void SiluMul(MatrixView gate, MatrixView up, Matrix& out) override;
+  void Add(MatrixView a, MatrixView b, Matrix& out) override;
+  void LogSumExp(MatrixView x, std::span<double> out) override;
+  void ArgMax(MatrixView x, std::span<std::int32_t> out) override;
+  void KlDivergence(MatrixView p, MatrixView q, std::span<double> out) override;
+
+ private:
+  TaskLanes lanes_;
+  const VectorLoops& loops_;
+};
+
+}  // namespace tyllm::tensor
