@@ -110,6 +110,7 @@ Result<ParsedLine> ParseLine(std::span<const DeclaredCommand> commands,
   ReadChain(root, line);
   line.version = root.count("--version") > 0;
   line.unknown = root.remaining(true);
+  std::erase(line.unknown, "--");  // the mark before positionals: CLI11 counts it as remaining
   line.global_values = ValuesOf(global_options);
   const auto found = std::find_if(commands.begin(), commands.end(),
                                   [&](const DeclaredCommand& c) { return c.words == line.words; });
