@@ -53,6 +53,9 @@ constexpr const auto& NamesOf(DType) {
 /// Bytes of one element.
 std::uint64_t SizeOf(DType type);
 
+/// "[2, 3]": for messages.
+std::string ShapeText(std::span<const std::int64_t> shape);
+
 /// A tensor inside a mapped file; `bytes` lives as long as the file object.
 struct TensorView {
   DType dtype = DType::kF32;
@@ -63,9 +66,19 @@ struct TensorView {
   std::int64_t elements() const;
 };
 
-/// A safetensors file, mapped. Open checks the whole header against the file: length, JSON, dtypes,
-/// no overflow, every range inside the file, sizes as shape and dtype say, no overlap, no hole.
-/// Errors name the file and the tensor (kDataLoss for truncation, kInvalidArgument for the rest).
+/// What the header of a safetensors file says. The views point into the bytes it was read from.
+struct SafetensorsHeader {
+  std::map<std::string, TensorView, std::less<>> tensors;
+  std::map<std::string, std::string> metadata;
+};
+
+/// Checks the whole header against the bytes of the file: length, JSON, dtypes, no overflow, every
+/// range inside the file, sizes as shape and dtype say, no overlap, no hole, no name twice
+/// (docs/formats/safetensors.md). Errors name the tensor (kDataLoss for truncation,
+/// kInvalidArgument for the rest).
+Result<SafetensorsHeader> ReadSafetensorsHeader(std::span<const std::byte> file);
+
+/// A safetensors file, mapped, its header checked by ReadSafetensorsHeader. Errors name the file.
 class SafetensorsFile {
  public:
   static Result<SafetensorsFile> Open(const Path& path);
@@ -73,19 +86,19 @@ class SafetensorsFile {
   const Path& path() const { return file_.path(); }
 
   /// In order of name.
-  const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
+  const std::map<std::string, TensorView, std::less<>>& tensors() const { return header_.tensors; }
 
-  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const std::map<std::string, std::string>& metadata() const { return header_.metadata; }
 
   /// See MappedFile::Forget.
   void Forget(const TensorView& tensor) const { file_.Forget(tensor.bytes); }
 
  private:
-  explicit SafetensorsFile(MappedFile file) : file_(std::move(file)) {}
+  SafetensorsFile(MappedFile file, SafetensorsHeader header)
+      : file_(std::move(file)), header_(std::move(header)) {}
 
   MappedFile file_;
-  std::map<std::string, TensorView, std::less<>> tensors_;
-  std::map<std::string, std::string> metadata_;
+  SafetensorsHeader header_;
 };
 
 /// What a tensor to be written is; its bytes follow.

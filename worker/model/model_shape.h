@@ -3,9 +3,35 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tyllm::model {
+
+/// What a family calls its modules in a checkpoint: the hub's usual names unless it says otherwise.
+/// Names of modules, to which ".weight" or ".bias" is added; those of a layer follow its prefix.
+struct DecoderNames {
+  std::string_view embedding = "model.embed_tokens";
+  std::string_view layers = "model.layers";
+  std::string_view final_norm = "model.norm";
+  std::string_view head = "lm_head";
+  std::string_view attention_norm = "input_layernorm";
+  std::string_view q = "self_attn.q_proj";
+  std::string_view k = "self_attn.k_proj";
+  std::string_view v = "self_attn.v_proj";
+  std::string_view o = "self_attn.o_proj";
+  std::string_view q_norm = "self_attn.q_norm";
+  std::string_view k_norm = "self_attn.k_norm";
+  std::string_view mlp_norm = "post_attention_layernorm";
+  std::string_view gate = "mlp.gate_proj";
+  std::string_view up = "mlp.up_proj";
+  std::string_view down = "mlp.down_proj";
+
+  /// "model.layers.3"
+  std::string Layer(std::int64_t layer) const;
+  /// "model.layers.3.mlp.up_proj" for `module` "mlp.up_proj"
+  std::string InLayer(std::int64_t layer, std::string_view module) const;
+};
 
 /// Everything that distinguishes one decoder-only transformer from another of the supported kind.
 /// Filled by a family's parse function from config.json; nothing after that asks which family it
@@ -26,6 +52,7 @@ struct ModelShape {
   bool qkv_bias = false;
   float norm_epsilon = 1e-6F;
   double rope_theta = 10000.0;
+  DecoderNames names;
 
   std::int64_t q_columns() const { return heads * head_size; }
 

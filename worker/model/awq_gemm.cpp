@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/model/awq_gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <string>
+
+namespace tyllm::model {
+
+namespace {
+
+/// kShift[j]: where the word of output columns 8w .. 8w+7 holds column 8w+j.
+constexpr std::array<unsigned, 8> kShift = {0, 16, 4, 20, 8, 24, 12, 28};
+
+/// Both directions transpose, so they go by tiles: a cache line of words times 64 input rows
+/// touches 128 output rows of one cache line each, all of which stay in the first-level cache.
+constexpr std::size_t kTileWords = 16;
+constexpr std::size_t kTileInputs = 64;
+
+/// Calls `word(input row, word column)` for all of [inputs, words], tile by tile.
+template <typename Word>
+void ForEachWord(std::size_t inputs, std::size_t words, Word word) {
+  for (std::size_t w0 = 0; w0 < words; w0 += kTileWords) {
+    const std::size_t w1 = std::min(words, w0 + kTileWords);
+    for (std::size_t r0 = 0; r0 < inputs; r0 += kTileInputs) {
+      const std::size_t r1 = std::min(inputs, r0 + kTileInputs);
+      for (std::size_t w = w0; w < w1; ++w) {
+        for (std::size_t r = r0; r < r1; ++r) {
+          word(r, w);
+        }
+      }
+    }
+  }
+}
+
+/// words [inputs, outputs / 8] -> nibbles [outputs, inputs].
+void UnpackWords(std::span<const std::byte> words, std::size_t outputs, std::size_t inputs,
+                 std::uint8_t* nibbles) {
+  const std::size_t row = outputs / 8;
+  ForEachWord(inputs, row, [&](std::size_t r, std::size_t w) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, words.data() + (r * row + w) * sizeof(word), sizeof(word));
+    std::uint8_t* out = nibbles + 8 * w * inputs + r;
+    for (const unsigned shift : kShift) {
+      *out = static_cast<std::uint8_t>((word >> shift) & 15U);
+      out += inputs;
+    }
+  });
+}
+
+std::vector<std::uint32_t> PackWords(const std::uint8_t* nibbles, std::size_t outputs,
+                                     std::size_t inputs) {
+  const std::size_t row = outputs / 8;
+  std::vector<std::uint32_t> words(inputs * row);
+  ForEachWord(inputs, row, [&](std::size_t r, std::size_t w) {
+    const std::uint8_t* in = nibbles + 8 * w * inputs + r;
+    std::uint32_t word = 0;
+    for (const unsigned shift : kShift) {
+      word |= (*in & 15U) << shift;
+      in += inputs;
+    }
+    words[r * row + w] = word;
+  });
+  return words;
+}
+
+/// [rows, columns] -> [columns, rows]; scales are small.
+void TransposeScales(const std::byte* from, std::size_t rows, std::size_t columns,
+                     std::uint16_t* to) {
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t c = 0; c < columns; ++c) {
+      std::memcpy(to + c * rows + r, from + (r * columns + c) * sizeof(*to), sizeof(*to));
+    }
+  }
+}
+
+Status CheckSize(const char* part, std::size_t found, std::size_t expected) {
+  if (found == expected) {
+    return OkStatus();
+  }
+  return InvalidArgument(std::string(part) + " have " + std::to_string(found) +
+                         " bytes, expected " + std::to_string(expected));
+}
+
+}  // namespace
+
+Status CheckAwqGemmShape(std::int64_t out, std::int64_t in, std::int64_t group) {
+  if (out < 1 || out % kAwqGemmPack != 0) {
+    return InvalidArgument("a linear layer with " + std::to_string(out) +
+                           " outputs cannot be stored in 4 bits, expected a multiple of " +
+                           std::to_string(kAwqGemmPack) + "; keep it in floating point");
+  }
+  if (in < 1 || group < 1 || in % group != 0) {
+    return InvalidArgument("group size " + std::to_string(group) + " does not divide the " +
+                           std::to_string(in) +
+                           " inputs of a linear layer; choose another group size or keep it in "
+                           "floating point");
+  }
+  return OkStatus();
+}
+
+Result<AwqGemmTensors> PackAwqGemm(const QuantizedMatrix& matrix) {
+  TYLLM_TRY(CheckAwqGemmShape(matrix.rows, matrix.columns, matrix.group));
+  const auto out = static_cast<std::size_t>(matrix.rows);
+  const auto in = static_cast<std::size_t>(matrix.columns);
+  const auto groups = static_cast<std::size_t>(matrix.groups());
+  TYLLM_CHECK(matrix.q.size() == out * in && matrix.zero.size() == out * groups &&
+              matrix.scale.size() == out * groups);
+  AwqGemmTensors tensors;
+  tensors.qweight = PackWords(matrix.q.data(), out, in);
+  tensors.qzeros = PackWords(matrix.zero.data(), out, groups);
+  tensors.scales.resize(matrix.scale.size());
+  TransposeScales(std::as_bytes(std::span(matrix.scale)).data(), out, groups,
+                  tensors.scales.data());
+  return tensors;
+}
+
+Result<QuantizedMatrix> UnpackAwqGemm(std::int64_t out, std::int64_t in, std::int64_t group,
+                                      const AwqGemmBytes& bytes) {
+  TYLLM_TRY(CheckAwqGemmShape(out, in, group));
+  QuantizedMatrix matrix;
+  matrix.rows = out;
+  matrix.columns = in;
+  matrix.group = group;
+  const auto outputs = static_cast<std::size_t>(out);
+  const auto inputs = static_cast<std::size_t>(in);
+  const auto groups = static_cast<std::size_t>(matrix.groups());
+  TYLLM_TRY(CheckSize("packed weights", bytes.qweight.size(), inputs * outputs / 2));
+  TYLLM_TRY(CheckSize("packed zero points", bytes.qzeros.size(), groups * outputs / 2));
+  TYLLM_TRY(CheckSize("scales", bytes.scales.size(), groups * outputs * 2));
+  matrix.q.resize(outputs * inputs);
+  matrix.zero.resize(outputs * groups);
+  matrix.scale.resize(outputs * groups);
+  UnpackWords(bytes.qweight, outputs, inputs, matrix.q.data());
+  UnpackWords(bytes.qzeros, outputs, groups, matrix.zero.data());
+  TransposeScales(bytes.scales.data(), groups, outputs, matrix.scale.data());
+  return matrix;
+}
+
+}  // namespace tyllm::model
