@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/digest.h"
@@ -76,8 +76,8 @@ class BlobStore {
   /// Bytes of all complete blobs.
   virtual std::uint64_t TotalBytes() = 0;
 
-  /// Throws away unfinished uploads that got nothing for `age` and that nobody is writing.
-  virtual Status DropStaleUploads(std::chrono::seconds age) = 0;
+  /// Throws away unfinished uploads that got nothing since then and that nobody is writing.
+  virtual Status DropStaleUploads(std::int64_t before_unix_millis) = 0;
 };
 
 }  // namespace tyllm::server::blobs

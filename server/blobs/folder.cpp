@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/blobs/folder.h"
+
+#include <sys/stat.h>
+
+#include <system_error>
+
+namespace tyllm::server::blobs {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+std::optional<std::uint64_t> SizeOf(const Path& path) {
+  std::error_code error;
+  const std::uintmax_t size = fs::file_size(path, error);
+  return error ? std::nullopt : std::optional<std::uint64_t>(size);
+}
+
+std::int64_t ModifiedUnixMillis(const Path& path) {
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0) {
+    return 0;
+  }
+  return static_cast<std::int64_t>(info.st_mtim.tv_sec) * 1000 + info.st_mtim.tv_nsec / 1'000'000;
+}
+
+}  // namespace
+
+Folder::Folder(FileSystem& files, Path root) : files_(files), root_(std::move(root)) {}
+
+Status Folder::Open() {
+  for (const char* const part : {"complete", "partial", "corrupt"}) {
+    TYLLM_TRY(files_.CreateDirectories(root_ / part));
+  }
+  TYLLM_TRY(files_.SyncDirectory(root_));
+  std::uint64_t total = 0;
+  std::error_code error;
+  for (const fs::directory_entry& fan : fs::directory_iterator(root_ / "complete", error)) {
+    for (const fs::directory_entry& blob : fs::directory_iterator(fan.path(), error)) {
+      total += SizeOf(blob.path()).value_or(0);
+    }
+    TYLLM_TRY(files_.SyncDirectory(fan.path()));
+  }
+  if (error) {
+    return FromErrno(error.value(), "reading the blob folder " + root_.string());
+  }
+  TYLLM_TRY(files_.SyncDirectory(root_ / "complete"));
+  auto shared = shared_.Lock();
+  shared->total = total;
+  return OkStatus();
+}
+
+Path Folder::CompletePath(const BlobId& id) const {
+  const std::string hex = id.sha256.Hex();
+  return root_ / "complete" / hex.substr(0, 2) / hex;
+}
+
+Path Folder::PartialPath(const BlobId& id, int slot) const {
+  return root_ / "partial" /
+         (id.sha256.Hex() + "-" + std::to_string(id.size) + "." + std::to_string(slot));
+}
+
+bool Folder::Has(const BlobId& id) {
+  {
+    auto shared = shared_.Lock();
+    if (shared->publishing.contains(id)) {
+      return false;
+    }
+  }
+  return SizeOf(CompletePath(id)) == id.size;
+}
+
+std::uint64_t Folder::total_bytes() {
+  auto shared = shared_.Lock();
+  return shared->total;
+}
+
+std::optional<Folder::Slot> Folder::LongestIdle(const Shared& shared, const BlobId& id) const {
+  std::optional<Slot> longest;
+  for (int i = 0; i < kSlots; ++i) {
+    Slot slot{PartialPath(id, i), 0};
+    if (shared.writing.contains(slot.path)) {
+      continue;
+    }
+    slot.size = SizeOf(slot.path).value_or(0);
+    if (slot.size > id.size) {
+      slot.size = 0;  // not of our writing; it will be truncated
+    }
+    if (!longest || slot.size > longest->size) {
+      longest = slot;
+    }
+  }
+  return longest;
+}
+
+std::uint64_t Folder::ResumableBytes(const BlobId& id) {
+  auto shared = shared_.Lock();
+  const std::optional<Slot> longest = LongestIdle(*shared, id);
+  return longest ? longest->size : 0;
+}
+
+Result<Folder::Slot> Folder::TakeSlot(const BlobId& id, std::uint64_t offset) {
+  auto shared = shared_.Lock();
+  std::optional<Slot> slot = LongestIdle(*shared, id);
+  if (!slot) {
+    return Unavailable("blob " + id.ToString() + " has " + std::to_string(kSlots) +
+                       " uploads going on already; wait for one of them to end");
+  }
+  if (offset != 0 && offset != slot->size) {
+    return OutOfRange("the upload of blob " + id.ToString() + " cannot go on at byte " +
+                      std::to_string(offset) + ", it is at byte " + std::to_string(slot->size) +
+                      "; ask where to go on and start again from there");
+  }
+  slot->size = offset;
+  shared->writing.insert(slot->path);
+  return *slot;
+}
+
+void Folder::ReleaseSlot(const Slot& slot) {
+  auto shared = shared_.Lock();
+  shared->writing.erase(slot.path);
+}
+
+Status Folder::MoveIntoPlace(const BlobId& id, const Path& partial) {
+  const Path target = CompletePath(id);
+  const Path fan = target.parent_path();
+  if (std::error_code error; !fs::exists(fan, error)) {
+    TYLLM_TRY(files_.CreateDirectories(fan));
+    TYLLM_TRY(files_.SyncDirectory(fan.parent_path()));
+  }
+  TYLLM_TRY(files_.Rename(partial, target));
+  Status durable = files_.SyncDirectory(fan);
+  if (!durable.ok()) {
+    // What may vanish with the power must not be seen.
+    (void)files_.RemoveAll(target);
+  }
+  return durable;
+}
+
+Status Folder::Publish(const BlobId& id, const Path& partial) {
+  {
+    auto shared = shared_.Lock();
+    shared.Wait([&](const Shared& s) { return !s.publishing.contains(id); });
+    shared->publishing.insert(id);
+  }
+  const std::optional<std::uint64_t> before = SizeOf(CompletePath(id));
+  Status status = before == id.size ? files_.RemoveAll(partial) : MoveIntoPlace(id, partial);
+  auto shared = shared_.Lock();
+  shared->publishing.erase(id);
+  if (status.ok()) {
+    shared->total += id.size - before.value_or(0);
+    DropIdleSlots(*shared, id);
+  }
+  shared_.Notify();
+  return status;
+}
+
+void Folder::DropIdleSlots(const Shared& shared, const BlobId& id) const {
+  for (int i = 0; i < kSlots; ++i) {
+    const Path path = PartialPath(id, i);
+    if (!shared.writing.contains(path)) {
+      (void)files_.RemoveAll(path);
+    }
+  }
+}
+
+void Folder::SetAside(const BlobId& id) {
+  const Path path = CompletePath(id);
+  const std::uint64_t size = SizeOf(path).value_or(0);
+  if (files_.Rename(path, root_ / "corrupt" / path.filename()).ok()) {
+    auto shared = shared_.Lock();
+    shared->total -= size;
+  }
+}
+
+Status Folder::DropStaleUploads(std::int64_t before_unix_millis) {
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(root_ / "partial", error)) {
+    auto shared = shared_.Lock();
+    if (!shared->writing.contains(entry.path()) &&
+        ModifiedUnixMillis(entry.path()) < before_unix_millis) {
+      TYLLM_TRY(files_.RemoveAll(entry.path()));
+    }
+  }
+  return error ? FromErrno(error.value(), "reading " + (root_ / "partial").string()) : OkStatus();
+}
+
+}  // namespace tyllm::server::blobs

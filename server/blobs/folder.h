@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string_view>
+
+#include "common/base/digest.h"
+#include "common/base/file_system.h"
+#include "common/base/guarded.h"
+
+namespace tyllm::server::blobs {
+
+/// The names and the moves that readers and writers of a blob folder share
+/// (docs/formats/blob_folder.md). Threads: any.
+class Folder {
+ public:
+  /// Uploads of one blob that can go on at the same time, each in a file of its own.
+  static constexpr int kSlots = 16;
+
+  Folder(FileSystem& files, Path root);
+
+  /// Creates what is missing, makes what an earlier process renamed durable, and counts.
+  Status Open();
+
+  FileSystem& files() const { return files_; }
+
+  Path CompletePath(const BlobId& id) const;
+
+  /// There with the right size, and durable.
+  bool Has(const BlobId& id);
+
+  std::uint64_t total_bytes();
+
+  struct Slot {
+    Path path;
+    std::uint64_t size = 0;  ///< bytes in it
+  };
+
+  /// The unfinished upload that nobody writes and that has the most bytes; a size of 0 when there
+  /// is none.
+  std::uint64_t ResumableBytes(const BlobId& id);
+
+  /// Reserves the file for an upload from `offset` on, until ReleaseSlot.
+  Result<Slot> TakeSlot(const BlobId& id, std::uint64_t offset);
+  void ReleaseSlot(const Slot& slot);
+
+  /// Moves a complete and synced upload to its final name, durably.
+  Status Publish(const BlobId& id, const Path& partial);
+
+  /// Takes a blob whose digest is wrong out of the way, so that it can be uploaded again.
+  void SetAside(const BlobId& id);
+
+  Status DropStaleUploads(std::int64_t before_unix_millis);
+
+ private:
+  struct Shared {
+    std::set<Path> writing;
+    std::set<BlobId> publishing;
+    std::uint64_t total = 0;
+  };
+
+  Path PartialPath(const BlobId& id, int slot) const;
+  std::optional<Slot> LongestIdle(const Shared& shared, const BlobId& id) const;
+  Status MoveIntoPlace(const BlobId& id, const Path& partial);
+  void DropIdleSlots(const Shared& shared, const BlobId& id) const;
+
+  FileSystem& files_;
+  const Path root_;
+  Guarded<Shared> shared_;
+};
+
+}  // namespace tyllm::server::blobs

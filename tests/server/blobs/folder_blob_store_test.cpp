@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The folder's own promises: a disk that fails at any write, and bytes that rot.
+#include "server/blobs/folder_blob_store.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/support/faulty_file_system.h"
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::server::blobs {
+namespace {
+
+const std::string kContent = "the content of a blob, in two pieces";
+constexpr std::size_t kSplit = 10;
+
+BlobId Id() {
+  return {DigestOf(kContent), kContent.size()};
+}
+
+Path CompletePath(const Path& root) {
+  const std::string hex = Id().sha256.Hex();
+  return root / "complete" / hex.substr(0, 2) / hex;
+}
+
+Status UploadFrom(BlobStore& store, std::uint64_t offset) {
+  TYLLM_ASSIGN(auto writer, store.StartUpload(Id(), offset));
+  const auto bytes = std::as_bytes(std::span(kContent)).subspan(offset);
+  const std::size_t first = std::min(kSplit, bytes.size());
+  TYLLM_TRY(writer->Append(bytes.first(first)));
+  TYLLM_TRY(writer->Append(bytes.subspan(first)));
+  return writer->Commit();
+}
+
+Status OpenAndUpload(FileSystem& files, const Path& root) {
+  TYLLM_ASSIGN(const auto store, OpenFolderBlobStore(files, root));
+  return UploadFrom(*store, 0);
+}
+
+TEST(FolderBlobStore, AfterAFailureAtAnyWriteTheUploadCanBeFinished) {
+  int healthy = 0;
+  for (bool done = false; !done; ++healthy) {
+    const testing::TemporaryDirectory root;
+    testing::FaultyFileSystem faulty(healthy);
+    const Status status = OpenAndUpload(faulty, root.path());
+    done = status.ok();
+    ASSERT_EQ(faulty.failed(), !done) << "an error must be reported, at change " << healthy;
+    if (!done) {
+      EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status.ToString();
+    }
+    auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+    ASSERT_TRUE(store.ok());
+    EXPECT_EQ(*(*store)->Has(Id()), done) << "at change " << healthy;
+    if (!done) {
+      const Status again = UploadFrom(**store, *(*store)->UploadOffset(Id()));
+      EXPECT_TRUE(again.ok()) << again.ToString() << " at change " << healthy;
+    }
+    EXPECT_EQ(*(*store)->ReadSmall(Id(), 100), kContent);
+    EXPECT_TRUE(std::filesystem::is_empty(root / "partial")) << "at change " << healthy;
+  }
+  EXPECT_GT(healthy, 8) << "the upload must have been interrupted in many places";
+}
+
+TEST(FolderBlobStore, ABlobThatRotsIsNoticedSetAsideAndCanBeUploadedAgain) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  {
+    std::fstream file(CompletePath(root.path()), std::ios::in | std::ios::out);
+    file.put('T');
+  }
+  const Status status = (*store)->ReadSmall(Id(), 100).status();
+  EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status.ToString();
+  EXPECT_FALSE(*(*store)->Has(Id()));
+  EXPECT_EQ((*store)->TotalBytes(), 0U);
+  EXPECT_TRUE(std::filesystem::exists(root / ("corrupt/" + Id().sha256.Hex())));
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  EXPECT_EQ(*(*store)->ReadSmall(Id(), 100), kContent);
+}
+
+TEST(FolderBlobStore, ATruncatedBlobIsNotThere) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  std::filesystem::resize_file(CompletePath(root.path()), 5);
+  EXPECT_FALSE(*(*store)->Has(Id()));
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  EXPECT_EQ(*(*store)->ReadSmall(Id(), 100), kContent);
+}
+
+TEST(FolderBlobStore, APartialFileThatRottedIsCaughtByTheDigest) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  {
+    auto writer = (*store)->StartUpload(Id(), 0);
+    ASSERT_TRUE((*writer)->Append(std::as_bytes(std::span(kContent)).first(kSplit)).ok());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(root / "partial")) {
+    std::fstream(entry.path(), std::ios::in | std::ios::out).put('X');
+  }
+  EXPECT_EQ(UploadFrom(**store, kSplit).code(), StatusCode::kDataLoss);
+  EXPECT_EQ(*(*store)->UploadOffset(Id()), 0U);
+  EXPECT_TRUE(UploadFrom(**store, 0).ok());
+}
+
+TEST(FolderBlobStore, MoreThanSixteenUploadsOfOneBlobAreRefusedForNow) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  std::vector<std::unique_ptr<BlobWriter>> writers;
+  for (int i = 0; i < 16; ++i) {
+    writers.push_back(*(*store)->StartUpload(Id(), 0));
+  }
+  EXPECT_EQ((*store)->StartUpload(Id(), 0).status().code(), StatusCode::kUnavailable);
+  writers.pop_back();
+  EXPECT_TRUE((*store)->StartUpload(Id(), 0).ok());
+}
+
+}  // namespace
+}  // namespace tyllm::server::blobs
