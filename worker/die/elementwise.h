@@ -5,19 +5,14 @@
 
 namespace tyllm::die {
 
-/// `gate_up` [tokens, 2 * Width]: gate, then up. out [tokens, Width] = silu(gate) * up.
+/// All [tokens, Width]: out = silu(gate) * up. `out` may be one of the inputs.
 template <int Width>
-void SiluMul(const float* gate_up, std::uint32_t tokens, float* out) {
+void SiluMul(const float* gate, const float* up, std::uint32_t tokens, float* out) {
   static_assert(Width % kLanes == 0);
-  for (std::uint32_t t = 0; t < tokens; ++t) {
-    const float* const gate = gate_up + static_cast<std::size_t>(t) * 2 * Width;
-    const float* const up = gate + Width;
-    float* const row = out + static_cast<std::size_t>(t) * Width;
-    for (int i = 0; i < Width; i += kLanes) {
-      const Floats g = Load(gate + i);
-      const Floats sigmoid = Divide(g, Add(Fill(1), Exp(Subtract(Fill(0), g))));
-      Store(row + i, Multiply(sigmoid, Load(up + i)));
-    }
+  for (std::size_t i = 0; i < static_cast<std::size_t>(tokens) * Width; i += kLanes) {
+    const Floats g = Load(gate + i);
+    const Floats silu = Divide(g, Add(Fill(1), Exp(Subtract(Fill(0), g))));
+    Store(out + i, Multiply(silu, Load(up + i)));
   }
 }
 

@@ -10,25 +10,25 @@ namespace {
 
 TEST(SiluMul, MultipliesUpByTheGateTimesItsSigmoid) {
   constexpr std::size_t kWidth = 40;
-  const std::vector<float> x = RandomFloats(3 * 2 * kWidth, 1);
+  const std::vector<float> gates = RandomFloats(3 * kWidth, 1);
+  const std::vector<float> ups = RandomFloats(3 * kWidth, 2);
   std::vector<float> out(3 * kWidth);
-  SiluMul<kWidth>(x.data(), 3, out.data());
-  for (std::size_t t = 0; t < 3; ++t) {
-    for (std::size_t i = 0; i < kWidth; ++i) {
-      const double gate = x[t * 2 * kWidth + i];
-      const double expected = gate / (1.0 + std::exp(-gate)) * x[(t * 2 + 1) * kWidth + i];
-      EXPECT_NEAR(out[t * kWidth + i], expected, 1e-6 * (1 + std::fabs(expected)));
-    }
+  SiluMul<kWidth>(gates.data(), ups.data(), 3, out.data());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const double gate = gates[i];
+    const double expected = gate / (1.0 + std::exp(-gate)) * ups[i];
+    EXPECT_NEAR(out[i], expected, 1e-6 * (1 + std::fabs(expected)));
   }
 }
 
 TEST(SiluMul, LargeNegativeAndPositiveGatesAreFinite) {
-  std::vector<float> x(16, 1.0F);
-  x[0] = -1000.0F;
-  x[1] = 1000.0F;
-  x[2] = -88.5F;
+  std::vector<float> gate(8, 1.0F);
+  gate[0] = -1000.0F;
+  gate[1] = 1000.0F;
+  gate[2] = -88.5F;
+  const std::vector<float> up(8, 1.0F);
   std::vector<float> out(8);
-  SiluMul<8>(x.data(), 1, out.data());
+  SiluMul<8>(gate.data(), up.data(), 1, out.data());
   EXPECT_NEAR(out[0], 0.0F, 1e-30F);
   EXPECT_EQ(out[1], 1000.0F);
   EXPECT_NEAR(out[2], 0.0F, 1e-30F);
