@@ -80,3 +80,19 @@ class [[nodiscard]] Result {
     return result.status();                           \
   }                                                   \
   declaration = *std::move(result)
+
+/// TYLLM_TRY and TYLLM_ASSIGN for coroutines, whose return is co_return.
+#define TYLLM_CO_TRY(expr)                                 \
+  do {                                                     \
+    if (::tyllm::Status status_ = (expr); !status_.ok()) { \
+      co_return status_;                                   \
+    }                                                      \
+  } while (false)
+#define TYLLM_CO_ASSIGN(declaration, expr) \
+  TYLLM_CO_ASSIGN_INNER(TYLLM_CONCAT(result_, __LINE__), declaration, expr)
+#define TYLLM_CO_ASSIGN_INNER(result, declaration, expr) \
+  auto result = (expr);                                  \
+  if (!result.ok()) {                                    \
+    co_return result.status();                           \
+  }                                                      \
+  declaration = *std::move(result)

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/domain/failure.h"
+#include "common/domain/ids.h"
+#include "common/domain/job.h"
+#include "common/domain/progress.h"
+#include "common/format/json.h"
+
+// What a worker's agent and the server say to each other (workers.proto), as plain data.
+namespace tyllm::domain {
+
+struct Capabilities {
+  std::string device = "cpu";  ///< "cpu", "cuda"
+  std::int64_t memory_bytes = 0;
+  std::int64_t disk_free_bytes = 0;
+  std::int32_t cpus = 0;
+  std::int32_t slots = 1;  ///< tasks at a time
+  std::string toolchain_version;
+  std::map<std::string, std::string> labels;
+
+  bool operator==(const Capabilities&) const = default;
+};
+
+struct WorkerView {
+  std::string name;
+  Capabilities capabilities;
+  bool online = false;   ///< called within a lease's time
+  bool drained = false;  ///< gets nothing new
+  std::int64_t last_seen_unix_ms = 0;
+  std::vector<TaskId> tasks;  ///< that it holds
+
+  bool operator==(const WorkerView&) const = default;
+};
+
+/// The fence: whatever is said of another attempt than the task's current one is refused.
+struct AttemptId {
+  TaskId task;
+  Attempt attempt = 0;
+  auto operator<=>(const AttemptId&) const = default;
+
+  /// "t7 attempt 2".
+  std::string ToString() const { return task.ToString() + " attempt " + std::to_string(attempt); }
+};
+
+/// One process of a worker: its name, chosen by the operator and unique in the farm, and a text
+/// that is new for every process.
+struct WorkerSession {
+  std::string worker;
+  std::string session;
+
+  bool operator==(const WorkerSession&) const = default;
+};
+
+struct Running {
+  bool operator==(const Running&) const = default;
+};
+
+struct Succeeded {
+  BlobId output;  ///< tree; every blob of it is uploaded
+  bool operator==(const Succeeded&) const = default;
+};
+
+/// Ended because the server asked for it, or because the worker drains.
+struct Stopped {
+  bool operator==(const Stopped&) const = default;
+};
+
+using Outcome = std::variant<Running, Succeeded, Failure, Stopped>;
+
+/// An attempt that the worker runs, or has finished and not yet had acknowledged.
+struct HeldAttempt {
+  AttemptId id;
+  Progress progress;
+  std::int64_t log_bytes = 0;  ///< written so far by the child
+  Outcome outcome;
+};
+
+struct SyncRequest {
+  WorkerSession from;
+  Capabilities capabilities;
+  std::vector<HeldAttempt> held;
+  bool draining = false;     ///< give me nothing new
+  std::int64_t wait_ms = 0;  ///< how long to hold the call when there is nothing to do
+};
+
+struct Assignment {
+  AttemptId id;
+  std::string label;
+  TaskSpec spec;
+  std::map<std::string, BlobId> inputs;  ///< input name -> tree
+  std::int64_t lease_ms = 0;             ///< from when the worker sent its call
+  std::int64_t deadline_ms = 0;          ///< for the whole attempt
+
+  bool operator==(const Assignment&) const = default;
+};
+
+struct SyncReply {
+  std::vector<Assignment> start;  ///< new ones, and those that the worker does not list
+  std::vector<TaskId> stop;       ///< cancelled or fenced: end the attempt; its log is not wanted
+                                  ///< any more when it is also in `acknowledged`
+  std::vector<TaskId> acknowledged;  ///< the outcome is recorded, or comes too late to matter:
+                                     ///< forget the attempt
+  std::int64_t lease_ms = 0;
+  std::int64_t next_sync_ms = 0;
+};
+
+struct LogAppend {
+  AttemptId id;
+  WorkerSession from;
+  std::int64_t offset = 0;
+  std::string data;  ///< at most 1 MiB
+};
+
+}  // namespace tyllm::domain
+
+template <>
+struct tyllm::format::Members<tyllm::domain::Capabilities> {
+  using C = tyllm::domain::Capabilities;
+  static constexpr auto kTable = std::tuple{
+      Member{"device", &C::device},
+      Member{"memory_bytes", &C::memory_bytes},
+      Member{"disk_free_bytes", &C::disk_free_bytes},
+      Member{"cpus", &C::cpus},
+      Member{"slots", &C::slots},
+      Member{"toolchain_version", &C::toolchain_version},
+      Member{"labels", &C::labels},
+  };
+};

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "common/domain/worker_sync.h"
+#include "server/sched/clocks.h"
+#include "server/sched/policy.h"
+
+namespace tyllm::server::core {
+
+/// What is known of running attempts only while the server runs: when each was heard of last and
+/// how far it is. Which attempts run is the queue's to say; one that the queue has and this has not
+/// is taken up as if heard of just then (docs/adr, leases in memory).
+class Attempts {
+ public:
+  struct Live {
+    sched::AttemptTimes times;
+    domain::Progress progress;
+  };
+
+  /// The attempt was leased, or found after a restart; it has run for `age` then.
+  void Start(const domain::AttemptId& id, Clock::Steady now, Milliseconds age = {});
+  /// Its worker named it. True when the progress is new.
+  bool Heard(const domain::AttemptId& id, const domain::Progress& progress, Clock::Steady now);
+
+  void End(const domain::AttemptId& id) { live_.erase(id); }
+
+  const Live* Find(const domain::AttemptId& id) const;
+
+  struct Overdue {
+    domain::AttemptId id;
+    sched::Ending ending = sched::Ending::kLeaseLost;
+  };
+
+  std::vector<Overdue> FindOverdue(Clock::Steady now, const sched::Policy& policy) const;
+
+ private:
+  std::map<domain::AttemptId, Live> live_;
+};
+
+}  // namespace tyllm::server::core

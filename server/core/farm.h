@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+
+#include "common/base/clock.h"
+#include "server/blobs/blob_store.h"
+#include "server/core/attempts.h"
+#include "server/core/counters.h"
+#include "server/core/fleet.h"
+#include "server/core/limits.h"
+#include "server/core/signals.h"
+#include "server/store/log_store.h"
+#include "server/store/store.h"
+
+namespace tyllm::server::core {
+
+/// What use cases work on: durable state in the stores, and what is only known while the server
+/// runs. Use cases are coroutines that run on `control`, an executor of one thread (spawn them
+/// there), so the members below need no lock. The stores, clock and executors outlive the Farm;
+/// stop both stores before the control thread's context goes away.
+///
+/// Start: construct, then run Recover to its end, then accept calls and run SweepForever.
+class Farm {
+ public:
+  struct Parts {
+    boost::asio::any_io_executor control;
+    boost::asio::any_io_executor blocking;  ///< a few threads for reading blobs
+    store::Store& store;
+    store::LogStore& logs;
+    blobs::BlobStore& blobs;
+    const Clock& clock;
+    Limits limits;
+    std::string version;  ///< of this build; also the toolchain's in action keys
+  };
+
+  explicit Farm(Parts given)
+      : parts(std::move(given)),
+        signals(parts.control),
+        started_unix_ms(parts.clock.UnixMillis()) {}
+
+  Farm(const Farm&) = delete;
+  Farm& operator=(const Farm&) = delete;
+
+  const Parts parts;
+  Attempts attempts;  ///< leases and progress of what runs
+  Fleet fleet;        ///< workers that called
+  Signals signals;    ///< wakes who waits for a change
+  Counters counters;  ///< for metrics
+  const std::int64_t started_unix_ms;
+};
+
+}  // namespace tyllm::server::core

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "common/base/clock.h"
+#include "server/sched/policy.h"
+
+namespace tyllm::server::core {
+
+/// What the server's configuration says about time and sizes.
+struct Limits {
+  sched::Policy policy;  ///< leases, clocks, attempts
+  /// How often a worker with work calls.
+  Milliseconds sync_interval = std::chrono::seconds(2);
+  /// The longest that a call of an idle worker is held.
+  Milliseconds longest_wait = std::chrono::seconds(20);
+  /// How often Sweep runs.
+  Milliseconds sweep_interval = std::chrono::seconds(1);
+  std::int64_t largest_spec_bytes = 64 << 10;
+  std::int64_t largest_log_append = 1 << 20;
+  std::uint64_t largest_tree_bytes = 16 << 20;  ///< of the text that lists a tree's files
+};
+
+}  // namespace tyllm::server::core

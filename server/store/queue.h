@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/domain/views.h"
+#include "common/domain/worker_sync.h"
+#include "server/sched/assignment.h"
+#include "server/sched/ending.h"
+#include "server/sched/retry.h"
+
+namespace tyllm::server::store {
+
+using domain::AttemptId;
+using domain::JobId;
+using domain::TaskId;
+using domain::WorkerSession;
+
+struct NewJob {
+  std::string request_id;
+  domain::JobSpec spec;
+  domain::JobPlan plan;
+};
+
+struct JobFilter {
+  std::optional<JobId> before;           ///< only smaller ids
+  std::vector<domain::JobState> states;  ///< empty: all
+  std::int64_t limit = 50;
+};
+
+/// A task that some worker holds.
+struct HeldTask {
+  AttemptId id;
+  JobId job;
+  domain::TaskState state = domain::TaskState::kLeased;  ///< or kCancelling
+  WorkerSession holder;
+  sched::Spent spent;
+  std::int64_t started_unix_ms = 0;
+
+  bool operator==(const HeldTask&) const = default;
+};
+
+/// Everything that a worker needs to run an attempt.
+struct Lease {
+  AttemptId id;
+  JobId job;
+  std::string label;
+  domain::TaskSpec spec;
+  std::map<std::string, BlobId> inputs;
+
+  bool operator==(const Lease&) const = default;
+};
+
+/// An attempt whose log can be asked for.
+struct LogOwner {
+  JobId job;
+  domain::Attempt attempt = 0;
+  bool ended = false;
+};
+
+/// A queued task whose result exists already.
+struct CacheHit {
+  TaskId task;
+  Sha256 key;
+  BlobId output;
+
+  bool operator==(const CacheHit&) const = default;
+};
+
+/// Workers as they are remembered.
+struct WorkerRecord {
+  std::string name;
+  std::string session;  ///< the last one
+  domain::Capabilities capabilities;
+  bool drained = false;
+  std::int64_t last_seen_unix_ms = 0;
+
+  bool operator==(const WorkerRecord&) const = default;
+};
+
+/// The durable queue, as the one thread sees that may touch it. Between Begin and Commit; nothing
+/// is durable, and nothing may be told to anybody, before Commit has returned OK. Every change
+/// writes its job_events. Time is the caller's, in milliseconds since 1970.
+///
+/// Errors: kNotFound names what is not there; kAborted: the task is not in the state that the call
+/// supposes (a compare-and-set lost); kResourceExhausted: the disk is full; kUnavailable: the
+/// storage is broken.
+class Queue {
+ public:
+  virtual ~Queue() = default;
+
+  // A transaction, and marks within it to which one operation can be undone.
+  virtual Status Begin() = 0;
+  virtual Status Commit() = 0;
+  virtual void Rollback() = 0;
+  virtual Status SetMark() = 0;
+  virtual Status KeepMark() = 0;
+  virtual Status RevertToMark() = 0;
+  /// Not OK once the storage is broken for good: every later call fails.
+  virtual Status broken() const = 0;
+  virtual std::int64_t schema_version() const = 0;
+
+  // Jobs.
+  virtual Result<std::optional<JobId>> FindRequest(const std::string& request_id) = 0;
+  virtual Result<JobId> Enqueue(const NewJob& job, std::int64_t now) = 0;
+  virtual Result<domain::JobView> GetJob(JobId job) = 0;
+  /// Newest first, without tasks and outputs.
+  virtual Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) = 0;
+  virtual Result<std::map<domain::JobState, std::int64_t>> CountJobs() = 0;
+  virtual Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
+                                                            std::int64_t limit) = 0;
+  /// Nothing for a job that has ended.
+  virtual Status CancelJob(JobId job, std::int64_t now) = 0;
+
+  // Attempts.
+  /// Queued, due, not the same action as one that has a result or runs; in queue order.
+  virtual Result<std::vector<sched::Candidate>> Candidates(std::int64_t now,
+                                                           std::int64_t limit) = 0;
+  virtual Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker,
+                                     std::int64_t now) = 0;
+  virtual Result<Lease> GetLease(const AttemptId& id) = 0;
+  /// Nothing when the attempt is not the task's current one or is over.
+  virtual Result<std::optional<HeldTask>> FindHeld(const AttemptId& id) = 0;
+  virtual Result<std::vector<HeldTask>> AllHeld() = 0;
+  virtual Result<std::vector<HeldTask>> HeldBy(const std::string& worker) = 0;
+  /// Another session of the same worker goes on with the attempt.
+  virtual Status Adopt(const AttemptId& id, const std::string& session) = 0;
+  /// `key`, when given, is what later tasks find the output by. A task that is being cancelled is
+  /// cancelled all the same.
+  virtual Status Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
+                         std::int64_t now) = 0;
+  virtual Status EndAttempt(const AttemptId& id, sched::Ending ending,
+                            const sched::Verdict& verdict, std::int64_t now) = 0;
+  /// The end of an attempt of a task that is being cancelled.
+  virtual Status EndCancelled(const AttemptId& id, std::int64_t now) = 0;
+  /// `attempt` 0: the last one.
+  virtual Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) = 0;
+
+  // Results by action key.
+  virtual Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) = 0;
+  virtual Status SucceedFromCache(const CacheHit& hit, std::int64_t now) = 0;
+  virtual Status ForgetAction(const Sha256& key) = 0;
+
+  // Workers.
+  /// Makes `worker` its name's current session. kAborted when a later one has replaced it.
+  virtual Status StartSession(const WorkerSession& worker, const domain::Capabilities& capabilities,
+                              std::int64_t now) = 0;
+  virtual Result<std::vector<WorkerRecord>> ListWorkers() = 0;
+  virtual Status SetDrained(const std::string& worker, bool drained) = 0;
+};
+
+}  // namespace tyllm::server::store

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/base/file_system.h"
+#include "server/store/queue.h"
+
+namespace tyllm::server::store {
+
+struct SqliteOptions {
+  Path file;                      ///< created when absent; its folder exists
+  std::string toolchain_version;  ///< goes into action keys
+  std::string vfs;                ///< name of a registered SQLite VFS; empty: the default
+};
+
+/// The queue in one SQLite file (docs/formats/sqlite_schema.md): WAL, synchronous=FULL, migrated to
+/// this program's schema. Errors: kFailedPrecondition for a newer schema or a file of another
+/// program, kUnavailable when another process has it open.
+Result<std::unique_ptr<Queue>> OpenSqliteQueue(const SqliteOptions& options);
+
+}  // namespace tyllm::server::store

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "server/store/queue.h"
+
+namespace tyllm::server::store {
+
+/// The queue behind its one thread. Operations from anywhere are collected into one transaction
+/// (group commit: up to 256 operations or 2 ms of work), and each learns its result only after the
+/// commit: what was answered is on the disk. An operation that returns an error leaves nothing
+/// behind and does not disturb the others.
+///
+/// When the disk is full, operations fail with kResourceExhausted until it is not. When a commit or
+/// the file fails in another way the store is broken for good (kUnavailable, health() says why):
+/// what the file holds is not known then, and a restart reads it anew.
+class Store {
+ public:
+  /// `queue` is touched by the store's thread only.
+  Store(std::unique_ptr<Queue> queue, const Clock& clock);
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+  ~Store();
+
+  /// Runs `work(queue)`, which returns a Status or a Result, on the store's thread and comes back
+  /// to the caller's executor with what it returned. `work` may refer to the calling coroutine's
+  /// variables: it waits.
+  template <typename Work, typename Answer = std::invoke_result_t<Work&, Queue&>>
+  boost::asio::awaitable<Answer> Run(Work work) {
+    co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,
+                                                   void(Answer)>(
+        [this](auto handler, Work initiated) {
+          Push(std::make_unique<Waiting<Work, Answer, decltype(handler)>>(std::move(initiated),
+                                                                          std::move(handler)));
+        },
+        boost::asio::use_awaitable, std::move(work));
+  }
+
+  /// OK while operations are accepted. Threads: any.
+  Status health() const;
+
+  /// Refuses new operations (kUnavailable), finishes those that came, ends the thread. Idempotent.
+  void Stop();
+
+ private:
+  /// An operation on its way.
+  class Operation {
+   public:
+    virtual ~Operation() = default;
+    /// Returns the status of what the work returned, which is kept until Finish.
+    virtual Status Perform(Queue& queue) = 0;
+    /// Hands the result, or `status` when that is an error, to who waits.
+    virtual void Finish(const Status& status) = 0;
+  };
+
+  static const Status& StatusOf(const Status& status) { return status; }
+
+  template <typename T>
+  static const Status& StatusOf(const Result<T>& result) {
+    return result.status();
+  }
+
+  template <typename Work, typename Answer, typename Handler>
+  class Waiting final : public Operation {
+   public:
+    Waiting(Work work, Handler handler)
+        : work_(std::move(work)),
+          executor_(boost::asio::prefer(boost::asio::get_associated_executor(handler),
+                                        boost::asio::execution::outstanding_work.tracked)),
+          handler_(std::move(handler)) {}
+
+    Status Perform(Queue& queue) override {
+      answer_.emplace(work_(queue));
+      return StatusOf(*answer_);
+    }
+
+    void Finish(const Status& status) override {
+      Answer answer = status.ok() ? *std::move(answer_) : Answer(status);
+      boost::asio::post(executor_,
+                        [handler = std::move(handler_), result = std::move(answer)]() mutable {
+                          std::move(handler)(std::move(result));
+                        });
+    }
+
+   private:
+    Work work_;
+    boost::asio::any_io_executor executor_;
+    Handler handler_;
+    std::optional<Answer> answer_;
+  };
+
+  struct Thread;
+  void Push(std::unique_ptr<Operation> operation);
+
+  std::unique_ptr<Thread> thread_;
+};
+
+}  // namespace tyllm::server::store
