@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/wire/blob_calls.h"
+
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "common/base/handle.h"
+#include "common/base/mapped_file.h"
+#include "common/wire/blobs.h"
+#include "common/wire/status.h"
+
+namespace tyllm::wire {
+
+namespace {
+
+constexpr std::uint64_t kMessageBytes = 512 << 10;
+constexpr std::size_t kIdsPerCall = 2000;  // about 150 KB a request
+constexpr std::chrono::seconds kUnaryLimit{30};
+
+// Cancels the call when a stop is requested, as long as this lives.
+class CancelOnStop {
+ public:
+  CancelOnStop(grpc::ClientContext& context, std::stop_token stop)
+      : callback_(std::move(stop), [&context] { context.TryCancel(); }) {}
+
+ private:
+  std::stop_callback<std::function<void()>> callback_;
+};
+
+Result<std::string> ReadPiece(int fd, const Path& file, std::uint64_t offset, std::uint64_t size) {
+  std::string piece(size, '\0');
+  std::size_t filled = 0;
+  while (filled < piece.size()) {
+    const ssize_t got = ::pread(fd, piece.data() + filled, piece.size() - filled,
+                                static_cast<off_t>(offset + filled));
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got <= 0) {
+      return got < 0 ? FromErrno(errno, "reading " + file.string())
+                     : DataLoss(file.string() + " became shorter while it was sent; try again");
+    }
+    filled += static_cast<std::size_t>(got);
+  }
+  return piece;
+}
+
+}  // namespace
+
+BlobTransfer::Calls::Calls(const std::shared_ptr<grpc::Channel>& channel)
+    : stub_(v1::BlobService::NewStub(channel)) {}
+
+Result<std::vector<BlobId>> BlobTransfer::Calls::FindMissing(std::span<const BlobId> blobs,
+                                                             std::stop_token stop) {
+  std::vector<BlobId> missing;
+  while (!blobs.empty()) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kUnaryLimit);
+    const CancelOnStop cancel(context, stop);
+    v1::FindMissingRequest request;
+    const auto part = blobs.first(std::min(blobs.size(), kIdsPerCall));
+    for (const BlobId& blob : part) {
+      *request.add_blobs() = ToProto(blob);
+    }
+    blobs = blobs.subspan(part.size());
+    v1::FindMissingResponse response;
+    TYLLM_TRY(FromGrpc(stub_->FindMissing(&context, request, &response)));
+    for (const v1::BlobId& blob : response.missing()) {
+      TYLLM_ASSIGN(missing.emplace_back(), FromProto(blob));
+    }
+  }
+  return missing;
+}
+
+Result<std::uint64_t> BlobTransfer::Calls::UploadOffset(const BlobId& blob, std::stop_token stop) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kUnaryLimit);
+  const CancelOnStop cancel(context, std::move(stop));
+  v1::QueryUploadRequest request;
+  *request.mutable_blob() = ToProto(blob);
+  v1::QueryUploadResponse response;
+  TYLLM_TRY(FromGrpc(stub_->QueryUpload(&context, request, &response)));
+  return response.complete() ? blob.size : response.offset();
+}
+
+Status BlobTransfer::Calls::Send(const BlobId& blob, std::uint64_t offset, const Source& source,
+                                 const Moved& moved, std::stop_token stop) {
+  grpc::ClientContext context;
+  const CancelOnStop cancel(context, std::move(stop));
+  v1::UploadResponse response;
+  const auto stream = stub_->Upload(&context, &response);
+  v1::UploadRequest request;
+  *request.mutable_blob() = ToProto(blob);
+  request.set_offset(offset);
+  bool open = stream->Write(request);
+  request.Clear();
+  while (open && offset < blob.size) {
+    Result<std::string> piece = source(offset);
+    if (!piece.ok()) {
+      context.TryCancel();
+      (void)stream->Finish();
+      return piece.status();
+    }
+    const std::uint64_t bytes = piece->size();
+    request.set_data(*std::move(piece));
+    open = stream->Write(request);
+    offset += bytes;
+    moved(open ? bytes : 0);
+  }
+  stream->WritesDone();
+  return FromGrpc(stream->Finish());
+}
+
+Status BlobTransfer::Calls::Upload(const BlobId& blob, const Path& file, const Moved& moved,
+                                   std::stop_token stop) {
+  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    return FromErrno(errno, "opening " + file.string());
+  }
+  TYLLM_ASSIGN(const std::uint64_t offset, UploadOffset(blob, stop));
+  moved(offset);
+  const Source source = [&](std::uint64_t at) {
+    return ReadPiece(fd.get(), file, at, std::min(kMessageBytes, blob.size - at));
+  };
+  return Send(blob, offset, source, moved, std::move(stop)).Annotate("sending " + file.string());
+}
+
+Status BlobTransfer::Calls::Upload(const BlobId& blob, std::string_view bytes,
+                                   std::stop_token stop) {
+  const Source source = [&](std::uint64_t at) -> Result<std::string> {
+    return std::string(bytes.substr(at, kMessageBytes));
+  };
+  TYLLM_ASSIGN(const std::uint64_t offset, UploadOffset(blob, stop));
+  return Send(blob, offset, source, [](std::uint64_t) {}, std::move(stop));
+}
+
+Status BlobTransfer::Calls::Download(const BlobId& blob, std::uint64_t offset,
+                                     const std::function<Status(std::span<const std::byte>)>& sink,
+                                     std::stop_token stop) {
+  grpc::ClientContext context;
+  const CancelOnStop cancel(context, std::move(stop));
+  v1::DownloadRequest request;
+  *request.mutable_blob() = ToProto(blob);
+  request.set_offset(offset);
+  const auto stream = stub_->Download(&context, request);
+  v1::DownloadResponse response;
+  while (stream->Read(&response)) {
+    const Status status = sink(std::as_bytes(std::span(response.data())));
+    if (!status.ok()) {
+      context.TryCancel();
+      (void)stream->Finish();
+      return status;
+    }
+  }
+  return FromGrpc(stream->Finish());
+}
+
+Status BlobTransfer::Calls::DownloadFile(
+    const BlobId& blob, const Path& target,
+    const std::function<void(std::uint64_t, std::uint64_t)>& moved, std::stop_token stop) {
+  FileSystem& files = LocalFileSystem();
+  Path part = target;
+  part += ".part";
+  std::error_code error;
+  std::uint64_t size = 0;
+  Sha256Stream digest;
+  if (std::filesystem::exists(part, error)) {
+    TYLLM_ASSIGN(const MappedFile earlier, MappedFile::Open(part));
+    if (earlier.bytes().size() <= blob.size) {
+      size = earlier.bytes().size();
+      digest.Update(earlier.bytes());
+    } else {
+      TYLLM_TRY(files.RemoveAll(part));
+    }
+  }
+  TYLLM_ASSIGN(const std::unique_ptr<OutputFile> file, files.OpenForUpdate(part));
+  TYLLM_TRY(Download(
+      blob, size,
+      [&](std::span<const std::byte> bytes) -> Status {
+        TYLLM_TRY(file->Append(bytes));
+        digest.Update(bytes);
+        size += bytes.size();
+        moved(bytes.size(), size);
+        return OkStatus();
+      },
+      std::move(stop)));
+  TYLLM_TRY(file->Sync());
+  TYLLM_TRY(file->Close());
+  if (size != blob.size || digest.Finish() != blob.sha256) {
+    TYLLM_TRY(files.RemoveAll(part));
+    return DataLoss("what came for " + target.string() + " is not blob " + blob.ToString() +
+                    "; fetch it again");
+  }
+  return files.Rename(part, target);
+}
+
+}  // namespace tyllm::wire

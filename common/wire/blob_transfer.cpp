@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/wire/blob_transfer.h"
+
+#include <algorithm>
+#include <set>
+#include <system_error>
+
+#include "common/base/pause.h"
+#include "common/wire/blob_calls.h"
+
+namespace tyllm::wire {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kLargestTreeText = 64 << 20;
+constexpr Milliseconds kFirstPause{200};
+constexpr Milliseconds kLongestPause{5000};
+
+bool WorthAnotherTry(const Status& status) {
+  return status.code() == StatusCode::kUnavailable ||
+         status.code() == StatusCode::kDeadlineExceeded ||
+         status.code() == StatusCode::kResourceExhausted;
+}
+
+// Repeats one transfer until it succeeds, fails for good, or nothing has moved for `patience`.
+class Retry {
+ public:
+  Retry(const Clock& clock, Milliseconds patience, std::stop_token stop)
+      : clock_(clock), patience_(patience), stop_(std::move(stop)), last_move_(clock.Now()) {}
+
+  void Moved(std::uint64_t bytes) {
+    if (bytes > 0) {
+      last_move_ = clock_.Now();
+      pause_ = kFirstPause;
+    }
+  }
+
+  template <typename Transfer>
+  Status Run(const Transfer& transfer) {
+    while (true) {
+      const Status status = transfer();
+      if (stop_.stop_requested()) {
+        return status.ok() ? status : Cancelled("transfer stopped");
+      }
+      if (status.ok() || !WorthAnotherTry(status) || clock_.Now() - last_move_ > patience_) {
+        return status;
+      }
+      if (!PauseFor(pause_, stop_)) {
+        return Cancelled("transfer stopped");
+      }
+      pause_ = std::min(2 * pause_, kLongestPause);
+    }
+  }
+
+ private:
+  const Clock& clock_;
+  Milliseconds patience_;
+  std::stop_token stop_;
+  Clock::Steady last_move_;
+  Milliseconds pause_ = kFirstPause;
+};
+
+bool IsThere(const Path& file, const BlobId& blob) {
+  std::error_code error;
+  if (fs::file_size(file, error) != blob.size || error) {
+    return false;
+  }
+  const Result<BlobId> found = DigestOfFile(file);
+  return found.ok() && *found == blob;
+}
+
+Status SetMode(const Path& file, bool executable) {
+  std::error_code error;
+  if (executable) {
+    fs::permissions(file, fs::perms(0755), error);
+  }
+  return error ? FromErrno(error.value(), "making " + file.string() + " executable") : OkStatus();
+}
+
+}  // namespace
+
+BlobTransfer::BlobTransfer(std::shared_ptr<grpc::Channel> channel, const Clock& clock,
+                           Milliseconds patience)
+    : calls_(std::make_unique<Calls>(channel)), clock_(clock), patience_(patience) {}
+
+BlobTransfer::~BlobTransfer() = default;
+
+Status BlobTransfer::UploadTree(const format::Tree& tree, const Path& root,
+                                const Progress& progress, std::stop_token stop) {
+  Retry asking(clock_, patience_, stop);
+  std::vector<BlobId> ids;
+  for (const format::TreeEntry& entry : tree.entries) {
+    ids.push_back(entry.blob);
+  }
+  std::set<BlobId> missing;
+  TYLLM_TRY(asking.Run([&]() -> Status {
+    TYLLM_ASSIGN(const std::vector<BlobId> found, calls_->FindMissing(ids, stop));
+    missing.insert(found.begin(), found.end());
+    return OkStatus();
+  }));
+  const std::uint64_t total = tree.bytes();
+  std::uint64_t done = 0;
+  for (const format::TreeEntry& entry : tree.entries) {
+    if (missing.erase(entry.blob) > 0) {
+      Retry sending(clock_, patience_, stop);
+      TYLLM_TRY(sending.Run([&] {
+        std::uint64_t sent = 0;
+        return calls_->Upload(
+            entry.blob, root / entry.path,
+            [&](std::uint64_t bytes) {
+              sent += bytes;
+              sending.Moved(bytes);
+              progress(done + sent, total);
+            },
+            stop);
+      }));
+    }
+    done += entry.blob.size;
+    progress(done, total);
+  }
+  const std::string text = ToText(tree);
+  Retry last(clock_, patience_, stop);
+  return last.Run([&] { return calls_->Upload(IdOf(tree), text, stop); });
+}
+
+Result<format::Tree> BlobTransfer::ReadTree(const format::TreeId& id, std::stop_token stop) {
+  if (id.size > kLargestTreeText) {
+    return InvalidArgument("tree " + id.ToString() + " has a list of files larger than 64 MiB");
+  }
+  std::string text;
+  Retry retry(clock_, patience_, stop);
+  TYLLM_TRY(retry.Run([&] {
+    text.clear();
+    return calls_->Download(
+        id, 0,
+        [&](std::span<const std::byte> bytes) {
+          text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+          return text.size() <= kLargestTreeText ? OkStatus() : DataLoss("too many bytes");
+        },
+        stop);
+  }));
+  if (text.size() != id.size || DigestOf(text) != id.sha256) {
+    return DataLoss("the server's bytes of tree " + id.ToString() + " are not what the name says");
+  }
+  return format::ParseTree(text);
+}
+
+Status BlobTransfer::DownloadTree(const format::Tree& tree, const Path& directory,
+                                  const Progress& progress, std::stop_token stop) {
+  FileSystem& files = LocalFileSystem();
+  const std::uint64_t total = tree.bytes();
+  std::uint64_t done = 0;
+  TYLLM_TRY(files.CreateDirectories(directory));
+  for (const format::TreeEntry& entry : tree.entries) {
+    const Path target = directory / entry.path;
+    if (!IsThere(target, entry.blob)) {
+      TYLLM_TRY(files.CreateDirectories(target.parent_path()));
+      Retry retry(clock_, patience_, stop);
+      const auto moved = [&](std::uint64_t bytes, std::uint64_t size) {
+        retry.Moved(bytes);
+        progress(done + size, total);
+      };
+      TYLLM_TRY(retry.Run([&] { return calls_->DownloadFile(entry.blob, target, moved, stop); }));
+    }
+    TYLLM_TRY(SetMode(target, entry.executable));
+    done += entry.blob.size;
+    progress(done, total);
+  }
+  return OkStatus();
+}
+
+}  // namespace tyllm::wire

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/agent/child_job.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+
+#include "common/format/json.h"
+
+namespace tyllm::agent {
+
+namespace {
+
+constexpr int kProgressFd = 3;
+constexpr std::size_t kLongestRecord = 64 << 10;
+constexpr std::size_t kTailBytes = 2048;
+
+// Splits what comes through the pipe into records; a line that is no record is dropped, because a
+// job's progress is a courtesy and never a reason to fail it.
+class RecordReader {
+ public:
+  explicit RecordReader(const std::function<void(const domain::Progress&)>& on_progress)
+      : on_progress_(on_progress) {}
+
+  void Add(std::string_view bytes) {
+    pending_ += bytes;
+    std::size_t end = 0;
+    while ((end = pending_.find('\n')) != std::string::npos) {
+      Take(std::string_view(pending_).substr(0, end));
+      pending_.erase(0, end + 1);
+    }
+    if (pending_.size() > kLongestRecord) {
+      pending_.clear();
+    }
+  }
+
+  const domain::Progress& last() const { return last_; }
+
+ private:
+  void Take(std::string_view line) {
+    const auto json = format::ParseJson(line, "progress record");
+    if (!json.ok()) {
+      return;
+    }
+    auto record =
+        format::FromJson<domain::Progress>(*json, "progress record", format::UnknownKeys::kIgnore);
+    if (record.ok()) {
+      last_ = *std::move(record);
+      on_progress_(last_);
+    }
+  }
+
+  const std::function<void(const domain::Progress&)>& on_progress_;
+  std::string pending_;
+  domain::Progress last_;
+};
+
+Result<Fd> OpenLog(const Path& log) {
+  Fd fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  if (!fd) {
+    return FromErrno(errno, "opening " + log.string());
+  }
+  return fd;
+}
+
+// Drains what is readable now; false at the end of the stream.
+bool ReadSome(int fd, RecordReader& records) {
+  std::array<char, 4096> buffer;
+  const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+  if (got > 0) {
+    records.Add({buffer.data(), static_cast<std::size_t>(got)});
+  }
+  return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
+}
+
+// Watches a running child: its progress, its end, and the request to stop it.
+class Watch {
+ public:
+  Watch(ChildProcess& child, Fd progress, Milliseconds grace, RecordReader& records)
+      : child_(child), progress_(std::move(progress)), grace_(grace), records_(records) {}
+
+  Result<ChildEnd> Run(const std::stop_token& stop) {
+    const Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    const std::stop_callback on_stop(stop, [&wake] { ::eventfd_write(wake.get(), 1); });
+    ChildEnd end;
+    while (true) {
+      TYLLM_ASSIGN(const std::optional<ExitStatus> exit, child_.Poll());
+      if (exit) {
+        end.exit = *exit;
+        break;
+      }
+      if (stop.stop_requested()) {
+        end.stopped = true;
+        Terminate();
+      }
+      WaitForNews(wake.get(), end.stopped);
+    }
+    child_.SignalGroup(SIGKILL);  // whatever it left behind
+    while (progress_ && ReadSome(progress_.get(), records_)) {
+    }
+    end.progress = records_.last();
+    return end;
+  }
+
+ private:
+  // The first call asks, a later one insists.
+  void Terminate() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!asked_) {
+      asked_ = now;
+      child_.SignalGroup(SIGTERM);
+    } else if (now - *asked_ >= grace_) {
+      child_.SignalGroup(SIGKILL);
+    }
+  }
+
+  void WaitForNews(int wake, bool stopping) {
+    std::array<pollfd, 3> news = {
+        pollfd{child_.exit_fd(), POLLIN, 0},
+        pollfd{progress_ ? progress_.get() : -1, POLLIN, 0},
+        pollfd{stopping ? -1 : wake, POLLIN, 0},
+    };
+    ::poll(news.data(), news.size(), stopping ? 50 : 60'000);
+    if (news[1].revents != 0 && !ReadSome(progress_.get(), records_)) {
+      progress_.Reset();
+    }
+  }
+
+  ChildProcess& child_;
+  Fd progress_;
+  Milliseconds grace_;
+  RecordReader& records_;
+  std::optional<std::chrono::steady_clock::time_point> asked_;
+};
+
+std::string Tail(const Path& log) {
+  std::ifstream in(log, std::ios::binary | std::ios::ate);
+  const std::streamoff size = in ? static_cast<std::streamoff>(in.tellg()) : 0;
+  const std::streamoff start =
+      std::max<std::streamoff>(0, size - static_cast<std::streamoff>(kTailBytes));
+  std::string text(static_cast<std::size_t>(size - start), '\0');
+  in.seekg(start);
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (start > 0) {
+    const std::size_t line = text.find('\n');
+    text.erase(0, line == std::string::npos ? 0 : line + 1);
+  }
+  return text;
+}
+
+// The last "error: ..." line of the log is what the job said of itself.
+std::string LastError(const std::string& tail) {
+  constexpr std::string_view kMark = "error: ";
+  const std::size_t at = tail.rfind(kMark);
+  if (at == std::string::npos) {
+    return "";
+  }
+  const std::size_t end = tail.find('\n', at);
+  return tail.substr(at + kMark.size(), end - at - kMark.size());
+}
+
+struct Meaning {
+  domain::Blame blame;
+  std::string_view reason;
+  bool retryable;
+};
+
+Meaning MeaningOf(const ExitStatus& exit) {
+  if (exit.signal == SIGKILL) {
+    return {domain::Blame::kWorker, "OUT_OF_MEMORY", true};  // nobody else kills it unasked
+  }
+  if (exit.signal != 0) {
+    return {domain::Blame::kToolchain, "CRASHED", true};
+  }
+  switch (exit.code) {
+    case 2:
+      return {domain::Blame::kUser, "BAD_ARGUMENTS", false};
+    case 3:
+      return {domain::Blame::kUser, "INPUT_NOT_FOUND", false};
+    case 7:
+      return {domain::Blame::kUser, "REFUSED", false};
+    case 8:
+      return {domain::Blame::kWorker, "RESOURCE_EXHAUSTED", true};
+    default:
+      return {domain::Blame::kToolchain, "FAILED", false};
+  }
+}
+
+}  // namespace
+
+Result<ChildEnd> RunChildJob(const ChildJob& job,
+                             const std::function<void(const domain::Progress&)>& on_progress,
+                             const std::stop_token& stop) {
+  TYLLM_ASSIGN(Pipe pipe, MakePipe());
+  TYLLM_ASSIGN(const Fd log, OpenLog(job.log));
+  CommandLine command{.argv = job.argv};
+  command.argv.insert(command.argv.end(), {"--progress-fd", std::to_string(kProgressFd)});
+  command.descriptors = {{log.get(), 1}, {log.get(), 2}, {pipe.write.get(), kProgressFd}};
+  TYLLM_ASSIGN(ChildProcess child, ChildProcess::Spawn(command));
+  pipe.write.Reset();
+  RecordReader records(on_progress);
+  return Watch(child, std::move(pipe.read), job.grace, records).Run(stop);
+}
+
+domain::Failure FailureOf(const ChildEnd& end, const Path& log) {
+  domain::Failure failure;
+  const Meaning meaning = MeaningOf(end.exit);
+  failure.blame = meaning.blame;
+  failure.reason = meaning.reason;
+  failure.retryable = meaning.retryable;
+  failure.stage = end.progress.stage;
+  failure.exit_code = end.exit.code;
+  failure.signal = end.exit.signal;
+  failure.log_tail = Tail(log);
+  failure.message = LastError(failure.log_tail);
+  if (failure.message.empty()) {
+    failure.message = "the job process ended with " + end.exit.ToString() +
+                      (failure.stage.empty() ? "" : " in stage '" + failure.stage + "'") +
+                      "; its log tells more";
+  }
+  return failure;
+}
+
+}  // namespace tyllm::agent

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/base/child_process.h"
+#include "common/base/clock.h"
+#include "common/domain/failure.h"
+#include "common/domain/progress.h"
+
+namespace tyllm::agent {
+
+/// A job process to run: `argv` plus "--progress-fd N".
+struct ChildJob {
+  std::vector<std::string> argv;
+  Path log;                    ///< everything that it prints goes to the end of this file
+  Milliseconds grace{10'000};  ///< between TERM and KILL when stopped
+};
+
+/// How the process ended.
+struct ChildEnd {
+  ExitStatus exit;
+  bool stopped = false;       ///< a stop was requested while it ran
+  domain::Progress progress;  ///< the last record
+};
+
+/// Runs the process to its end, calling `on_progress` for each record that it writes, on this
+/// thread. On a stop request its whole group gets TERM and, after the grace, KILL. Nothing of the
+/// group is left behind.
+Result<ChildEnd> RunChildJob(const ChildJob& job,
+                             const std::function<void(const domain::Progress&)>& on_progress,
+                             const std::stop_token& stop);
+
+/// What an end without success means, with the last lines of the log. Exit codes are those of
+/// cli::ExitCode.
+domain::Failure FailureOf(const ChildEnd& end, const Path& log);
+
+}  // namespace tyllm::agent
