@@ -48,9 +48,10 @@ ExitCode ExitCodeOf(const Status& status) {
     case StatusCode::kAlreadyExists:
     case StatusCode::kPermissionDenied:
     case StatusCode::kUnauthenticated:
-    case StatusCode::kResourceExhausted:
     case StatusCode::kFailedPrecondition:
       return ExitCode::kRefused;
+    case StatusCode::kResourceExhausted:
+      return ExitCode::kOutOfResources;
     case StatusCode::kCancelled:
       return ExitCode::kInterrupted;
     case StatusCode::kUnknown:

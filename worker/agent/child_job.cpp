@@ -12,6 +12,7 @@
 #include <csignal>
 #include <fstream>
 
+#include "common/cli/command.h"
 #include "common/format/json.h"
 
 namespace tyllm::agent {
@@ -179,18 +180,24 @@ Meaning MeaningOf(const ExitStatus& exit) {
   if (exit.signal != 0) {
     return {domain::Blame::kToolchain, "CRASHED", true};
   }
-  switch (exit.code) {
-    case 2:
+  switch (static_cast<cli::ExitCode>(exit.code)) {
+    case cli::ExitCode::kBadArguments:
       return {domain::Blame::kUser, "BAD_ARGUMENTS", false};
-    case 3:
+    case cli::ExitCode::kNotFound:
       return {domain::Blame::kUser, "INPUT_NOT_FOUND", false};
-    case 7:
+    case cli::ExitCode::kRefused:
       return {domain::Blame::kUser, "REFUSED", false};
-    case 8:
-      return {domain::Blame::kWorker, "RESOURCE_EXHAUSTED", true};
-    default:
-      return {domain::Blame::kToolchain, "FAILED", false};
+    case cli::ExitCode::kOutOfResources:
+      return {domain::Blame::kWorker, "OUT_OF_RESOURCES", true};
+    case cli::ExitCode::kOk:
+    case cli::ExitCode::kFailed:
+    case cli::ExitCode::kUnreachable:
+    case cli::ExitCode::kJobFailed:
+    case cli::ExitCode::kJobCancelled:
+    case cli::ExitCode::kInterrupted:
+      break;
   }
+  return {domain::Blame::kToolchain, "FAILED", false};
 }
 
 }  // namespace
