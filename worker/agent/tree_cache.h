@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <stop_token>
+
+#include "common/base/clock.h"
+#include "common/base/file_system.h"
+#include "common/base/guarded.h"
+#include "common/format/tree.h"
+#include "common/wire/blob_transfer.h"
+
+namespace tyllm::agent {
+
+/// Input trees as folders, kept for later tasks up to a limit; the longest unused go first, those
+/// in use never. Threads: any; two tasks that want one tree wait for one download.
+class TreeCache {
+ public:
+  /// Keeps a tree's folder in place as long as it lives.
+  class Lease {
+   public:
+    Lease(TreeCache& cache, format::TreeId id) : cache_(&cache), id_(id) {}
+
+    Lease(Lease&& other) noexcept : cache_(other.cache_), id_(other.id_) { other.cache_ = nullptr; }
+
+    Lease& operator=(Lease&&) = delete;
+    ~Lease();
+
+    Path path() const;
+
+   private:
+    TreeCache* cache_;
+    format::TreeId id_;
+  };
+
+  /// Takes over what an earlier process left in `folder`; unfinished downloads go on when they are
+  /// wanted.
+  static Result<std::unique_ptr<TreeCache>> Open(Path folder, std::int64_t limit,
+                                                 const Clock& clock);
+
+  /// The tree's folder, downloaded when it is not there.
+  Result<Lease> Fetch(const format::TreeId& id, wire::BlobTransfer& transfer,
+                      const wire::BlobTransfer::Progress& progress, const std::stop_token& stop);
+  /// Takes over a folder that holds the tree: a task's output is often the next one's input.
+  void Adopt(const format::TreeId& id, std::uint64_t bytes, const Path& folder);
+
+ private:
+  struct Entry {
+    std::int64_t bytes = 0;
+    int users = 0;
+    bool ready = false;
+    Clock::Steady last_used{};
+  };
+
+  using Entries = std::map<format::TreeId, Entry>;
+
+  TreeCache(Path folder, std::int64_t limit, const Clock& clock)
+      : folder_(std::move(folder)), limit_(limit), clock_(clock) {}
+
+  Path PathOf(const format::TreeId& id) const;
+  /// Adds a user; true when the caller has to download.
+  bool Enter(const format::TreeId& id);
+  void Leave(const format::TreeId& id, bool ready, std::int64_t bytes);
+  void Shrink(Entries& entries);
+  Result<std::int64_t> Download(const format::TreeId& id, wire::BlobTransfer& transfer,
+                                const wire::BlobTransfer::Progress& progress,
+                                const std::stop_token& stop);
+
+  Path folder_;
+  std::int64_t limit_;
+  const Clock& clock_;
+  Guarded<Entries> entries_;
+};
+
+}  // namespace tyllm::agent
