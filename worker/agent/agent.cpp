@@ -107,6 +107,15 @@ domain::SyncRequest Agent::Request(bool draining) {
   return request;
 }
 
+void Agent::Drop(const domain::TaskId& task) {
+  const auto it = attempts_.find(task);
+  if (it != attempts_.end()) {
+    it->second->Stop();
+    ending_.push_back(std::move(it->second));
+    attempts_.erase(it);
+  }
+}
+
 void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
   lease_end_ = asked + Milliseconds(reply.lease_ms);
   next_sync_ = Milliseconds(std::max<std::int64_t>(reply.next_sync_ms, 50));
@@ -117,14 +126,15 @@ void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
     }
   }
   for (const domain::TaskId& task : reply.acknowledged) {
-    attempts_.erase(task);
+    Drop(task);
   }
+  std::erase_if(ending_, [](const auto& attempt) { return !IsRunning(attempt->Held()); });
   for (const domain::Assignment& assignment : reply.start) {
     const auto it = attempts_.find(assignment.id.task);
     if (it != attempts_.end() && it->second->id() == assignment.id) {
       continue;
     }
-    attempts_.erase(assignment.id.task);  // an older attempt of the same task is fenced
+    Drop(assignment.id.task);  // an older attempt of the same task is fenced
     spdlog::info("{}: starting {}", assignment.id.ToString(), assignment.label);
     attempts_[assignment.id.task] = std::make_unique<AttemptRun>(*around_, assignment);
   }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/guarded.h"
@@ -38,6 +39,8 @@ class Agent {
 
   domain::SyncRequest Request(bool draining);
   void Apply(const domain::SyncReply& reply, Clock::Steady asked);
+  /// Ends an attempt without waiting for its child's grace.
+  void Drop(const domain::TaskId& task);
   /// Stops every attempt when no call has succeeded for a lease.
   void StopWhatIsLost();
   void HandBack();
@@ -52,6 +55,7 @@ class Agent {
   std::unique_ptr<AttemptSurroundings> around_;
   Guarded<bool> news_;
   Attempts attempts_;
+  std::vector<std::unique_ptr<AttemptRun>> ending_;  ///< stopped and of no interest to the server
   Clock::Steady lease_end_{};
   Milliseconds next_sync_{1000};
 };
