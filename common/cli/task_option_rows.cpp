@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/cli/task_option_rows.h"
+
+#include <vector>
+
+namespace tyllm::cli {
+
+namespace {
+
+void Append(CommandSpec& spec, std::vector<Option> rows) {
+  for (Option& row : rows) {
+    spec.options.push_back(std::move(row));
+  }
+}
+
+}  // namespace
+
+void AddOptions(CommandSpec& spec, domain::QuantizeOptions& options) {
+  Append(
+      spec,
+      {
+          {"--method", "", "how weights are rounded",
+           OneOf(domain::kQuantizeMethodNames, &options.method)},
+          {"--group-size", "N", "inputs that share a scale and a zero point", &options.group_size},
+          {"--samples", "N", "calibration sequences", &options.samples},
+          {"--seq-len", "N", "tokens of each calibration sequence", &options.seq_len},
+          {"--clip,!--no-clip", "", "search for clipped ranges of the weights", &options.clip},
+          {"--keep-float", "REGEX",
+           "leave linear layers whose name matches in 16-bit float; repeatable",
+           &options.keep_float},
+          {"--format", "",
+           "layout of the output: amtc is what `convert` takes, awq what vLLM loads",
+           OneOf(domain::kQuantizedFormatNames, &options.format)},
+      });
+}
+
+void AddOptions(CommandSpec& spec, domain::ConvertOptions& options) {
+  Append(spec, {{"--quant-type", "", "layout to convert to",
+                 OneOf(domain::kQuantizedFormatNames, &options.quant_type)}});
+}
+
+void AddOptions(CommandSpec& spec, domain::EvaluateOptions& options) {
+  Append(spec, {
+                   {"--window", "N", "tokens of each window of the text", &options.window},
+                   {"--max-windows", "N", "use only the first N windows; 0 is the whole text",
+                    &options.max_windows},
+               });
+}
+
+void AddOptions(CommandSpec& spec, domain::CompileOptions& options) {
+  Append(
+      spec,
+      {
+          {"--dies", "N", "dies that compute together, 1 to 4", &options.dies},
+          {"--seq-lens", "LIST",
+           "token counts to make programs for: 1 decodes, the largest prefills", &options.seq_lens},
+          {"--max-kv", "N", "tokens that the KV cache holds", &options.max_kv},
+          {"--embedding-as-input", "", "the host looks embeddings up; the programs take them",
+           &options.embedding_as_input},
+          {"--lm-die-remap", "LIST16", "physical die of each logical one, exactly 16 numbers",
+           &options.lm_die_remap},
+          {"--keep-source", "", "keep the generated C++ beside the programs", &options.keep_source},
+          {"--target-cpu", "NAME", "instruction set of the programs", &options.target_cpu},
+      });
+}
+
+}  // namespace tyllm::cli
