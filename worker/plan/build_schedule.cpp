@@ -234,7 +234,9 @@ class BlockTranslator {
 
   WeightId AddLinear(const std::string& module, Sharding in, Range rows, std::int64_t columns) {
     const bool is_float = formats_.GroupOf(module) == 0;
-    return AddWeight({RelativeName(ModuleOf(module)),
+    const model::ModelShape& shape = schedule_.shape;
+    const bool tied = shape.tied_head && module == shape.names.head;
+    return AddWeight({RelativeName(tied ? std::string(shape.names.embedding) : module),
                       is_float ? WeightKind::kHalf : WeightKind::kInt4, rows, RowsOf(in, columns),
                       is_float ? 0 : EffectiveGroup(in)});
   }

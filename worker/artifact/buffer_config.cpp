@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/artifact/buffer_config.h"
+
+#include <algorithm>
+
+#include "worker/artifact/layout.h"
+
+namespace tyllm::artifact {
+namespace {
+
+std::string KindName(plan::BufferKind kind) {
+  switch (kind) {
+    case plan::BufferKind::kFloat:
+      return "float32";
+    case plan::BufferKind::kActivations:
+      return "activations";
+    case plan::BufferKind::kAttentionScratch:
+      return "attention_scratch";
+  }
+  return {};
+}
+
+Status Wrong(const Path& path, const std::string& why) {
+  return DataLoss(path.string() + ": " + why + "; write it again with `tyllm compile`");
+}
+
+bool Follows(const plan::Range& range, std::int64_t begin) {
+  return range.begin == begin && range.end > range.begin;
+}
+
+/// Heads, columns and rows go on where the die before stopped.
+bool ShardsFollow(const std::vector<DieEntry>& dies) {
+  std::int64_t heads = 0;
+  std::int64_t columns = 0;
+  std::int64_t rows = 0;
+  for (const DieEntry& die : dies) {
+    const plan::DieShard& shard = die.shard;
+    if (!Follows(shard.heads, heads) || !Follows(shard.intermediate, columns) ||
+        !Follows(shard.vocabulary, rows)) {
+      return false;
+    }
+    heads = shard.heads.end;
+    columns = shard.intermediate.end;
+    rows = shard.vocabulary.end;
+  }
+  return true;
+}
+
+}  // namespace
+
+plan::ShardPlan BufferConfig::shard_plan() const {
+  plan::ShardPlan plan;
+  for (const DieEntry& die : die_list) {
+    plan.dies.push_back(die.shard);
+  }
+  plan.attention_group = attention_group;
+  plan.mlp_group = mlp_group;
+  return plan;
+}
+
+ProgramEntry Describe(const plan::Schedule& schedule, const plan::MemoryPlan& memory) {
+  ProgramEntry entry;
+  entry.kind = schedule.program.kind;
+  entry.bucket = schedule.program.bucket;
+  entry.arena_bytes = memory.arena_bytes;
+  entry.logits = schedule.buffers[static_cast<std::size_t>(schedule.logits)].name;
+  entry.logit_rows = schedule.logit_rows();
+  for (std::size_t b = 0; b < schedule.buffers.size(); ++b) {
+    const plan::Buffer& buffer = schedule.buffers[b];
+    entry.buffers.push_back({buffer.name, KindName(buffer.kind), buffer.rows, buffer.columns,
+                             memory.offsets[b], memory.sizes[b], memory.lifetimes[b].first,
+                             memory.lifetimes[b].last});
+  }
+  return entry;
+}
+
+Result<BufferConfig> ReadBufferConfig(const Path& directory) {
+  const Path path = directory / kBufferConfigFile;
+  TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(path));
+  TYLLM_ASSIGN(BufferConfig config, format::FromJson<BufferConfig>(json, path.string()));
+  if (config.version != 1) {
+    return Wrong(path, "version is " + std::to_string(config.version) + ", expected 1");
+  }
+  if (config.dies < 1 || std::ssize(config.die_list) != config.dies) {
+    return Wrong(path, "die_list has " + std::to_string(config.die_list.size()) +
+                           " entries, expected " + std::to_string(config.dies));
+  }
+  const std::vector<std::int64_t>& buckets = config.seq_lens;
+  const bool sorted =
+      std::adjacent_find(buckets.begin(), buckets.end(), std::greater_equal<>()) == buckets.end();
+  if (buckets.empty() || buckets.front() < 1 || !sorted || buckets.back() > config.max_kv) {
+    return Wrong(path, "seq_lens are not growing numbers from 1 to max_kv");
+  }
+  if (!ShardsFollow(config.die_list)) {
+    return Wrong(path, "the dies' shards do not follow one another");
+  }
+  return config;
+}
+
+}  // namespace tyllm::artifact

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
+#include "worker/artifact/params.h"
+#include "worker/artifact/params_format.h"
+
+namespace tyllm::artifact {
+namespace {
+
+/// Bytes of a file as they are put together. Little endian, as this machine.
+class Bytes {
+ public:
+  template <typename T>
+  void Put(T value) {
+    text_.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  }
+
+  void Put(const std::string& text) {
+    Put(static_cast<std::uint64_t>(text.size()));
+    text_ += text;
+  }
+
+  std::string Take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+/// Names as they stand in the file. The last entry is there for alignment: the length of its name
+/// makes the first tensor start at a multiple of 8.
+ParamSpec AlignmentEntry(const std::vector<ParamSpec>& specs) {
+  std::size_t names = 0;
+  for (const ParamSpec& spec : specs) {
+    names += spec.name.size();
+  }
+  return {std::string(8 - names % 8, '_'), Element::kUint8, {8}};
+}
+
+std::uint64_t PrefixBytes(const std::vector<ParamSpec>& specs) {
+  std::uint64_t bytes = 8 + 8 + 8 + 8;
+  for (const ParamSpec& spec : specs) {
+    bytes += 8 + spec.name.size();
+  }
+  return bytes;
+}
+
+/// Dimensions of 1 in front of a shape that bring its data, whose header starts at `start`, to a
+/// multiple of kParamAlignment.
+std::uint64_t LeadingOnes(std::uint64_t start, const ParamSpec& spec) {
+  const std::uint64_t data = start + kTensorHeader + 8 * spec.shape.size();
+  return (kParamAlignment - data % kParamAlignment) % kParamAlignment / 8;
+}
+
+std::vector<ParamSpec> WithAlignment(std::vector<ParamSpec> specs) {
+  specs.push_back(AlignmentEntry(specs));
+  return specs;
+}
+
+std::string Prefix(const std::vector<ParamSpec>& specs) {
+  Bytes bytes;
+  bytes.Put(kDictionaryMagic);
+  bytes.Put(std::uint64_t{0});
+  bytes.Put(static_cast<std::uint64_t>(specs.size()));
+  for (const ParamSpec& spec : specs) {
+    bytes.Put(spec.name);
+  }
+  bytes.Put(static_cast<std::uint64_t>(specs.size()));
+  return bytes.Take();
+}
+
+std::string TensorHeader(const ParamSpec& spec, std::uint64_t ones) {
+  const DlType type = kDlTypes[static_cast<std::size_t>(spec.element)];
+  Bytes bytes;
+  bytes.Put(kTensorMagic);
+  bytes.Put(std::uint64_t{0});
+  bytes.Put(kCpuDevice);
+  bytes.Put(std::int32_t{0});
+  bytes.Put(static_cast<std::int32_t>(ones + spec.shape.size()));
+  bytes.Put(type.code);
+  bytes.Put(type.bits);
+  bytes.Put(std::uint16_t{1});
+  for (std::uint64_t i = 0; i < ones; ++i) {
+    bytes.Put(std::int64_t{1});
+  }
+  for (const std::int64_t dimension : spec.shape) {
+    bytes.Put(dimension);
+  }
+  bytes.Put(static_cast<std::int64_t>(spec.bytes()));
+  return bytes.Take();
+}
+
+}  // namespace
+
+std::uint64_t SizeOf(Element element) {
+  return kDlTypes[static_cast<std::size_t>(element)].bits / 8;
+}
+
+std::uint64_t ParamSpec::bytes() const {
+  std::uint64_t size = SizeOf(element);
+  for (const std::int64_t dimension : shape) {
+    size *= static_cast<std::uint64_t>(dimension);
+  }
+  return size;
+}
+
+ParamsLayout LayOut(const std::vector<ParamSpec>& specs) {
+  const std::vector<ParamSpec> all = WithAlignment(specs);
+  ParamsLayout layout;
+  std::uint64_t at = PrefixBytes(all);
+  for (const ParamSpec& spec : all) {
+    at += kTensorHeader + 8 * (LeadingOnes(at, spec) + spec.shape.size());
+    layout.offsets.push_back(at);
+    at += spec.bytes();
+  }
+  layout.offsets.pop_back();
+  layout.file_bytes = at;
+  return layout;
+}
+
+struct ParamsWriter::State {
+  Path path;
+  std::vector<ParamSpec> specs;
+  std::unique_ptr<OutputFile> file;
+  std::uint64_t position = 0;
+  std::size_t current = 0;    ///< tensor whose header was written last, plus 1
+  std::uint64_t missing = 0;  ///< bytes of it that are still to come
+
+  Status Write(std::span<const std::byte> bytes) {
+    position += bytes.size();
+    return file->Append(bytes);
+  }
+
+  Status Begin(std::size_t index) {
+    if (missing != 0 || index != current) {
+      return Internal("writing " + path.string() + ": tensor " + specs[index].name +
+                      " begins out of order");
+    }
+    const std::string header = TensorHeader(specs[index], LeadingOnes(position, specs[index]));
+    missing = specs[index].bytes();
+    ++current;
+    return Write(std::as_bytes(std::span(header)));
+  }
+};
+
+ParamsWriter::ParamsWriter(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+ParamsWriter::ParamsWriter(ParamsWriter&&) noexcept = default;
+ParamsWriter::~ParamsWriter() = default;
+
+Result<ParamsWriter> ParamsWriter::Create(FileSystem& files, const Path& path,
+                                          std::vector<ParamSpec> specs) {
+  for (const ParamSpec& spec : specs) {
+    if (spec.bytes() % 8 != 0 || spec.bytes() == 0) {
+      return Internal("writing " + path.string() + ": tensor " + spec.name + " has " +
+                      std::to_string(spec.bytes()) + " bytes, expected a multiple of 8");
+    }
+  }
+  auto state = std::make_unique<State>();
+  state->path = path;
+  state->specs = WithAlignment(std::move(specs));
+  TYLLM_ASSIGN(state->file, files.Create(path));
+  const std::string prefix = Prefix(state->specs);
+  TYLLM_TRY(state->Write(std::as_bytes(std::span(prefix))));
+  return ParamsWriter(std::move(state));
+}
+
+Status ParamsWriter::Append(std::size_t index, std::span<const std::byte> bytes) {
+  if (index + 1 != state_->current) {
+    TYLLM_TRY(state_->Begin(index));
+  }
+  if (bytes.size() > state_->missing) {
+    return Internal("writing " + state_->path.string() + ": tensor " + state_->specs[index].name +
+                    " gets more bytes than its shape says");
+  }
+  state_->missing -= bytes.size();
+  return state_->Write(bytes);
+}
+
+Status ParamsWriter::Finish() {
+  const std::array<std::byte, 8> zeros{};
+  TYLLM_TRY(Append(state_->specs.size() - 1, zeros));
+  TYLLM_TRY(state_->file->Sync());
+  return state_->file->Close();
+}
+
+}  // namespace tyllm::artifact
