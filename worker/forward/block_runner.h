@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "worker/forward/workspace.h"
 #include "worker/graph/graph.h"
 #include "worker/model/checkpoint.h"
 #include "worker/tensor/backend.h"
@@ -19,6 +20,7 @@ namespace tyllm::forward {
 /// matrix, tensor names otherwise). The only weights in memory while a model runs.
 using BlockWeights = std::map<std::string, tensor::Matrix, std::less<>>;
 
+/// Reads (and dequantizes) what the nodes of `block` need. The file's pages are given back.
 Result<BlockWeights> LoadBlock(const model::Checkpoint& checkpoint, const graph::Block& block);
 
 /// Token ids of one or more sequences of equal length, one after another.
@@ -28,16 +30,29 @@ struct TokenBatch {
   std::vector<std::int32_t> ids;  ///< [sequences * length]
 };
 
-/// Called after a node ran, with its inputs and its output. References die with the call.
+/// Keys (rotated) and values of the tokens that a sequence has so far in one layer.
+struct LayerCache {
+  tensor::Matrix keys;
+  tensor::Matrix values;
+};
+
+/// Called after a node ran, with its inputs and its output. References die with the call. For the
+/// embedding, whose input is token ids, `inputs` is empty.
 using Observer =
     std::function<void(const graph::Node& node, std::span<const tensor::Matrix* const> inputs,
                        const tensor::Matrix& output)>;
 
 /// Runs blocks of a graph on a backend. Not thread-safe. Intermediate values live only as long as a
-/// later node of the block reads them.
+/// later node of the block reads them; their memory is used again by the next call with as many
+/// rows.
 class BlockRunner {
  public:
   BlockRunner(tensor::Backend& backend, const model::ModelShape& shape);
+  /// With other rotary frequencies than the shape's, [head_size / 2].
+  BlockRunner(tensor::Backend& backend, const model::ModelShape& shape,
+              std::vector<float> frequencies);
+
+  tensor::Backend& backend() { return backend_; }
 
   /// Hidden states [n, width] of the tokens. Ids out of range are kInvalidArgument naming the id.
   Result<tensor::Matrix> RunEmbedding(const graph::Block& block, const BlockWeights& weights,
@@ -47,11 +62,21 @@ class BlockRunner {
   Result<tensor::Matrix> Run(const graph::Block& block, const BlockWeights& weights,
                              const tensor::Matrix& hidden, std::int64_t sequences,
                              const Observer& observer = {});
+  /// The next tokens of one sequence: they see the tokens of `cache` and are added to it.
+  Result<tensor::Matrix> Continue(const graph::Block& block, const BlockWeights& weights,
+                                  const tensor::Matrix& hidden, LayerCache& cache);
 
  private:
+  struct Call;
+
+  Result<tensor::Matrix> Execute(Call& call);
+  Status RunNode(Call& call, const graph::Node& node, tensor::Matrix& out);
+  void Attend(Call& call, std::span<const tensor::Matrix* const> inputs, tensor::Matrix& out);
+
   tensor::Backend& backend_;
   model::ModelShape shape_;
   std::vector<float> frequencies_;
+  Workspace workspace_;
 };
 
 }  // namespace tyllm::forward

@@ -43,6 +43,15 @@ class Matrix {
     columns_ = columns;
   }
 
+  /// Adds rows at the end; `more` has as many columns, or this has no rows yet.
+  void AppendRows(MatrixView more) {
+    TYLLM_CHECK(rows_ == 0 || columns_ == more.columns);
+    data_.resize(static_cast<std::size_t>(rows_ * more.columns));
+    data_.insert(data_.end(), more.data, more.data + more.rows * more.columns);
+    columns_ = more.columns;
+    rows_ += more.rows;
+  }
+
   std::int64_t rows() const { return rows_; }
 
   std::int64_t columns() const { return columns_; }

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/forward/block_runner.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace tyllm::forward {
+
+namespace {
+
+/// How many nodes have yet to read each value.
+std::vector<int> CountReaders(const graph::Block& block) {
+  std::vector<int> readers(block.values.size(), 0);
+  for (const graph::Node& node : block.nodes) {
+    for (const graph::ValueId id : node.inputs) {
+      ++readers[static_cast<std::size_t>(id)];
+    }
+  }
+  ++readers[static_cast<std::size_t>(block.output)];
+  return readers;
+}
+
+Status CheckIds(const TokenBatch& batch, std::int64_t vocabulary) {
+  TYLLM_CHECK(static_cast<std::int64_t>(batch.ids.size()) == batch.sequences * batch.length);
+  for (std::size_t i = 0; i < batch.ids.size(); ++i) {
+    if (batch.ids[i] < 0 || batch.ids[i] >= vocabulary) {
+      return InvalidArgument("token " + std::to_string(i) + " has id " +
+                             std::to_string(batch.ids[i]) + ", expected 0 to " +
+                             std::to_string(vocabulary - 1) +
+                             "; is this the model's own tokenizer?");
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+/// One run of a block.
+struct BlockRunner::Call {
+  const graph::Block& block;
+  const BlockWeights& weights;
+  const TokenBatch* batch = nullptr;       ///< the embedding's input
+  const tensor::Matrix* hidden = nullptr;  ///< any other block's input
+  const Observer* observer = nullptr;
+  LayerCache* cache = nullptr;
+  std::int64_t sequences = 0;
+  std::int64_t length = 0;
+  std::int64_t history = 0;
+  std::vector<std::int32_t> positions = {};
+  std::vector<tensor::Matrix> values = {};
+  std::vector<int> readers = {};
+
+  std::int64_t rows() const { return sequences * length; }
+
+  const tensor::Matrix* Value(graph::ValueId id) const {
+    return id == 0 ? hidden : &values[static_cast<std::size_t>(id)];
+  }
+
+  std::vector<const tensor::Matrix*> Inputs(const graph::Node& node) const {
+    std::vector<const tensor::Matrix*> inputs;
+    if (node.op != graph::Op::kEmbed) {
+      for (const graph::ValueId id : node.inputs) {
+        inputs.push_back(Value(id));
+      }
+    }
+    return inputs;
+  }
+
+  Result<const tensor::Matrix*> Weight(const std::string& name) const {
+    const auto found = weights.find(name);
+    if (found == weights.end()) {
+      return Internal("block " + block.name + " was run without its weight " + name);
+    }
+    return &found->second;
+  }
+};
+
+BlockRunner::BlockRunner(tensor::Backend& backend, const model::ModelShape& shape)
+    : BlockRunner(backend, shape, model::RopeFrequencies(shape)) {}
+
+BlockRunner::BlockRunner(tensor::Backend& backend, const model::ModelShape& shape,
+                         std::vector<float> frequencies)
+    : backend_(backend), shape_(shape), frequencies_(std::move(frequencies)) {}
+
+Result<tensor::Matrix> BlockRunner::RunEmbedding(const graph::Block& block,
+                                                 const BlockWeights& weights,
+                                                 const TokenBatch& batch) {
+  TYLLM_TRY(CheckIds(batch, shape_.vocabulary));
+  Call call{.block = block, .weights = weights};
+  call.batch = &batch;
+  call.sequences = batch.sequences;
+  call.length = batch.length;
+  return Execute(call);
+}
+
+Result<tensor::Matrix> BlockRunner::Run(const graph::Block& block, const BlockWeights& weights,
+                                        const tensor::Matrix& hidden, std::int64_t sequences,
+                                        const Observer& observer) {
+  TYLLM_CHECK(sequences > 0 && hidden.rows() % sequences == 0);
+  Call call{.block = block, .weights = weights};
+  call.hidden = &hidden;
+  call.observer = observer ? &observer : nullptr;
+  call.sequences = sequences;
+  call.length = hidden.rows() / sequences;
+  return Execute(call);
+}
+
+Result<tensor::Matrix> BlockRunner::Continue(const graph::Block& block, const BlockWeights& weights,
+                                             const tensor::Matrix& hidden, LayerCache& cache) {
+  Call call{.block = block, .weights = weights};
+  call.hidden = &hidden;
+  call.cache = &cache;
+  call.sequences = 1;
+  call.length = hidden.rows();
+  call.history = cache.keys.rows();
+  return Execute(call);
+}
+
+Result<tensor::Matrix> BlockRunner::Execute(Call& call) {
+  const graph::Block& block = call.block;
+  workspace_.PrepareFor(call.rows());
+  call.values.resize(block.values.size());
+  call.readers = CountReaders(block);
+  for (std::int64_t r = 0; r < call.rows(); ++r) {
+    call.positions.push_back(static_cast<std::int32_t>(call.history + r % call.length));
+  }
+  for (const graph::Node& node : block.nodes) {
+    const auto output = static_cast<std::size_t>(node.output);
+    tensor::Matrix out = workspace_.Take(call.rows(), block.values[output].columns);
+    TYLLM_TRY(RunNode(call, node, out).Annotate("block " + block.name));
+    if (call.observer != nullptr) {
+      (*call.observer)(node, call.Inputs(node), out);
+    }
+    call.values[output] = std::move(out);
+    for (const graph::ValueId id : node.inputs) {
+      if (--call.readers[static_cast<std::size_t>(id)] == 0 && id != 0) {
+        workspace_.GiveBack(std::exchange(call.values[static_cast<std::size_t>(id)], {}));
+      }
+    }
+  }
+  return std::move(call.values[static_cast<std::size_t>(block.output)]);
+}
+
+Status BlockRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix& out) {
+  const std::vector<const tensor::Matrix*> inputs = call.Inputs(node);
+  const tensor::Matrix* weight = nullptr;
+  std::span<const float> bias;
+  if (!node.weight.empty()) {
+    TYLLM_ASSIGN(weight, call.Weight(node.weight));
+  }
+  if (!node.bias.empty()) {
+    TYLLM_ASSIGN(const tensor::Matrix* row, call.Weight(node.bias));
+    bias = row->row(0);
+  }
+  switch (node.op) {
+    case graph::Op::kEmbed:
+      backend_.Embed(weight->view(), call.batch->ids, out);
+      break;
+    case graph::Op::kRmsNorm:
+    case graph::Op::kHeadRmsNorm:
+      backend_.RmsNorm(inputs[0]->view(), weight->row(0), shape_.norm_epsilon, out);
+      break;
+    case graph::Op::kLinear:
+      backend_.Linear(inputs[0]->view(), weight->view(), bias, out);
+      break;
+    case graph::Op::kRope:
+      std::copy_n(inputs[0]->data(), inputs[0]->rows() * inputs[0]->columns(), out.data());
+      backend_.Rope(out, call.positions, frequencies_, shape_.head_size);
+      break;
+    case graph::Op::kAttention:
+      Attend(call, inputs, out);
+      break;
+    case graph::Op::kSiluMul:
+      backend_.SiluMul(inputs[0]->view(), inputs[1]->view(), out);
+      break;
+    case graph::Op::kAdd:
+      backend_.Add(inputs[0]->view(), inputs[1]->view(), out);
+      break;
+  }
+  return OkStatus();
+}
+
+void BlockRunner::Attend(Call& call, std::span<const tensor::Matrix* const> inputs,
+                         tensor::Matrix& out) {
+  const tensor::Matrix* keys = inputs[1];
+  const tensor::Matrix* values = inputs[2];
+  if (call.cache != nullptr) {
+    call.cache->keys.AppendRows(keys->view());
+    call.cache->values.AppendRows(values->view());
+    keys = &call.cache->keys;
+    values = &call.cache->values;
+  }
+  backend_.Attention({.sequences = call.sequences,
+                      .length = call.length,
+                      .history = call.history,
+                      .heads = shape_.heads,
+                      .kv_heads = shape_.kv_heads,
+                      .head_size = shape_.head_size},
+                     inputs[0]->view(), keys->view(), values->view(), out);
+}
+
+}  // namespace tyllm::forward

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/forward/generator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/forward/block_stream.h"
+
+namespace tyllm::forward {
+
+Generator::Generator(const Model& model, tensor::Backend& backend, std::int64_t resident_bytes)
+    : model_(model),
+      runner_(backend, model.shape()),
+      resident_(model.shape().parameters() * 4 <= resident_bytes) {}
+
+Status Generator::Check(const Request& request) const {
+  if (request.prompt.empty()) {
+    return InvalidArgument("the prompt has no tokens, expected at least one");
+  }
+  if (request.max_tokens < 1) {
+    return InvalidArgument("max tokens is " + std::to_string(request.max_tokens) +
+                           ", expected 1 or more");
+  }
+  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+  const std::int64_t positions = model_.shape().max_positions;
+  if (prompt > positions || request.max_tokens > positions - prompt) {
+    return InvalidArgument("the prompt has " + std::to_string(prompt) + " tokens and " +
+                           std::to_string(request.max_tokens) +
+                           " more are wanted, but the model has " + std::to_string(positions) +
+                           " positions (max_position_embeddings); ask for fewer tokens");
+  }
+  return OkStatus();
+}
+
+Status Generator::LoadResident() {
+  if (!resident_ || head_ != nullptr) {
+    return OkStatus();
+  }
+  body_.clear();
+  for (const graph::Block* block : model_.BodyBlocks()) {
+    TYLLM_ASSIGN(BlockWeights weights, LoadBlock(model_.checkpoint, *block));
+    body_.push_back(std::move(weights));
+  }
+  TYLLM_ASSIGN(Head head, Head::Load(model_));
+  head_ = std::make_unique<Head>(std::move(head));
+  return OkStatus();
+}
+
+Result<std::int32_t> Generator::BestToken(const Head& head, const tensor::Matrix& hidden) {
+  TYLLM_ASSIGN(const tensor::Matrix logits, head.Logits(runner_, hidden, hidden.rows() - 1, 1));
+  std::int32_t best = 0;
+  runner_.backend().ArgMax(logits.view(), {&best, 1});
+  return best;
+}
+
+Result<std::int32_t> Generator::Step(std::vector<std::int32_t> tokens,
+                                     std::vector<LayerCache>& caches) {
+  const auto length = static_cast<std::int64_t>(tokens.size());
+  const TokenBatch batch{.sequences = 1, .length = length, .ids = std::move(tokens)};
+  const std::vector<const graph::Block*> blocks = model_.BodyBlocks();
+  BlockStream stream(model_.checkpoint, resident_ ? std::vector<const graph::Block*>() : blocks);
+  tensor::Matrix hidden;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    BlockWeights streamed;
+    if (!resident_) {
+      TYLLM_ASSIGN(streamed, stream.Next());
+    }
+    const BlockWeights& weights = resident_ ? body_[i] : streamed;
+    TYLLM_ASSIGN(hidden, i == 0 ? runner_.RunEmbedding(*blocks[i], weights, batch)
+                                : runner_.Continue(*blocks[i], weights, hidden, caches[i - 1]));
+  }
+  if (resident_) {
+    return BestToken(*head_, hidden);
+  }
+  TYLLM_ASSIGN(const Head head, Head::Load(model_));
+  return BestToken(head, hidden);
+}
+
+Result<std::vector<std::int32_t>> Generator::Greedy(const Request& request,
+                                                    const OnToken& on_token) {
+  TYLLM_TRY(Check(request));
+  TYLLM_TRY(LoadResident());
+  std::vector<LayerCache> caches(model_.graph.layers.size());
+  std::vector<std::int32_t> generated;
+  std::vector<std::int32_t> pending = request.prompt;
+  while (static_cast<std::int64_t>(generated.size()) < request.max_tokens) {
+    TYLLM_ASSIGN(const std::int32_t token, Step(std::move(pending), caches));
+    if (std::ranges::find(request.stop, token) != request.stop.end()) {
+      break;
+    }
+    generated.push_back(token);
+    pending = {token};
+    if (on_token) {
+      on_token(token);
+    }
+  }
+  return generated;
+}
+
+}  // namespace tyllm::forward

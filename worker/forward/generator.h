@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "worker/forward/streamed_pass.h"
+
+namespace tyllm::forward {
+
+/// Greedy text of a model, computed in float32 with a cache of keys and values. `model` and
+/// `backend` outlive it.
+class Generator {
+ public:
+  /// Models whose float32 weights take at most `resident_bytes` are kept in memory; of larger ones
+  /// every block is read again for each token.
+  static constexpr std::int64_t kResidentBytes = std::int64_t{4} << 30;
+
+  Generator(const Model& model, tensor::Backend& backend,
+            std::int64_t resident_bytes = kResidentBytes);
+
+  /// Called with each new token as it comes.
+  using OnToken = std::function<void(std::int32_t token)>;
+
+  struct Request {
+    std::vector<std::int32_t> prompt;  ///< at least one token
+    std::int64_t max_tokens = 0;
+    std::vector<std::int32_t> stop;  ///< a token that ends the text, and is not part of it
+  };
+
+  /// The new tokens: each the first of those with the largest logit. Prompt and new tokens together
+  /// must fit the model's positions.
+  Result<std::vector<std::int32_t>> Greedy(const Request& request, const OnToken& on_token = {});
+
+ private:
+  Status Check(const Request& request) const;
+  Status LoadResident();
+  /// Runs the next tokens through the model; gives the token that follows.
+  Result<std::int32_t> Step(std::vector<std::int32_t> tokens, std::vector<LayerCache>& caches);
+  Result<std::int32_t> BestToken(const Head& head, const tensor::Matrix& hidden);
+
+  const Model& model_;
+  BlockRunner runner_;
+  bool resident_;
+  std::vector<BlockWeights> body_;  ///< empty until loaded
+  std::unique_ptr<Head> head_;
+};
+
+}  // namespace tyllm::forward

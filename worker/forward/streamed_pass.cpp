@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/forward/streamed_pass.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/forward/block_stream.h"
+
+namespace tyllm::forward {
+
+Result<std::vector<tensor::Matrix>> RunBody(const Model& model, BlockRunner& runner,
+                                            std::span<const TokenBatch> batches,
+                                            const AfterBlock& after) {
+  std::vector<tensor::Matrix> hidden(batches.size());
+  BlockStream stream(model.checkpoint, model.BodyBlocks());
+  for (std::int64_t number = 0; stream.upcoming() != nullptr; ++number) {
+    const graph::Block& block = *stream.upcoming();
+    TYLLM_ASSIGN(const BlockWeights weights, stream.Next());
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      TYLLM_ASSIGN(hidden[i], number == 0
+                                  ? runner.RunEmbedding(block, weights, batches[i])
+                                  : runner.Run(block, weights, hidden[i], batches[i].sequences));
+      if (after) {
+        after(number, static_cast<std::int64_t>(i), hidden[i]);
+      }
+    }
+  }
+  return hidden;
+}
+
+Result<Head> Head::Load(const Model& model) {
+  TYLLM_ASSIGN(BlockWeights weights, LoadBlock(model.checkpoint, model.graph.head));
+  return Head(model.graph.head, std::move(weights));
+}
+
+std::int64_t Head::RowsAtOnce() const {
+  constexpr std::int64_t kFloats = 16 << 20;
+  const std::int64_t vocabulary = block_->values[static_cast<std::size_t>(block_->output)].columns;
+  return std::max<std::int64_t>(16, kFloats / vocabulary);
+}
+
+Result<tensor::Matrix> Head::Logits(BlockRunner& runner, const tensor::Matrix& hidden,
+                                    std::int64_t first, std::int64_t count,
+                                    const Observer& observer) const {
+  tensor::Matrix rows;
+  rows.AppendRows(hidden.rows(first, count));
+  return runner.Run(*block_, weights_, rows, 1, observer);
+}
+
+}  // namespace tyllm::forward
