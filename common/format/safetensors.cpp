@@ -184,20 +184,20 @@ Status CheckCoverage(std::vector<std::pair<Range, std::string_view>> ranges, std
     return std::pair(a.first.begin, a.first.end) < std::pair(b.first.begin, b.first.end);
   });
   std::uint64_t covered = 0;
-  std::string_view previous = "the header";
+  std::string previous = "the header";
   for (const auto& [range, name] : ranges) {
     if (range.begin < covered) {
       return InvalidArgument("tensor " + Quoted(name) + ": data_offsets " + Text(range) +
-                             " overlap those of " + Quoted(previous) + ", which end at " +
+                             " overlap those of " + previous + ", which end at " +
                              std::to_string(covered));
     }
     if (range.begin > covered) {
       return InvalidArgument("tensor " + Quoted(name) + ": data_offsets " + Text(range) +
-                             " leave a hole after " + Quoted(previous) + ", which ends at " +
+                             " leave a hole after " + previous + ", which ends at " +
                              std::to_string(covered));
     }
     covered = range.end;
-    previous = name;
+    previous = Quoted(name);
   }
   if (covered != size) {
     return InvalidArgument("the tensors end at byte " + std::to_string(covered) +

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "worker/model/families.h"
+#include "worker/model/tensor_inventory.h"
+
+// What every family promises, and what config.json may do to it.
+namespace tyllm::model {
+namespace {
+
+using ::testing::HasSubstr;
+
+format::Json ConfigOf(const Family& family) {
+  return format::Json{{"architectures", {family.architecture}},
+                      {"hidden_size", 64},
+                      {"num_hidden_layers", 3},
+                      {"num_attention_heads", 4},
+                      {"num_key_value_heads", 2},
+                      {"head_dim", 16},
+                      {"intermediate_size", 96},
+                      {"vocab_size", 40},
+                      {"max_position_embeddings", 128},
+                      {"rms_norm_eps", 1e-5},
+                      {"rope_theta", 500000.0},
+                      {"hidden_act", "silu"},
+                      {"tie_word_embeddings", false}};
+}
+
+class FamilyContract : public ::testing::TestWithParam<const Family*> {
+ protected:
+  format::Json config_ = ConfigOf(*GetParam());
+
+  Status Error() const {
+    const auto shape = ParseShape(config_, "config.json");
+    return shape.ok() ? OkStatus() : shape.status();
+  }
+
+  void ExpectRefused(std::string_view key, const format::Json& value) {
+    const format::Json good = config_;
+    config_[std::string(key)] = value;
+    EXPECT_THAT(Error().message(), HasSubstr("config.json." + std::string(key))) << value;
+    config_ = good;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, FamilyContract, ::testing::ValuesIn(kFamilies), [](const auto& test) {
+  std::string name(test.param->name);
+  std::erase_if(name, [](char c) { return std::isalnum(c) == 0; });
+  return name;
+});
+
+TEST_P(FamilyContract, ReadsItsShapeFromTheHubsKeys) {
+  const auto shape = ParseShape(config_, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_EQ(shape->family, GetParam()->name);
+  EXPECT_EQ(shape->architecture, GetParam()->architecture);
+  EXPECT_EQ(shape->layers, 3);
+  EXPECT_EQ(shape->width, 64);
+  EXPECT_EQ(shape->q_columns(), 64);
+  EXPECT_EQ(shape->kv_columns(), 32);
+  EXPECT_EQ(shape->queries_per_kv(), 2);
+  EXPECT_EQ(shape->intermediate, 96);
+  EXPECT_EQ(shape->vocabulary, 40);
+  EXPECT_EQ(shape->max_positions, 128);
+  EXPECT_FLOAT_EQ(shape->norm_epsilon, 1e-5F);
+  EXPECT_EQ(shape->rope_theta, 500000.0);
+  EXPECT_FALSE(shape->tied_head);
+}
+
+TEST_P(FamilyContract, ReadsRopeAsTransformers5WritesIt) {
+  config_.erase("rope_theta");
+  config_["rope_parameters"] = {{"rope_theta", 1e6}, {"rope_type", "default"}};
+  const auto shape = ParseShape(config_, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_EQ(shape->rope_theta, 1e6);
+}
+
+TEST_P(FamilyContract, ParametersAreTheSumOfTheNeededTensors) {
+  for (const bool tied : {false, true}) {
+    config_["tie_word_embeddings"] = tied;
+    const auto shape = ParseShape(config_, "config.json");
+    std::int64_t sum = 0;
+    for (const NeededTensor& needed : NeededTensors(*shape)) {
+      std::int64_t product = 1;
+      for (const std::int64_t dimension : needed.shape) {
+        product *= dimension;
+      }
+      sum += product;
+    }
+    EXPECT_EQ(shape->parameters(), sum);
+  }
+}
+
+TEST_P(FamilyContract, NeededTensorsHaveDifferentNames) {
+  const auto shape = ParseShape(config_, "config.json");
+  std::set<std::string> names;
+  for (const NeededTensor& needed : NeededTensors(*shape)) {
+    EXPECT_TRUE(names.insert(needed.name).second) << needed.name;
+  }
+}
+
+TEST_P(FamilyContract, EachNumberMustBePositiveAndOfSaneSize) {
+  for (const char* const key :
+       {"hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
+        "head_dim", "intermediate_size", "vocab_size", "max_position_embeddings"}) {
+    for (const format::Json& value : {format::Json(0), format::Json(-4), format::Json(1LL << 40),
+                                      format::Json("64"), format::Json(2.5), format::Json({1})}) {
+      ExpectRefused(key, value);
+    }
+  }
+}
+
+TEST_P(FamilyContract, ARequiredKeyThatIsMissingIsNamed) {
+  for (const char* const key : {"hidden_size", "num_hidden_layers", "num_attention_heads",
+                                "intermediate_size", "vocab_size", "max_position_embeddings"}) {
+    const format::Json good = config_;
+    config_.erase(key);
+    EXPECT_THAT(Error().message(), HasSubstr("has no key '" + std::string(key) + "'"));
+    config_ = good;
+  }
+  config_.erase("rope_theta");
+  EXPECT_THAT(Error().message(), HasSubstr("rope_theta"));
+}
+
+TEST_P(FamilyContract, WhatItCannotComputeIsRefused) {
+  ExpectRefused("head_dim", 15);
+  ExpectRefused("num_attention_heads", 5);
+  ExpectRefused("hidden_act", "gelu");
+  ExpectRefused("use_sliding_window", true);
+  ExpectRefused("layer_types", {"full_attention", "sliding_attention", "full_attention"});
+  ExpectRefused("layer_types", {"full_attention"});
+  ExpectRefused("rope_scaling", {{"type", "yarn"}, {"factor", 4.0}});
+  ExpectRefused("rope_parameters", {{"rope_theta", 1e6}, {"rope_type", "longrope"}});
+  ExpectRefused("rope_parameters", {{"rope_theta", 1e6}, {"partial_rotary_factor", 0.5}});
+  ExpectRefused("rope_theta", -1.0);
+  ExpectRefused("rms_norm_eps", 0.0);
+  ExpectRefused("mlp_bias", true);
+}
+
+TEST_P(FamilyContract, HarmlessKeysAreAccepted) {
+  config_["use_sliding_window"] = false;
+  config_["sliding_window"] = nullptr;
+  config_["rope_scaling"] = nullptr;
+  config_["attention_bias"] = false;
+  config_["layer_types"] = {"full_attention", "full_attention", "full_attention"};
+  config_["num_key_value_heads"] = nullptr;
+  config_["something_new"] = {1, 2, 3};
+  const auto shape = ParseShape(config_, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_EQ(shape->kv_heads, shape->heads);
+}
+
+TEST(ParseShape, AnUnknownArchitectureGetsTheListOfKnownOnes) {
+  const format::Json config{{"architectures", {"MambaForCausalLM"}}};
+  const auto shape = ParseShape(config, "m/config.json");
+  EXPECT_EQ(shape.status().code(), StatusCode::kUnimplemented);
+  EXPECT_THAT(shape.status().message(), HasSubstr("m/config.json"));
+  EXPECT_THAT(shape.status().message(), HasSubstr("'MambaForCausalLM'"));
+  for (const Family* const family : kFamilies) {
+    EXPECT_THAT(shape.status().message(), HasSubstr(std::string(family->architecture)));
+  }
+}
+
+TEST(ParseShape, AnyJsonThatIsNoConfigurationIsRefused) {
+  for (const char* const text :
+       {"null", "3", "[]", "\"text\"", "{}", R"({"architectures": []})",
+        R"({"architectures": "Qwen3ForCausalLM"})", R"({"architectures": [null]})",
+        R"({"architectures": {"0": "x"}})"}) {
+    const auto shape = ParseShape(*format::ParseJson(text, "t"), "config.json");
+    EXPECT_EQ(shape.status().code(), StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(shape.status().message(), HasSubstr("config.json")) << text;
+  }
+}
+
+TEST(Qwen3, HasNormsOnHeadsAndNoBiases) {
+  format::Json config = ConfigOf(kQwen3);
+  const auto shape = ParseShape(config, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_TRUE(shape->qk_norm);
+  EXPECT_FALSE(shape->qkv_bias);
+  config["attention_bias"] = true;
+  EXPECT_THAT(ParseShape(config, "config.json").status().message(), HasSubstr("attention_bias"));
+}
+
+TEST(Qwen3, HeadSizeIs128WhereTheConfigurationLeavesItOut) {
+  format::Json config = ConfigOf(kQwen3);
+  config.erase("head_dim");
+  EXPECT_EQ(ParseShape(config, "config.json")->head_size, 128);
+}
+
+TEST(Qwen3, ThePublished8BHasAsManyParametersAsItsNameSays) {
+  format::Json config = ConfigOf(kQwen3);
+  config.update({{"hidden_size", 4096},
+                 {"num_hidden_layers", 36},
+                 {"num_attention_heads", 32},
+                 {"num_key_value_heads", 8},
+                 {"head_dim", 128},
+                 {"intermediate_size", 12288},
+                 {"vocab_size", 151936}});
+  EXPECT_EQ(ParseShape(config, "config.json")->parameters(), 8190735360);
+}
+
+TEST(RopeFrequencies, FallFromOneByEqualFactors) {
+  ModelShape shape;
+  shape.head_size = 8;
+  shape.rope_theta = 10000.0;
+  const std::vector<float> frequencies = RopeFrequencies(shape);
+  ASSERT_EQ(frequencies.size(), 4U);
+  const float expected[] = {1.0F, 0.1F, 0.01F, 0.001F};
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_FLOAT_EQ(frequencies[i], expected[i]);
+  }
+}
+
+}  // namespace
+}  // namespace tyllm::model
