@@ -2,9 +2,11 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "common/format/json.h"
 #include "worker/model/model_shape.h"
+#include "worker/model/published_models.h"
 
 namespace tyllm::model {
 
@@ -13,9 +15,10 @@ namespace tyllm::model {
 struct Family {
   std::string_view name;          ///< "qwen3"
   std::string_view architecture;  ///< what config.json calls it: "Qwen3ForCausalLM"
-  std::string_view models;        ///< for people: which published models these are
   /// Reads config.json. `what` names the file in messages. Never fails other than with a message.
   Result<ModelShape> (*parse)(const format::Json& config, std::string_view what);
+  /// The models of this family that its makers published, by size.
+  std::vector<PublishedModel> (*published)();
 };
 
 }  // namespace tyllm::model

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <span>
 #include <string_view>
 #include <vector>
 
@@ -16,7 +15,7 @@ struct PublishedModel {
   ModelShape shape;
 };
 
-/// All of them, by family and size.
+/// All of them, by family and size: what each family of kFamilies tells.
 std::vector<PublishedModel> PublishedModels();
 
 }  // namespace tyllm::model

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <algorithm>
 #include <set>
 
 #include "worker/model/families.h"
@@ -192,16 +192,20 @@ TEST(Qwen3, HeadSizeIs128WhereTheConfigurationLeavesItOut) {
   EXPECT_EQ(ParseShape(config, "config.json")->head_size, 128);
 }
 
-TEST(Qwen3, ThePublished8BHasAsManyParametersAsItsNameSays) {
-  format::Json config = ConfigOf(kQwen3);
-  config.update({{"hidden_size", 4096},
-                 {"num_hidden_layers", 36},
-                 {"num_attention_heads", 32},
-                 {"num_key_value_heads", 8},
-                 {"head_dim", 128},
-                 {"intermediate_size", 12288},
-                 {"vocab_size", 151936}});
-  EXPECT_EQ(ParseShape(config, "config.json")->parameters(), 8190735360);
+TEST(PublishedModels, HaveAsManyParametersAsTheirMakersSay) {
+  const std::pair<std::string_view, std::int64_t> expected[] = {
+      {"Qwen3-0.6B", 596049920},
+      {"Qwen3-1.7B", 1720574976},
+      {"Qwen3-4B", 4022468096},
+      {"Qwen3-8B", 8190735360},
+  };
+  const std::vector<PublishedModel> models = PublishedModels();
+  for (const auto& [name, parameters] : expected) {
+    const auto found = std::find_if(models.begin(), models.end(),
+                                    [&, n = name](const auto& model) { return model.name == n; });
+    ASSERT_NE(found, models.end()) << name;
+    EXPECT_EQ(found->shape.parameters(), parameters) << name;
+  }
 }
 
 TEST(RopeFrequencies, FallFromOneByEqualFactors) {
