@@ -6,10 +6,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "common/base/digest.h"
 #include "common/domain/task_options.h"
+#include "common/format/json.h"
 
 namespace tyllm::domain {
 
@@ -31,7 +33,7 @@ constexpr const auto& NamesOf(JobKind) {
 /// the option groups of its tasks; a pipeline reads all.
 struct JobSpec {
   JobKind kind = JobKind::kPipeline;
-  std::string name;  ///< for people: the model's name; goes into output names
+  std::string name;  ///< the model's name; goes into output names: letters, digits, '.', '_', '-'
   std::map<std::string, std::string> labels;
   BlobId model;                       ///< tree
   std::optional<BlobId> calibration;  ///< tree of one text file; absent: the worker's built-in text
@@ -99,6 +101,8 @@ struct JobPlan {
   /// Labels of the tasks whose outputs are the job's result: output name -> task label
   /// ("model" -> "convert", "artifact" -> "assemble", "evaluation" -> "evaluate").
   std::map<std::string, std::string> outputs;
+
+  bool operator==(const JobPlan&) const = default;
 };
 
 /// Pure: the same spec gives the same plan. `spec` has passed Check.
@@ -110,3 +114,34 @@ Sha256 ActionKey(const TaskSpec& spec, const std::map<std::string, BlobId>& inpu
                  std::string_view toolchain_version);
 
 }  // namespace tyllm::domain
+
+template <>
+struct tyllm::format::Members<tyllm::domain::JobSpec> {
+  using S = tyllm::domain::JobSpec;
+  static constexpr auto kTable = std::tuple{
+      Member{"kind", &S::kind, true},         Member{"name", &S::name, true},
+      Member{"labels", &S::labels},           Member{"model", &S::model, true},
+      Member{"calibration", &S::calibration}, Member{"text", &S::text},
+      Member{"reference", &S::reference},     Member{"quantize", &S::quantize},
+      Member{"convert", &S::convert},         Member{"evaluate", &S::evaluate},
+      Member{"compile", &S::compile},         Member{"no_cache", &S::no_cache},
+  };
+};
+
+template <>
+struct tyllm::format::Members<tyllm::domain::TaskSpec> {
+  using S = tyllm::domain::TaskSpec;
+  static constexpr auto kTable = std::tuple{
+      Member{"kind", &S::kind, true},   Member{"name", &S::name},
+      Member{"quantize", &S::quantize}, Member{"convert", &S::convert},
+      Member{"evaluate", &S::evaluate}, Member{"compile", &S::compile},
+      Member{"die", &S::die},
+  };
+};
+
+template <>
+struct tyllm::format::Members<tyllm::domain::TaskInput> {
+  using I = tyllm::domain::TaskInput;
+  static constexpr auto kTable = std::tuple{Member{"name", &I::name, true},
+                                            Member{"tree", &I::tree}, Member{"from", &I::from}};
+};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/domain/states.h"
 
+#include <algorithm>
 #include <array>
 
 namespace tyllm::domain {
@@ -42,6 +43,25 @@ std::optional<TaskState> Next(TaskState state, TaskEvent event) {
     }
   }
   return std::nullopt;
+}
+
+JobState JobStateOf(std::span<const TaskState> tasks, bool cancel_asked) {
+  const auto has = [&](TaskState state) {
+    return std::find(tasks.begin(), tasks.end(), state) != tasks.end();
+  };
+  if (std::all_of(tasks.begin(), tasks.end(), [](TaskState state) { return IsFinal(state); })) {
+    if (has(TaskState::kFailed)) {
+      return JobState::kFailed;
+    }
+    return has(TaskState::kCancelled) ? JobState::kCancelled : JobState::kSucceeded;
+  }
+  if (cancel_asked) {
+    return JobState::kCancelling;
+  }
+  const bool begun = std::any_of(tasks.begin(), tasks.end(), [](TaskState state) {
+    return state != TaskState::kWaiting && state != TaskState::kQueued;
+  });
+  return begun ? JobState::kRunning : JobState::kQueued;
 }
 
 }  // namespace tyllm::domain

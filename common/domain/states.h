@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 
 #include "common/base/enum_table.h"
 
@@ -96,5 +97,9 @@ constexpr bool IsFinal(JobState state) {
   return state == JobState::kSucceeded || state == JobState::kFailed ||
          state == JobState::kCancelled;
 }
+
+/// The state of a job with these tasks. Ended only when all its tasks have: failed when one failed,
+/// else cancelled when one was. `cancel_asked`: a person asked for it.
+JobState JobStateOf(std::span<const TaskState> tasks, bool cancel_asked);
 
 }  // namespace tyllm::domain

@@ -58,6 +58,12 @@ struct Members;
 
 template <typename T>
 concept HasMembers = requires { Members<T>::kTable; };
+/// Ids and the like take part as text: `value.ToString()` and `T::Parse(text)`.
+template <typename T>
+concept TextForm = requires(const T& value, std::string_view text) {
+  { value.ToString() } -> std::same_as<std::string>;
+  { T::Parse(text) } -> std::same_as<Result<T>>;
+};
 template <typename T>
 concept NamedEnum = std::is_enum_v<T> && requires(T e) { NamesOf(e).Name(e); };
 
@@ -167,6 +173,8 @@ template <typename T>
 Json ToJson(const T& value) {
   if constexpr (NamedEnum<T>) {
     return std::string(NamesOf(value).Name(value));
+  } else if constexpr (TextForm<T>) {
+    return value.ToString();
   } else if constexpr (HasMembers<T>) {
     Json json = Json::object();
     const auto add = [&](const auto& row) {
@@ -203,6 +211,16 @@ Status ReadInto(const Json& json, std::string_view what, UnknownKeys unknown, T&
       return WrongKind(what, json, "one of: " + NamesOf(T{}).Names());
     }
     auto parsed = NamesOf(T{}).Parse(json.template get_ref<const std::string&>());
+    if (!parsed.ok()) {
+      return parsed.status().Annotate(what);
+    }
+    value = *parsed;
+    return OkStatus();
+  } else if constexpr (TextForm<T>) {
+    if (!json.is_string()) {
+      return WrongKind(what, json, "text");
+    }
+    auto parsed = T::Parse(json.template get_ref<const std::string&>());
     if (!parsed.ok()) {
       return parsed.status().Annotate(what);
     }

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/domain/job.h"
+
+#include <algorithm>
+
+namespace tyllm::domain {
+
+namespace {
+
+constexpr std::size_t kLongestName = 128;
+constexpr std::size_t kMostLabels = 64;
+constexpr std::size_t kLongestLabel = 256;
+
+bool IsNameCharacter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
+}
+
+// The name becomes a part of folder names on other machines.
+Status CheckName(const std::string& name) {
+  if (!name.empty() && name.size() <= kLongestName && name.front() != '.' &&
+      std::all_of(name.begin(), name.end(), IsNameCharacter)) {
+    return OkStatus();
+  }
+  return InvalidArgument("name is '" + name.substr(0, kLongestName) +
+                         "', expected 1 to 128 letters, digits, '.', '_' or '-', not starting "
+                         "with '.'");
+}
+
+Status CheckLabels(const std::map<std::string, std::string>& labels) {
+  if (labels.size() > kMostLabels) {
+    return InvalidArgument("labels has " + std::to_string(labels.size()) +
+                           " entries, expected at most 64");
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.size() > kLongestLabel || value.size() > kLongestLabel) {
+      return InvalidArgument("labels has '" + key.substr(0, 40) + "' of " +
+                             std::to_string(key.size()) + " bytes with a value of " +
+                             std::to_string(value.size()) +
+                             ", expected keys of 1 to 256 bytes and values of at most 256");
+    }
+  }
+  return OkStatus();
+}
+
+Status CheckOptions(const JobSpec& spec) {
+  switch (spec.kind) {
+    case JobKind::kQuantize:
+      return Check(spec.quantize).Annotate("quantize");
+    case JobKind::kConvert:
+      return Check(spec.convert).Annotate("convert");
+    case JobKind::kEvaluate:
+      return Check(spec.evaluate).Annotate("evaluate");
+    case JobKind::kCompile:
+      return Check(spec.compile).Annotate("compile");
+    case JobKind::kPipeline:
+      TYLLM_TRY(Check(spec.quantize).Annotate("quantize"));
+      TYLLM_TRY(Check(spec.convert).Annotate("convert"));
+      TYLLM_TRY(Check(spec.evaluate).Annotate("evaluate"));
+      return Check(spec.compile).Annotate("compile");
+  }
+  return Internal("a job kind without a check");
+}
+
+TaskInput Given(std::string name, const BlobId& tree) {
+  return {.name = std::move(name), .tree = tree, .from = {}};
+}
+
+TaskInput MadeBy(std::string name, std::string label) {
+  return {.name = std::move(name), .tree = std::nullopt, .from = std::move(label)};
+}
+
+/// Collects the tasks of one job.
+class Planner {
+ public:
+  explicit Planner(const JobSpec& spec) : spec_(spec) {}
+
+  void Quantize() {
+    PlannedTask& task = Add("quantize", TaskKind::kQuantize, Given("model", spec_.model));
+    task.spec.quantize = spec_.quantize;
+    AddGiven(task, "calibration", spec_.calibration);
+  }
+
+  void Convert(TaskInput model) {
+    Add("convert", TaskKind::kConvert, std::move(model)).spec.convert = spec_.convert;
+  }
+
+  void Evaluate(TaskInput model, const std::optional<BlobId>& reference) {
+    PlannedTask& task = Add("evaluate", TaskKind::kEvaluate, std::move(model));
+    task.spec.evaluate = spec_.evaluate;
+    AddGiven(task, "reference", reference);
+    AddGiven(task, "text", spec_.text);
+  }
+
+  void Compile(const TaskInput& model) {
+    std::vector<TaskInput> dies;
+    for (std::int64_t die = 0; die < spec_.compile.dies; ++die) {
+      const std::string number = std::to_string(die);
+      PlannedTask& task = Add("compile.die" + number, TaskKind::kCompileDie, model);
+      task.spec.compile = spec_.compile;
+      task.spec.die = die;
+      dies.push_back(MadeBy("die" + number, task.label));
+    }
+    PlannedTask& task = Add("assemble", TaskKind::kAssemble, model);
+    task.spec.compile = spec_.compile;
+    task.inputs.insert(task.inputs.end(), dies.begin(), dies.end());
+  }
+
+  void Output(const std::string& name, const std::string& label) { plan_.outputs[name] = label; }
+
+  PlannedTask& last() { return plan_.tasks.back(); }
+
+  JobPlan Take() { return std::move(plan_); }
+
+ private:
+  PlannedTask& Add(std::string label, TaskKind kind, TaskInput model) {
+    PlannedTask& task = plan_.tasks.emplace_back();
+    task.label = std::move(label);
+    task.spec.kind = kind;
+    task.spec.name = spec_.name;
+    task.inputs.push_back(std::move(model));
+    return task;
+  }
+
+  static void AddGiven(PlannedTask& task, const std::string& name,
+                       const std::optional<BlobId>& tree) {
+    if (tree) {
+      task.inputs.push_back(Given(name, *tree));
+    }
+  }
+
+  const JobSpec& spec_;
+  JobPlan plan_;
+};
+
+void PlanPipeline(const JobSpec& spec, Planner& planner) {
+  planner.Quantize();
+  planner.last().spec.quantize.format = QuantizedFormat::kAmtc;  // what convert takes
+  planner.Convert(MadeBy("model", "quantize"));
+  const TaskInput converted = MadeBy("model", "convert");
+  planner.Evaluate(converted, spec.reference.value_or(spec.model));
+  planner.Compile(converted);
+  planner.Output("model", "convert");
+  planner.Output("evaluation", "evaluate");
+  planner.Output("artifact", "assemble");
+}
+
+}  // namespace
+
+Status Check(const JobSpec& spec) {
+  TYLLM_TRY(CheckName(spec.name));
+  TYLLM_TRY(CheckLabels(spec.labels));
+  if (spec.model.size == 0) {
+    return InvalidArgument("model is absent, expected the id of an uploaded tree");
+  }
+  return CheckOptions(spec);
+}
+
+JobPlan PlanJob(const JobSpec& spec) {
+  Planner planner(spec);
+  const TaskInput model = Given("model", spec.model);
+  switch (spec.kind) {
+    case JobKind::kQuantize:
+      planner.Quantize();
+      planner.Output("model", "quantize");
+      break;
+    case JobKind::kConvert:
+      planner.Convert(model);
+      planner.Output("model", "convert");
+      break;
+    case JobKind::kEvaluate:
+      planner.Evaluate(model, spec.reference);
+      planner.Output("evaluation", "evaluate");
+      break;
+    case JobKind::kCompile:
+      planner.Compile(model);
+      planner.Output("artifact", "assemble");
+      break;
+    case JobKind::kPipeline:
+      PlanPipeline(spec, planner);
+      break;
+  }
+  return planner.Take();
+}
+
+}  // namespace tyllm::domain

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sched/clocks.h"
+
+namespace tyllm::server::sched {
+
+std::optional<Ending> Overdue(const AttemptTimes& times, Clock::Steady now, const Policy& policy) {
+  if (now - times.heard > policy.lease + policy.lease_grace) {
+    return Ending::kLeaseLost;
+  }
+  if (now - times.started > policy.deadline) {
+    return Ending::kDeadline;
+  }
+  if (now - times.progressed > policy.stall) {
+    return Ending::kStalled;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tyllm::server::sched

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sched/clocks.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace tyllm::server::sched {
+namespace {
+
+using std::chrono::seconds;
+
+Clock::Steady At(int second) {
+  return Clock::Steady(seconds(second));
+}
+
+TEST(Overdue, TellsTheThreeClocksApart) {
+  Policy policy;
+  policy.lease = seconds(30);
+  policy.lease_grace = seconds(10);
+  policy.stall = seconds(100);
+  policy.deadline = seconds(1000);
+
+  struct Case {
+    const char* says;
+    int heard, progressed, started, now;
+    std::optional<Ending> ending;
+  };
+
+  const std::vector<Case> cases = {
+      {"well", 990, 990, 900, 1000, std::nullopt},
+      {"at the end of the grace", 960, 960, 900, 1000, std::nullopt},
+      {"gone", 959, 999, 900, 1000, Ending::kLeaseLost},
+      {"there but stuck", 1000, 899, 800, 1000, Ending::kStalled},
+      {"moving but late", 1001, 1001, 0, 1001, Ending::kDeadline},
+      {"stuck and late", 1001, 0, 0, 1001, Ending::kDeadline},
+      {"gone, stuck and late", 0, 0, 0, 2000, Ending::kLeaseLost},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(Overdue({At(c.heard), At(c.progressed), At(c.started)}, At(c.now), policy), c.ending)
+        << c.says;
+  }
+}
+
+}  // namespace
+}  // namespace tyllm::server::sched
