@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/wire/admin.h"
+
+#include <utility>
+
+#include "common/wire/limits.h"
+#include "common/wire/text.h"
+
+namespace tyllm::wire {
+
+v1::GetServerInfoResponse ToProto(const domain::ServerInfo& info) {
+  v1::GetServerInfoResponse proto;
+  proto.set_version(info.version);
+  proto.set_schema_version(info.schema_version);
+  proto.set_started_unix_ms(info.started_unix_ms);
+  for (const auto& [state, count] : info.jobs_by_state) {
+    (*proto.mutable_jobs_by_state())[std::string(domain::kJobStateNames.Name(state))] = count;
+  }
+  proto.set_blob_bytes(info.blob_bytes);
+  proto.set_max_message_bytes(kMaxMessageBytes);
+  return proto;
+}
+
+Result<domain::ServerInfo> FromProto(const v1::GetServerInfoResponse& proto) {
+  domain::ServerInfo info;
+  info.version = proto.version();
+  info.schema_version = proto.schema_version();
+  info.started_unix_ms = proto.started_unix_ms();
+  for (const auto& [name, count] : proto.jobs_by_state()) {
+    TYLLM_ASSIGN(const auto state, domain::kJobStateNames.Parse(name));
+    info.jobs_by_state[state] = count;
+  }
+  info.blob_bytes = proto.blob_bytes();
+  return info;
+}
+
+v1::Worker ToProto(const domain::WorkerView& worker) {
+  v1::Worker proto;
+  proto.set_name(ValidUtf8(worker.name));
+  *proto.mutable_capabilities() = ToProto(worker.capabilities);
+  proto.set_online(worker.online);
+  proto.set_drained(worker.drained);
+  proto.set_last_seen_unix_ms(worker.last_seen_unix_ms);
+  for (const domain::TaskId task : worker.tasks) {
+    proto.add_task_ids(task.ToString());
+  }
+  return proto;
+}
+
+Result<domain::WorkerView> FromProto(const v1::Worker& proto) {
+  domain::WorkerView worker;
+  worker.name = proto.name();
+  worker.capabilities = FromProto(proto.capabilities());
+  worker.online = proto.online();
+  worker.drained = proto.drained();
+  worker.last_seen_unix_ms = proto.last_seen_unix_ms();
+  for (const std::string& text : proto.task_ids()) {
+    TYLLM_ASSIGN(const auto task, IdFromProto<domain::TaskId>(text, "task_ids"));
+    worker.tasks.push_back(task);
+  }
+  return worker;
+}
+
+v1::ListWorkersResponse ToProto(const std::vector<domain::WorkerView>& workers) {
+  v1::ListWorkersResponse proto;
+  for (const domain::WorkerView& worker : workers) {
+    *proto.add_workers() = ToProto(worker);
+  }
+  return proto;
+}
+
+Result<std::vector<domain::WorkerView>> FromProto(const v1::ListWorkersResponse& proto) {
+  std::vector<domain::WorkerView> workers;
+  for (const v1::Worker& worker : proto.workers()) {
+    TYLLM_ASSIGN(auto view, FromProto(worker).Annotate("worker " + worker.name()));
+    workers.push_back(std::move(view));
+  }
+  return workers;
+}
+
+}  // namespace tyllm::wire

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/wire/jobs.h"
+
+#include <utility>
+
+#include "common/wire/enums.h"
+#include "common/wire/text.h"
+
+namespace tyllm::wire {
+
+static_assert(v1::JobKind_MAX == domain::kJobKindNames.rows().size());
+static_assert(v1::JobState_MAX == domain::kJobStateNames.rows().size());
+static_assert(v1::TaskState_MAX == domain::kTaskStateNames.rows().size());
+
+v1::JobSpec ToProto(const domain::JobSpec& spec) {
+  v1::JobSpec proto;
+  proto.set_kind(EnumToProto<v1::JobKind>(spec.kind));
+  proto.set_name(ValidUtf8(spec.name));
+  for (const auto& [key, value] : spec.labels) {
+    (*proto.mutable_labels())[ValidUtf8(key)] = ValidUtf8(value);
+  }
+  *proto.mutable_model() = ToProto(spec.model);
+  if (spec.calibration) {
+    *proto.mutable_calibration() = ToProto(*spec.calibration);
+  }
+  if (spec.text) {
+    *proto.mutable_text() = ToProto(*spec.text);
+  }
+  if (spec.reference) {
+    *proto.mutable_reference() = ToProto(*spec.reference);
+  }
+  *proto.mutable_quantize() = ToProto(spec.quantize);
+  *proto.mutable_convert() = ToProto(spec.convert);
+  *proto.mutable_evaluate() = ToProto(spec.evaluate);
+  *proto.mutable_compile() = ToProto(spec.compile);
+  proto.set_no_cache(spec.no_cache);
+  return proto;
+}
+
+Result<domain::JobSpec> FromProto(const v1::JobSpec& proto) {
+  domain::JobSpec spec;
+  TYLLM_ASSIGN(spec.kind, EnumFromProto<domain::JobKind>(proto.kind(), "kind"));
+  spec.name = proto.name();
+  spec.labels = {proto.labels().begin(), proto.labels().end()};
+  TYLLM_ASSIGN(spec.model, FromProto(proto.model()).Annotate("model"));
+  if (proto.has_calibration()) {
+    TYLLM_ASSIGN(spec.calibration, FromProto(proto.calibration()).Annotate("calibration"));
+  }
+  if (proto.has_text()) {
+    TYLLM_ASSIGN(spec.text, FromProto(proto.text()).Annotate("text"));
+  }
+  if (proto.has_reference()) {
+    TYLLM_ASSIGN(spec.reference, FromProto(proto.reference()).Annotate("reference"));
+  }
+  TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
+  TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
+  spec.evaluate = FromProto(proto.evaluate());
+  spec.compile = FromProto(proto.compile());
+  spec.no_cache = proto.no_cache();
+  return spec;
+}
+
+v1::Task ToProto(const domain::TaskView& task) {
+  v1::Task proto;
+  proto.set_id(task.id.ToString());
+  proto.set_label(ValidUtf8(task.label));
+  proto.set_kind(EnumToProto<v1::TaskKind>(task.kind));
+  proto.set_state(EnumToProto<v1::TaskState>(task.state));
+  proto.set_attempt(task.attempt);
+  proto.set_worker(ValidUtf8(task.worker));
+  *proto.mutable_progress() = ToProto(task.progress);
+  if (task.output) {
+    *proto.mutable_output() = ToProto(*task.output);
+  }
+  if (task.failure) {
+    *proto.mutable_failure() = ToProto(*task.failure);
+  }
+  proto.set_cached(task.cached);
+  proto.set_queued_unix_ms(task.queued_unix_ms);
+  proto.set_started_unix_ms(task.started_unix_ms);
+  proto.set_ended_unix_ms(task.ended_unix_ms);
+  return proto;
+}
+
+Result<domain::TaskView> FromProto(const v1::Task& proto) {
+  domain::TaskView task;
+  TYLLM_ASSIGN(task.id, IdFromProto<domain::TaskId>(proto.id(), "id"));
+  task.label = proto.label();
+  TYLLM_ASSIGN(task.kind, EnumFromProto<domain::TaskKind>(proto.kind(), "kind"));
+  TYLLM_ASSIGN(task.state, EnumFromProto<domain::TaskState>(proto.state(), "state"));
+  task.attempt = proto.attempt();
+  task.worker = proto.worker();
+  task.progress = FromProto(proto.progress());
+  if (proto.has_output()) {
+    TYLLM_ASSIGN(task.output, FromProto(proto.output()).Annotate("output"));
+  }
+  if (proto.has_failure()) {
+    TYLLM_ASSIGN(task.failure, FromProto(proto.failure()).Annotate("failure"));
+  }
+  task.cached = proto.cached();
+  task.queued_unix_ms = proto.queued_unix_ms();
+  task.started_unix_ms = proto.started_unix_ms();
+  task.ended_unix_ms = proto.ended_unix_ms();
+  return task;
+}
+
+v1::Job ToProto(const domain::JobView& job) {
+  v1::Job proto;
+  proto.set_id(job.id.ToString());
+  *proto.mutable_spec() = ToProto(job.spec);
+  proto.set_state(EnumToProto<v1::JobState>(job.state));
+  for (const domain::TaskView& task : job.tasks) {
+    *proto.add_tasks() = ToProto(task);
+  }
+  for (const auto& [name, tree] : job.outputs) {
+    (*proto.mutable_outputs())[ValidUtf8(name)] = ToProto(tree);
+  }
+  if (job.failure) {
+    *proto.mutable_failure() = ToProto(*job.failure);
+  }
+  proto.set_created_unix_ms(job.created_unix_ms);
+  proto.set_ended_unix_ms(job.ended_unix_ms);
+  proto.set_last_event(job.last_event);
+  return proto;
+}
+
+Result<domain::JobView> FromProto(const v1::Job& proto) {
+  domain::JobView job;
+  TYLLM_ASSIGN(job.id, IdFromProto<domain::JobId>(proto.id(), "id"));
+  TYLLM_ASSIGN(job.spec, FromProto(proto.spec()).Annotate("spec"));
+  TYLLM_ASSIGN(job.state, EnumFromProto<domain::JobState>(proto.state(), "state"));
+  for (const v1::Task& task : proto.tasks()) {
+    TYLLM_ASSIGN(auto view, FromProto(task).Annotate("task " + task.id()));
+    job.tasks.push_back(std::move(view));
+  }
+  for (const auto& [name, tree] : proto.outputs()) {
+    TYLLM_ASSIGN(job.outputs[name], FromProto(tree).Annotate("output " + name));
+  }
+  if (proto.has_failure()) {
+    TYLLM_ASSIGN(job.failure, FromProto(proto.failure()).Annotate("failure"));
+  }
+  job.created_unix_ms = proto.created_unix_ms();
+  job.ended_unix_ms = proto.ended_unix_ms();
+  job.last_event = proto.last_event();
+  return job;
+}
+
+v1::SubmitJobRequest ToProto(const domain::SubmitRequest& request) {
+  v1::SubmitJobRequest proto;
+  proto.set_request_id(ValidUtf8(request.request_id));
+  *proto.mutable_spec() = ToProto(request.spec);
+  return proto;
+}
+
+Result<domain::SubmitRequest> FromProto(const v1::SubmitJobRequest& proto) {
+  TYLLM_ASSIGN(auto spec, FromProto(proto.spec()).Annotate("spec"));
+  return domain::SubmitRequest{proto.request_id(), std::move(spec)};
+}
+
+v1::ListJobsRequest ToProto(const domain::JobQuery& query) {
+  v1::ListJobsRequest proto;
+  proto.set_page_size(static_cast<std::int32_t>(query.page_size));
+  proto.set_page_token(ValidUtf8(query.page_token));
+  for (const domain::JobState state : query.states) {
+    proto.add_states(EnumToProto<v1::JobState>(state));
+  }
+  return proto;
+}
+
+Result<domain::JobQuery> FromProto(const v1::ListJobsRequest& proto) {
+  domain::JobQuery query{proto.page_size(), proto.page_token(), {}};
+  for (const int state : proto.states()) {
+    TYLLM_ASSIGN(const auto known, EnumFromProto<domain::JobState>(state, "states"));
+    query.states.push_back(known);
+  }
+  return query;
+}
+
+v1::ListJobsResponse ToProto(const domain::JobPage& page) {
+  v1::ListJobsResponse proto;
+  for (const domain::JobView& job : page.jobs) {
+    *proto.add_jobs() = ToProto(job);
+  }
+  proto.set_next_page_token(page.next_page_token);
+  return proto;
+}
+
+Result<domain::JobPage> FromProto(const v1::ListJobsResponse& proto) {
+  domain::JobPage page;
+  for (const v1::Job& job : proto.jobs()) {
+    TYLLM_ASSIGN(auto view, FromProto(job).Annotate("job " + job.id()));
+    page.jobs.push_back(std::move(view));
+  }
+  page.next_page_token = proto.next_page_token();
+  return page;
+}
+
+v1::WatchJobResponse ToProto(const domain::JobEvent& event) {
+  v1::WatchJobResponse proto;
+  proto.set_event(event.number);
+  proto.set_unix_ms(event.unix_ms);
+  proto.set_text(ValidUtf8(event.text));
+  proto.set_job_state(EnumToProto<v1::JobState>(event.job_state));
+  if (event.task) {
+    *proto.mutable_task() = ToProto(*event.task);
+  }
+  return proto;
+}
+
+Result<domain::JobEvent> FromProto(const v1::WatchJobResponse& proto) {
+  domain::JobEvent event;
+  event.number = proto.event();
+  event.unix_ms = proto.unix_ms();
+  event.text = proto.text();
+  TYLLM_ASSIGN(event.job_state, EnumFromProto<domain::JobState>(proto.job_state(), "job_state"));
+  if (proto.has_task()) {
+    TYLLM_ASSIGN(event.task, FromProto(proto.task()).Annotate("task"));
+  }
+  return event;
+}
+
+v1::ReadLogResponse ToProto(domain::LogChunk chunk) {
+  v1::ReadLogResponse proto;
+  proto.set_offset(chunk.offset);
+  proto.set_data(std::move(chunk.data));
+  proto.set_attempt(chunk.attempt);
+  proto.set_ended(chunk.ended);
+  return proto;
+}
+
+domain::LogChunk FromProto(v1::ReadLogResponse proto) {
+  domain::LogChunk chunk;
+  chunk.attempt = proto.attempt();
+  chunk.offset = proto.offset();
+  chunk.data = std::move(*proto.mutable_data());
+  chunk.ended = proto.ended();
+  return chunk;
+}
+
+}  // namespace tyllm::wire

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/wire/status.h"
+
+#include "common/wire/limits.h"
+#include "common/wire/text.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace tyllm::wire {
+
+namespace {
+
+constexpr bool Same(StatusCode ours, grpc::StatusCode theirs) {
+  return static_cast<int>(ours) == static_cast<int>(theirs);
+}
+
+// The conversion is a cast because of these.
+static_assert(Same(StatusCode::kOk, grpc::OK));
+static_assert(Same(StatusCode::kCancelled, grpc::CANCELLED));
+static_assert(Same(StatusCode::kUnknown, grpc::UNKNOWN));
+static_assert(Same(StatusCode::kInvalidArgument, grpc::INVALID_ARGUMENT));
+static_assert(Same(StatusCode::kDeadlineExceeded, grpc::DEADLINE_EXCEEDED));
+static_assert(Same(StatusCode::kNotFound, grpc::NOT_FOUND));
+static_assert(Same(StatusCode::kAlreadyExists, grpc::ALREADY_EXISTS));
+static_assert(Same(StatusCode::kPermissionDenied, grpc::PERMISSION_DENIED));
+static_assert(Same(StatusCode::kResourceExhausted, grpc::RESOURCE_EXHAUSTED));
+static_assert(Same(StatusCode::kFailedPrecondition, grpc::FAILED_PRECONDITION));
+static_assert(Same(StatusCode::kAborted, grpc::ABORTED));
+static_assert(Same(StatusCode::kOutOfRange, grpc::OUT_OF_RANGE));
+static_assert(Same(StatusCode::kUnimplemented, grpc::UNIMPLEMENTED));
+static_assert(Same(StatusCode::kInternal, grpc::INTERNAL));
+static_assert(Same(StatusCode::kUnavailable, grpc::UNAVAILABLE));
+static_assert(Same(StatusCode::kDataLoss, grpc::DATA_LOSS));
+static_assert(Same(StatusCode::kUnauthenticated, grpc::UNAUTHENTICATED));
+
+}  // namespace
+
+grpc::Status ToGrpc(const Status& status, std::string_view reason) {
+  if (status.ok()) {
+    return grpc::Status::OK;
+  }
+  const std::string message = Shortened(ValidUtf8(status.message()), kMaxErrorBytes);
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(reason.empty() ? Name(status.code()) : reason));
+  info.set_domain(std::string(kErrorDomain));
+  google::rpc::Status rich;
+  rich.set_code(static_cast<int>(status.code()));
+  rich.set_message(message);
+  rich.add_details()->PackFrom(info);
+  return {static_cast<grpc::StatusCode>(status.code()), message, rich.SerializeAsString()};
+}
+
+Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) {
+    return OkStatus();
+  }
+  const int code = status.error_code();
+  const bool known = code > 0 && code <= static_cast<int>(StatusCode::kUnauthenticated);
+  return {known ? static_cast<StatusCode>(code) : StatusCode::kUnknown, status.error_message()};
+}
+
+std::string ReasonOf(const grpc::Status& status) {
+  google::rpc::Status rich;
+  if (!rich.ParseFromString(status.error_details())) {
+    return {};
+  }
+  for (const google::protobuf::Any& detail : rich.details()) {
+    google::rpc::ErrorInfo info;
+    if (detail.UnpackTo(&info) && info.domain() == kErrorDomain) {
+      return info.reason();
+    }
+  }
+  return {};
+}
+
+}  // namespace tyllm::wire

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/wire/types.h"
+
+#include "common/wire/enums.h"
+#include "common/wire/text.h"
+
+namespace tyllm::wire {
+
+static_assert(v1::QuantizeMethod_MAX == domain::kQuantizeMethodNames.rows().size());
+static_assert(v1::QuantizedFormat_MAX == domain::kQuantizedFormatNames.rows().size());
+static_assert(v1::TaskKind_MAX == domain::kTaskKindNames.rows().size());
+static_assert(v1::Blame_MAX == domain::kBlameNames.rows().size());
+
+v1::BlobId ToProto(const BlobId& id) {
+  v1::BlobId proto;
+  proto.set_sha256(id.sha256.Hex());
+  proto.set_size(id.size);
+  return proto;
+}
+
+Result<BlobId> FromProto(const v1::BlobId& id) {
+  TYLLM_ASSIGN(const Sha256 sha256, Sha256::FromHex(id.sha256()).Annotate("sha256"));
+  return BlobId{sha256, id.size()};
+}
+
+v1::QuantizeOptions ToProto(const domain::QuantizeOptions& options) {
+  v1::QuantizeOptions proto;
+  proto.set_method(EnumToProto<v1::QuantizeMethod>(options.method));
+  proto.set_group_size(options.group_size);
+  proto.set_samples(options.samples);
+  proto.set_seq_len(options.seq_len);
+  proto.set_clip(options.clip);
+  for (const std::string& pattern : options.keep_float) {
+    proto.add_keep_float(ValidUtf8(pattern));
+  }
+  proto.set_format(EnumToProto<v1::QuantizedFormat>(options.format));
+  return proto;
+}
+
+Result<domain::QuantizeOptions> FromProto(const v1::QuantizeOptions& proto) {
+  domain::QuantizeOptions options;
+  TYLLM_ASSIGN(options.method, EnumFromProtoOr(proto.method(), options.method, "method"));
+  TYLLM_ASSIGN(options.format, EnumFromProtoOr(proto.format(), options.format, "format"));
+  options.group_size = proto.has_group_size() ? proto.group_size() : options.group_size;
+  options.samples = proto.has_samples() ? proto.samples() : options.samples;
+  options.seq_len = proto.has_seq_len() ? proto.seq_len() : options.seq_len;
+  options.clip = proto.has_clip() ? proto.clip() : options.clip;
+  options.keep_float.assign(proto.keep_float().begin(), proto.keep_float().end());
+  return options;
+}
+
+v1::ConvertOptions ToProto(const domain::ConvertOptions& options) {
+  v1::ConvertOptions proto;
+  proto.set_quant_type(EnumToProto<v1::QuantizedFormat>(options.quant_type));
+  return proto;
+}
+
+Result<domain::ConvertOptions> FromProto(const v1::ConvertOptions& proto) {
+  domain::ConvertOptions options;
+  TYLLM_ASSIGN(options.quant_type,
+               EnumFromProtoOr(proto.quant_type(), options.quant_type, "quant_type"));
+  return options;
+}
+
+v1::EvaluateOptions ToProto(const domain::EvaluateOptions& options) {
+  v1::EvaluateOptions proto;
+  proto.set_window(options.window);
+  proto.set_max_windows(options.max_windows);
+  return proto;
+}
+
+domain::EvaluateOptions FromProto(const v1::EvaluateOptions& proto) {
+  domain::EvaluateOptions options;
+  options.window = proto.has_window() ? proto.window() : options.window;
+  options.max_windows = proto.has_max_windows() ? proto.max_windows() : options.max_windows;
+  return options;
+}
+
+v1::CompileOptions ToProto(const domain::CompileOptions& options) {
+  v1::CompileOptions proto;
+  proto.set_dies(options.dies);
+  proto.mutable_seq_lens()->Add(options.seq_lens.begin(), options.seq_lens.end());
+  proto.set_max_kv(options.max_kv);
+  proto.set_embedding_as_input(options.embedding_as_input);
+  proto.mutable_lm_die_remap()->Add(options.lm_die_remap.begin(), options.lm_die_remap.end());
+  proto.set_keep_source(options.keep_source);
+  proto.set_target_cpu(ValidUtf8(options.target_cpu));
+  return proto;
+}
+
+domain::CompileOptions FromProto(const v1::CompileOptions& proto) {
+  domain::CompileOptions options;
+  options.dies = proto.has_dies() ? proto.dies() : options.dies;
+  if (!proto.seq_lens().empty()) {
+    options.seq_lens.assign(proto.seq_lens().begin(), proto.seq_lens().end());
+  }
+  options.max_kv = proto.has_max_kv() ? proto.max_kv() : options.max_kv;
+  options.embedding_as_input = proto.embedding_as_input();
+  options.lm_die_remap.assign(proto.lm_die_remap().begin(), proto.lm_die_remap().end());
+  options.keep_source = proto.keep_source();
+  options.target_cpu = proto.has_target_cpu() ? proto.target_cpu() : options.target_cpu;
+  return options;
+}
+
+v1::TaskSpec ToProto(const domain::TaskSpec& spec) {
+  v1::TaskSpec proto;
+  proto.set_kind(EnumToProto<v1::TaskKind>(spec.kind));
+  proto.set_name(ValidUtf8(spec.name));
+  *proto.mutable_quantize() = ToProto(spec.quantize);
+  *proto.mutable_convert() = ToProto(spec.convert);
+  *proto.mutable_evaluate() = ToProto(spec.evaluate);
+  *proto.mutable_compile() = ToProto(spec.compile);
+  proto.set_die(spec.die);
+  return proto;
+}
+
+Result<domain::TaskSpec> FromProto(const v1::TaskSpec& proto) {
+  domain::TaskSpec spec;
+  TYLLM_ASSIGN(spec.kind, EnumFromProto<domain::TaskKind>(proto.kind(), "kind"));
+  spec.name = proto.name();
+  TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
+  TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
+  spec.evaluate = FromProto(proto.evaluate());
+  spec.compile = FromProto(proto.compile());
+  spec.die = proto.die();
+  return spec;
+}
+
+v1::Failure ToProto(const domain::Failure& failure) {
+  v1::Failure proto;
+  proto.set_blame(EnumToProto<v1::Blame>(failure.blame));
+  proto.set_reason(ValidUtf8(failure.reason));
+  proto.set_message(ValidUtf8(failure.message));
+  proto.set_stage(ValidUtf8(failure.stage));
+  proto.set_exit_code(failure.exit_code);
+  proto.set_signal(failure.signal);
+  proto.set_retryable(failure.retryable);
+  proto.set_log_tail(ValidUtf8(failure.log_tail));
+  return proto;
+}
+
+Result<domain::Failure> FromProto(const v1::Failure& proto) {
+  domain::Failure failure;
+  TYLLM_ASSIGN(failure.blame, EnumFromProto<domain::Blame>(proto.blame(), "blame"));
+  failure.reason = proto.reason();
+  failure.message = proto.message();
+  failure.stage = proto.stage();
+  failure.exit_code = proto.exit_code();
+  failure.signal = proto.signal();
+  failure.retryable = proto.retryable();
+  failure.log_tail = proto.log_tail();
+  return failure;
+}
+
+v1::Progress ToProto(const domain::Progress& progress) {
+  v1::Progress proto;
+  proto.set_stage(ValidUtf8(progress.stage));
+  proto.set_done(progress.done);
+  proto.set_total(progress.total);
+  proto.set_unit(ValidUtf8(progress.unit));
+  proto.set_message(ValidUtf8(progress.message));
+  return proto;
+}
+
+domain::Progress FromProto(const v1::Progress& proto) {
+  return {proto.stage(), proto.done(), proto.total(), proto.unit(), proto.message()};
+}
+
+}  // namespace tyllm::wire

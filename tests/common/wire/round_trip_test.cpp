@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every field of every message goes there and back. A field that is added to a message and
+// forgotten in a conversion fails here: the examples fill everything, and AllSet looks at the
+// descriptors.
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include "common/wire/admin.h"
+#include "common/wire/blobs.h"
+#include "common/wire/jobs.h"
+#include "common/wire/workers.h"
+
+namespace tyllm::wire {
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::util::MessageDifferencer;
+
+::testing::AssertionResult AllSet(const Message& message) {
+  const auto& fields = *message.GetReflection();
+  for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
+    const FieldDescriptor& field = *message.GetDescriptor()->field(i);
+    if (field.real_containing_oneof() != nullptr) {
+      continue;  // the outcomes have tests of their own
+    }
+    const bool set = field.is_repeated() ? fields.FieldSize(message, &field) > 0
+                                         : fields.HasField(message, &field);
+    if (!set) {
+      return ::testing::AssertionFailure() << field.full_name() << " is not set";
+    }
+    if (!field.is_repeated() && field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      if (auto inner = AllSet(fields.GetMessage(message, &field)); !inner) {
+        return inner;
+      }
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+template <typename T>
+Result<T> Received(Result<T> result) {
+  return result;
+}
+
+template <typename T>
+Result<T> Received(T value) {
+  return value;
+}
+
+template <typename T>
+void ExpectRoundTrip(const T& sent) {
+  const auto message = ToProto(sent);
+  EXPECT_TRUE(AllSet(message)) << message.DebugString();
+  auto wire = message;
+  ASSERT_TRUE(wire.ParseFromString(message.SerializeAsString()));
+  const auto received = Received(FromProto(wire));
+  ASSERT_TRUE(received.ok()) << received.status().ToString();
+  EXPECT_TRUE(MessageDifferencer::Equals(ToProto(*received), message));
+}
+
+BlobId Blob(const std::string& content) {
+  return {DigestOf(content), content.size()};
+}
+
+domain::QuantizeOptions Quantize() {
+  return {domain::QuantizeMethod::kRtn, 64, 12, 256, true, {".*visual", "lm_head"},
+          domain::QuantizedFormat::kAwq};
+}
+
+domain::CompileOptions Compile() {
+  domain::CompileOptions options{3, {1, 8, 96}, 1024, true, {}, true, "native"};
+  options.lm_die_remap = {0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  return options;
+}
+
+domain::TaskSpec Spec() {
+  return {domain::TaskKind::kCompileDie,
+          "demo",
+          Quantize(),
+          {domain::QuantizedFormat::kAwq},
+          {128, 7},
+          Compile(),
+          2};
+}
+
+domain::Progress SomeProgress() {
+  return {"calibrate", 3, 12, "layers", "layer 3 of 12"};
+}
+
+domain::Failure SomeFailure() {
+  return {domain::Blame::kModel, "NAN_WEIGHTS", "layer 3 has NaN", "quantize", 1, 9, true, "tail"};
+}
+
+domain::JobSpec FullJobSpec() {
+  domain::JobSpec spec;
+  spec.kind = domain::JobKind::kEvaluate;
+  spec.name = "demo";
+  spec.labels = {{"team", "npu"}, {"ci", "yes"}};
+  spec.model = Blob("model");
+  spec.calibration = Blob("calibration");
+  spec.text = Blob("text");
+  spec.reference = Blob("reference");
+  spec.quantize = Quantize();
+  spec.convert = {domain::QuantizedFormat::kAmtc};
+  spec.evaluate = {256, 9};
+  spec.compile = Compile();
+  spec.no_cache = true;
+  return spec;
+}
+
+domain::TaskView FullTask() {
+  domain::TaskView task;
+  task.id = {7};
+  task.label = "compile.die2";
+  task.kind = domain::TaskKind::kCompileDie;
+  task.state = domain::TaskState::kFailed;
+  task.attempt = 3;
+  task.worker = "gpu1";
+  task.progress = SomeProgress();
+  task.output = Blob("output");
+  task.failure = SomeFailure();
+  task.cached = true;
+  task.queued_unix_ms = 1;
+  task.started_unix_ms = 2;
+  task.ended_unix_ms = 3;
+  return task;
+}
+
+domain::JobView FullJob() {
+  domain::JobView job;
+  job.id = {42};
+  job.spec = FullJobSpec();
+  job.state = domain::JobState::kFailed;
+  job.tasks = {FullTask(), FullTask()};
+  job.outputs = {{"model", Blob("m")}, {"artifact", Blob("a")}};
+  job.failure = SomeFailure();
+  job.created_unix_ms = 5;
+  job.ended_unix_ms = 6;
+  job.last_event = 7;
+  return job;
+}
+
+domain::Capabilities FullCapabilities() {
+  return {"cuda", 80, 90, 16, 2, "0.1.0", {{"zone", "a"}}};
+}
+
+domain::HeldAttempt Held(domain::Outcome outcome) {
+  return {{{7}, 2}, SomeProgress(), 1234, std::move(outcome)};
+}
+
+TEST(WireTypes, OptionsGoThereAndBack) {
+  ExpectRoundTrip(Blob("x"));
+  ExpectRoundTrip(Quantize());
+  ExpectRoundTrip(domain::ConvertOptions{domain::QuantizedFormat::kAmtc});
+  ExpectRoundTrip(domain::EvaluateOptions{128, 7});
+  ExpectRoundTrip(Compile());
+  ExpectRoundTrip(Spec());
+  ExpectRoundTrip(SomeFailure());
+  ExpectRoundTrip(SomeProgress());
+  EXPECT_EQ(*FromProto(ToProto(Quantize())), Quantize());
+  EXPECT_EQ(FromProto(ToProto(Compile())), Compile());
+  EXPECT_EQ(*FromProto(ToProto(Spec())), Spec());
+}
+
+TEST(WireTypes, AbsentFieldsTakeTheDefaults) {
+  EXPECT_EQ(*FromProto(v1::QuantizeOptions()), domain::QuantizeOptions());
+  EXPECT_EQ(*FromProto(v1::ConvertOptions()), domain::ConvertOptions());
+  EXPECT_EQ(FromProto(v1::EvaluateOptions()), domain::EvaluateOptions());
+  EXPECT_EQ(FromProto(v1::CompileOptions()), domain::CompileOptions());
+}
+
+TEST(WireTypes, ValuesThatAreDefaultsInProtoAreNotTakenForAbsent) {
+  domain::QuantizeOptions options;
+  options.clip = false;
+  options.samples = 0;
+  EXPECT_EQ(*FromProto(ToProto(options)), options);
+}
+
+TEST(WireTypes, BytesThatAreNotTextDoNotBreakTheMessage) {
+  domain::Failure failure = SomeFailure();
+  failure.log_tail = "cut \xE2\x82";
+  v1::Failure received;
+  ASSERT_TRUE(received.ParseFromString(ToProto(failure).SerializeAsString()));
+  EXPECT_EQ(received.log_tail(), "cut \xEF\xBF\xBD\xEF\xBF\xBD");
+}
+
+TEST(WireJobs, EverythingGoesThereAndBack) {
+  ExpectRoundTrip(FullJobSpec());
+  ExpectRoundTrip(FullTask());
+  ExpectRoundTrip(FullJob());
+  ExpectRoundTrip(domain::SubmitRequest{"request-1", FullJobSpec()});
+  ExpectRoundTrip(
+      domain::JobQuery{20, "token", {domain::JobState::kQueued, domain::JobState::kCancelled}});
+  ExpectRoundTrip(domain::JobPage{{FullJob()}, "next"});
+  ExpectRoundTrip(domain::JobEvent{3, 4, "started", domain::JobState::kRunning, FullTask()});
+  ExpectRoundTrip(domain::LogChunk{2, 100, std::string("by\0tes\xFF", 7), true});
+  EXPECT_EQ(*FromProto(ToProto(FullJob())), FullJob());
+  EXPECT_EQ(FromProto(ToProto(domain::LogChunk{2, 1, "\xFF", true})).data, "\xFF");
+}
+
+TEST(WireJobs, OptionalTreesStayAbsent) {
+  domain::JobSpec spec;
+  spec.model = Blob("model");
+  EXPECT_EQ(*FromProto(ToProto(spec)), spec);
+}
+
+TEST(WireWorkers, EverythingGoesThereAndBack) {
+  ExpectRoundTrip(FullCapabilities());
+  ExpectRoundTrip(Held(domain::Running{}));
+  ExpectRoundTrip(Held(domain::Succeeded{Blob("out")}));
+  ExpectRoundTrip(Held(SomeFailure()));
+  ExpectRoundTrip(Held(domain::Stopped{}));
+  domain::SyncRequest request;
+  request.from = {"gpu1", "session-1"};
+  request.capabilities = FullCapabilities();
+  request.held.push_back(Held(domain::Succeeded{Blob("out")}));
+  request.draining = true;
+  request.wait_ms = 20'000;
+  ExpectRoundTrip(request);
+  const domain::Assignment assignment{{{7}, 2}, "compile.die2",
+                                      Spec(),   {{"model", Blob("m")}, {"text", Blob("t")}},
+                                      30'000,   60'000};
+  ExpectRoundTrip(assignment);
+  EXPECT_EQ(*FromProto(ToProto(assignment)), assignment);
+  ExpectRoundTrip(domain::SyncReply{{assignment}, {{1}, {2}}, {{3}}, 30'000, 2'000});
+  ExpectRoundTrip(domain::LogAppend{{{7}, 2}, {"gpu1", "s"}, 10, "bytes"});
+}
+
+TEST(WireWorkers, OutcomesAreToldApart) {
+  const std::vector<domain::Outcome> outcomes = {domain::Running{}, domain::Succeeded{Blob("out")},
+                                                 SomeFailure(), domain::Stopped{}};
+  for (const domain::Outcome& outcome : outcomes) {
+    EXPECT_EQ(FromProto(ToProto(Held(outcome)))->outcome, outcome);
+  }
+}
+
+TEST(WireAdmin, EverythingGoesThereAndBack) {
+  domain::ServerInfo info;
+  info.version = "0.1.0";
+  info.schema_version = 2;
+  info.started_unix_ms = 3;
+  info.jobs_by_state = {{domain::JobState::kQueued, 4}, {domain::JobState::kFailed, 1}};
+  info.blob_bytes = 5;
+  ExpectRoundTrip(info);
+  const domain::WorkerView worker{"gpu1", FullCapabilities(), true, true, 9, {{1}, {2}}};
+  ExpectRoundTrip(worker);
+  ExpectRoundTrip(std::vector<domain::WorkerView>{worker, worker});
+}
+
+TEST(WireBlobs, ListsGoThereAndBack) {
+  const std::vector<BlobId> ids = {Blob("a"), Blob("b")};
+  EXPECT_EQ(*FromProto(FindMissingToProto(ids)), ids);
+  EXPECT_EQ(*FromProto(MissingToProto(ids)), ids);
+}
+
+// What must not be accepted: (message as sent, what the error has to name).
+template <typename Proto>
+void ExpectRefused(const Proto& proto, std::string_view names) {
+  const auto result = FromProto(proto);
+  ASSERT_FALSE(result.ok()) << proto.DebugString();
+  EXPECT_EQ(result.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(result.status().message().find(names), std::string::npos) << result.status().ToString();
+}
+
+TEST(WireErrors, UnknownEnumeratorsAreRefused) {
+  v1::JobSpec spec = ToProto(FullJobSpec());
+  spec.set_kind(static_cast<v1::JobKind>(77));
+  ExpectRefused(spec, "kind has the number 77");
+  spec.set_kind(v1::JOB_KIND_UNSPECIFIED);
+  ExpectRefused(spec, "kind has the number 0");
+  spec = ToProto(FullJobSpec());
+  spec.mutable_quantize()->set_method(static_cast<v1::QuantizeMethod>(9));
+  ExpectRefused(spec, "quantize: method has the number 9");
+  v1::ListJobsRequest list;
+  list.add_states(static_cast<v1::JobState>(-1));
+  ExpectRefused(list, "states has the number -1");
+  v1::Failure failure = ToProto(SomeFailure());
+  failure.set_blame(static_cast<v1::Blame>(6));
+  ExpectRefused(failure, "blame");
+  v1::Task task = ToProto(FullTask());
+  task.set_state(static_cast<v1::TaskState>(8));
+  ExpectRefused(task, "state has the number 8");
+}
+
+TEST(WireErrors, BadIdsAndDigestsAreRefusedByField) {
+  v1::JobSpec spec = ToProto(FullJobSpec());
+  spec.mutable_model()->set_sha256("XYZ");
+  ExpectRefused(spec, "model: sha256");
+  spec.clear_model();
+  ExpectRefused(spec, "model: sha256");
+  v1::Held held = ToProto(Held(domain::Running{}));
+  held.set_task_id("j7");
+  ExpectRefused(held, "task_id");
+  held = ToProto(Held(domain::Running{}));
+  held.set_attempt(0);
+  ExpectRefused(held, "attempt is 0");
+  held = ToProto(Held(domain::Succeeded{Blob("x")}));
+  held.mutable_succeeded()->clear_output();
+  ExpectRefused(held, "succeeded.output");
+}
+
+// The names in the .proto files and in the enum tables are the same words.
+template <typename E>
+void ExpectNamesAgree(const google::protobuf::EnumDescriptor& proto, std::string_view prefix) {
+  const auto& names = NamesOf(E{});
+  ASSERT_EQ(proto.value_count(), static_cast<int>(names.rows().size()) + 1);
+  for (const auto& [value, name] : names.rows()) {
+    std::string expected(prefix);
+    for (const char c : name) {
+      expected += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    }
+    const auto* const found = proto.FindValueByNumber(static_cast<int>(value) + 1);
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(found->name(), expected);
+  }
+}
+
+TEST(WireEnums, ProtoNamesAreTheTablesNames) {
+  ExpectNamesAgree<domain::JobKind>(*v1::JobKind_descriptor(), "JOB_KIND_");
+  ExpectNamesAgree<domain::JobState>(*v1::JobState_descriptor(), "JOB_STATE_");
+  ExpectNamesAgree<domain::TaskState>(*v1::TaskState_descriptor(), "TASK_STATE_");
+  ExpectNamesAgree<domain::TaskKind>(*v1::TaskKind_descriptor(), "TASK_KIND_");
+  ExpectNamesAgree<domain::Blame>(*v1::Blame_descriptor(), "BLAME_");
+  ExpectNamesAgree<domain::QuantizeMethod>(*v1::QuantizeMethod_descriptor(), "QUANTIZE_METHOD_");
+  ExpectNamesAgree<domain::QuantizedFormat>(*v1::QuantizedFormat_descriptor(), "QUANTIZED_FORMAT_");
+}
+
+}  // namespace
+}  // namespace tyllm::wire
