@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,20 +16,31 @@ namespace tyllm::model {
 using TokenId = std::int32_t;
 
 /// Byte-level BPE as a Hugging Face tokenizer.json describes it (NFC, Split by a regex, ByteLevel,
-/// merges as strings or pairs, added tokens, ignore_merges). Immutable after Load; usable from any
-/// thread.
+/// merges as strings or pairs, added tokens, ignore_merges); docs/formats/tokenizer.md says what of
+/// the file is read. Immutable after Load; usable from any thread.
 class Tokenizer {
  public:
   /// Reads `directory`/tokenizer.json. What of the file is not supported is an error naming it.
   static Result<Tokenizer> Load(const Path& directory);
+  /// The same from the file's text; `what` names it in messages.
+  static Result<Tokenizer> Parse(std::string_view text, std::string_view what);
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  /// Without special tokens around the text; added tokens inside the text are recognised.
+  /// Without special tokens around the text; added tokens inside the text are recognised. Text that
+  /// is not UTF-8 is an error that says where.
   Result<std::vector<TokenId>> Encode(std::string_view text) const;
-  /// Bytes of the tokens; special tokens are left out when `skip_special`.
+  /// Text of the tokens: always valid UTF-8, bytes that make no character are replaced by U+FFFD.
+  /// Special tokens are left out when `skip_special`. Ids that the file does not know give nothing.
   std::string Decode(std::span<const TokenId> tokens, bool skip_special = true) const;
+  /// Bytes of one token, which need not be whole characters; empty for an id that is not known.
+  /// Valid as long as the tokenizer.
+  std::string_view BytesOf(TokenId token) const;
+  /// True for added tokens that are marked special.
+  bool IsSpecial(TokenId token) const;
+  /// The added token that is spelt so, "<|im_end|>".
+  std::optional<TokenId> FindAdded(std::string_view content) const;
   /// One past the largest id that the file knows.
   std::int64_t size() const;
 
@@ -38,7 +50,9 @@ class Tokenizer {
   std::unique_ptr<State> state_;
 };
 
-/// Turns tokens into text as they come, holding back bytes of an unfinished UTF-8 character.
+/// Turns tokens into text as they come, holding back bytes of an unfinished UTF-8 character. All
+/// that Push and Flush gave, joined, is what Decode gives for all the tokens. Special tokens are
+/// left out.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}

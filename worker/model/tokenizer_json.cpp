@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/model/tokenizer_json.h"
+
+#include <array>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "common/format/json.h"
+#include "worker/model/byte_alphabet.h"
+#include "worker/model/utf8.h"
+
+namespace tyllm::model {
+
+namespace {
+
+using format::Json;
+// The vocabulary has 150,000 keys, and insertion into an object that keeps its order searches it
+// from the front. So the file is read into this type, and its small parts become Json afterwards.
+using BigJson = nlohmann::json;
+
+// GPT-2's pattern, which a ByteLevel with `use_regex` applies.
+constexpr std::string_view kByteLevelPattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+struct FileAddedToken {
+  TokenId id = 0;
+  std::string content;
+  bool single_word = false;
+  bool lstrip = false;
+  bool rstrip = false;
+  bool normalized = false;
+  bool special = false;
+};
+
+// `model` without its vocabulary and merges.
+struct FileModel {
+  std::string type;
+  std::optional<double> dropout;
+  std::optional<std::string> unk_token;
+  std::optional<std::string> continuing_subword_prefix;
+  std::optional<std::string> end_of_word_suffix;
+  std::optional<bool> fuse_unk;  // about unknown bytes, which there are not
+  std::optional<bool> byte_fallback;
+  std::optional<bool> ignore_merges;
+};
+
+struct FileByteLevel {
+  std::string type;
+  bool add_prefix_space = true;
+  bool trim_offsets = true;  // about offsets, which we do not give
+  bool use_regex = true;
+};
+
+struct FileSplit {
+  std::string type;
+  Json pattern;
+  std::string behavior;
+  bool invert = false;
+};
+
+struct FilePattern {
+  std::optional<std::string> regex;
+  std::optional<std::string> text;
+};
+
+struct FileTokenizer {
+  std::string version;
+  Json truncation;  // ours to do, not the file's
+  Json padding;
+  std::vector<Json> added_tokens;
+  Json normalizer;
+  Json pre_tokenizer;
+  Json post_processor;  // adds tokens around the text, which Encode does not
+  Json decoder;
+  Json model;
+};
+
+}  // namespace
+
+}  // namespace tyllm::model
+
+namespace tyllm::format {
+
+template <>
+struct Members<model::FileAddedToken> {
+  using T = model::FileAddedToken;
+  static constexpr auto kTable = std::tuple{
+      Member{"id", &T::id, true},
+      Member{"content", &T::content, true},
+      Member{"single_word", &T::single_word},
+      Member{"lstrip", &T::lstrip},
+      Member{"rstrip", &T::rstrip},
+      Member{"normalized", &T::normalized},
+      Member{"special", &T::special},
+  };
+};
+
+template <>
+struct Members<model::FileModel> {
+  using T = model::FileModel;
+  static constexpr auto kTable = std::tuple{
+      Member{"type", &T::type},
+      Member{"dropout", &T::dropout},
+      Member{"unk_token", &T::unk_token},
+      Member{"continuing_subword_prefix", &T::continuing_subword_prefix},
+      Member{"end_of_word_suffix", &T::end_of_word_suffix},
+      Member{"fuse_unk", &T::fuse_unk},
+      Member{"byte_fallback", &T::byte_fallback},
+      Member{"ignore_merges", &T::ignore_merges},
+  };
+};
+
+template <>
+struct Members<model::FileByteLevel> {
+  using T = model::FileByteLevel;
+  static constexpr auto kTable = std::tuple{
+      Member{"type", &T::type, true},
+      Member{"add_prefix_space", &T::add_prefix_space},
+      Member{"trim_offsets", &T::trim_offsets},
+      Member{"use_regex", &T::use_regex},
+  };
+};
+
+template <>
+struct Members<model::FileSplit> {
+  using T = model::FileSplit;
+  static constexpr auto kTable = std::tuple{
+      Member{"type", &T::type, true},
+      Member{"pattern", &T::pattern, true},
+      Member{"behavior", &T::behavior, true},
+      Member{"invert", &T::invert},
+  };
+};
+
+template <>
+struct Members<model::FilePattern> {
+  using T = model::FilePattern;
+  static constexpr auto kTable = std::tuple{Member{"Regex", &T::regex}, Member{"String", &T::text}};
+};
+
+template <>
+struct Members<model::FileTokenizer> {
+  using T = model::FileTokenizer;
+  static constexpr auto kTable = std::tuple{
+      Member{"version", &T::version},
+      Member{"truncation", &T::truncation},
+      Member{"padding", &T::padding},
+      Member{"added_tokens", &T::added_tokens},
+      Member{"normalizer", &T::normalizer},
+      Member{"pre_tokenizer", &T::pre_tokenizer, true},
+      Member{"post_processor", &T::post_processor},
+      Member{"decoder", &T::decoder, true},
+      Member{"model", &T::model, true},
+  };
+};
+
+}  // namespace tyllm::format
+
+namespace tyllm::model {
+
+namespace {
+
+using format::FromJson;
+
+Status Unsupported(std::string_view what, std::string_view found, std::string_view supported) {
+  return Unimplemented(std::string(what) + " is " + std::string(found) +
+                       ", which is not supported; supported: " + std::string(supported));
+}
+
+std::string Quoted(std::string_view text) {
+  return "'" + std::string(text.substr(0, 60)) + "'";
+}
+
+// The "type" of a part, with a message of its own when there is none.
+Result<std::string> TypeOf(const Json& part, std::string_view what) {
+  if (!part.is_object() || !part.contains("type") || !part["type"].is_string()) {
+    return format::WrongKind(what, part, "an object with a text 'type'");
+  }
+  return part["type"].get<std::string>();
+}
+
+// Reads one tokenizer.json into a description.
+class Reader {
+ public:
+  explicit Reader(std::string_view what) : what_(what) {}
+
+  Result<TokenizerDescription> Read(BigJson& file) {
+    if (!file.is_object() || !file.contains("model") || !file["model"].is_object()) {
+      return InvalidArgument(what_ + " has no object 'model'; it is no tokenizer.json");
+    }
+    const BigJson vocabulary = Taken(file["model"], "vocab");
+    const BigJson merges = Taken(file["model"], "merges");
+    TYLLM_ASSIGN(const auto parts, FromJson<FileTokenizer>(Json(file), what_));
+    TYLLM_TRY(ReadNormalizer(parts.normalizer));
+    TYLLM_TRY(ReadPreTokenizer(parts.pre_tokenizer));
+    TYLLM_TRY(CheckDecoder(parts.decoder));
+    TYLLM_TRY(ReadModel(parts.model));
+    TYLLM_TRY(ReadVocabulary(vocabulary));
+    TYLLM_TRY(ReadMerges(merges));
+    TYLLM_TRY(ReadAddedTokens(parts.added_tokens));
+    return std::move(out_);
+  }
+
+ private:
+  static BigJson Taken(BigJson& object, const char* key) {
+    BigJson value;
+    if (const auto found = object.find(key); found != object.end()) {
+      value = std::move(*found);
+      object.erase(found);
+    }
+    return value;
+  }
+
+  std::string At(std::string_view key) const { return what_ + ": " + std::string(key); }
+
+  Status ReadNormalizer(const Json& normalizer) {
+    if (normalizer.is_null()) {
+      return OkStatus();
+    }
+    TYLLM_ASSIGN(const std::string type, TypeOf(normalizer, At("normalizer")));
+    if (type != "NFC") {
+      return Unsupported(At("normalizer"), Quoted(type), "none and 'NFC'");
+    }
+    out_.nfc = true;
+    return OkStatus();
+  }
+
+  Status ReadPreTokenizer(const Json& part) {
+    const std::string what = At("pre_tokenizer");
+    TYLLM_ASSIGN(const std::string type, TypeOf(part, what));
+    if (type == "ByteLevel") {
+      return ReadByteLevel(part, what);
+    }
+    if (type != "Sequence" || !part.contains("pretokenizers") ||
+        !part["pretokenizers"].is_array() || part["pretokenizers"].empty()) {
+      return Unsupported(what, Quoted(type), "'ByteLevel', and 'Sequence' that ends with it");
+    }
+    const Json& steps = part["pretokenizers"];
+    for (std::size_t i = 0; i + 1 < steps.size(); ++i) {
+      TYLLM_TRY(ReadSplit(steps[i], what + "[" + std::to_string(i) + "]"));
+    }
+    return ReadByteLevel(steps.back(), what + "[" + std::to_string(steps.size() - 1) + "]");
+  }
+
+  Status ReadSplit(const Json& part, const std::string& what) {
+    TYLLM_ASSIGN(const std::string type, TypeOf(part, what));
+    if (type != "Split") {
+      return Unsupported(what, Quoted(type), "'Split' before a last 'ByteLevel'");
+    }
+    TYLLM_ASSIGN(const auto split, FromJson<FileSplit>(part, what));
+    if (split.behavior != "Isolated" || split.invert) {
+      return Unsupported(what, Quoted(split.behavior) + (split.invert ? " inverted" : ""),
+                         "behavior 'Isolated', not inverted");
+    }
+    TYLLM_ASSIGN(const auto pattern, FromJson<FilePattern>(split.pattern, what + ".pattern"));
+    if (pattern.regex.has_value() == pattern.text.has_value()) {
+      return InvalidArgument(what + ".pattern must have either 'Regex' or 'String'");
+    }
+    out_.splits.push_back(
+        {pattern.regex ? *pattern.regex : *pattern.text, pattern.text.has_value()});
+    return OkStatus();
+  }
+
+  Status ReadByteLevel(const Json& part, const std::string& what) {
+    TYLLM_ASSIGN(const std::string type, TypeOf(part, what));
+    if (type != "ByteLevel") {
+      return Unsupported(what, Quoted(type), "'ByteLevel' as the last step");
+    }
+    TYLLM_ASSIGN(const auto level, FromJson<FileByteLevel>(part, what));
+    if (level.add_prefix_space) {
+      return Unsupported(what + ".add_prefix_space", "true", "false");
+    }
+    if (level.use_regex) {
+      out_.splits.push_back({std::string(kByteLevelPattern), false});
+    }
+    return OkStatus();
+  }
+
+  Status CheckDecoder(const Json& part) const {
+    TYLLM_ASSIGN(const std::string type, TypeOf(part, At("decoder")));
+    return type == "ByteLevel" ? OkStatus()
+                               : Unsupported(At("decoder"), Quoted(type), "'ByteLevel'");
+  }
+
+  Status ReadModel(const Json& part) {
+    TYLLM_ASSIGN(const auto model, FromJson<FileModel>(part, At("model")));
+    if (model.type != "BPE" && !model.type.empty()) {  // old files say nothing
+      return Unsupported(At("model.type"), Quoted(model.type), "'BPE'");
+    }
+    if (model.dropout.value_or(0.0) != 0.0) {
+      return Unsupported(At("model.dropout"), std::to_string(*model.dropout), "none");
+    }
+    if (model.byte_fallback.value_or(false)) {
+      return Unsupported(At("model.byte_fallback"), "true", "false");
+    }
+    if (!model.continuing_subword_prefix.value_or("").empty()) {
+      return Unsupported(At("model.continuing_subword_prefix"),
+                         Quoted(*model.continuing_subword_prefix), "none");
+    }
+    if (!model.end_of_word_suffix.value_or("").empty()) {
+      return Unsupported(At("model.end_of_word_suffix"), Quoted(*model.end_of_word_suffix), "none");
+    }
+    out_.ignore_merges = model.ignore_merges.value_or(false);
+    return OkStatus();
+  }
+
+  Status CheckId(std::string_view token, const BigJson& id) const {
+    if (id.is_number_integer() && (id.is_number_unsigned() || id.get<std::int64_t>() >= 0) &&
+        id.get<std::uint64_t>() < kTokenLimit) {
+      return OkStatus();
+    }
+    return InvalidArgument(
+        At("token ") + Quoted(token) + " has the id " +
+        id.dump(-1, ' ', false, BigJson::error_handler_t::replace).substr(0, 40) +
+        ", expected a whole number from 0 to " + std::to_string(kTokenLimit - 1));
+  }
+
+  Status ReadVocabulary(const BigJson& vocabulary) {
+    if (!vocabulary.is_object() || vocabulary.empty()) {
+      return InvalidArgument(At("model.vocab") + " is missing or empty, expected an object of ids");
+    }
+    ids_.reserve(vocabulary.size());
+    out_.vocabulary.reserve(vocabulary.size());
+    for (const auto& [text, id] : vocabulary.items()) {
+      TYLLM_TRY(CheckId(text, id));
+      std::optional<std::string> bytes = BytesOfStandIns(text);
+      out_.vocabulary.push_back({bytes ? *std::move(bytes) : text, id.get<TokenId>()});
+      TYLLM_TRY(Claim(out_.vocabulary.back().id, text));
+      ids_.emplace(text, id.get<TokenId>());
+    }
+    for (int byte = 0; byte < 256; ++byte) {
+      if (!ids_.contains(StandInOf(static_cast<std::uint8_t>(byte)))) {
+        return InvalidArgument(At("model.vocab") + " has no token for byte " +
+                               std::to_string(byte) + " ('" +
+                               StandInOf(static_cast<std::uint8_t>(byte)) +
+                               "'), so some text has no tokens; it is no byte-level vocabulary");
+      }
+    }
+    return OkStatus();
+  }
+
+  // Every id is one token's.
+  Status Claim(TokenId id, std::string_view text) {
+    const auto [it, is_new] = owner_.emplace(id, text);
+    if (is_new || it->second == text) {
+      return OkStatus();
+    }
+    return InvalidArgument(At("tokens ") + Quoted(it->second) + " and " + Quoted(text) +
+                           " both have the id " + std::to_string(id));
+  }
+
+  Status ReadMerges(const BigJson& merges) {
+    if (!merges.is_array()) {
+      return InvalidArgument(At("model.merges") + " is missing, expected a list of pairs");
+    }
+    out_.merges.reserve(merges.size());
+    std::string text;
+    for (std::size_t i = 0; i < merges.size(); ++i) {
+      std::string_view left;
+      std::string_view right;
+      if (!SplitMerge(merges[i], left, right)) {
+        return InvalidArgument(At("model.merges[") + std::to_string(i) +
+                               "] is no pair, expected \"a b\" or [\"a\", \"b\"]");
+      }
+      text.assign(left).append(right);
+      const auto l = ids_.find(std::string(left));
+      const auto r = ids_.find(std::string(right));
+      const auto result = ids_.find(text);
+      if (l == ids_.end() || r == ids_.end() || result == ids_.end()) {
+        return InvalidArgument(
+            At("model.merges[") + std::to_string(i) + "] joins " + Quoted(left) + " and " +
+            Quoted(right) + ", which are not all tokens of model.vocab (nor " + Quoted(text) + ")");
+      }
+      out_.merges.push_back({l->second, r->second, result->second});
+    }
+    return OkStatus();
+  }
+
+  static bool SplitMerge(const BigJson& merge, std::string_view& left, std::string_view& right) {
+    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      left = merge[0].get_ref<const std::string&>();
+      right = merge[1].get_ref<const std::string&>();
+      return true;
+    }
+    if (!merge.is_string()) {
+      return false;
+    }
+    const std::string_view text = merge.get_ref<const std::string&>();
+    const std::size_t space = text.find(' ');
+    if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
+      return false;
+    }
+    left = text.substr(0, space);
+    right = text.substr(space + 1);
+    return true;
+  }
+
+  Status ReadAddedTokens(const std::vector<Json>& tokens) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) {
+      const std::string what = At("added_tokens[") + std::to_string(i) + "]";
+      TYLLM_ASSIGN(const auto token,
+                   FromJson<FileAddedToken>(tokens[i], what, format::UnknownKeys::kIgnore));
+      if (token.content.empty() || ValidUtf8Prefix(token.content) != token.content.size()) {
+        return InvalidArgument(what + ".content is empty, expected text");
+      }
+      if (token.single_word || token.lstrip || token.rstrip) {
+        return Unsupported(what + " " + Quoted(token.content), "single_word, lstrip or rstrip",
+                           "none of these three");
+      }
+      TYLLM_TRY(CheckId(token.content, token.id));
+      TYLLM_TRY(Claim(token.id, token.content));
+      if (const auto known = ids_.find(token.content);
+          known != ids_.end() && known->second != token.id) {
+        return InvalidArgument(what + " " + Quoted(token.content) + " has the id " +
+                               std::to_string(token.id) + ", but in model.vocab it has " +
+                               std::to_string(known->second));
+      }
+      out_.added.push_back({token.id, token.content, token.normalized, token.special});
+    }
+    return OkStatus();
+  }
+
+  std::string what_;
+  TokenizerDescription out_;
+  std::unordered_map<std::string, TokenId> ids_;  // by the text of the file
+  std::unordered_map<TokenId, std::string> owner_;
+};
+
+}  // namespace
+
+Result<TokenizerDescription> ParseTokenizerJson(std::string_view text, std::string_view what) {
+  try {
+    BigJson file = BigJson::parse(text);
+    return Reader(what).Read(file);
+  } catch (const BigJson::exception& error) {
+    return InvalidArgument(std::string(what) + " is not valid JSON: " + error.what() +
+                           "; fix or replace the file");
+  }
+}
+
+}  // namespace tyllm::model
