@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/telemetry/metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace tyllm::telemetry {
+namespace {
+
+bool Has(const std::string& text, const std::string& line) {
+  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+}
+
+TEST(MetricTable, NamesFollowPrometheusConventions) {
+  std::set<std::string_view> names;
+  for (const MetricRow& row : kMetrics) {
+    EXPECT_TRUE(names.insert(row.name).second) << row.name << " is there twice";
+    EXPECT_TRUE(row.name.starts_with("tyllm_")) << row.name;
+    EXPECT_EQ(row.name.ends_with("_total"), row.type == MetricType::kCounter) << row.name;
+    EXPECT_TRUE(row.help.ends_with(".")) << row.name;
+  }
+}
+
+TEST(Metrics, EveryMetricCanMove) {
+  Metrics metrics;
+  for (const MetricRow& row : kMetrics) {
+    const auto move = [&](Metrics::Labels labels) {
+      switch (row.type) {
+        case MetricType::kCounter:
+          return metrics.Count(row.metric, labels, 7);
+        case MetricType::kGauge:
+          return metrics.Set(row.metric, labels, 7);
+        case MetricType::kHistogram:
+          return metrics.Observe(row.metric, labels, 7);
+      }
+    };
+    std::string series(row.name);
+    series += row.type == MetricType::kHistogram ? "_sum" : "";
+    if (row.labels[0].empty()) {
+      move({});
+    } else if (row.labels[1].empty()) {
+      move({"x"});
+      series += "{" + std::string(row.labels[0]) + "=\"x\"}";
+    } else {
+      move({"x", "y"});
+      // prometheus-cpp sorts labels by name
+      const std::string first = std::string(row.labels[0]) + "=\"x\"";
+      const std::string second = std::string(row.labels[1]) + "=\"y\"";
+      series += "{" + (first < second ? first + "," + second : second + "," + first) + "}";
+    }
+    EXPECT_TRUE(Has(metrics.Text(), series + " 7")) << series << "\n" << metrics.Text();
+  }
+}
+
+TEST(Metrics, UnlabelledMetricsAreThereFromTheStart) {
+  const Metrics metrics;
+  EXPECT_TRUE(Has(metrics.Text(), "tyllm_jobs_submitted_total 0"));
+  EXPECT_TRUE(Has(metrics.Text(), "tyllm_store_commit_seconds_count 0"));
+  EXPECT_TRUE(Has(metrics.Text(), "# TYPE tyllm_leases gauge"));
+}
+
+TEST(Metrics, TotalsRiseToWhatTheirOwnerCounted) {
+  Metrics metrics;
+  metrics.SetTotal(Metric::kLogBytes, {}, 10);
+  metrics.SetTotal(Metric::kLogBytes, {}, 25);
+  EXPECT_TRUE(Has(metrics.Text(), "tyllm_log_bytes_total 25"));
+}
+
+TEST(Metrics, LabelValuesAreEscaped) {
+  Metrics metrics;
+  metrics.Set(Metric::kBuildInfo, {"a\"b\n"}, 1);
+  EXPECT_TRUE(Has(metrics.Text(), "tyllm_build_info{version=\"a\\\"b\\n\"} 1")) << metrics.Text();
+}
+
+using MetricsDeathTest = ::testing::Test;
+
+TEST_F(MetricsDeathTest, AWrongUseIsLoud) {
+  Metrics metrics;
+  EXPECT_DEATH(metrics.Count(Metric::kLeases), "broken invariant");
+  EXPECT_DEATH(metrics.Count(Metric::kRpcs, {"only one"}), "broken invariant");
+}
+
+}  // namespace
+}  // namespace tyllm::telemetry
