@@ -51,7 +51,9 @@ function(tyllm_fuzzer name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE tyllm_settings ${ARG_LINKS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  # libFuzzer writes what it finds into the first folder: never into the source tree.
+  file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/found/${name})
   add_test(NAME ${name} COMMAND ${name} -max_total_time=20 -rss_limit_mb=2048
-           ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+           ${CMAKE_CURRENT_BINARY_DIR}/found/${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
   set_tests_properties(${name} PROPERTIES LABELS fuzz)
 endfunction()

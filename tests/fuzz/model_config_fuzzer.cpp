@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "worker/graph/graph.h"
+#include "worker/model/families.h"
+#include "worker/model/quantization_config.h"
+
+// Any config.json is either refused or gives a shape from which a graph can be built.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace tyllm;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto config = format::ParseJson(text, "config.json");
+  if (!config.ok() || !config->is_object()) {
+    return 0;
+  }
+  (void)model::ReadQuantizationConfig(*config, "config.json");
+  const auto shape = model::ParseShape(*config, "config.json");
+  if (!shape.ok()) {
+    TYLLM_CHECK(!shape.status().message().empty());
+    return 0;
+  }
+  TYLLM_CHECK(shape->parameters() > 0);
+  TYLLM_CHECK(!model::RopeFrequencies(*shape).empty());
+  TYLLM_CHECK(graph::BuildGraph(*shape).layers.size() == static_cast<std::size_t>(shape->layers));
+  return 0;
+}
