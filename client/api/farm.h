@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/result.h"
+#include "common/domain/views.h"
+#include "common/domain/worker_sync.h"
+#include "common/wire/blob_transfer.h"
+
+namespace grpc {
+class Channel;
+}
+
+namespace tyllm::client {
+
+/// A farm's server, as typed calls. Blocking; threads: any, one call of `blobs()` at a time. Unary
+/// calls are tried again while the server does not answer, up to `patience`; they are all
+/// idempotent.
+class Farm {
+ public:
+  Farm(std::shared_ptr<grpc::Channel> channel, std::string address, const Clock& clock,
+       Milliseconds patience);
+  ~Farm();
+
+  const std::string& address() const { return address_; }
+
+  Result<domain::JobView> Submit(const domain::SubmitRequest& request, const std::stop_token& stop);
+  Result<domain::JobView> Get(domain::JobId job, const std::stop_token& stop);
+  Result<domain::JobPage> List(const domain::JobQuery& query, const std::stop_token& stop);
+  Result<domain::JobView> Cancel(domain::JobId job, const std::stop_token& stop);
+  Result<std::vector<domain::WorkerView>> Workers(const std::stop_token& stop);
+  /// Gives every event after `after` to `on_event`, as they come, until the job has ended; a broken
+  /// connection goes on after the last event. kUnavailable when the server has not answered for the
+  /// patience.
+  Result<domain::JobState> Watch(domain::JobId job, std::int64_t after,
+                                 const std::function<void(const domain::JobEvent&)>& on_event,
+                                 const std::stop_token& stop);
+  /// Log bytes of an attempt (0: the last one) from an offset; `follow`: until the attempt has
+  /// ended.
+  Status ReadLog(domain::AttemptId attempt, std::int64_t offset, bool follow,
+                 const std::function<void(std::string_view)>& sink, const std::stop_token& stop);
+
+  wire::BlobTransfer& blobs() { return blobs_; }
+
+ private:
+  struct Stubs;
+  /// Repeats `attempt` while it is kUnavailable, up to the patience.
+  template <typename Attempt>
+  Status Persist(const Attempt& attempt, const std::stop_token& stop);
+  /// One stream of events; `after` moves on. Nothing when the stream broke.
+  Result<std::optional<domain::JobState>> WatchOnce(
+      domain::JobId job, std::int64_t& after,
+      const std::function<void(const domain::JobEvent&)>& on_event, const std::stop_token& stop);
+
+  std::unique_ptr<Stubs> stubs_;
+  std::string address_;
+  const Clock& clock_;
+  Milliseconds patience_;
+  wire::BlobTransfer blobs_;
+};
+
+}  // namespace tyllm::client
