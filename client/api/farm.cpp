@@ -59,17 +59,21 @@ Farm::~Farm() = default;
 
 template <typename Attempt>
 Status Farm::Persist(const Attempt& attempt, const std::stop_token& stop) {
-  const Clock::Steady start = clock_.Now();
+  Clock::Steady silent_since = clock_.Now();
   Milliseconds pause = kFirstPause;
   while (true) {
+    const Clock::Steady began = clock_.Now();
     const Status status = attempt();
+    if (clock_.Now() - began > kUnaryLimit) {
+      silent_since = clock_.Now();  // a stream that lived until now
+    }
     if (stop.stop_requested() && !status.ok()) {
       return Cancelled("interrupted");
     }
     if (status.code() != StatusCode::kUnavailable) {
       return status;
     }
-    if (clock_.Now() - start + pause > patience_ || !PauseFor(pause, stop)) {
+    if (clock_.Now() - silent_since + pause > patience_ || !PauseFor(pause, stop)) {
       return Unavailable("the server at " + address_ + " does not answer (" + status.message() +
                          "); check --server or TYLLM_SERVER, and that it runs");
     }

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/follow.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "client/cli/show.h"
+
+namespace tyllm::client {
+
+namespace {
+
+constexpr Milliseconds kPlainPeriod{5000};
+constexpr std::int64_t kBarWidth = 24;
+
+cli::ExitCode ExitOf(domain::JobState state) {
+  switch (state) {
+    case domain::JobState::kSucceeded:
+      return cli::ExitCode::kOk;
+    case domain::JobState::kFailed:
+      return cli::ExitCode::kJobFailed;
+    case domain::JobState::kCancelled:
+      return cli::ExitCode::kJobCancelled;
+    case domain::JobState::kQueued:
+    case domain::JobState::kRunning:
+    case domain::JobState::kCancelling:
+      break;
+  }
+  return cli::ExitCode::kFailed;
+}
+
+}  // namespace
+
+std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width) {
+  const std::int64_t part = total <= 0 ? 0 : std::clamp<std::int64_t>(done, 0, total);
+  const std::int64_t full = total <= 0 ? 0 : part * width / total;
+  return fmt::format("[{}{}] {:3}%", std::string(static_cast<std::size_t>(full), '#'),
+                     std::string(static_cast<std::size_t>(width - full), '.'),
+                     total <= 0 ? 0 : part * 100 / total);
+}
+
+JobDisplay::JobDisplay(std::FILE* out, bool terminal, const Clock& clock)
+    : out_(out), terminal_(terminal), clock_(clock) {}
+
+JobDisplay::~JobDisplay() {
+  Erase();
+}
+
+void JobDisplay::Erase() {
+  if (drawn_ > 0) {
+    fmt::print(out_, "\x1b[{}A\x1b[J", drawn_);
+    std::fflush(out_);
+    drawn_ = 0;
+  }
+}
+
+void JobDisplay::Draw() {
+  for (const auto& [id, task] : running_) {
+    fmt::print(out_, "  {:<16} {} {}\n", Printable(task.label),
+               Bar(task.progress.done, task.progress.total, kBarWidth),
+               Describe(task.progress).substr(0, 60));
+    ++drawn_;
+  }
+  std::fflush(out_);
+}
+
+bool JobDisplay::IsDue(const domain::TaskView& task) {
+  auto& [stage, when] = said_[task.id];
+  const Clock::Steady now = clock_.Now();
+  if (stage == task.progress.stage && now - when < kPlainPeriod) {
+    return false;
+  }
+  stage = task.progress.stage;
+  when = now;
+  return !stage.empty();
+}
+
+void JobDisplay::Show(const domain::JobEvent& event) {
+  if (event.task) {
+    if (domain::IsHeld(event.task->state)) {
+      running_[event.task->id] = *event.task;
+    } else {
+      running_.erase(event.task->id);
+    }
+  }
+  if (terminal_) {
+    Erase();
+  }
+  if (event.number > 0) {
+    fmt::print(out_, "{}\n", Printable(event.text));
+  } else if (!terminal_ && event.task && IsDue(*event.task)) {
+    fmt::print(out_, "{}: {}\n", Printable(event.task->label), Describe(event.task->progress));
+  }
+  if (terminal_) {
+    Draw();
+  }
+  std::fflush(out_);
+}
+
+cli::ExitCode FollowJob(Farm& farm, domain::JobId job, const Clock& clock, bool quiet,
+                        const std::stop_token& stop) {
+  Result<domain::JobState> end = Cancelled("");
+  {
+    JobDisplay display(stderr, ::isatty(STDERR_FILENO) == 1, clock);
+    end = farm.Watch(
+        job, 0,
+        [&](const domain::JobEvent& event) {
+          if (!quiet) {
+            display.Show(event);
+          }
+        },
+        stop);
+  }
+  if (stop.stop_requested()) {
+    fmt::print(stderr,
+               "{0} goes on without you. Come back with: tyllm-client --server {1} watch {0}\n"
+               "or end it with: tyllm-client --server {1} cancel {0}\n",
+               job.ToString(), farm.address());
+    return cli::ExitCode::kInterrupted;
+  }
+  if (!end.ok()) {
+    return cli::ReportError(end.status());
+  }
+  if (*end == domain::JobState::kFailed && !quiet) {
+    const auto view = farm.Get(job, stop);
+    if (view.ok() && view->failure) {
+      fmt::print(stderr, "{} failed: {}", job.ToString(), Describe(*view->failure));
+    }
+  }
+  return ExitOf(*end);
+}
+
+}  // namespace tyllm::client

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <string>
+
+#include "client/api/farm.h"
+#include "common/cli/command.h"
+
+namespace tyllm::client {
+
+/// Shows what happens to a job on standard error: on a terminal a line for each event and a bar for
+/// each running task below them, redrawn in place; otherwise plain lines, progress at most every
+/// few seconds a task.
+class JobDisplay {
+ public:
+  /// `out` is where to draw; `terminal`: it can move its cursor.
+  JobDisplay(std::FILE* out, bool terminal, const Clock& clock);
+  ~JobDisplay();
+
+  void Show(const domain::JobEvent& event);
+
+ private:
+  void Erase();
+  void Draw();
+  bool IsDue(const domain::TaskView& task);
+
+  std::FILE* out_;
+  bool terminal_;
+  const Clock& clock_;
+  std::map<domain::TaskId, domain::TaskView> running_;
+  std::map<domain::TaskId, std::pair<std::string, Clock::Steady>>
+      said_;       // stage and when, without a terminal
+  int drawn_ = 0;  // lines below the events
+};
+
+/// "[#####.....]  50%".
+std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width);
+
+/// Follows a job to its end and says by the exit code how it ended: 0, 5 failed (the failure is
+/// printed), 6 cancelled. Ctrl-C leaves the job alone and says how to come back (130).
+cli::ExitCode FollowJob(Farm& farm, domain::JobId job, const Clock& clock, bool quiet,
+                        const std::stop_token& stop);
+
+}  // namespace tyllm::client

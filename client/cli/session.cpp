@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/session.h"
+
+#include <utility>
+
+namespace tyllm::client {
+
+Session::Session(Address address, const Clock& clock, std::stop_token stop)
+    : address_(std::move(address)), clock_(clock), stop_(std::move(stop)) {}
+
+std::vector<cli::Option> Session::GlobalOptions() {
+  return {
+      {"--server", "HOST:PORT", "the farm's server (or environment variable TYLLM_SERVER)",
+       &address_.server},
+      {"--patience", "SECONDS", "how long to try again while the server does not answer",
+       &patience_seconds_},
+      {"--tls-ca", "FILE",
+       "PEM file of the server's authority; without it the connection is not encrypted",
+       &address_.ca},
+      {"--tls-cert", "FILE", "PEM file of this client's certificate", &address_.certificate},
+      {"--tls-key", "FILE", "PEM file of its key", &address_.key},
+  };
+}
+
+Result<std::unique_ptr<Farm>> Session::Connect() const {
+  if (address_.server.empty()) {
+    return InvalidArgument(
+        "no server is named; give --server HOST:PORT or set the environment variable TYLLM_SERVER");
+  }
+  return client::Connect(address_, clock_, Milliseconds(1000 * patience_seconds_));
+}
+
+Result<domain::JobId> ParseJob(const std::string& text) {
+  return domain::JobId::Parse(text).Annotate("job");
+}
+
+}  // namespace tyllm::client

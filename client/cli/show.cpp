@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/show.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+
+namespace tyllm::client {
+
+namespace {
+
+std::string When(std::int64_t unix_ms) {
+  if (unix_ms == 0) {
+    return "-";
+  }
+  const std::time_t seconds = unix_ms / 1000;
+  std::tm local{};
+  ::localtime_r(&seconds, &local);
+  std::array<char, 32> text{};
+  const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
+  return {text.data(), size};
+}
+
+std::string Took(std::int64_t from, std::int64_t to) {
+  return from == 0 || to == 0 ? "-" : Duration(to - from);
+}
+
+std::string Detail(const domain::TaskView& task) {
+  if (task.cached) {
+    return "found in the cache";
+  }
+  if (task.state == domain::TaskState::kLeased) {
+    return Describe(task.progress);
+  }
+  return task.failure && task.state == domain::TaskState::kFailed ? Printable(task.failure->message)
+                                                                  : "";
+}
+
+}  // namespace
+
+std::string Table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      widths[i] = std::max(widths[i], row[i].size());
+    }
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += fmt::format("{:<{}}", row[i], i + 1 < row.size() ? widths[i] + 2 : 0);
+    }
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return text;
+}
+
+std::string Bytes(std::uint64_t bytes) {
+  constexpr std::array<std::string_view, 5> kUnits = {"B", "kB", "MB", "GB", "TB"};
+  double value = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  while (value >= 999.5 && unit + 1 < kUnits.size()) {
+    value /= 1000;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string Duration(std::int64_t milliseconds) {
+  const std::int64_t seconds = milliseconds / 1000;
+  if (seconds < 60) {
+    return fmt::format("{:.1f}s", static_cast<double>(milliseconds) / 1000);
+  }
+  return seconds < 3600 ? fmt::format("{}m{:02}s", seconds / 60, seconds % 60)
+                        : fmt::format("{}h{:02}m", seconds / 3600, seconds / 60 % 60);
+}
+
+std::string Printable(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool control = byte < 0x20 || byte == 0x7f;
+    out += control && c != '\n' && c != '\t' ? '?' : c;
+  }
+  return out;
+}
+
+std::string Describe(const domain::Progress& progress) {
+  if (progress.stage.empty()) {
+    return "";
+  }
+  std::string text = Printable(progress.stage);
+  if (progress.total > 0) {
+    const bool bytes = progress.unit == "bytes";
+    text += bytes ? fmt::format(" {} of {}", Bytes(static_cast<std::uint64_t>(progress.done)),
+                                Bytes(static_cast<std::uint64_t>(progress.total)))
+                  : fmt::format(" {} of {} {}", progress.done, progress.total,
+                                Printable(progress.unit));
+  }
+  return progress.message.empty() ? text : text + " (" + Printable(progress.message) + ")";
+}
+
+std::string Describe(const domain::Failure& failure) {
+  std::string text =
+      fmt::format("{} (blame: {}): {}\n", Printable(failure.reason),
+                  domain::kBlameNames.Name(failure.blame), Printable(failure.message));
+  if (!failure.log_tail.empty()) {
+    text += "last lines of the log:\n";
+    std::string_view tail = failure.log_tail;
+    while (!tail.empty()) {
+      const std::size_t end = std::min(tail.find('\n'), tail.size());
+      text += "  | " + Printable(tail.substr(0, end)) + "\n";
+      tail.remove_prefix(std::min(end + 1, tail.size()));
+    }
+  }
+  return text;
+}
+
+std::string Describe(const domain::JobView& job) {
+  std::string text = fmt::format(
+      "{}  {}  {}  {}  created {}\n", job.id.ToString(), domain::kJobKindNames.Name(job.spec.kind),
+      Printable(job.spec.name), domain::kJobStateNames.Name(job.state), When(job.created_unix_ms));
+  std::vector<std::vector<std::string>> rows = {
+      {"task", "label", "state", "attempt", "worker", "time", ""}};
+  for (const domain::TaskView& task : job.tasks) {
+    rows.push_back({
+        task.id.ToString(),
+        Printable(task.label),
+        std::string(domain::kTaskStateNames.Name(task.state)),
+        std::to_string(task.attempt),
+        task.worker.empty() ? "-" : Printable(task.worker),
+        Took(task.started_unix_ms, task.ended_unix_ms),
+        Detail(task),
+    });
+  }
+  text += job.tasks.empty() ? "" : Table(rows);
+  for (const auto& [name, tree] : job.outputs) {
+    text += fmt::format("output {}: {}\n", Printable(name), tree.ToString());
+  }
+  if (job.failure) {
+    text += "failure: " + Describe(*job.failure);
+  }
+  return text;
+}
+
+std::string Describe(const std::vector<domain::JobView>& jobs) {
+  std::vector<std::vector<std::string>> rows = {
+      {"job", "kind", "name", "state", "created", "took"}};
+  for (const domain::JobView& job : jobs) {
+    rows.push_back({
+        job.id.ToString(),
+        std::string(domain::kJobKindNames.Name(job.spec.kind)),
+        Printable(job.spec.name),
+        std::string(domain::kJobStateNames.Name(job.state)),
+        When(job.created_unix_ms),
+        Took(job.created_unix_ms, job.ended_unix_ms),
+    });
+  }
+  return Table(rows);
+}
+
+std::string Describe(const std::vector<domain::WorkerView>& workers) {
+  std::vector<std::vector<std::string>> rows = {
+      {"worker", "state", "device", "slots", "memory", "disk free", "toolchain", "tasks"}};
+  for (const domain::WorkerView& worker : workers) {
+    std::string tasks;
+    for (const domain::TaskId& task : worker.tasks) {
+      tasks += (tasks.empty() ? "" : " ") + task.ToString();
+    }
+    const domain::Capabilities& has = worker.capabilities;
+    rows.push_back({
+        Printable(worker.name),
+        std::string(worker.online ? "online" : "offline") + (worker.drained ? ", drained" : ""),
+        Printable(has.device),
+        std::to_string(has.slots),
+        Bytes(static_cast<std::uint64_t>(has.memory_bytes)),
+        Bytes(static_cast<std::uint64_t>(has.disk_free_bytes)),
+        Printable(has.toolchain_version),
+        tasks.empty() ? "-" : tasks,
+    });
+  }
+  return Table(rows);
+}
+
+}  // namespace tyllm::client

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <tuple>
+
+#include "common/domain/views.h"
+#include "common/domain/worker_sync.h"
+#include "common/format/json.h"
+
+// JSON of what the server shows: `tyllm-client --json` and the server's pages.
+
+template <>
+struct tyllm::format::Members<tyllm::domain::JobSpec> {
+  using S = tyllm::domain::JobSpec;
+  static constexpr auto kTable = std::tuple{
+      Member{"kind", &S::kind, true},         Member{"name", &S::name},
+      Member{"labels", &S::labels},           Member{"model", &S::model, true},
+      Member{"calibration", &S::calibration}, Member{"text", &S::text},
+      Member{"reference", &S::reference},     Member{"quantize", &S::quantize},
+      Member{"convert", &S::convert},         Member{"evaluate", &S::evaluate},
+      Member{"compile", &S::compile},         Member{"no_cache", &S::no_cache},
+  };
+};
+
+template <>
+struct tyllm::format::Members<tyllm::domain::TaskView> {
+  using V = tyllm::domain::TaskView;
+  static constexpr auto kTable = std::tuple{
+      Member{"id", &V::id},
+      Member{"label", &V::label},
+      Member{"kind", &V::kind},
+      Member{"state", &V::state},
+      Member{"attempt", &V::attempt},
+      Member{"worker", &V::worker},
+      Member{"progress", &V::progress},
+      Member{"output", &V::output},
+      Member{"failure", &V::failure},
+      Member{"cached", &V::cached},
+      Member{"queued_unix_ms", &V::queued_unix_ms},
+      Member{"started_unix_ms", &V::started_unix_ms},
+      Member{"ended_unix_ms", &V::ended_unix_ms},
+  };
+};
+
+template <>
+struct tyllm::format::Members<tyllm::domain::JobView> {
+  using V = tyllm::domain::JobView;
+  static constexpr auto kTable = std::tuple{
+      Member{"id", &V::id},
+      Member{"spec", &V::spec},
+      Member{"state", &V::state},
+      Member{"tasks", &V::tasks},
+      Member{"outputs", &V::outputs},
+      Member{"failure", &V::failure},
+      Member{"created_unix_ms", &V::created_unix_ms},
+      Member{"ended_unix_ms", &V::ended_unix_ms},
+      Member{"last_event", &V::last_event},
+  };
+};
+
+template <>
+struct tyllm::format::Members<tyllm::domain::JobEvent> {
+  using V = tyllm::domain::JobEvent;
+  static constexpr auto kTable = std::tuple{
+      Member{"number", &V::number},       Member{"unix_ms", &V::unix_ms}, Member{"text", &V::text},
+      Member{"job_state", &V::job_state}, Member{"task", &V::task},
+  };
+};
+
+template <>
+struct tyllm::format::Members<tyllm::domain::WorkerView> {
+  using V = tyllm::domain::WorkerView;
+  static constexpr auto kTable = std::tuple{
+      Member{"name", &V::name},
+      Member{"capabilities", &V::capabilities},
+      Member{"online", &V::online},
+      Member{"drained", &V::drained},
+      Member{"last_seen_unix_ms", &V::last_seen_unix_ms},
+      Member{"tasks", &V::tasks},
+  };
+};
