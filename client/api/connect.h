@@ -5,15 +5,14 @@
 #include <string>
 
 #include "client/api/farm.h"
+#include "common/wire/channel.h"
 
 namespace tyllm::client {
 
 /// How the server is reached.
 struct Address {
   std::string server;  ///< HOST:PORT
-  Path ca;  ///< PEM file of the authority that signed the server's certificate; empty: no TLS
-  Path certificate;  ///< this client's own, for mutual TLS
-  Path key;
+  wire::Security security;
 };
 
 /// No call is made yet: a server that is not there is told by the first call.

@@ -15,10 +15,13 @@ std::vector<cli::Option> Session::GlobalOptions() {
       {"--patience", "SECONDS", "how long to try again while the server does not answer",
        &patience_seconds_},
       {"--tls-ca", "FILE",
-       "PEM file of the server's authority; without it the connection is not encrypted",
-       &address_.ca},
-      {"--tls-cert", "FILE", "PEM file of this client's certificate", &address_.certificate},
-      {"--tls-key", "FILE", "PEM file of its key", &address_.key},
+       "PEM file of the authority that vouches for the server: encrypts the connection",
+       &address_.security.tls.ca},
+      {"--tls-cert", "FILE", "PEM file of this client's certificate",
+       &address_.security.tls.certificate},
+      {"--tls-key", "FILE", "PEM file of its key", &address_.security.tls.key},
+      {"--insecure", "", "no encryption although the server is on another machine",
+       &address_.security.insecure},
   };
 }
 

@@ -61,17 +61,12 @@ Result<std::vector<BlobId>> BlobTransfer::Calls::FindMissing(std::span<const Blo
     grpc::ClientContext context;
     context.set_deadline(std::chrono::system_clock::now() + kUnaryLimit);
     const CancelOnStop cancel(context, stop);
-    v1::FindMissingRequest request;
     const auto part = blobs.first(std::min(blobs.size(), kIdsPerCall));
-    for (const BlobId& blob : part) {
-      *request.add_blobs() = ToProto(blob);
-    }
     blobs = blobs.subspan(part.size());
     v1::FindMissingResponse response;
-    TYLLM_TRY(FromGrpc(stub_->FindMissing(&context, request, &response)));
-    for (const v1::BlobId& blob : response.missing()) {
-      TYLLM_ASSIGN(missing.emplace_back(), FromProto(blob));
-    }
+    TYLLM_TRY(FromGrpc(stub_->FindMissing(&context, FindMissingToProto(part), &response)));
+    TYLLM_ASSIGN(const std::vector<BlobId> found, FromProto(response));
+    missing.insert(missing.end(), found.begin(), found.end());
   }
   return missing;
 }

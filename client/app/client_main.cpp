@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <span>
+
+#include "client/app/config.h"
+#include "client/cli/commands.h"
+#include "common/base/stop_signals.h"
+#include "common/cli/command.h"
+
+int main(int argc, char** argv) {
+  using namespace tyllm;
+  const StopSignals signals;
+  client::Session session(client::AddressFromEnvironment(), SystemClock(), signals.token());
+  const auto commands = cli::Bind<client::Session>(client::kCommands, session);
+  const auto global = session.GlobalOptions();
+  return cli::RunProgram(
+      {"tyllm-client", "submits models to a tyllm farm and fetches what it makes of them",
+       TYLLM_VERSION},
+      commands, global, argc, argv);
+}

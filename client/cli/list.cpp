@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "client/cli/commands.h"
+#include "client/cli/show.h"
+#include "common/domain/views_json.h"
+
+namespace tyllm::client {
+
+namespace {
+
+struct Listing {
+  std::vector<std::string> states;
+  std::int64_t limit = 50;
+  bool json = false;
+};
+
+Result<std::vector<domain::JobView>> AllPages(const Session& session, const Listing& listing) {
+  domain::JobQuery query;
+  for (const std::string& state : listing.states) {
+    TYLLM_ASSIGN(query.states.emplace_back(), domain::kJobStateNames.Parse(state));
+  }
+  TYLLM_ASSIGN(const std::unique_ptr<Farm> farm, session.Connect());
+  std::vector<domain::JobView> jobs;
+  do {
+    query.page_size =
+        std::min<std::int64_t>(listing.limit - static_cast<std::int64_t>(jobs.size()), 1000);
+    TYLLM_ASSIGN(domain::JobPage page, farm->List(query, session.stop()));
+    jobs.insert(jobs.end(), page.jobs.begin(), page.jobs.end());
+    query.page_token = page.next_page_token;
+  } while (!query.page_token.empty() && static_cast<std::int64_t>(jobs.size()) < listing.limit);
+  return jobs;
+}
+
+cli::ExitCode Run(const Session& session, const Listing& listing) {
+  if (listing.limit < 1) {
+    return cli::ReportError(InvalidArgument("--limit is below 1; give how many jobs to list"),
+                            listing.json);
+  }
+  const auto jobs = AllPages(session, listing);
+  if (!jobs.ok()) {
+    return cli::ReportError(jobs.status(), listing.json);
+  }
+  fmt::print("{}",
+             listing.json ? format::CompactJson(format::ToJson(*jobs)) + "\n" : Describe(*jobs));
+  return cli::ExitCode::kOk;
+}
+
+cli::ExitCode RunWorkers(const Session& session, bool json) {
+  const auto farm = session.Connect();
+  if (!farm.ok()) {
+    return cli::ReportError(farm.status(), json);
+  }
+  const auto workers = (*farm)->Workers(session.stop());
+  if (!workers.ok()) {
+    return cli::ReportError(workers.status(), json);
+  }
+  fmt::print("{}",
+             json ? format::CompactJson(format::ToJson(*workers)) + "\n" : Describe(*workers));
+  return cli::ExitCode::kOk;
+}
+
+}  // namespace
+
+void DeclareList(cli::CommandSpec& spec, Session& session) {
+  auto listing = std::make_shared<Listing>();
+  spec.options = {
+      {"--state", "STATE", "only jobs in this state; repeatable", &listing->states},
+      {"--limit", "N", "at most so many", &listing->limit},
+      {"--json", "", "print JSON", &listing->json},
+  };
+  spec.run = [listing, &session] { return Run(session, *listing); };
+}
+
+void DeclareWorkers(cli::CommandSpec& spec, Session& session) {
+  auto json = std::make_shared<bool>(false);
+  spec.options = {{"--json", "", "print JSON", json.get()}};
+  spec.run = [json, &session] { return RunWorkers(session, *json); };
+}
+
+}  // namespace tyllm::client

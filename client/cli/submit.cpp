@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <memory>
+#include <random>
+
+#include "client/cli/commands.h"
+#include "client/cli/follow.h"
+#include "client/cli/show.h"
+#include "client/cli/transfer.h"
+#include "common/cli/task_option_rows.h"
+#include "common/domain/views_json.h"
+
+namespace tyllm::client {
+
+namespace {
+
+struct Submission {
+  domain::JobSpec spec;
+  Path model;
+  std::optional<Path> calibration;
+  std::optional<Path> text;
+  std::optional<Path> reference;
+  std::vector<std::string> labels;
+  bool wait = false;
+  std::optional<Path> fetch;
+  bool json = false;
+};
+
+std::string NewRequestId() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
+}
+
+Status AddLabels(const std::vector<std::string>& labels, domain::JobSpec& spec) {
+  for (const std::string& label : labels) {
+    const std::size_t equals = label.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return InvalidArgument("--label is '" + label + "', expected NAME=VALUE");
+    }
+    spec.labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  return OkStatus();
+}
+
+Status UploadInto(Farm& farm, const Session& session, const std::optional<Path>& path, bool quiet,
+                  std::optional<BlobId>& tree) {
+  if (path) {
+    TYLLM_ASSIGN(tree, Upload(farm, session, *path, quiet));
+  }
+  return OkStatus();
+}
+
+Result<domain::JobView> Send(Farm& farm, const Session& session, Submission& submission) {
+  domain::JobSpec& spec = submission.spec;
+  TYLLM_TRY(AddLabels(submission.labels, spec));
+  if (spec.name.empty()) {
+    spec.name = std::filesystem::absolute(submission.model / ".").parent_path().filename().string();
+  }
+  TYLLM_TRY(Check(spec));  // before the first byte is sent
+  TYLLM_ASSIGN(spec.model, Upload(farm, session, submission.model, submission.json));
+  TYLLM_TRY(UploadInto(farm, session, submission.calibration, submission.json, spec.calibration));
+  TYLLM_TRY(UploadInto(farm, session, submission.text, submission.json, spec.text));
+  TYLLM_TRY(UploadInto(farm, session, submission.reference, submission.json, spec.reference));
+  return farm.Submit({NewRequestId(), spec}, session.stop());
+}
+
+// Follows and fetches as asked; what goes to standard output is the job.
+cli::ExitCode Finish(Farm& farm, const Session& session, const Submission& submission,
+                     const domain::JobView& job) {
+  const cli::ExitCode end =
+      FollowJob(farm, job.id, session.clock(), submission.json, session.stop());
+  if (end == cli::ExitCode::kInterrupted || end == cli::ExitCode::kUnreachable) {
+    return end;
+  }
+  const auto view = farm.Get(job.id, session.stop());
+  if (!view.ok()) {
+    return cli::ReportError(view.status(), submission.json);
+  }
+  if (end == cli::ExitCode::kOk && submission.fetch) {
+    const auto folders = FetchOutputs(farm, session, *view, *submission.fetch, submission.json);
+    if (!folders.ok()) {
+      return cli::ReportError(folders.status(), submission.json);
+    }
+    for (const Path& folder : *folders) {
+      fmt::print(stderr, "fetched {}\n", folder.string());
+    }
+  }
+  fmt::print("{}",
+             submission.json ? format::CompactJson(format::ToJson(*view)) + "\n" : Describe(*view));
+  return end;
+}
+
+cli::ExitCode Run(const Session& session, Submission& submission) {
+  const auto farm = session.Connect();
+  if (!farm.ok()) {
+    return cli::ReportError(farm.status(), submission.json);
+  }
+  const auto job = Send(**farm, session, submission);
+  if (!job.ok()) {
+    return cli::ReportError(job.status(), submission.json);
+  }
+  if (submission.wait || submission.fetch) {
+    fmt::print(stderr, "submitted {}\n", job->id.ToString());
+    return Finish(**farm, session, submission, *job);
+  }
+  if (submission.json) {
+    fmt::print("{}\n", format::CompactJson(format::ToJson(*job)));
+  } else {
+    fmt::print("{}\n", job->id.ToString());
+  }
+  return cli::ExitCode::kOk;
+}
+
+// The options that every kind of job has, and the run function.
+std::shared_ptr<Submission> DeclareJob(cli::CommandSpec& spec, Session& session,
+                                       domain::JobKind kind) {
+  auto submission = std::make_shared<Submission>();
+  submission->spec.kind = kind;
+  spec.options = {
+      {"--model", "DIR", "model folder to upload; files that the server has are not sent again",
+       &submission->model, true},
+      {"--name", "NAME", "the model's name, part of output names (default: the folder's)",
+       &submission->spec.name},
+      {"--label", "NAME=VALUE", "a label of the job; repeatable", &submission->labels},
+      {"--no-cache", "", "run even if the farm has the result", &submission->spec.no_cache},
+      {"--wait", "", "follow the job to its end; the exit code says how it ended",
+       &submission->wait},
+      {"--fetch", "DIR", "wait, then fetch the outputs into DIR", &submission->fetch},
+      {"--json", "", "print the job as one JSON document", &submission->json},
+  };
+  spec.run = [submission, &session] { return Run(session, *submission); };
+  return submission;
+}
+
+void AddCalibration(cli::CommandSpec& spec, Submission& submission) {
+  spec.options.push_back({"--calibration", "FILE",
+                          "calibration text to upload (default: the worker's built-in text)",
+                          &submission.calibration});
+}
+
+void AddText(cli::CommandSpec& spec, Submission& submission) {
+  spec.options.push_back({"--perplexity", "FILE",
+                          "text to evaluate on (default: the worker's built-in text)",
+                          &submission.text});
+}
+
+}  // namespace
+
+void DeclareSubmitQuantize(cli::CommandSpec& spec, Session& session) {
+  const auto submission = DeclareJob(spec, session, domain::JobKind::kQuantize);
+  AddCalibration(spec, *submission);
+  AddOptions(spec, submission->spec.quantize);
+}
+
+void DeclareSubmitConvert(cli::CommandSpec& spec, Session& session) {
+  const auto submission = DeclareJob(spec, session, domain::JobKind::kConvert);
+  AddOptions(spec, submission->spec.convert);
+}
+
+void DeclareSubmitEvaluate(cli::CommandSpec& spec, Session& session) {
+  const auto submission = DeclareJob(spec, session, domain::JobKind::kEvaluate);
+  AddText(spec, *submission);
+  spec.options.push_back(
+      {"--reference", "DIR", "model folder to compare with", &submission->reference});
+  AddOptions(spec, submission->spec.evaluate);
+}
+
+void DeclareSubmitCompile(cli::CommandSpec& spec, Session& session) {
+  const auto submission = DeclareJob(spec, session, domain::JobKind::kCompile);
+  AddOptions(spec, submission->spec.compile);
+}
+
+void DeclareSubmitPipeline(cli::CommandSpec& spec, Session& session) {
+  const auto submission = DeclareJob(spec, session, domain::JobKind::kPipeline);
+  AddCalibration(spec, *submission);
+  AddText(spec, *submission);
+  AddOptions(spec, submission->spec.quantize);
+  AddOptions(spec, submission->spec.evaluate);
+  AddOptions(spec, submission->spec.compile);
+  // A pipeline's checkpoint is converted: there is no choice of its format.
+  std::erase_if(spec.options, [](const cli::Option& option) { return option.name == "--format"; });
+}
+
+}  // namespace tyllm::client

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/transfer.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "client/cli/show.h"
+#include "common/domain/output_names.h"
+#include "common/format/tree.h"
+
+namespace tyllm::client {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Milliseconds kTerminalPeriod{100};
+constexpr Milliseconds kPlainPeriod{5000};
+
+Result<Path> FetchTree(Farm& farm, const Session& session, const BlobId& id, const Path& target,
+                       bool quiet) {
+  TYLLM_ASSIGN(const format::Tree tree, farm.blobs().ReadTree(id, session.stop()));
+  std::error_code error;
+  if (fs::exists(target, error)) {
+    const auto there = format::ScanTree(target);
+    if (there.ok() && *there == tree) {
+      return target;
+    }
+    return AlreadyExists(target.string() +
+                         " exists and holds other files than the job's output; choose another "
+                         "folder or remove it");
+  }
+  Path incoming = target;
+  incoming += ".incoming";
+  {
+    TransferDisplay display("fetching " + target.filename().string(), quiet, session.clock());
+    TYLLM_TRY(farm.blobs().DownloadTree(
+        tree, incoming, [&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); },
+        session.stop()));
+  }
+  TYLLM_TRY(LocalFileSystem().Rename(incoming, target));
+  TYLLM_TRY(LocalFileSystem().SyncDirectory(target.parent_path()));
+  return target;
+}
+
+}  // namespace
+
+TransferDisplay::TransferDisplay(std::string what, bool quiet, const Clock& clock)
+    : what_(std::move(what)),
+      quiet_(quiet),
+      terminal_(::isatty(STDERR_FILENO) == 1),
+      clock_(clock),
+      start_(clock.Now()) {}
+
+TransferDisplay::~TransferDisplay() {
+  if (terminal_ && !quiet_ && first_) {
+    fmt::print(stderr, "\r\x1b[K");
+  }
+}
+
+void TransferDisplay::Show(std::uint64_t done, std::uint64_t total) {
+  const Clock::Steady now = clock_.Now();
+  if (!first_) {
+    first_ = done;
+    last_ = terminal_ ? Clock::Steady{} : now;
+  }
+  if (quiet_ || now - last_ < (terminal_ ? kTerminalPeriod : kPlainPeriod)) {
+    return;
+  }
+  last_ = now;
+  const auto elapsed = std::chrono::duration<double>(now - start_).count();
+  const double rate = elapsed > 0 ? static_cast<double>(done - *first_) / elapsed : 0;
+  fmt::print(stderr, "{}{}: {} of {}, {}/s{}", terminal_ ? "\r\x1b[K" : "", what_, Bytes(done),
+             Bytes(total), Bytes(static_cast<std::uint64_t>(rate)), terminal_ ? "" : "\n");
+  std::fflush(stderr);
+}
+
+Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool quiet) {
+  const Path source = fs::absolute(path).lexically_normal();
+  std::error_code error;
+  if (!fs::exists(source, error)) {
+    return NotFound(path.string() + " is not there; check the path");
+  }
+  format::Tree tree;
+  {
+    TransferDisplay display("digesting " + path.string(), quiet, session.clock());
+    TYLLM_ASSIGN(tree, format::ScanTree(source, [&](std::uint64_t done, std::uint64_t total) {
+                   display.Show(done, total);
+                 }));
+  }
+  TransferDisplay display("sending " + path.string(), quiet, session.clock());
+  const Path root = fs::is_directory(source, error) ? source : source.parent_path();
+  TYLLM_TRY(farm.blobs().UploadTree(
+      tree, root, [&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); },
+      session.stop()));
+  return IdOf(tree);
+}
+
+Result<std::vector<Path>> FetchOutputs(Farm& farm, const Session& session,
+                                       const domain::JobView& job, const Path& folder, bool quiet) {
+  if (job.state != domain::JobState::kSucceeded) {
+    return FailedPrecondition(
+        job.id.ToString() + " is " + std::string(domain::kJobStateNames.Name(job.state)) +
+        ", expected succeeded; see: tyllm-client status " + job.id.ToString());
+  }
+  TYLLM_TRY(LocalFileSystem().CreateDirectories(folder));
+  std::vector<Path> fetched;
+  for (const auto& [name, tree] : job.outputs) {
+    const Path target = fs::absolute(folder) / domain::OutputFolderName(job.spec, name);
+    TYLLM_ASSIGN(fetched.emplace_back(), FetchTree(farm, session, tree, target, quiet));
+  }
+  return fetched;
+}
+
+}  // namespace tyllm::client

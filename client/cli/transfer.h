@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "client/api/farm.h"
+#include "client/cli/session.h"
+
+namespace tyllm::client {
+
+/// Shows bytes moved and the rate on standard error: a line redrawn on a terminal, else one every
+/// few seconds.
+class TransferDisplay {
+ public:
+  TransferDisplay(std::string what, bool quiet, const Clock& clock);
+  ~TransferDisplay();
+
+  void Show(std::uint64_t done, std::uint64_t total);
+
+ private:
+  std::string what_;
+  bool quiet_;
+  bool terminal_;
+  const Clock& clock_;
+  Clock::Steady start_;
+  Clock::Steady last_{};
+  std::optional<std::uint64_t> first_;  // done already when it began
+};
+
+/// Digests a folder or file and sends what the server does not have of it.
+Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool quiet);
+
+/// Fetches the outputs of a job that has succeeded into `folder`/<domain::OutputFolderName>. A
+/// folder that is there and holds the same files is left as it is; one that holds others is
+/// kAlreadyExists. What was interrupted goes on. Gives the folders.
+Result<std::vector<Path>> FetchOutputs(Farm& farm, const Session& session,
+                                       const domain::JobView& job, const Path& folder, bool quiet);
+
+}  // namespace tyllm::client
