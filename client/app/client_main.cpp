@@ -4,6 +4,7 @@
 #include "client/app/config.h"
 #include "client/cli/commands.h"
 #include "common/base/stop_signals.h"
+#include "common/base/version.h"
 #include "common/cli/command.h"
 
 int main(int argc, char** argv) {
@@ -14,6 +15,6 @@ int main(int argc, char** argv) {
   const auto global = session.GlobalOptions();
   return cli::RunProgram(
       {"tyllm-client", "submits models to a tyllm farm and fetches what it makes of them",
-       TYLLM_VERSION},
+       Version()},
       commands, global, argc, argv);
 }

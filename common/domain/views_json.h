@@ -10,19 +10,6 @@
 // JSON of what the server shows: `tyllm-client --json` and the server's pages.
 
 template <>
-struct tyllm::format::Members<tyllm::domain::JobSpec> {
-  using S = tyllm::domain::JobSpec;
-  static constexpr auto kTable = std::tuple{
-      Member{"kind", &S::kind, true},         Member{"name", &S::name},
-      Member{"labels", &S::labels},           Member{"model", &S::model, true},
-      Member{"calibration", &S::calibration}, Member{"text", &S::text},
-      Member{"reference", &S::reference},     Member{"quantize", &S::quantize},
-      Member{"convert", &S::convert},         Member{"evaluate", &S::evaluate},
-      Member{"compile", &S::compile},         Member{"no_cache", &S::no_cache},
-  };
-};
-
-template <>
 struct tyllm::format::Members<tyllm::domain::TaskView> {
   using V = tyllm::domain::TaskView;
   static constexpr auto kTable = std::tuple{

@@ -67,13 +67,6 @@ concept TextForm = requires(const T& value, std::string_view text) {
 template <typename T>
 concept NamedEnum = std::is_enum_v<T> && requires(T e) { NamesOf(e).Name(e); };
 
-/// A value that is one text in JSON: `ToString()` and `static Result<T> Parse(std::string_view)`.
-template <typename T>
-concept Textual = requires(const T& value, std::string_view text) {
-  { value.ToString() } -> std::convertible_to<std::string>;
-  { T::Parse(text) } -> std::same_as<Result<T>>;
-};
-
 enum class UnknownKeys : std::uint8_t {
   kReject,  ///< files and requests that people write
   kIgnore,  ///< other programs' files
@@ -180,11 +173,7 @@ template <typename T>
 Json ToJson(const T& value) {
   if constexpr (NamedEnum<T>) {
     return std::string(NamesOf(value).Name(value));
-<<<<<<< HEAD
   } else if constexpr (TextForm<T>) {
-=======
-  } else if constexpr (Textual<T>) {
->>>>>>> 4304cd5 (client: sessions, tables and the display of a running job)
     return value.ToString();
   } else if constexpr (HasMembers<T>) {
     Json json = Json::object();
@@ -227,11 +216,7 @@ Status ReadInto(const Json& json, std::string_view what, UnknownKeys unknown, T&
     }
     value = *parsed;
     return OkStatus();
-<<<<<<< HEAD
   } else if constexpr (TextForm<T>) {
-=======
-  } else if constexpr (Textual<T>) {
->>>>>>> 4304cd5 (client: sessions, tables and the display of a running job)
     if (!json.is_string()) {
       return WrongKind(what, json, "text");
     }
@@ -239,11 +224,7 @@ Status ReadInto(const Json& json, std::string_view what, UnknownKeys unknown, T&
     if (!parsed.ok()) {
       return parsed.status().Annotate(what);
     }
-<<<<<<< HEAD
     value = *parsed;
-=======
-    value = *std::move(parsed);
->>>>>>> 4304cd5 (client: sessions, tables and the display of a running job)
     return OkStatus();
   } else if constexpr (HasMembers<T>) {
     return internal::ReadMembers(json, what, unknown, value);

@@ -173,7 +173,7 @@ Status BlobTransfer::Calls::DownloadFile(
     }
   }
   TYLLM_ASSIGN(const std::unique_ptr<OutputFile> file, files.OpenForUpdate(part));
-  TYLLM_TRY(Download(
+  const Status downloaded = Download(
       blob, size,
       [&](std::span<const std::byte> bytes) -> Status {
         TYLLM_TRY(file->Append(bytes));
@@ -182,7 +182,8 @@ Status BlobTransfer::Calls::DownloadFile(
         moved(bytes.size(), size);
         return OkStatus();
       },
-      std::move(stop)));
+      std::move(stop));
+  TYLLM_TRY(downloaded);
   TYLLM_TRY(file->Sync());
   TYLLM_TRY(file->Close());
   if (size != blob.size || digest.Finish() != blob.sha256) {
