@@ -15,7 +15,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!config.ok() || !config->is_object()) {
     return 0;
   }
-  (void)model::ReadQuantizationConfig(*config, "config.json");
+  const auto quantization = model::ReadQuantizationConfig(*config, "config.json");
+  if (quantization.ok() && *quantization) {
+    (void)model::CheckAwqGemmConfig(**quantization, "config.json");
+  }
   const auto shape = model::ParseShape(*config, "config.json");
   if (!shape.ok()) {
     TYLLM_CHECK(!shape.status().message().empty());

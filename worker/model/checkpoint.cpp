@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/model/checkpoint.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -32,6 +33,13 @@ Result<format::Json> ReadConfig(const Path& directory) {
                     "and safetensors files");
   }
   return format::ReadJsonFile(path);
+}
+
+bool IsAmtc(const WeightFiles& weights) {
+  const std::vector<std::string> names = weights.Names();
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name.ends_with(KeysOf(CheckpointFormat::kAmtc).weight);
+  });
 }
 
 }  // namespace
@@ -86,6 +94,9 @@ Result<Checkpoint> Checkpoint::Open(const Path& directory) {
   TYLLM_ASSIGN(state->shape, ParseShape(state->config, what));
   TYLLM_ASSIGN(const auto quantization, ReadQuantizationConfig(state->config, what));
   TYLLM_ASSIGN(state->weights, WeightFiles::Open(directory));
+  if (quantization && !IsAmtc(state->weights)) {
+    TYLLM_TRY(CheckAwqGemmConfig(*quantization, what));
+  }
   TYLLM_ASSIGN(state->layout, FindLayout(state->weights, state->shape, quantization, directory));
   TYLLM_ASSIGN(state->passengers, FindPassengerFiles(directory));
   return Checkpoint(std::move(state));

@@ -42,7 +42,8 @@ class LayoutFinder {
                const Path& directory)
       : weights_(weights), quantization_(quantization), directory_(directory) {
     if (quantization_) {
-      layout_.group = quantization_->GroupSize().value_or(0);
+      // Some quantizers write -1 for "not in groups of a fixed size": the tensors decide.
+      layout_.group = std::max<std::int64_t>(quantization_->GroupSize().value_or(0), 0);
     }
   }
 

@@ -9,7 +9,7 @@ namespace tyllm::format {
 template <>
 struct Members<model::QuantizationConfig> {
   using C = model::QuantizationConfig;
-  static constexpr auto kTable = std::tuple{Member{"quant_method", &C::quant_method, true},
+  static constexpr auto kTable = std::tuple{Member{"quant_method", &C::quant_method},
                                             Member{"bits", &C::bits},
                                             Member{"w_bit", &C::w_bit},
                                             Member{"group_size", &C::group_size},
@@ -31,9 +31,13 @@ bool SameWord(std::string_view a, std::string_view b) {
   });
 }
 
-Status CheckSupported(const QuantizationConfig& config, const std::string& what) {
-  if (!SameWord(config.quant_method, "awq")) {
-    return Unimplemented(what + ".quant_method is '" + config.quant_method.substr(0, 80) +
+}  // namespace
+
+Status CheckAwqGemmConfig(const QuantizationConfig& config, std::string_view file) {
+  const std::string what = std::string(file) + ".quantization_config";
+  if (!SameWord(config.quant_method.value_or(""), "awq")) {
+    return Unimplemented(what + ".quant_method is '" +
+                         config.quant_method.value_or("").substr(0, 80) +
                          "', supported is only 'awq'");
   }
   const std::int64_t bits = config.bits.value_or(config.w_bit.value_or(4));
@@ -54,8 +58,6 @@ Status CheckSupported(const QuantizationConfig& config, const std::string& what)
   return OkStatus();
 }
 
-}  // namespace
-
 Result<std::optional<QuantizationConfig>> ReadQuantizationConfig(const format::Json& config,
                                                                  std::string_view what) {
   const auto it = config.find("quantization_config");
@@ -65,7 +67,6 @@ Result<std::optional<QuantizationConfig>> ReadQuantizationConfig(const format::J
   const std::string key = std::string(what) + ".quantization_config";
   TYLLM_ASSIGN(const QuantizationConfig read,
                format::FromJson<QuantizationConfig>(*it, key, format::UnknownKeys::kIgnore));
-  TYLLM_TRY(CheckSupported(read, key));
   return std::optional(read);
 }
 

@@ -12,7 +12,7 @@ namespace tyllm::model {
 
 /// What config.json says under `quantization_config`, in the keys of AutoAWQ and transformers.
 struct QuantizationConfig {
-  std::string quant_method;
+  std::optional<std::string> quant_method;
   std::optional<std::int64_t> bits;
   std::optional<std::int64_t> w_bit;  ///< AutoAWQ's own spelling of bits
   std::optional<std::int64_t> group_size;
@@ -23,9 +23,12 @@ struct QuantizationConfig {
   std::optional<std::int64_t> GroupSize() const { return group_size ? group_size : q_group_size; }
 };
 
-/// Nothing when the key is absent or null. What this project cannot read (other methods, bit
-/// widths, layouts) is kUnimplemented. `what` names the file.
+/// Nothing when the key is absent or null. `what` names the file.
 Result<std::optional<QuantizationConfig>> ReadQuantizationConfig(const format::Json& config,
                                                                  std::string_view what);
+
+/// kUnimplemented for what is not AWQ in the GEMM layout with 4 bits and zero points. Not asked of
+/// AMTC checkpoints: their tensors have names of their own, and only a converter writes these keys.
+Status CheckAwqGemmConfig(const QuantizationConfig& config, std::string_view what);
 
 }  // namespace tyllm::model

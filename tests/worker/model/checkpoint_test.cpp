@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "tests/support/model_directory.h"
 #include "tests/support/temporary_directory.h"
@@ -53,6 +54,22 @@ TEST(GoldenCheckpoint, HoldsTheEmbeddingsThatTheGoldenStatesBeginWith) {
     for (std::size_t c = 0; c < 128; ++c) {
       ASSERT_EQ(states[t * 128 + c], table[static_cast<std::size_t>(id) * 128 + c]);
     }
+  }
+}
+
+TEST(GoldenCheckpoint, ThereIsOneOfEveryFamilyAndAllOpen) {
+  std::set<std::string> families;
+  for (const auto& entry : std::filesystem::directory_iterator(kGoldens)) {
+    if (!entry.is_directory()) {
+      continue;
+    }
+    const auto checkpoint = Checkpoint::Open(entry.path());
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().ToString();
+    EXPECT_TRUE(checkpoint->unused_tensors().empty()) << entry.path();
+    families.insert(checkpoint->shape().family);
+  }
+  for (const Family* const family : kFamilies) {
+    EXPECT_TRUE(families.contains(std::string(family->name))) << family->name;
   }
 }
 
@@ -352,6 +369,18 @@ TEST_F(CheckpointTest, QuantizationThatIsNotAwqGemmIsRefused) {
     MakeQuantized(CheckpointFormat::kAwqGemm);
     model_.config["quantization_config"][key] = value;
     ExpectRefused("config.json.quantization_config." + std::string(key));
+  }
+}
+
+TEST_F(CheckpointTest, AmtcNeedsNothingOfTheQuantizationConfig) {
+  for (const format::Json& config :
+       {format::Json(), format::Json{{"quant_method", "amtc"}}, format::Json::object()}) {
+    MakeQuantized(CheckpointFormat::kAmtc);
+    model_.config["quantization_config"] = config;
+    model_.Write(folder_.path());
+    const auto checkpoint = Open();
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().ToString();
+    EXPECT_EQ(checkpoint->group_size(), 32);
   }
 }
 
