@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/app/installed.h"
+
+#include <system_error>
+
+#include "worker/app/config.h"
+
+namespace tyllm::app {
+
+Path ProgramFolder() {
+  std::error_code error;
+  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+}
+
+Result<Path> InstalledFile(const Path& name) {
+  const Path installed = (ProgramFolder() / "../share/tyllm" / name).lexically_normal();
+  const Path source = Path(TYLLM_DATA_SOURCE) / name;
+  std::error_code error;
+  for (const Path& path : {installed, source}) {
+    if (std::filesystem::is_regular_file(path, error)) {
+      return path;
+    }
+  }
+  return NotFound(
+      "the program's own file " + name.string() + " is neither " + installed.string() + " nor " +
+      source.string() + "; install tyllm again, or name a file of your own"
+  );
+}
+
+Path DefaultCache() {
+  if (const std::string own = EnvironmentVariable("TYLLM_CACHE"); !own.empty()) {
+    return own;
+  }
+  if (const std::string xdg = EnvironmentVariable("XDG_CACHE_HOME"); !xdg.empty()) {
+    return Path(xdg) / "tyllm";
+  }
+  const std::string home = EnvironmentVariable("HOME");
+  return home.empty() ? Path() : Path(home) / ".cache" / "tyllm";
+}
+
+}  // namespace tyllm::app

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "common/base/clock.h"
+#include "common/base/file_system.h"
+#include "common/domain/progress.h"
+#include "common/domain/task_order.h"
+
+namespace tyllm::jobs {
+
+/// Files that came with the program and stand in for inputs that an order does not name.
+struct BuiltInTexts {
+  Path calibration;
+  Path evaluation;
+};
+
+/// Does what an order says, with the code that the commands of `tyllm` use, and leaves order.output complete or
+/// not at all. A missing input is kInvalidArgument naming it.
+Status RunTask(
+    const domain::TaskOrder& order,
+    const BuiltInTexts& texts,
+    FileSystem& files,
+    const Clock& clock,
+    domain::ProgressSink& progress
+);
+
+}  // namespace tyllm::jobs
