@@ -23,7 +23,8 @@ Result<ProgramObject> ProgramObject::Load(const Path& path) {
     return FailedPrecondition(path.string() + " cannot be loaded: " + ::dlerror() +
                               "; fetch or compile the artifact again");
   }
-  const auto entry = std::bit_cast<die::ProgramEntry>(::dlsym(handle.get(), die::kProgramEntryName));
+  const auto entry =
+      std::bit_cast<die::ProgramEntry>(::dlsym(handle.get(), die::kProgramEntryName));
   if (entry == nullptr) {
     return FailedPrecondition(path.string() + " has no symbol " + die::kProgramEntryName +
                               ": it is not a die program of this tool");
@@ -31,8 +32,8 @@ Result<ProgramObject> ProgramObject::Load(const Path& path) {
   const die::Program& program = *entry();
   if (program.abi_version != die::kAbiVersion) {
     return FailedPrecondition(path.string() + " was built for version " +
-                              std::to_string(program.abi_version) +
-                              " of the die ABI, expected " + std::to_string(die::kAbiVersion) +
+                              std::to_string(program.abi_version) + " of the die ABI, expected " +
+                              std::to_string(die::kAbiVersion) +
                               "; compile the model again with this version of tyllm");
   }
   TYLLM_TRY(CheckTargetCpu(program.target_cpu).Annotate(path.string()));
