@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::uint64_t kAlignment = 64;
 
+/// Behind the schedule's bindings: where the number of the shard's first vocabulary row (int32) is
+/// in the constants, so that dies of one shape share their code.
+constexpr std::int64_t kExtraBindings = 1;
+
 std::uint64_t BytesOf(const plan::Weight& weight) {
   const auto rows = static_cast<std::uint64_t>(weight.rows.size());
   const auto columns = static_cast<std::uint64_t>(weight.columns.size());
@@ -27,6 +31,17 @@ std::uint64_t BytesOf(const plan::Weight& weight) {
       return die::LinearF16Bytes(rows, columns);
   }
   return 0;
+}
+
+bool Fits(std::uint64_t offset, std::uint64_t bytes, std::uint64_t file) {
+  return offset % kAlignment == 0 && offset <= file && bytes <= file - offset;
+}
+
+Status OutsideFile(const std::string& name, std::uint64_t offset, std::uint64_t bytes,
+                   std::uint64_t file) {
+  return DataLoss("parameter " + name + " is bound to " + std::to_string(bytes) + " bytes at " +
+                  std::to_string(offset) + ", expected a multiple of 64 inside a file of " +
+                  std::to_string(file) + " bytes; compile the model again");
 }
 
 /// Every weight with its layer: those outside the layers, then each layer's.
@@ -52,9 +67,10 @@ Result<BoundWeights> BoundWeights::Bind(const plan::Schedule& schedule,
                                         std::span<const std::byte> common,
                                         std::span<const std::byte> constant,
                                         std::span<const std::uint64_t> bindings) {
-  if (std::ssize(bindings) != schedule.binding_count()) {
+  if (std::ssize(bindings) != schedule.binding_count() + kExtraBindings) {
     return DataLoss("there are " + std::to_string(bindings.size()) + " bindings, the program has " +
-                    std::to_string(schedule.binding_count()) + "; compile the model again");
+                    std::to_string(schedule.binding_count() + kExtraBindings) +
+                    "; compile the model again");
   }
   BoundWeights bound(schedule, common, constant, bindings);
   for (const auto& [id, layer] : AllWeights(schedule)) {
@@ -63,12 +79,12 @@ Result<BoundWeights> BoundWeights::Bind(const plan::Schedule& schedule,
         weight.kind == plan::WeightKind::kFrequencies ? constant.size() : common.size();
     const std::uint64_t offset = bindings[static_cast<std::size_t>(schedule.BindingOf(id, layer))];
     const std::uint64_t bytes = simulator::BytesOf(weight);
-    if (offset % kAlignment != 0 || offset > file || bytes > file - offset) {
-      return DataLoss("parameter " + plan::FullName(schedule, id, layer) + " is bound to " +
-                      std::to_string(bytes) + " bytes at " + std::to_string(offset) +
-                      ", expected a multiple of 64 inside a file of " + std::to_string(file) +
-                      " bytes; compile the model again");
+    if (!Fits(offset, bytes, file)) {
+      return OutsideFile(plan::FullName(schedule, id, layer), offset, bytes, file);
     }
+  }
+  if (!Fits(bindings.back(), sizeof(std::int32_t), constant.size())) {
+    return OutsideFile("shard.first_row", bindings.back(), sizeof(std::int32_t), constant.size());
   }
   return bound;
 }

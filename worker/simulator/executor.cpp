@@ -4,7 +4,6 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "worker/simulator/segment_barrier.h"
 
@@ -23,18 +22,19 @@ int WorkersFor(std::int64_t dies, std::int64_t threads) {
 }
 
 /// This worker's slice of the sum of all dies' buffers, into each of them.
-void AllReduceSlice(std::span<float* const> buffers, std::int64_t count, std::int64_t worker,
-                    std::int64_t workers) {
+void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t segment, std::int64_t count,
+                    std::int64_t worker, std::int64_t workers) {
   const std::int64_t begin = count * worker / workers;
   const std::int64_t end = count * (worker + 1) / workers;
-  float* const first = buffers[0];
-  for (const float* const other : buffers.subspan(1)) {
+  float* const first = dies[0]->CollectiveBuffer(segment);
+  for (DieProgram* const die : dies.subspan(1)) {
+    const float* const other = die->CollectiveBuffer(segment);
     for (std::int64_t i = begin; i < end; ++i) {
       first[i] += other[i];
     }
   }
-  for (float* const other : buffers.subspan(1)) {
-    std::copy(first + begin, first + end, other + begin);
+  for (DieProgram* const die : dies.subspan(1)) {
+    std::copy(first + begin, first + end, die->CollectiveBuffer(segment) + begin);
   }
 }
 
@@ -42,27 +42,29 @@ void AllReduceSlice(std::span<float* const> buffers, std::int64_t count, std::in
 
 Executor::Executor(std::int64_t dies, std::int64_t threads) : pool_(WorkersFor(dies, threads)) {}
 
-void Executor::Run(std::span<DieProgram* const> dies, std::int64_t tokens) {
+void Executor::Run(std::span<DieProgram* const> dies, std::int64_t tokens,
+                   const SegmentObserver& observer) {
   const std::int64_t workers = this->workers();
+  const std::span<const SegmentEnd> segments = dies[0]->segments();
   SegmentBarrier barrier(static_cast<std::int32_t>(workers));
   // Each index blocks its thread until all workers are through, so each thread gets one.
   pool_.ParallelFor(workers, [&](std::int64_t worker) {
-    const std::span<const SegmentEnd> segments = dies[0]->segments();
-    std::vector<float*> buffers(dies.size());
     for (std::size_t s = 0; s < segments.size(); ++s) {
       for (auto d = static_cast<std::size_t>(worker); d < dies.size();
            d += static_cast<std::size_t>(workers)) {
         dies[d]->Run(s);
       }
-      if (segments[s].after != die::Collective::kAllReduceSum || dies.size() == 1) {
-        continue;
+      const bool sums = segments[s].after == die::Collective::kAllReduceSum;
+      if (sums && dies.size() > 1) {
+        barrier.Arrive();
+        AllReduceSlice(dies, s, tokens * segments[s].columns, worker, workers);
+        barrier.Arrive();
       }
-      barrier.Arrive();
-      for (std::size_t d = 0; d < dies.size(); ++d) {
-        buffers[d] = dies[d]->CollectiveBuffer(s);
+      if (worker == 0 && observer) {  // die 0 is this worker's: nobody writes its buffer now
+        const auto count = static_cast<std::size_t>(sums ? tokens * segments[s].columns : 0);
+        observer(s, sums ? std::span<const float>(dies[0]->CollectiveBuffer(s), count)
+                         : std::span<const float>());
       }
-      AllReduceSlice(buffers, tokens * segments[s].columns, worker, workers);
-      barrier.Arrive();
     }
   });
 }

@@ -127,7 +127,7 @@ Status LoadedArtifact::CheckObject(const ProgramOnDie& on_die, std::int64_t die)
       {"logits_offset", program.logits_offset, memory.offsets[logits]},
       {"arena_bytes", program.arena_bytes, memory.arena_bytes},
       {"kv_bytes", program.kv_bytes, plan::KvCacheBytes(schedule)},
-      {"binding_count", program.binding_count, number(schedule.binding_count())},
+      {"binding_count", program.binding_count, on_die.bindings.size()},
       {"segment_count", program.segment_count, schedule.Runs().size()},
   };
   for (const Claim& claim : claims) {

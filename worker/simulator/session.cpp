@@ -35,6 +35,7 @@ struct Session::State {
   std::vector<std::vector<std::unique_ptr<DieProgram>>> dies;  ///< [programs][dies]
   std::vector<Chunk> chunks;
   std::int64_t history = 0;
+  SegmentObserver observer;
 
   Status ChooseBuckets(const std::vector<std::int64_t>& wanted);
   Status AllocateMemory();
@@ -166,7 +167,7 @@ void Session::State::RunChunk(const Chunk& chunk, std::span<const std::int32_t> 
     program->Begin(call);
     programs.push_back(program.get());
   }
-  executor.Run(programs, call.tokens());
+  executor.Run(programs, call.tokens(), observer);
 }
 
 void Session::State::GatherLogits(const Chunk& chunk, std::int64_t first_row, std::int64_t rows,
@@ -226,6 +227,10 @@ Result<std::vector<float>> Session::Feed(std::span<const std::int32_t> tokens) {
 
 Result<std::vector<float>> Session::FeedEvery(std::span<const std::int32_t> tokens) {
   return state_->Feed(tokens, Rows::kEvery);
+}
+
+void Session::Observe(SegmentObserver observer) {
+  state_->observer = std::move(observer);
 }
 
 const std::vector<Chunk>& Session::chunks() const {

@@ -43,6 +43,10 @@ class Session {
   /// program gives them (no bucket of at most 8).
   Result<std::vector<float>> FeedEvery(std::span<const std::int32_t> tokens);
 
+  /// Called during each Feed from now on, see SegmentObserver. Segments are numbered as in
+  /// plan::Schedule::Runs.
+  void Observe(SegmentObserver observer);
+
   /// The calls that the last Feed or FeedEvery made.
   const std::vector<Chunk>& chunks() const;
 
