@@ -116,6 +116,21 @@ Status CompareChunkings(const LoadedArtifact& loaded, const Golden& golden,
   return OkStatus();
 }
 
+/// Says where the trouble begins, when the segments were compared.
+Status BlameSegment(const Status& status, const VerifyReport& report) {
+  constexpr double kSuspicious = 1e-2;  // rounding stays an order of magnitude below
+  const auto bad =
+      std::find_if(report.segments.begin(), report.segments.end(),
+                   [](const SegmentDifference& s) { return !(s.relative_error <= kSuspicious); });
+  if (status.ok() || bad == report.segments.end()) {
+    return status;
+  }
+  return status.Annotate("segment " + bad->name +
+                         (bad->layer < 0 ? "" : " of layer " + std::to_string(bad->layer)) +
+                         " is the first to differ from the interpreter (relative error " +
+                         Number(bad->relative_error) + ")");
+}
+
 Result<Golden> GoldenOf(const artifact::Artifact& artifact, const VerifyRequest& request) {
   TYLLM_ASSIGN(Golden golden,
                ReadGolden(artifact.directory / artifact::kGoldenFile, artifact.shape.vocabulary));
@@ -153,7 +168,7 @@ Result<VerifyReport> Verify(const VerifyRequest& request, domain::ProgressSink& 
   if (request.layers) {
     TYLLM_ASSIGN(report.segments, CompareSegments(request.directory, golden.tokens));
   }
-  TYLLM_TRY(CompareWithGolden(loaded, golden, report));
+  TYLLM_TRY(BlameSegment(CompareWithGolden(loaded, golden, report), report));
   TYLLM_TRY(CompareChunkings(loaded, golden, progress, report));
   progress.Report({"verify", 1, 1, "passes", ""});
   return report;
