@@ -7,8 +7,8 @@
 
 #include "worker/artifact/layout.h"
 #include "worker/forward/generator.h"
+#include "worker/model/generation_config.h"
 #include "worker/model/tokenizer.h"
-#include "worker/simulator/stop_tokens.h"
 
 namespace tyllm::simulator {
 
@@ -95,7 +95,7 @@ Result<RunReport> RunArtifact(const RunRequest& request, const Clock& clock,
   const Path& directory = loaded.artifact().directory;
   TYLLM_ASSIGN(Text text, Text::Open(directory, request));
   TYLLM_ASSIGN(Session session, Session::Open(loaded, {request.chunks, request.threads}));
-  TYLLM_ASSIGN(std::vector<std::int32_t> stop, StopTokens(directory));
+  TYLLM_ASSIGN(std::vector<std::int32_t> stop, model::StopTokens(directory));
   RunReport report;
   report.model = std::to_string(loaded.dies()) + (loaded.dies() == 1 ? " die, " : " dies, ") +
                  std::string(kEngineNames.Name(loaded.engine()));
@@ -129,7 +129,7 @@ Result<RunReport> RunFloat(const RunRequest& request, const Clock& clock, const 
   report.model = "float32";
   report.prompt_ids = text.prompt();
   report.chunks = {std::ssize(report.prompt_ids)};
-  TYLLM_ASSIGN(std::vector<std::int32_t> stop, StopTokens(request.directory));
+  TYLLM_ASSIGN(std::vector<std::int32_t> stop, model::StopTokens(request.directory));
   const OnToken collect = Collector(text, report, on_text);
   const auto begin = clock.Now();
   std::optional<Clock::Steady> first;
