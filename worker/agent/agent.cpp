@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/agent/agent.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -52,10 +53,9 @@ bool IsRunning(const domain::HeldAttempt& held) {
 
 }  // namespace
 
-Agent::Agent(AgentConfig config, const Clock& clock, telemetry::Log& log)
+Agent::Agent(AgentConfig config, const Clock& clock)
     : config_(std::move(config)),
       clock_(clock),
-      logbook_(log),
       session_{config_.name, NewSession()},
       news_(false) {}
 
@@ -64,8 +64,8 @@ Agent::~Agent() = default;
 Result<std::unique_ptr<Agent>> Agent::Create(AgentConfig config,
                                              std::shared_ptr<grpc::Channel> channel,
                                              std::shared_ptr<grpc::Channel> blob_channel,
-                                             const Clock& clock, telemetry::Log& log) {
-  std::unique_ptr<Agent> agent(new Agent(std::move(config), clock, log));
+                                             const Clock& clock) {
+  std::unique_ptr<Agent> agent(new Agent(std::move(config), clock));
   FileSystem& files = LocalFileSystem();
   // What an earlier process left of its attempts is lost with its session.
   TYLLM_TRY(files.RemoveAll(agent->config_.work / "attempts"));
@@ -121,7 +121,7 @@ void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
   next_sync_ = Milliseconds(std::max<std::int64_t>(reply.next_sync_ms, 50));
   for (const domain::TaskId& task : reply.stop) {
     if (const auto it = attempts_.find(task); it != attempts_.end()) {
-      logbook_.Info("told to stop an attempt", {{"attempt", it->second->id().ToString()}});
+      spdlog::info("{}: told to stop", it->second->id().ToString());
       it->second->Stop();
     }
   }
@@ -135,8 +135,7 @@ void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
       continue;
     }
     Drop(assignment.id.task);  // an older attempt of the same task is fenced
-    logbook_.Info("starting an attempt",
-                  {{"attempt", assignment.id.ToString()}, {"task", assignment.label}});
+    spdlog::info("{}: starting {}", assignment.id.ToString(), assignment.label);
     attempts_[assignment.id.task] = std::make_unique<AttemptRun>(*around_, assignment);
   }
 }
@@ -145,8 +144,7 @@ void Agent::StopWhatIsLost() {
   if (attempts_.empty() || clock_.Now() < lease_end_) {
     return;
   }
-  logbook_.Warning("no answer from the server for a whole lease: stopping what runs",
-                   {{"server", config_.server}});
+  spdlog::warn("no answer from {} for a whole lease: stopping what runs", config_.server);
   attempts_.clear();
 }
 
@@ -174,8 +172,7 @@ Status Agent::Run(const std::stop_token& stop) {
     if (stop.stop_requested()) {
       break;
     }
-    logbook_.Warning("the server does not answer",
-                     {{"server", config_.server}, {"error", reply.status().ToString()}});
+    spdlog::warn("server {}: {}", config_.server, reply.status().message());
     WaitForNews(retry, stop);
     retry = std::min(2 * retry, kLastRetry);
     StopWhatIsLost();

@@ -10,7 +10,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/guarded.h"
-#include "common/telemetry/log.h"
 #include "worker/agent/attempt_run.h"
 #include "worker/agent/config.h"
 
@@ -26,7 +25,7 @@ class Agent {
   static Result<std::unique_ptr<Agent>> Create(AgentConfig config,
                                                std::shared_ptr<grpc::Channel> channel,
                                                std::shared_ptr<grpc::Channel> blob_channel,
-                                               const Clock& clock, telemetry::Log& log);
+                                               const Clock& clock);
   ~Agent();
 
   /// Returns OK after a stop: running attempts were stopped and, if the server answers, handed back
@@ -36,7 +35,7 @@ class Agent {
  private:
   using Attempts = std::map<domain::TaskId, std::unique_ptr<AttemptRun>>;
 
-  Agent(AgentConfig config, const Clock& clock, telemetry::Log& log);
+  Agent(AgentConfig config, const Clock& clock);
 
   domain::SyncRequest Request(bool draining);
   void Apply(const domain::SyncReply& reply, Clock::Steady asked);
@@ -50,7 +49,6 @@ class Agent {
 
   AgentConfig config_;
   const Clock& clock_;
-  telemetry::Log& logbook_;
   domain::WorkerSession session_;
   std::unique_ptr<FarmLink> link_;
   std::unique_ptr<TreeCache> trees_;

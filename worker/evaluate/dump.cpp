@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/evaluate/dump.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "common/format/safetensors.h"
+#include "worker/forward/streamed_pass.h"
+
+namespace tyllm::evaluate {
+
+namespace {
+
+std::string HiddenName(std::int64_t number) {
+  return "hidden." + std::to_string(number);
+}
+
+std::vector<format::TensorSpec> Specs(const model::ModelShape& shape, std::int64_t tokens) {
+  std::vector<format::TensorSpec> specs = {
+      {.name = "input_ids", .dtype = format::DType::kI64, .shape = {1, tokens}},
+      {.name = "logits", .dtype = format::DType::kF32, .shape = {1, tokens, shape.vocabulary}}};
+  for (std::int64_t i = 0; i <= shape.layers; ++i) {
+    specs.push_back(
+        {.name = HiddenName(i), .dtype = format::DType::kF32, .shape = {1, tokens, shape.width}});
+  }
+  return specs;
+}
+
+std::span<const std::byte> BytesOf(const tensor::Matrix& matrix) {
+  return std::as_bytes(
+      std::span(matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.columns())));
+}
+
+/// Runs the model and hands every tensor to the writer as it comes.
+class DumpRun {
+ public:
+  DumpRun(const forward::Model& model, tensor::Backend& backend, format::SafetensorsWriter& writer)
+      : model_(model), runner_(backend, model.shape()), writer_(writer) {}
+
+  Status Run(const std::vector<std::int32_t>& ids) {
+    const std::vector<std::int64_t> wide(ids.begin(), ids.end());
+    TYLLM_TRY(writer_.Write("input_ids", std::as_bytes(std::span(wide))));
+    const forward::TokenBatch batch{
+        .sequences = 1, .length = static_cast<std::int64_t>(ids.size()), .ids = ids};
+    const std::int64_t layers = model_.shape().layers;
+    TYLLM_ASSIGN(const auto hidden,
+                 forward::RunBody(model_, runner_, {&batch, 1},
+                                  [&](std::int64_t block, std::int64_t, const tensor::Matrix& out) {
+                                    if (block < layers) {  // the last one is kept after the norm
+                                      Write(HiddenName(block), out);
+                                    }
+                                  }));
+    TYLLM_TRY(written_);
+    TYLLM_ASSIGN(const forward::Head head, forward::Head::Load(model_));
+    TYLLM_ASSIGN(const tensor::Matrix logits,
+                 head.Logits(runner_, hidden.front(), 0, batch.length,
+                             [&](const graph::Node& node, auto, const tensor::Matrix& out) {
+                               if (node.op == graph::Op::kRmsNorm) {
+                                 Write(HiddenName(layers), out);
+                               }
+                             }));
+    Write("logits", logits);
+    return written_;
+  }
+
+ private:
+  void Write(const std::string& name, const tensor::Matrix& matrix) {
+    if (written_.ok()) {
+      written_ = writer_.Write(name, BytesOf(matrix));
+    }
+  }
+
+  const forward::Model& model_;
+  forward::BlockRunner runner_;
+  format::SafetensorsWriter& writer_;
+  Status written_;
+};
+
+Status WriteDump(const forward::Model& model, tensor::Backend& backend,
+                 const std::vector<std::int32_t>& ids, FileSystem& files, const Path& path) {
+  TYLLM_ASSIGN(format::SafetensorsWriter writer,
+               format::SafetensorsWriter::Create(
+                   files, path, Specs(model.shape(), static_cast<std::int64_t>(ids.size()))));
+  TYLLM_TRY(DumpRun(model, backend, writer).Run(ids));
+  return writer.Finish();
+}
+
+}  // namespace
+
+Result<std::vector<std::int32_t>> NarrowIds(const std::vector<std::int64_t>& ids,
+                                            std::int64_t vocabulary) {
+  const auto outside =
+      std::ranges::find_if(ids, [&](std::int64_t id) { return id < 0 || id >= vocabulary; });
+  if (outside != ids.end()) {
+    return InvalidArgument("token " + std::to_string(outside - ids.begin()) + " has id " +
+                           std::to_string(*outside) + ", expected 0 to " +
+                           std::to_string(vocabulary - 1) + ", the model's vocabulary");
+  }
+  return std::vector<std::int32_t>(ids.begin(), ids.end());
+}
+
+Status Dump(const DumpRequest& request, FileSystem& files) {
+  TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
+  TYLLM_ASSIGN(const forward::Model model, forward::OpenModel(request.model));
+  const auto tokens = static_cast<std::int64_t>(request.ids.size());
+  if (tokens < 1 || tokens > model.shape().max_positions) {
+    return InvalidArgument("there are " + std::to_string(tokens) + " token ids, expected 1 to " +
+                           std::to_string(model.shape().max_positions) +
+                           ", the model's positions (max_position_embeddings)");
+  }
+  TYLLM_ASSIGN(const std::vector<std::int32_t> ids,
+               NarrowIds(request.ids, model.shape().vocabulary));
+  Path partial = request.file;
+  partial += ".partial";
+  Status status = WriteDump(model, *backend, ids, files, partial);
+  if (status.ok()) {
+    status = files.Rename(partial, request.file);
+  }
+  if (!status.ok()) {
+    static_cast<void>(files.RemoveAll(partial));  // the first error is the one to tell
+    return status;
+  }
+  const Path folder = request.file.parent_path();
+  return files.SyncDirectory(folder.empty() ? Path(".") : folder);
+}
+
+}  // namespace tyllm::evaluate

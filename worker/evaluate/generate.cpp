@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/evaluate/generate.h"
+
+#include <chrono>
+#include <utility>
+
+#include "worker/evaluate/dump.h"
+#include "worker/forward/generator.h"
+#include "worker/forward/stop_tokens.h"
+#include "worker/model/tokenizer.h"
+
+namespace tyllm::evaluate {
+
+namespace {
+
+/// None when the directory has no tokenizer and the prompt comes as ids.
+Result<std::optional<model::Tokenizer>> LoadTokenizer(const GenerateRequest& request) {
+  auto tokenizer = model::Tokenizer::Load(request.model);
+  if (tokenizer.ok()) {
+    return std::optional<model::Tokenizer>(*std::move(tokenizer));
+  }
+  if (!request.prompt && tokenizer.status().code() == StatusCode::kNotFound) {
+    return std::optional<model::Tokenizer>();
+  }
+  return tokenizer.status();
+}
+
+Result<std::vector<std::int32_t>> PromptIds(const GenerateRequest& request,
+                                            const std::optional<model::Tokenizer>& tokenizer,
+                                            std::int64_t vocabulary) {
+  if (request.prompt) {
+    return tokenizer->Encode(*request.prompt);
+  }
+  return NarrowIds(request.ids, vocabulary);
+}
+
+}  // namespace
+
+Result<Generation> Generate(const GenerateRequest& request, FileSystem& files, const Clock& clock,
+                            domain::ProgressSink& progress) {
+  TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
+  TYLLM_ASSIGN(const forward::Model model, forward::OpenModel(request.model));
+  TYLLM_ASSIGN(const std::optional<model::Tokenizer> tokenizer, LoadTokenizer(request));
+  Generation generation;
+  TYLLM_ASSIGN(generation.prompt_ids, PromptIds(request, tokenizer, model.shape().vocabulary));
+  std::vector<std::int32_t> stop;
+  if (request.stop) {
+    TYLLM_ASSIGN(stop, forward::ReadStopTokens(request.model, files));
+  }
+  forward::Generator generator(model, *backend);
+  std::int64_t count = 0;
+  const auto tell = [&](std::int32_t /*token*/) {
+    progress.Report({.stage = "generate",
+                     .done = ++count,
+                     .total = request.max_tokens,
+                     .unit = "tokens",
+                     .message = {}});
+  };
+  const Clock::Steady start = clock.Now();
+  TYLLM_ASSIGN(generation.token_ids, generator.Greedy({.prompt = generation.prompt_ids,
+                                                       .max_tokens = request.max_tokens,
+                                                       .stop = std::move(stop)},
+                                                      tell));
+  generation.seconds = std::chrono::duration<double>(clock.Now() - start).count();
+  if (generation.seconds > 0.0) {
+    generation.tokens_per_second =
+        static_cast<double>(generation.token_ids.size()) / generation.seconds;
+  }
+  if (tokenizer) {
+    generation.text = tokenizer->Decode(generation.token_ids);
+  }
+  return generation;
+}
+
+}  // namespace tyllm::evaluate
