@@ -38,6 +38,7 @@ function(tyllm_benchmark name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE tyllm_settings benchmark::benchmark benchmark::benchmark_main ${ARG_LINKS})
+  target_compile_definitions(${name} PRIVATE TYLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endfunction()
 

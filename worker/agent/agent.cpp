@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/agent/agent.h"
 
-#include <spdlog/spdlog.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -53,9 +52,10 @@ bool IsRunning(const domain::HeldAttempt& held) {
 
 }  // namespace
 
-Agent::Agent(AgentConfig config, const Clock& clock)
+Agent::Agent(AgentConfig config, const Clock& clock, telemetry::Log& log)
     : config_(std::move(config)),
       clock_(clock),
+      logbook_(log),
       session_{config_.name, NewSession()},
       news_(false) {}
 
@@ -64,8 +64,8 @@ Agent::~Agent() = default;
 Result<std::unique_ptr<Agent>> Agent::Create(AgentConfig config,
                                              std::shared_ptr<grpc::Channel> channel,
                                              std::shared_ptr<grpc::Channel> blob_channel,
-                                             const Clock& clock) {
-  std::unique_ptr<Agent> agent(new Agent(std::move(config), clock));
+                                             const Clock& clock, telemetry::Log& log) {
+  std::unique_ptr<Agent> agent(new Agent(std::move(config), clock, log));
   FileSystem& files = LocalFileSystem();
   // What an earlier process left of its attempts is lost with its session.
   TYLLM_TRY(files.RemoveAll(agent->config_.work / "attempts"));
@@ -121,7 +121,7 @@ void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
   next_sync_ = Milliseconds(std::max<std::int64_t>(reply.next_sync_ms, 50));
   for (const domain::TaskId& task : reply.stop) {
     if (const auto it = attempts_.find(task); it != attempts_.end()) {
-      spdlog::info("{}: told to stop", it->second->id().ToString());
+      logbook_.Info("told to stop an attempt", {{"attempt", it->second->id().ToString()}});
       it->second->Stop();
     }
   }
@@ -135,7 +135,8 @@ void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
       continue;
     }
     Drop(assignment.id.task);  // an older attempt of the same task is fenced
-    spdlog::info("{}: starting {}", assignment.id.ToString(), assignment.label);
+    logbook_.Info("starting an attempt",
+                  {{"attempt", assignment.id.ToString()}, {"task", assignment.label}});
     attempts_[assignment.id.task] = std::make_unique<AttemptRun>(*around_, assignment);
   }
 }
@@ -144,7 +145,8 @@ void Agent::StopWhatIsLost() {
   if (attempts_.empty() || clock_.Now() < lease_end_) {
     return;
   }
-  spdlog::warn("no answer from {} for a whole lease: stopping what runs", config_.server);
+  logbook_.Warning("no answer from the server for a whole lease: stopping what runs",
+                   {{"server", config_.server}});
   attempts_.clear();
 }
 
@@ -172,7 +174,8 @@ Status Agent::Run(const std::stop_token& stop) {
     if (stop.stop_requested()) {
       break;
     }
-    spdlog::warn("server {}: {}", config_.server, reply.status().message());
+    logbook_.Warning("the server does not answer",
+                     {{"server", config_.server}, {"error", reply.status().ToString()}});
     WaitForNews(retry, stop);
     retry = std::min(2 * retry, kLastRetry);
     StopWhatIsLost();

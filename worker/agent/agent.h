@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/guarded.h"
+#include "common/telemetry/log.h"
 #include "worker/agent/attempt_run.h"
 #include "worker/agent/config.h"
 
@@ -25,7 +26,7 @@ class Agent {
   static Result<std::unique_ptr<Agent>> Create(AgentConfig config,
                                                std::shared_ptr<grpc::Channel> channel,
                                                std::shared_ptr<grpc::Channel> blob_channel,
-                                               const Clock& clock);
+                                               const Clock& clock, telemetry::Log& log);
   ~Agent();
 
   /// Returns OK after a stop: running attempts were stopped and, if the server answers, handed back
@@ -35,7 +36,7 @@ class Agent {
  private:
   using Attempts = std::map<domain::TaskId, std::unique_ptr<AttemptRun>>;
 
-  Agent(AgentConfig config, const Clock& clock);
+  Agent(AgentConfig config, const Clock& clock, telemetry::Log& log);
 
   domain::SyncRequest Request(bool draining);
   void Apply(const domain::SyncReply& reply, Clock::Steady asked);
@@ -49,6 +50,7 @@ class Agent {
 
   AgentConfig config_;
   const Clock& clock_;
+  telemetry::Log& logbook_;
   domain::WorkerSession session_;
   std::unique_ptr<FarmLink> link_;
   std::unique_ptr<TreeCache> trees_;

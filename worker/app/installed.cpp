@@ -21,10 +21,8 @@ Result<Path> InstalledFile(const Path& name) {
       return path;
     }
   }
-  return NotFound(
-      "the program's own file " + name.string() + " is neither " + installed.string() + " nor " +
-      source.string() + "; install tyllm again, or name a file of your own"
-  );
+  return NotFound("the program's own file " + name.string() + " is neither " + installed.string() +
+                  " nor " + source.string() + "; install tyllm again, or name a file of your own");
 }
 
 Path DefaultCache() {

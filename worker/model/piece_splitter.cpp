@@ -60,6 +60,31 @@ std::string Explain(int error) {
   return reinterpret_cast<const char*>(buffer);  // NOLINT
 }
 
+// PCRE2's \s has one character, U+180E, that is no white space since Unicode 6.3 and that the
+// reference's \s has not. So the class is spelt out; \S inside a class cannot be and stays.
+std::string WithUnicodeSpaces(std::string_view pattern) {
+  const std::string spaces = R"(\t-\r\x{85}\p{Z})";
+  std::string out;
+  bool in_class = false;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    const char c = pattern[i];
+    const char next = i + 1 < pattern.size() ? pattern[i + 1] : '\0';
+    if (c == '\\' && next == 's') {
+      out += in_class ? spaces : std::string("[").append(spaces).append("]");
+    } else if (c == '\\' && next == 'S' && !in_class) {
+      out.append("[^").append(spaces).append("]");
+    } else if (c == '\\') {
+      out += pattern.substr(i, 2);
+    } else {
+      in_class = c == '[' || (in_class && c != ']');
+      out += c;
+      continue;
+    }
+    ++i;
+  }
+  return out;
+}
+
 Result<UniqueHandle<CodeTraits>> Compile(const SplitRule& rule) {
   if (rule.pattern.empty() || rule.pattern.size() > kLongestPattern) {
     return InvalidArgument("the pre-tokenizer's pattern has " +
@@ -70,10 +95,11 @@ Result<UniqueHandle<CodeTraits>> Compile(const SplitRule& rule) {
   PCRE2_SIZE where = 0;
   // PCRE2_LITERAL refuses most other options, also those that cannot matter to it.
   const std::uint32_t options = rule.literal ? PCRE2_LITERAL | PCRE2_UTF : kCompileOptions;
+  const std::string pattern = rule.literal ? rule.pattern : WithUnicodeSpaces(rule.pattern);
   UniqueHandle<CodeTraits> code(
-      pcre2_compile(AsUnits(rule.pattern), rule.pattern.size(), options, &error, &where, nullptr));
+      pcre2_compile(AsUnits(pattern), pattern.size(), options, &error, &where, nullptr));
   if (!code) {
-    return InvalidArgument("the pre-tokenizer's pattern '" + rule.pattern.substr(0, 200) +
+    return InvalidArgument("the pre-tokenizer's pattern '" + pattern.substr(0, 300) +
                            "' is not understood at byte " + std::to_string(where) + ": " +
                            Explain(error));
   }

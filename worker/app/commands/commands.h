@@ -9,11 +9,15 @@ namespace tyllm::app {
 
 void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareModels(cli::CommandSpec& spec, Invocation& invocation);
+void DeclareRun(cli::CommandSpec& spec, Invocation& invocation);
+void DeclareVerify(cli::CommandSpec& spec, Invocation& invocation);
 
 /// In the order of --help.
 inline constexpr cli::CommandRow<Invocation> kCommands[] = {
     {"evaluate", "Working", "measure a model: perplexity, comparison, states, greedy text",
      DeclareEvaluate},
+    {"run", "Using", "greedy text of a compiled model, or of a model in float32", DeclareRun},
+    {"verify", "Using", "prove a compiled model: files, logits, chunks", DeclareVerify},
     {"models", "Looking", "list the model families and published models that are supported",
      DeclareModels},
 };

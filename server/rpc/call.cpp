@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rpc/call.h"
+
+#include <exception>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "common/wire/status.h"
+#include "server/rpc/reasons.h"
+
+namespace tyllm::server::rpc {
+
+namespace {
+
+namespace asio = boost::asio;
+
+// Use cases are not broken off half-way: a cancellation only ends the wait they are in.
+asio::awaitable<Status> Unbroken(asio::awaitable<Status> body) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_return co_await std::move(body);
+}
+
+Status StatusOf(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& exception) {
+    return Internal(std::string("unexpected: ") + exception.what());
+  } catch (...) {
+    return Internal("unexpected, and not even an exception");
+  }
+}
+
+// Errors that are the farm's own; the others are answers.
+bool IsOurFault(StatusCode code) {
+  return code == StatusCode::kInternal || code == StatusCode::kUnknown ||
+         code == StatusCode::kDataLoss || code == StatusCode::kUnavailable ||
+         code == StatusCode::kResourceExhausted;
+}
+
+}  // namespace
+
+Call::Call(const Environment& environment, std::string_view method, asio::any_io_executor executor)
+    : environment_(environment),
+      method_(method),
+      executor_(std::move(executor)),
+      start_(environment.farm.parts.clock.Now()) {}
+
+void Call::Run(asio::awaitable<Status> body, std::function<void(const grpc::Status&)> finish) {
+  auto end = [self = shared_from_this(), finish = std::move(finish)](
+                 const std::exception_ptr& error, const Status& status) {
+    self->ended_ = true;
+    finish(self->Close(error ? StatusOf(error) : status));
+  };
+  asio::co_spawn(executor_, Unbroken(std::move(body)),
+                 asio::bind_cancellation_slot(cancel_.slot(), std::move(end)));
+}
+
+void Call::Cancel() {
+  asio::post(executor_, [self = shared_from_this()] {
+    self->cancelled_ = true;
+    if (!self->ended_) {
+      self->cancel_.emit(asio::cancellation_type::terminal);
+    }
+  });
+}
+
+grpc::Status Call::Close(const Status& status) {
+  const Milliseconds::rep millis =
+      std::chrono::duration_cast<Milliseconds>(environment_.farm.parts.clock.Now() - start_)
+          .count();
+  environment_.metrics.Count(telemetry::Metric::kRpcs, {method_, Name(status.code())});
+  environment_.metrics.Observe(telemetry::Metric::kRpcSeconds, {method_},
+                               static_cast<double>(millis) / 1000);
+  if (!status.ok()) {
+    const telemetry::LogField method("method", method_);
+    const telemetry::LogField code("code", Name(status.code()));
+    if (IsOurFault(status.code())) {
+      environment_.log.Warning(status.message(), {method, code});
+    } else {
+      environment_.log.Debug(status.message(), {method, code});
+    }
+  }
+  return wire::ToGrpc(status, ReasonFor(method_, status.code()));
+}
+
+}  // namespace tyllm::server::rpc

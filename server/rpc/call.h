@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+
+#include "server/rpc/environment.h"
+
+namespace tyllm::server::rpc {
+
+/// One call on the server's side: runs a coroutine for it and turns its end into the answer, the
+/// metrics and the log. Shared by the gRPC reactor and the coroutine, which end at different times.
+class Call : public std::enable_shared_from_this<Call> {
+ public:
+  /// `method` is "JobService.GetJob", of static storage. `executor` runs one thing at a time.
+  Call(const Environment& environment, std::string_view method,
+       boost::asio::any_io_executor executor);
+
+  const boost::asio::any_io_executor& executor() const { return executor_; }
+
+  /// Runs `body` on the executor; `finish` gets the answer there. Once.
+  void Run(boost::asio::awaitable<Status> body, std::function<void(const grpc::Status&)> finish);
+
+  /// The client has gone: wakes the coroutine from the wait that it is in, once, without breaking
+  /// it off; it sees `cancelled`. Threads: any.
+  void Cancel();
+
+  /// For the coroutine.
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  grpc::Status Close(const Status& status);
+
+  const Environment environment_;
+  const std::string_view method_;
+  const boost::asio::any_io_executor executor_;
+  const Clock::Steady start_;
+  // Touched on the executor only.
+  boost::asio::cancellation_signal cancel_;
+  bool cancelled_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace tyllm::server::rpc

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+
+#include "common/telemetry/log.h"
+#include "common/telemetry/metrics.h"
+#include "server/core/farm.h"
+
+namespace tyllm::server::rpc {
+
+/// What every service works with; all of it outlives the server.
+struct Environment {
+  core::Farm& farm;
+  telemetry::Metrics& metrics;
+  telemetry::Log& log;
+  /// An upload that gets no byte for so long is ended; what came is kept.
+  Milliseconds upload_idle_limit = std::chrono::seconds(60);
+  /// How long a stream without news sleeps before it looks again.
+  Milliseconds stream_look_interval = std::chrono::seconds(15);
+};
+
+}  // namespace tyllm::server::rpc

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rpc/rpc_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/service_type.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <chrono>
+#include <vector>
+
+#include "server/rpc/services.h"
+
+namespace tyllm::server::rpc {
+
+struct RpcServer::State {
+  std::string address;
+  std::vector<std::unique_ptr<grpc::Service>> services;  // outlive the server
+  std::unique_ptr<grpc::Server> server;
+};
+
+RpcServer::RpcServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Result<std::unique_ptr<RpcServer>> RpcServer::Start(const Environment& environment,
+                                                    const Options& options) {
+  TYLLM_ASSIGN(const auto credentials,
+               wire::MakeServerCredentials(options.listen, options.security));
+  auto state = std::make_unique<State>();
+  state->services.push_back(MakeJobService(environment));
+  state->services.push_back(MakeWorkerService(environment));
+  state->services.push_back(MakeBlobService(environment));
+  state->services.push_back(MakeAdminService(environment));
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  wire::ConfigureServer(builder);
+  int port = 0;
+  builder.AddListeningPort(options.listen, credentials, &port);
+  for (const auto& service : state->services) {
+    builder.RegisterService(service.get());
+  }
+  state->server = builder.BuildAndStart();
+  if (!state->server || port == 0) {
+    return Unavailable(
+        "cannot listen for gRPC on " + options.listen +
+        "; is another program using the port, or is the address not this machine's?");
+  }
+  state->address = options.listen.substr(0, options.listen.rfind(':') + 1) + std::to_string(port);
+  std::unique_ptr<RpcServer> server(new RpcServer(std::move(state)));
+  server->SetServing(false);
+  return server;
+}
+
+RpcServer::~RpcServer() {
+  Shutdown(Milliseconds(0));
+}
+
+const std::string& RpcServer::address() const {
+  return state_->address;
+}
+
+void RpcServer::SetServing(bool serving) {
+  state_->server->GetHealthCheckService()->SetServingStatus(serving);
+}
+
+void RpcServer::Shutdown(Milliseconds grace) {
+  if (state_->server) {
+    state_->server->Shutdown(std::chrono::system_clock::now() + grace);
+    state_->server.reset();
+  }
+}
+
+}  // namespace tyllm::server::rpc

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "common/wire/limits.h"
+#include "server/rpc/call.h"
+
+namespace tyllm::server::rpc {
+
+/// Owns itself: gRPC says when it is done.
+class UnaryReactor final : public grpc::ServerUnaryReactor {
+ public:
+  explicit UnaryReactor(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+
+  void OnCancel() override { call_->Cancel(); }
+
+  void OnDone() override { delete this; }
+
+ private:
+  const std::shared_ptr<Call> call_;
+};
+
+/// The input of a use case that has none.
+struct Nothing {};
+
+template <typename In, typename UseCase, typename Response, typename Answer>
+boost::asio::awaitable<Status> Perform(core::Farm& farm, Result<In> request, UseCase use_case,
+                                       Response* response, Answer answer) {
+  if (!request.ok()) {
+    co_return request.status();
+  }
+  auto result = co_await use_case(farm, *std::move(request));
+  if (!result.ok()) {
+    co_return result.status();
+  }
+  answer(*std::move(result), *response);
+  if (const std::size_t size = response->ByteSizeLong(); size > wire::kMaxMessageBytes) {
+    response->Clear();
+    co_return ResourceExhausted("the answer has " + std::to_string(size) + " bytes, at most " +
+                                std::to_string(wire::kMaxMessageBytes) +
+                                " fit into a message; ask for less at a time");
+  }
+  co_return OkStatus();
+}
+
+/// Answers a call with a use case, `awaitable<Result<Out>> use_case(Farm&, In)`, on `executor`:
+/// `request` is what the wire library made of the message, `answer(Out, Response&)` fills the
+/// response. The calling gRPC thread only converts and hands over.
+template <typename In, typename UseCase, typename Response, typename Answer>
+grpc::ServerUnaryReactor* Unary(const Environment& environment, std::string_view method,
+                                boost::asio::any_io_executor executor, Result<In> request,
+                                UseCase use_case, Response* response, Answer answer) {
+  auto call = std::make_shared<Call>(environment, method, std::move(executor));
+  auto* const reactor = new UnaryReactor(call);  // NOLINT: deletes itself in OnDone
+  call->Run(Perform(environment.farm, std::move(request), std::move(use_case), response,
+                    std::move(answer)),
+            [reactor](const grpc::Status& status) { reactor->Finish(status); });
+  return reactor;
+}
+
+}  // namespace tyllm::server::rpc

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/show.h"
+
+#include <gtest/gtest.h>
+
+namespace tyllm::client {
+namespace {
+
+domain::JobView FailedJob() {
+  domain::JobView job;
+  job.id = {42};
+  job.spec.kind = domain::JobKind::kQuantize;
+  job.spec.name = "demo";
+  job.state = domain::JobState::kFailed;
+  domain::TaskView task;
+  task.id = {7};
+  task.label = "quantize";
+  task.state = domain::TaskState::kFailed;
+  task.attempt = 2;
+  task.worker = "gpu1";
+  task.started_unix_ms = 1000;
+  task.ended_unix_ms = 4500;
+  task.failure = domain::Failure{.blame = domain::Blame::kModel,
+                                 .reason = "NAN_WEIGHT",
+                                 .message = "layer 3 holds NaN",
+                                 .log_tail = "a\nb\n"};
+  job.tasks.push_back(task);
+  job.failure = task.failure;
+  return job;
+}
+
+TEST(Describe, AFailedJobSaysWhatFailedWhereAndWhoIsToBlame) {
+  const std::string text = Describe(FailedJob());
+  for (const char* part : {"j42", "quantize", "failed", "t7", "gpu1", "3.5s", "layer 3 holds NaN",
+                           "blame: model", "NAN_WEIGHT", "  | a\n  | b\n"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  }
+}
+
+TEST(Describe, TextFromElsewhereCannotMoveTheTerminalsCursor) {
+  domain::JobView job = FailedJob();
+  job.spec.name = "x\x1b[2Jy";
+  job.tasks[0].worker = "w\r\x07";
+  const std::string text = Describe(job);
+  EXPECT_EQ(text.find('\x1b'), std::string::npos);
+  EXPECT_EQ(text.find('\r'), std::string::npos);
+}
+
+TEST(Table, ColumnsLineUp) {
+  EXPECT_EQ(Table({{"a", "bb", "c"}, {"aaa", "b", "cc"}}), "a    bb  c\naaa  b   cc\n");
+}
+
+TEST(Units, AreReadable) {
+  EXPECT_EQ(Bytes(512), "512 B");
+  EXPECT_EQ(Bytes(8'399'120), "8.4 MB");
+  EXPECT_EQ(Bytes(999'999), "1.0 MB");
+  EXPECT_EQ(Duration(3'400), "3.4s");
+  EXPECT_EQ(Duration(125'000), "2m05s");
+  EXPECT_EQ(Duration(3'725'000), "1h02m");
+}
+
+TEST(Progress, SaysHowFarAndInWhichUnit) {
+  EXPECT_EQ(Describe(domain::Progress{"quantize", 3, 8, "layers", ""}), "quantize 3 of 8 layers");
+  EXPECT_EQ(Describe(domain::Progress{"fetch", 1'500'000, 3'000'000, "bytes", ""}),
+            "fetch 1.5 MB of 3.0 MB");
+  EXPECT_EQ(Describe(domain::Progress{"pack", 0, 0, "", "die 2"}), "pack (die 2)");
+  EXPECT_EQ(Describe(domain::Progress{}), "");
+}
+
+}  // namespace
+}  // namespace tyllm::client

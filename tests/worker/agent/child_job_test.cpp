@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/agent/child_job.h"
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <thread>
+
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::agent {
+namespace {
+
+using testing::TemporaryDirectory;
+
+/// A job that is a line of shell; "$0" swallows --progress-fd, which is always 3.
+class ChildJobTest : public ::testing::Test {
+ protected:
+  ChildJob Job(const std::string& script) {
+    return {.argv = {"sh", "-c", script}, .log = directory_ / "log", .grace = Milliseconds(300)};
+  }
+
+  ChildEnd Run(const std::string& script) {
+    return *RunChildJob(
+        Job(script), [this](const domain::Progress& p) { progress_.push_back(p); },
+        stop_.get_token());
+  }
+
+  std::string Log() { return *LocalFileSystem().Read(directory_ / "log"); }
+
+  TemporaryDirectory directory_;
+  std::stop_source stop_;
+  std::vector<domain::Progress> progress_;
+};
+
+TEST_F(ChildJobTest, GivesEveryProgressRecordAndKeepsOutputAndErrorsInTheLog) {
+  const ChildEnd end =
+      Run(R"(echo hello; echo trouble >&2; echo '{"stage":"a","done":1,"total":2}' >&3; )"
+          R"(echo 'no record' >&3; printf '{"stage":"b","done":2' >&3; echo ',"later":true}' >&3)");
+  EXPECT_TRUE(end.exit.ok());
+  ASSERT_EQ(progress_.size(), 2U);
+  EXPECT_EQ(progress_[0].total, 2);
+  EXPECT_EQ(end.progress.stage, "b");
+  EXPECT_EQ(Log(), "hello\ntrouble\n");
+}
+
+TEST_F(ChildJobTest, FailureNamesTheJobsOwnErrorAndWhoIsToBlame) {
+  const ChildEnd end = Run(
+      R"(echo '{"stage":"read"}' >&3; echo starting; echo 'error: model.bin is no model' >&2; exit 2)");
+  const domain::Failure failure = FailureOf(end, directory_ / "log");
+  EXPECT_EQ(failure.blame, domain::Blame::kUser);
+  EXPECT_EQ(failure.reason, "BAD_ARGUMENTS");
+  EXPECT_EQ(failure.message, "model.bin is no model");
+  EXPECT_EQ(failure.stage, "read");
+  EXPECT_EQ(failure.exit_code, 2);
+  EXPECT_FALSE(failure.retryable);
+  EXPECT_EQ(failure.log_tail, "starting\nerror: model.bin is no model\n");
+}
+
+TEST_F(ChildJobTest, ACrashIsTheToolchainsAndAKillTheMachines) {
+  const domain::Failure crash = FailureOf(Run("kill -SEGV $$"), directory_ / "log");
+  EXPECT_EQ(crash.reason, "CRASHED");
+  EXPECT_EQ(crash.signal, SIGSEGV);
+  EXPECT_EQ(crash.blame, domain::Blame::kToolchain);
+  EXPECT_TRUE(crash.retryable);
+  const domain::Failure kill = FailureOf(Run("kill -KILL $$"), directory_ / "log");
+  EXPECT_EQ(kill.reason, "OUT_OF_MEMORY");
+  EXPECT_EQ(kill.blame, domain::Blame::kWorker);
+}
+
+TEST_F(ChildJobTest, OnlyTheLastLinesOfALongLogTravelWithTheFailure) {
+  const ChildEnd end = Run("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 1");
+  const domain::Failure failure = FailureOf(end, directory_ / "log");
+  EXPECT_LE(failure.log_tail.size(), 2048U);
+  EXPECT_TRUE(failure.log_tail.ends_with("line 1999\n"));
+  EXPECT_TRUE(failure.log_tail.starts_with("line "));
+}
+
+TEST_F(ChildJobTest, AStopEndsTheWholeGroupEvenIfItRefuses) {
+  // Says over the progress pipe that its trap is set; only then is it stopped.
+  const auto stop_when_ready = [this](const domain::Progress&) { stop_.request_stop(); };
+  const ChildEnd end = *RunChildJob(
+      Job(R"(trap '' TERM; sleep 600 & echo '{"stage":"ready"}' >&3; while :; do sleep 600; done)"),
+      stop_when_ready, stop_.get_token());
+  EXPECT_TRUE(end.stopped);
+  EXPECT_EQ(end.exit.signal, SIGKILL);
+}
+
+TEST_F(ChildJobTest, AJobThatEndsByItselfWhenToldIsNotKilled) {
+  const auto stop_when_ready = [this](const domain::Progress&) { stop_.request_stop(); };
+  ChildJob job =
+      Job(R"(trap 'exit 9' TERM; echo '{"stage":"ready"}' >&3; while :; do sleep 0.05; done)");
+  job.grace = Milliseconds(60'000);
+  const ChildEnd end = *RunChildJob(job, stop_when_ready, stop_.get_token());
+  EXPECT_TRUE(end.stopped);
+  EXPECT_EQ(end.exit.code, 9);
+}
+
+TEST_F(ChildJobTest, AProgramThatIsNotThereIsAnErrorThatNamesIt) {
+  ChildJob job = Job("");
+  job.argv = {"/no/such/tyllm"};
+  const Status status =
+      RunChildJob(job, [](const domain::Progress&) {}, stop_.get_token()).status();
+  EXPECT_NE(status.message().find("/no/such/tyllm"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tyllm::agent

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/model/chat_template.h"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::model {
+namespace {
+
+const std::vector<ChatMessage> kQuestion = {{"user", " Hi \n"}};
+
+std::string Rendered(std::string_view text, const std::vector<ChatMessage>& messages,
+                     const ChatOptions& options = {}) {
+  const auto recognised = ChatTemplate::Recognise(text, "template");
+  return recognised.ok() ? *recognised->Render(messages, options) : recognised.status().message();
+}
+
+constexpr const char* kPlainChatMl =
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
+constexpr const char* kQwen25 =
+    "{%- if messages[0]['role'] == 'system' %}{{- '<|im_start|>system\\n' + messages[0].content + "
+    "'<|im_end|>\\n' }}{%- else %}{{- '<|im_start|>system\\nYou are Qwen, created by Alibaba "
+    "Cloud. You are a helpful assistant.<|im_end|>\\n' }}";
+constexpr const char* kQwen3 =
+    "{{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}"
+    "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>' }}";
+constexpr const char* kLlama3 =
+    "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ "
+    "message['content'] | trim + '<|eot_id|>' %}";
+
+TEST(ChatTemplateTest, WritesChatMl) {
+  EXPECT_EQ(Rendered(kPlainChatMl, {{"system", "Be brief."}, {"user", " Hi \n"}}),
+            "<|im_start|>system\nBe brief.<|im_end|>\n"
+            "<|im_start|>user\n Hi \n<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(Rendered(kPlainChatMl, kQuestion, {.invite_answer = false}),
+            "<|im_start|>user\n Hi \n<|im_end|>\n");
+}
+
+TEST(ChatTemplateTest, WritesTheSystemMessageThatTheTemplateHasOfItsOwn) {
+  EXPECT_EQ(Rendered(kQwen25, kQuestion, {.invite_answer = false}),
+            "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful "
+            "assistant.<|im_end|>\n<|im_start|>user\n Hi \n<|im_end|>\n");
+  EXPECT_EQ(Rendered(kQwen25, {{"system", "x"}}, {.invite_answer = false}),
+            "<|im_start|>system\nx<|im_end|>\n");
+}
+
+TEST(ChatTemplateTest, SkipsThinkingOnlyWhereTheTemplateCan) {
+  EXPECT_EQ(Rendered(kQwen3, {{"user", "Hi"}}, {.thinking = false}),
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n");
+  EXPECT_EQ(Rendered(kQwen3, {{"user", "Hi"}}),
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(Rendered(kPlainChatMl, {{"user", "Hi"}}, {.thinking = false}),
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+}
+
+TEST(ChatTemplateTest, WritesLlama3WithTrimmedContent) {
+  EXPECT_EQ(Rendered(kLlama3, kQuestion),
+            "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n\n");
+}
+
+TEST(ChatTemplateTest, RefusesOtherFormats) {
+  for (const char* text : {"", "{{ '<\uFF5CUser\uFF5C>' + m.content }}",
+                           "<|start_header_id|><|eot_id|>Cutting Knowledge Date: December 2023"}) {
+    const auto recognised = ChatTemplate::Recognise(text, "dir/chat_template.jinja");
+    ASSERT_FALSE(recognised.ok());
+    EXPECT_EQ(recognised.status().code(), StatusCode::kUnimplemented);
+    EXPECT_EQ(recognised.status().message().rfind("dir/chat_template.jinja begins", 0), 0U);
+  }
+}
+
+TEST(ChatTemplateTest, RefusesAnEmptyConversation) {
+  EXPECT_FALSE(ChatTemplate::Recognise(kLlama3, "t")->Render({}).ok());
+}
+
+class ChatTemplateFileTest : public ::testing::Test {
+ protected:
+  void Write(const char* name, std::string_view content) {
+    ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder_ / name, content).ok());
+  }
+
+  testing::TemporaryDirectory folder_;
+};
+
+TEST_F(ChatTemplateFileTest, PrefersTheFileOfItsOwn) {
+  Write("chat_template.jinja", kPlainChatMl);
+  Write("tokenizer_config.json", R"({"chat_template": "<|start_header_id|><|eot_id|>"})");
+  EXPECT_EQ(ChatTemplate::Load(folder_.path())->format(), ChatFormat::kChatMl);
+}
+
+TEST_F(ChatTemplateFileTest, ReadsTheTokenizersConfiguration) {
+  Write("tokenizer_config.json", R"({"chat_template": "<|start_header_id|><|eot_id|>"})");
+  EXPECT_EQ(ChatTemplate::Load(folder_.path())->format(), ChatFormat::kLlama3);
+  Write("tokenizer_config.json",
+        R"({"chat_template": [{"name": "tool_use", "template": "?"},
+            {"name": "default", "template": "<|im_start|><|im_end|>"}]})");
+  EXPECT_EQ(ChatTemplate::Load(folder_.path())->format(), ChatFormat::kChatMl);
+}
+
+TEST_F(ChatTemplateFileTest, SaysWhatIsMissingOrWrong) {
+  EXPECT_EQ(ChatTemplate::Load(folder_.path()).status().code(), StatusCode::kNotFound);
+  Write("tokenizer_config.json", "{}");
+  EXPECT_EQ(ChatTemplate::Load(folder_.path()).status().code(), StatusCode::kNotFound);
+  Write("tokenizer_config.json", R"({"chat_template": 7})");
+  EXPECT_EQ(ChatTemplate::Load(folder_.path()).status().code(), StatusCode::kInvalidArgument);
+  Write("tokenizer_config.json", "[");
+  EXPECT_EQ(ChatTemplate::Load(folder_.path()).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST(DemoModelTest, HasAChatMlTemplate) {
+  const auto loaded = ChatTemplate::Load(Path(TYLLM_SOURCE_DIR) / "examples/models/demo-qwen3-4m");
+  ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+  EXPECT_EQ(loaded->format(), ChatFormat::kChatMl);
+}
+
+}  // namespace
+}  // namespace tyllm::model

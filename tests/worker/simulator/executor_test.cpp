@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/simulator/executor.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <vector>
+
+namespace tyllm::simulator {
+namespace {
+
+constexpr std::size_t kColumns = 37;
+constexpr std::size_t kSegments = 9;
+
+/// Mixes what it got with numbers of its own; every third segment has no collective.
+class MixingDie final : public DieProgram {
+ public:
+  explicit MixingDie(int die) : die_(die) {
+    for (std::size_t s = 0; s < kSegments; ++s) {
+      const bool sums = s % 3 != 2;
+      segments_.push_back({sums ? die::Collective::kAllReduceSum : die::Collective::kNone,
+                           sums ? static_cast<std::int64_t>(kColumns) : 0});
+    }
+  }
+
+  std::span<const SegmentEnd> segments() const override { return segments_; }
+
+  void Begin(const Call& call) override {
+    numbers_.assign(static_cast<std::size_t>(call.tokens()) * kColumns, 1.0F);
+    order_.clear();
+  }
+
+  void Run(std::size_t segment) override {
+    order_.push_back(segment);
+    for (std::size_t i = 0; i < numbers_.size(); ++i) {
+      numbers_[i] = numbers_[i] * 0.37F + 1.0F / static_cast<float>(i + segment + 3) +
+                    static_cast<float>(die_) * 0.1F;
+    }
+  }
+
+  float* CollectiveBuffer(std::size_t /*segment*/) override { return numbers_.data(); }
+
+  const float* Logits() const override { return numbers_.data(); }
+
+  const std::vector<float>& numbers() const { return numbers_; }
+
+  const std::vector<std::size_t>& order() const { return order_; }
+
+ private:
+  int die_;
+  std::vector<SegmentEnd> segments_;
+  std::vector<float> numbers_;
+  std::vector<std::size_t> order_;
+};
+
+struct Machine {
+  explicit Machine(int count) {
+    for (int d = 0; d < count; ++d) {
+      dies.push_back(std::make_unique<MixingDie>(d));
+      pointers.push_back(dies.back().get());
+    }
+  }
+
+  std::vector<float> Run(Executor& executor, const std::vector<std::int32_t>& tokens,
+                         const SegmentObserver& observer = {}) {
+    for (const auto& die : dies) {
+      die->Begin({tokens, {}, 0});
+    }
+    executor.Run(pointers, std::ssize(tokens), observer);
+    return dies[0]->numbers();
+  }
+
+  std::vector<std::unique_ptr<MixingDie>> dies;
+  std::vector<DieProgram*> pointers;
+};
+
+/// The same by plain loops.
+std::vector<float> Expected(int count, const std::vector<std::int32_t>& tokens) {
+  Machine machine(count);
+  for (const auto& die : machine.dies) {
+    die->Begin({tokens, {}, 0});
+  }
+  for (std::size_t s = 0; s < kSegments; ++s) {
+    for (const auto& die : machine.dies) {
+      die->Run(s);
+    }
+    if (s % 3 == 2) {
+      continue;
+    }
+    for (std::size_t i = 0; i < tokens.size() * kColumns; ++i) {
+      float sum = machine.dies[0]->CollectiveBuffer(s)[i];
+      for (std::size_t d = 1; d < machine.dies.size(); ++d) {
+        sum += machine.dies[d]->CollectiveBuffer(s)[i];
+      }
+      for (const auto& die : machine.dies) {
+        die->CollectiveBuffer(s)[i] = sum;
+      }
+    }
+  }
+  return machine.dies[0]->numbers();
+}
+
+TEST(Executor, SumsInDieOrderWhateverTheNumberOfThreads) {
+  const std::vector<std::int32_t> tokens(5, 0);
+  for (int dies = 1; dies <= 4; ++dies) {
+    const std::vector<float> expected = Expected(dies, tokens);
+    for (int threads = 1; threads <= 5; ++threads) {
+      Executor executor(dies, threads);
+      Machine machine(dies);
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        ASSERT_EQ(machine.Run(executor, tokens), expected) << dies << " dies, " << threads;
+      }
+    }
+  }
+}
+
+TEST(Executor, HasNeverMoreWorkersThanDies) {
+  EXPECT_EQ(Executor(2, 8).workers(), 2);
+  EXPECT_EQ(Executor(4, 3).workers(), 3);
+  EXPECT_EQ(Executor(1).workers(), 1);
+  EXPECT_LE(Executor(4).workers(), 4);
+}
+
+TEST(Executor, RunsEverySegmentOfEveryDieInOrder) {
+  Machine machine(3);
+  Executor executor(3, 2);
+  machine.Run(executor, {1, 2});
+  for (const auto& die : machine.dies) {
+    ASSERT_EQ(die->order().size(), kSegments);
+    EXPECT_TRUE(std::is_sorted(die->order().begin(), die->order().end()));
+  }
+}
+
+TEST(Executor, ObserverSeesTheSumsOfEverySegmentInOrder) {
+  Machine machine(2);
+  Executor executor(2, 2);
+  std::vector<std::size_t> seen;
+  std::vector<float> last;
+  machine.Run(executor, {1, 2, 3}, [&](std::size_t segment, std::span<const float> numbers) {
+    EXPECT_EQ(numbers.size(), segment % 3 == 2 ? 0U : 3 * kColumns);
+    seen.push_back(segment);
+  });
+  EXPECT_EQ(seen, (std::vector<std::size_t>{0, 1, 2, 3, 4, 5, 6, 7, 8}));
+}
+
+}  // namespace
+}  // namespace tyllm::simulator

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/support/temporary_directory.h"
+#include "worker/simulator/native_program.h"
+#include "worker/simulator/target_cpu.h"
+
+namespace tyllm::simulator {
+namespace {
+
+Path Object(std::string_view name) {
+  return Path(TYLLM_TEST_OBJECTS) / (std::string(name) + ".so");
+}
+
+void ExpectRefused(const Path& path, std::string_view why) {
+  const auto object = ProgramObject::Load(path);
+  ASSERT_FALSE(object.ok());
+  EXPECT_EQ(object.status().code(), StatusCode::kFailedPrecondition);
+  const std::string& message = object.status().message();
+  EXPECT_NE(message.find(path.filename().string()), std::string::npos) << message;
+  EXPECT_NE(message.find(why), std::string::npos) << message;
+}
+
+TEST(ProgramObject, LoadsAProgramForThisMachine) {
+  const auto object = ProgramObject::Load(Object("fine_program"));
+  ASSERT_TRUE(object.ok()) << object.status().ToString();
+  EXPECT_STREQ(object->program().kind, "llm_decode");
+}
+
+TEST(ProgramObject, AnotherAbiVersionIsRefusedWithBothNumbers) {
+  ExpectRefused(Object("old_program"), "version 999");
+}
+
+TEST(ProgramObject, ACpuThatThisMachineIsNotIsRefusedBeforeAnyCall) {
+  ExpectRefused(Object("other_cpu_program"), "quantum-v1");
+}
+
+TEST(ProgramObject, AnObjectWithoutOurEntryIsRefused) {
+  ExpectRefused(Object("foreign_object"), "tyllm_die_program");
+}
+
+TEST(ProgramObject, AFileThatIsNoObjectIsRefused) {
+  const testing::TemporaryDirectory directory;
+  const Path path = directory.path() / "llm_decode_die0.so";
+  std::ofstream(path) << "not an ELF file";
+  ExpectRefused(path, "cannot be loaded");
+}
+
+TEST(TargetCpu, TheBaselineRunsEverywhereAndUnknownNamesListTheKnownOnes) {
+#if defined(__x86_64__)
+  EXPECT_TRUE(CheckTargetCpu("x86-64").ok());
+  EXPECT_NE(CheckTargetCpu("armv9").message().find("x86-64-v3"), std::string::npos);
+#endif
+  EXPECT_EQ(CheckTargetCpu("").code(), StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace tyllm::simulator

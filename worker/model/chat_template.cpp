@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/model/chat_template.h"
+
+#include <filesystem>
+
+#include "common/format/json.h"
+
+namespace tyllm::model {
+
+namespace {
+
+bool Has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// The system message that a ChatML template writes by itself: literal text between
+// "<|im_start|>system\n" and "<|im_end|>", where "\n" is a line break or its escape.
+std::string DefaultSystem(std::string_view text) {
+  constexpr std::string_view kOpening = "<|im_start|>system";
+  for (std::size_t at = text.find(kOpening); at != std::string_view::npos;
+       at = text.find(kOpening, at + 1)) {
+    std::string_view rest = text.substr(at + kOpening.size());
+    if (rest.starts_with("\\n")) {
+      rest.remove_prefix(2);
+    } else if (rest.starts_with('\n')) {
+      rest.remove_prefix(1);
+    } else {
+      continue;
+    }
+    const std::string_view literal = rest.substr(0, rest.find("<|im_end|>"));
+    if (literal.size() < rest.size() && !literal.empty() &&
+        literal.find_first_of("'\"{}\\") == std::string_view::npos) {
+      return std::string(literal);
+    }
+  }
+  return {};
+}
+
+std::string Trimmed(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\n\r\f\v";
+  const std::size_t begin = text.find_first_not_of(kSpaces);
+  if (begin == std::string_view::npos) {
+    return {};
+  }
+  return std::string(text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin));
+}
+
+std::string ChatMlTurn(std::string_view role, std::string_view content) {
+  std::string turn("<|im_start|>");
+  return turn.append(role).append("\n").append(content).append("<|im_end|>\n");
+}
+
+std::string Llama3Header(std::string_view role) {
+  std::string header("<|start_header_id|>");
+  return header.append(role).append("<|end_header_id|>\n\n");
+}
+
+// The template in tokenizer_config.json: a text, or a list of named ones of which "default" counts.
+Result<std::string> FromTokenizerConfig(const Path& path) {
+  TYLLM_ASSIGN(const format::Json config, format::ReadJsonFile(path));
+  const std::string what = path.string() + ": chat_template";
+  const format::Json found =
+      config.is_object() ? config.value("chat_template", format::Json()) : format::Json();
+  if (found.is_null()) {
+    return NotFound(what +
+                    " is missing, and there is no chat_template.jinja beside it; give the "
+                    "prompt as plain text instead of a chat");
+  }
+  if (found.is_string()) {
+    return found.get<std::string>();
+  }
+  if (found.is_array()) {
+    for (const format::Json& entry : found) {
+      if (entry.is_object() && entry.value("name", format::Json()) == "default" &&
+          entry.value("template", format::Json()).is_string()) {
+        return entry.at("template").get<std::string>();
+      }
+    }
+  }
+  return format::WrongKind(what, found, "text, or a list with one that is named 'default'");
+}
+
+}  // namespace
+
+Result<ChatTemplate> ChatTemplate::Load(const Path& directory) {
+  const Path jinja = directory / "chat_template.jinja";
+  std::error_code error;
+  if (std::filesystem::exists(jinja, error)) {
+    TYLLM_ASSIGN(const std::string text, LocalFileSystem().Read(jinja));
+    return Recognise(text, jinja.string());
+  }
+  const Path config = directory / "tokenizer_config.json";
+  TYLLM_ASSIGN(const std::string text, FromTokenizerConfig(config));
+  return Recognise(text, config.string() + ": chat_template");
+}
+
+Result<ChatTemplate> ChatTemplate::Recognise(std::string_view text, std::string_view what) {
+  ChatTemplate recognised;
+  if (Has(text, "<|im_start|>") && Has(text, "<|im_end|>")) {
+    recognised.format_ = ChatFormat::kChatMl;
+    recognised.default_system_ = DefaultSystem(text);
+    recognised.can_skip_thinking_ = Has(text, "enable_thinking");
+    return recognised;
+  }
+  // Llama 3.1 and later put the date of today into a system message.
+  if (Has(text, "<|start_header_id|>") && Has(text, "<|eot_id|>") &&
+      !Has(text, "Cutting Knowledge Date")) {
+    recognised.format_ = ChatFormat::kLlama3;
+    return recognised;
+  }
+  return Unimplemented(std::string(what) + " begins '" + std::string(text.substr(0, 60)) +
+                       "', which is no chat format that is supported; supported: ChatML "
+                       "(<|im_start|>) and Llama 3 (<|start_header_id|>). Write the conversation "
+                       "as plain text");
+}
+
+Result<std::string> ChatTemplate::Render(std::span<const ChatMessage> messages,
+                                         const ChatOptions& options) const {
+  if (messages.empty()) {
+    return InvalidArgument("the conversation has no messages, expected at least one");
+  }
+  std::string text;
+  switch (format_) {
+    case ChatFormat::kChatMl:
+      if (!default_system_.empty() && messages.front().role != "system") {
+        text += ChatMlTurn("system", default_system_);
+      }
+      for (const ChatMessage& message : messages) {
+        text += ChatMlTurn(message.role, message.content);
+      }
+      if (options.invite_answer) {
+        text += "<|im_start|>assistant\n";
+        text += can_skip_thinking_ && !options.thinking ? "<think>\n\n</think>\n\n" : "";
+      }
+      return text;
+    case ChatFormat::kLlama3:
+      text = "<|begin_of_text|>";
+      for (const ChatMessage& message : messages) {
+        text += Llama3Header(message.role) + Trimmed(message.content) + "<|eot_id|>";
+      }
+      text += options.invite_answer ? Llama3Header("assistant") : "";
+      return text;
+  }
+  return Internal("a chat format without a writer");
+}
+
+}  // namespace tyllm::model

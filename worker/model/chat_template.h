@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/base/enum_table.h"
+#include "common/base/file_system.h"
+
+namespace tyllm::model {
+
+struct ChatMessage {
+  std::string role;  ///< "system", "user", "assistant"
+  std::string content;
+};
+
+/// How a model wants a conversation written.
+enum class ChatFormat : std::uint8_t {
+  kChatMl,  ///< <|im_start|>role\ncontent<|im_end|>\n: Qwen
+  kLlama3,  ///< <|start_header_id|>role<|end_header_id|>\n\ncontent<|eot_id|>: Llama 3
+};
+
+inline constexpr EnumTable<ChatFormat, 2> kChatFormatNames("chat format",
+                                                           {{{ChatFormat::kChatMl, "chatml"},
+                                                             {ChatFormat::kLlama3, "llama3"}}});
+
+struct ChatOptions {
+  /// End with the beginning of the assistant's turn.
+  bool invite_answer = true;
+  /// False: an empty thought is written for models that would think first (Qwen3).
+  bool thinking = true;
+};
+
+/// A model's chat template, recognised rather than interpreted: the two formats that the supported
+/// families use are written here as their templates write them for plain text messages. Tools,
+/// images and the removal of old thoughts are not done.
+class ChatTemplate {
+ public:
+  /// From chat_template.jinja, or chat_template of tokenizer_config.json. kNotFound: neither is
+  /// there. kUnimplemented: another format.
+  static Result<ChatTemplate> Load(const Path& directory);
+  /// From the template's text; `what` names it in messages.
+  static Result<ChatTemplate> Recognise(std::string_view text, std::string_view what);
+
+  ChatFormat format() const { return format_; }
+
+  /// The conversation as text for Tokenizer::Encode. An empty one is an error.
+  Result<std::string> Render(std::span<const ChatMessage> messages,
+                             const ChatOptions& options = {}) const;
+
+ private:
+  ChatFormat format_ = ChatFormat::kChatMl;
+  std::string default_system_;  // written when the conversation has no system message
+  bool can_skip_thinking_ = false;
+};
+
+}  // namespace tyllm::model

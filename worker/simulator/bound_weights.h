@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/base/result.h"
+#include "worker/plan/schedule.h"
+
+namespace tyllm::simulator {
+
+/// The parameters of one program on one die as they lie in its files, found through the table of
+/// bindings. Immutable; the files outlive it.
+class BoundWeights {
+ public:
+  /// Checks that every parameter of `schedule` lies aligned inside its file: kDataLoss names the
+  /// parameter.
+  static Result<BoundWeights> Bind(const plan::Schedule& schedule,
+                                   std::span<const std::byte> common,
+                                   std::span<const std::byte> constant,
+                                   std::span<const std::uint64_t> bindings);
+
+  /// `layer` is -1 outside the layers.
+  std::span<const float> Vector(plan::WeightId id, std::int64_t layer) const;
+  /// Row block `block` of a matrix in float32: [8, columns]; rows behind the last are zeros.
+  void ReadRowBlock(plan::WeightId id, std::int64_t layer, std::int64_t block,
+                    std::vector<float>& out) const;
+
+ private:
+  BoundWeights(const plan::Schedule& schedule, std::span<const std::byte> common,
+               std::span<const std::byte> constant, std::span<const std::uint64_t> bindings)
+      : schedule_(&schedule), common_(common), constant_(constant), bindings_(bindings) {}
+
+  const plan::Weight& WeightOf(plan::WeightId id, std::int64_t layer) const;
+  /// `bytes` from where the weight starts.
+  std::span<const std::byte> BytesOf(plan::WeightId id, std::int64_t layer,
+                                     std::uint64_t bytes) const;
+
+  const plan::Schedule* schedule_;
+  std::span<const std::byte> common_;
+  std::span<const std::byte> constant_;
+  std::span<const std::uint64_t> bindings_;
+};
+
+}  // namespace tyllm::simulator

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/simulator/chunks.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+namespace tyllm::simulator {
+
+namespace {
+
+/// The program of a bucket that serves: without history the one made for it.
+std::optional<plan::ProgramKind> KindFor(std::int64_t bucket, std::int64_t history, Rows rows) {
+  std::optional<plan::ProgramKind> chosen;
+  for (const plan::ProgramKind kind : plan::KindsOfBucket(bucket)) {
+    if (rows == Rows::kEvery && !plan::EveryLogit(kind)) {
+      continue;
+    }
+    if (plan::TakesHistory(kind) ? !chosen.has_value() : history == 0) {
+      chosen = kind;
+    }
+  }
+  return chosen;
+}
+
+}  // namespace
+
+std::vector<Chunk> PlanChunks(std::span<const std::int64_t> buckets, std::int64_t history,
+                              std::int64_t tokens, Rows rows) {
+  std::vector<std::int64_t> sizes(buckets.begin(), buckets.end());
+  std::sort(sizes.begin(), sizes.end(), std::greater<>());
+  std::vector<Chunk> chunks;
+  const auto usable = [&](std::int64_t bucket) {
+    return KindFor(bucket, history, rows).has_value();
+  };
+  while (tokens > 0) {
+    auto bucket = std::find_if(sizes.begin(), sizes.end(),
+                               [&](std::int64_t s) { return s <= tokens && usable(s); });
+    if (bucket == sizes.end()) {
+      const auto smallest = std::find_if(sizes.rbegin(), sizes.rend(), usable);
+      if (smallest == sizes.rend()) {
+        return {};
+      }
+      bucket = smallest.base() - 1;
+    }
+    const std::int64_t taken = std::min(*bucket, tokens);
+    chunks.push_back({{*KindFor(*bucket, history, rows), *bucket}, taken});
+    history += taken;
+    tokens -= taken;
+  }
+  return chunks;
+}
+
+}  // namespace tyllm::simulator

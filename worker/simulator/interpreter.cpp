@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/simulator/interpreter.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tyllm::simulator {
+
+namespace {
+
+double Dot(const float* a, const float* b, std::int64_t count) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    sum += static_cast<double>(a[i]) * b[i];
+  }
+  return sum;
+}
+
+void NormRow(const float* x, std::span<const float> weight, float epsilon, float* out) {
+  const std::int64_t width = std::ssize(weight);
+  const double mean = Dot(x, x, width) / static_cast<double>(width);
+  const double scale = 1.0 / std::sqrt(mean + static_cast<double>(epsilon));
+  for (std::int64_t i = 0; i < width; ++i) {
+    out[i] = static_cast<float>(x[i] * scale) * weight[static_cast<std::size_t>(i)];
+  }
+}
+
+}  // namespace
+
+std::vector<float> FloatKvCache(const plan::Schedule& schedule) {
+  const plan::AttentionShape& a = schedule.attention;
+  return std::vector<float>(static_cast<std::size_t>(schedule.shape.layers * 2 * a.kv_heads *
+                                                     schedule.max_kv * a.head_size));
+}
+
+Interpreter::Interpreter(const plan::Schedule& schedule, const BoundWeights& weights,
+                         std::vector<float>& kv_cache)
+    : schedule_(schedule), weights_(weights), kv_cache_(kv_cache), runs_(schedule.Runs()) {
+  for (const plan::SegmentRun& run : runs_) {
+    const bool has_buffer = run.plan->collective >= 0;
+    segments_.push_back({run.plan->after, has_buffer ? BufferOf(run.plan->collective).columns : 0});
+  }
+  for (const plan::Buffer& buffer : schedule.buffers) {
+    const bool is_scratch = buffer.kind == plan::BufferKind::kAttentionScratch;
+    buffers_.emplace_back(
+        static_cast<std::size_t>(is_scratch ? schedule.max_kv : buffer.rows * buffer.columns));
+  }
+}
+
+void Interpreter::Begin(const Call& call) {
+  call_ = call;
+}
+
+void Interpreter::Run(std::size_t segment) {
+  layer_ = runs_[segment].layer;
+  for (const plan::Step& step : runs_[segment].plan->steps) {
+    RunStep(step);
+  }
+}
+
+float* Interpreter::CollectiveBuffer(std::size_t segment) {
+  return Row(runs_[segment].plan->collective, 0);
+}
+
+const float* Interpreter::Logits() const {
+  return buffers_[static_cast<std::size_t>(schedule_.logits)].data();
+}
+
+void Interpreter::RunStep(const plan::Step& step) {
+  switch (step.kind) {
+    case plan::StepKind::kZero:
+      std::fill_n(Row(step.output, 0), RowsOf(step) * BufferOf(step.output).columns, 0.0F);
+      return;
+    case plan::StepKind::kEmbed:
+      return Embed(step);
+    case plan::StepKind::kCopyEmbeddings:
+      std::copy(call_.embeddings.begin(), call_.embeddings.end(), Row(step.output, 0));
+      return;
+    case plan::StepKind::kRopeTable:
+      return RopeTable(step);
+    case plan::StepKind::kAddRmsNorm:
+      return AddRmsNorm(step);
+    case plan::StepKind::kQuantize:
+      return Copy(step);
+    case plan::StepKind::kLinear:
+      return Linear(step);
+    case plan::StepKind::kHeadRmsNorm:
+      return HeadRmsNorm(step);
+    case plan::StepKind::kRope:
+      return Rope(step);
+    case plan::StepKind::kStoreKv:
+      return StoreKv(step);
+    case plan::StepKind::kAttention:
+      return Attention(step);
+    case plan::StepKind::kSiluMul:
+      return SiluMul(step);
+  }
+}
+
+std::int64_t Interpreter::RowsOf(const plan::Step& step) const {
+  return step.rows == plan::StepRows::kTokens ? call_.tokens() : 1;
+}
+
+std::int64_t Interpreter::FirstInputRow(const plan::Step& step) const {
+  return step.rows == plan::StepRows::kLast ? call_.tokens() - 1 : 0;
+}
+
+const plan::Buffer& Interpreter::BufferOf(plan::BufferId id) const {
+  return schedule_.buffers[static_cast<std::size_t>(id)];
+}
+
+float* Interpreter::Row(plan::BufferId id, std::int64_t row) {
+  return buffers_[static_cast<std::size_t>(id)].data() + row * BufferOf(id).columns;
+}
+
+float* Interpreter::KvRow(std::int64_t half, std::int64_t head, std::int64_t position) {
+  const plan::AttentionShape& a = schedule_.attention;
+  const std::int64_t row = ((layer_ * 2 + half) * a.kv_heads + head) * schedule_.max_kv + position;
+  return kv_cache_.data() + row * a.head_size;
+}
+
+void Interpreter::Embed(const plan::Step& step) {
+  const plan::Range rows = schedule_.shard.vocabulary;
+  const std::int64_t columns = BufferOf(step.output).columns;
+  for (std::int64_t t = 0; t < call_.tokens(); ++t) {
+    float* const out = Row(step.output, t);
+    const std::int64_t id = call_.token_ids[static_cast<std::size_t>(t)] - rows.begin;
+    if (id < 0 || id >= rows.size()) {
+      std::fill_n(out, columns, 0.0F);
+      continue;
+    }
+    weights_.ReadRowBlock(step.weights[0], layer_, id / 8, block_);
+    std::copy_n(block_.data() + id % 8 * columns, columns, out);
+  }
+}
+
+void Interpreter::RopeTable(const plan::Step& step) {
+  const std::span<const float> frequencies = weights_.Vector(step.weights[0], layer_);
+  for (std::int64_t t = 0; t < call_.tokens(); ++t) {
+    float* const out = Row(step.output, t);
+    for (std::size_t i = 0; i < frequencies.size(); ++i) {
+      const double angle = static_cast<float>(call_.history + t) * frequencies[i];
+      out[i] = static_cast<float>(std::cos(angle));
+      out[frequencies.size() + i] = static_cast<float>(std::sin(angle));
+    }
+  }
+}
+
+void Interpreter::AddRmsNorm(const plan::Step& step) {
+  const std::int64_t columns = BufferOf(step.output).columns;
+  for (std::int64_t r = 0; r < RowsOf(step); ++r) {
+    const std::int64_t from = FirstInputRow(step) + r;
+    float* const residual = Row(step.inputs[0], from);
+    const float* const partial = Row(step.inputs[1], from);
+    for (std::int64_t i = 0; i < columns; ++i) {
+      residual[i] += partial[i];
+    }
+    NormRow(residual, weights_.Vector(step.weights[0], layer_), schedule_.shape.norm_epsilon,
+            Row(step.output, r));
+  }
+}
+
+void Interpreter::Copy(const plan::Step& step) {
+  std::copy_n(Row(step.inputs[0], FirstInputRow(step)),
+              RowsOf(step) * BufferOf(step.output).columns, Row(step.output, 0));
+}
+
+void Interpreter::Linear(const plan::Step& step) {
+  const std::int64_t in = BufferOf(step.inputs[0]).columns;
+  const std::int64_t out = BufferOf(step.output).columns;
+  for (std::int64_t first = 0; first < out; first += 8) {
+    weights_.ReadRowBlock(step.weights[0], layer_, first / 8, block_);
+    for (std::int64_t t = 0; t < RowsOf(step); ++t) {
+      const float* const x = Row(step.inputs[0], FirstInputRow(step) + t);
+      for (std::int64_t r = 0; r < std::min<std::int64_t>(8, out - first); ++r) {
+        Row(step.output, t)[first + r] = static_cast<float>(Dot(block_.data() + r * in, x, in));
+      }
+    }
+  }
+  if (step.weights.size() < 2) {
+    return;
+  }
+  const std::span<const float> bias = weights_.Vector(step.weights[1], layer_);
+  for (std::int64_t t = 0; t < RowsOf(step); ++t) {
+    for (std::int64_t i = 0; i < out; ++i) {
+      Row(step.output, t)[i] += bias[static_cast<std::size_t>(i)];
+    }
+  }
+}
+
+void Interpreter::HeadRmsNorm(const plan::Step& step) {
+  const std::span<const float> weight = weights_.Vector(step.weights[0], layer_);
+  const std::int64_t columns = BufferOf(step.output).columns;
+  for (std::int64_t t = 0; t < RowsOf(step); ++t) {
+    for (std::int64_t at = 0; at < columns; at += std::ssize(weight)) {
+      float* const head = Row(step.output, t) + at;
+      NormRow(head, weight, schedule_.shape.norm_epsilon, head);
+    }
+  }
+}
+
+void Interpreter::Rope(const plan::Step& step) {
+  const std::int64_t size = schedule_.attention.head_size;
+  const std::int64_t half = size / 2;
+  for (std::int64_t t = 0; t < RowsOf(step); ++t) {
+    const float* const angles = Row(step.inputs[1], t);
+    for (std::int64_t at = 0; at < BufferOf(step.output).columns; at += size) {
+      float* const head = Row(step.output, t) + at;
+      for (std::int64_t i = 0; i < half; ++i) {
+        const float low = head[i];
+        const float high = head[half + i];
+        head[i] = low * angles[i] - high * angles[half + i];
+        head[half + i] = high * angles[i] + low * angles[half + i];
+      }
+    }
+  }
+}
+
+void Interpreter::StoreKv(const plan::Step& step) {
+  const plan::AttentionShape& a = schedule_.attention;
+  for (std::int64_t half = 0; half < 2; ++half) {
+    const plan::BufferId input = step.inputs[static_cast<std::size_t>(half)];
+    for (std::int64_t t = 0; t < call_.tokens(); ++t) {
+      for (std::int64_t h = 0; h < a.kv_heads; ++h) {
+        std::copy_n(Row(input, t) + h * a.head_size, a.head_size,
+                    KvRow(half, h, call_.history + t));
+      }
+    }
+  }
+}
+
+void Interpreter::Attention(const plan::Step& step) {
+  const plan::AttentionShape& a = schedule_.attention;
+  std::vector<float>& weights = buffers_[static_cast<std::size_t>(step.inputs[1])];
+  const double scale = 1.0 / std::sqrt(static_cast<double>(a.head_size));
+  for (std::int64_t t = 0; t < call_.tokens(); ++t) {
+    const std::int64_t length = call_.history + t + 1;
+    for (std::int64_t h = 0; h < a.heads; ++h) {
+      const std::int64_t kv = (a.first_head + h) / a.queries_per_kv;
+      const float* const query = Row(step.inputs[0], t) + h * a.head_size;
+      for (std::int64_t p = 0; p < length; ++p) {
+        weights[static_cast<std::size_t>(p)] =
+            static_cast<float>(Dot(query, KvRow(0, kv, p), a.head_size) * scale);
+      }
+      const float largest = *std::max_element(weights.begin(), weights.begin() + length);
+      std::vector<double> mixed(static_cast<std::size_t>(a.head_size));
+      double sum = 0;
+      for (std::int64_t p = 0; p < length; ++p) {
+        const double weight =
+            std::exp(static_cast<double>(weights[static_cast<std::size_t>(p)]) - largest);
+        sum += weight;
+        const float* const value = KvRow(1, kv, p);
+        for (std::size_t i = 0; i < mixed.size(); ++i) {
+          mixed[i] += weight * value[i];
+        }
+      }
+      float* const out = Row(step.output, t) + h * a.head_size;
+      std::transform(mixed.begin(), mixed.end(), out,
+                     [sum](double x) { return static_cast<float>(x / sum); });
+    }
+  }
+}
+
+void Interpreter::SiluMul(const plan::Step& step) {
+  const std::int64_t columns = BufferOf(step.output).columns;
+  for (std::int64_t t = 0; t < RowsOf(step); ++t) {
+    const float* const gate = Row(step.inputs[0], t);
+    const float* const up = Row(step.inputs[1], t);
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const double sigmoid = 1.0 / (1.0 + std::exp(-static_cast<double>(gate[i])));
+      Row(step.output, t)[i] = static_cast<float>(gate[i] * sigmoid) * up[i];
+    }
+  }
+}
+
+}  // namespace tyllm::simulator

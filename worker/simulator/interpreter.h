@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "worker/simulator/bound_weights.h"
+#include "worker/simulator/die_program.h"
+
+namespace tyllm::simulator {
+
+/// A die's KV cache in float32: [layer][k, v][kv_head][max_kv][head_size].
+std::vector<float> FloatKvCache(const plan::Schedule& schedule);
+
+/// The schedule of a program in float32 by plain loops, sums in float64: what compiled code is
+/// compared with, and what runs where there is no compiler. Activations and the cache are not
+/// rounded. `schedule`, `weights` and `kv_cache` outlive it.
+class Interpreter final : public DieProgram {
+ public:
+  Interpreter(const plan::Schedule& schedule, const BoundWeights& weights,
+              std::vector<float>& kv_cache);
+
+  std::span<const SegmentEnd> segments() const override { return segments_; }
+
+  void Begin(const Call& call) override;
+  void Run(std::size_t segment) override;
+  float* CollectiveBuffer(std::size_t segment) override;
+  const float* Logits() const override;
+
+ private:
+  void RunStep(const plan::Step& step);
+  /// Rows that the step runs on: how many, and the first input row.
+  std::int64_t RowsOf(const plan::Step& step) const;
+  std::int64_t FirstInputRow(const plan::Step& step) const;
+
+  void Embed(const plan::Step& step);
+  void RopeTable(const plan::Step& step);
+  void AddRmsNorm(const plan::Step& step);
+  void Copy(const plan::Step& step);
+  void Linear(const plan::Step& step);
+  void HeadRmsNorm(const plan::Step& step);
+  void Rope(const plan::Step& step);
+  void StoreKv(const plan::Step& step);
+  void Attention(const plan::Step& step);
+  void SiluMul(const plan::Step& step);
+
+  const plan::Buffer& BufferOf(plan::BufferId id) const;
+  float* Row(plan::BufferId id, std::int64_t row);
+  /// Row `position` of a head of this layer's keys (half 0) or values (half 1).
+  float* KvRow(std::int64_t half, std::int64_t head, std::int64_t position);
+
+  const plan::Schedule& schedule_;
+  const BoundWeights& weights_;
+  std::vector<float>& kv_cache_;
+  std::vector<plan::SegmentRun> runs_;
+  std::vector<SegmentEnd> segments_;
+  std::vector<std::vector<float>> buffers_;
+  std::vector<float> block_;  ///< unpacked weights of a row block
+  Call call_;
+  std::int64_t layer_ = -1;
+};
+
+}  // namespace tyllm::simulator

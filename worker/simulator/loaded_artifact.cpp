@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/simulator/loaded_artifact.h"
+
+#include <cstring>
+#include <string>
+
+#include "worker/artifact/layout.h"
+#include "worker/plan/memory_plan.h"
+
+namespace tyllm::simulator {
+
+namespace {
+
+constexpr std::string_view kBindingsName = "bindings";
+
+/// A number that a program says of itself and what it has to be.
+struct Claim {
+  std::string_view name;
+  std::uint64_t found;
+  std::uint64_t expected;
+};
+
+Result<std::vector<std::uint64_t>> ReadBindings(const artifact::ParamsFile& file) {
+  TYLLM_ASSIGN(const artifact::Param param, file.Find(kBindingsName));
+  if (param.element != artifact::Element::kUint64) {
+    return DataLoss(file.path().string() + ": tensor bindings is of " +
+                    std::string(artifact::NamesOf(param.element).Name(param.element)) +
+                    ", expected uint64; compile the model again");
+  }
+  std::vector<std::uint64_t> bindings(param.bytes.size() / sizeof(std::uint64_t));
+  std::memcpy(bindings.data(), param.bytes.data(), bindings.size() * sizeof(std::uint64_t));
+  return bindings;
+}
+
+}  // namespace
+
+Result<LoadedArtifact> LoadedArtifact::Load(const Path& directory, Engine engine) {
+  TYLLM_ASSIGN(artifact::Artifact artifact, artifact::OpenArtifact(directory));
+  LoadedArtifact loaded(std::move(artifact), engine);
+  TYLLM_TRY(loaded.LoadEmbedding());
+  const graph::Graph graph = graph::BuildGraph(loaded.artifact_.shape);
+  for (const plan::ProgramId& id : plan::ProgramsOf(loaded.artifact_.buffers.seq_lens)) {
+    TYLLM_TRY(loaded.LoadProgram(graph, id));
+  }
+  return loaded;
+}
+
+Status LoadedArtifact::LoadEmbedding() {
+  if (!artifact_.buffers.embedding_as_input) {
+    return OkStatus();
+  }
+  const Path path = artifact_.directory / artifact::kEmbeddingFile;
+  TYLLM_ASSIGN(artifact::NpyTable table, artifact::NpyTable::Open(path));
+  const model::ModelShape& shape = artifact_.shape;
+  if (table.rows() != shape.vocabulary || table.columns() != shape.width) {
+    return DataLoss(path.string() + " is [" + std::to_string(table.rows()) + ", " +
+                    std::to_string(table.columns()) + "], expected [" +
+                    std::to_string(shape.vocabulary) + ", " + std::to_string(shape.width) +
+                    "] as config.json says; compile the model again");
+  }
+  embedding_ = std::move(table);
+  return OkStatus();
+}
+
+Status LoadedArtifact::LoadProgram(const graph::Graph& graph, const plan::ProgramId& id) {
+  LoadedProgram program{id, {}};
+  for (std::int64_t die = 0; die < dies(); ++die) {
+    TYLLM_ASSIGN(ProgramOnDie on_die, LoadOnDie(graph, id, die));
+    program.dies.push_back(std::move(on_die));
+  }
+  programs_.push_back(std::move(program));
+  return OkStatus();
+}
+
+Result<ProgramOnDie> LoadedArtifact::LoadOnDie(const graph::Graph& graph, const plan::ProgramId& id,
+                                               std::int64_t die) {
+  const artifact::BufferConfig& config = artifact_.buffers;
+  ProgramOnDie program;
+  TYLLM_ASSIGN(plan::Schedule schedule,
+               plan::BuildSchedule(graph, config.formats(), config.shard_plan(), die, id,
+                                   config.max_kv, config.embedding_as_input));
+  program.schedule = std::make_unique<const plan::Schedule>(std::move(schedule));
+  TYLLM_ASSIGN(program.common, Params(artifact::CommonParams(die)));
+  TYLLM_ASSIGN(program.constant, Params(artifact::ConstantParams(die, id.bucket)));
+  const Path binding_file = artifact::BindingParams(die, id.bucket);
+  TYLLM_ASSIGN(const artifact::ParamsFile* bindings, Params(binding_file));
+  TYLLM_ASSIGN(program.bindings, ReadBindings(*bindings));
+  Result<BoundWeights> weights = BoundWeights::Bind(*program.schedule, program.common->bytes(),
+                                                    program.constant->bytes(), program.bindings);
+  TYLLM_ASSIGN(program.weights, std::move(weights).Annotate(bindings->path().string()));
+  if (engine_ == Engine::kCompiled) {
+    const Path object = artifact_.directory / artifact::ProgramObject(id, die);
+    TYLLM_ASSIGN(program.object, ProgramObject::Load(object));
+    TYLLM_TRY(CheckObject(program, die).Annotate(object.string()));
+  }
+  return program;
+}
+
+Result<artifact::ParamsFile*> LoadedArtifact::Params(const Path& relative) {
+  std::unique_ptr<artifact::ParamsFile>& file = files_[relative];
+  if (file == nullptr) {
+    TYLLM_ASSIGN(artifact::ParamsFile opened,
+                 artifact::ParamsFile::Open(artifact_.directory / relative));
+    file = std::make_unique<artifact::ParamsFile>(std::move(opened));
+  }
+  return file.get();
+}
+
+Status LoadedArtifact::CheckObject(const ProgramOnDie& on_die, std::int64_t die) const {
+  const plan::Schedule& schedule = *on_die.schedule;
+  const die::Program& program = on_die.object->program();
+  const std::string_view kind = plan::NamesOf(schedule.program.kind).Name(schedule.program.kind);
+  if (kind != program.kind) {
+    return FailedPrecondition("is a program of kind " + std::string(program.kind) + ", expected " +
+                              std::string(kind) + "; compile the model again");
+  }
+  TYLLM_ASSIGN(const plan::MemoryPlan memory, plan::PlanMemory(schedule));
+  const auto logits = static_cast<std::size_t>(schedule.logits);
+  const auto number = [](std::int64_t n) { return static_cast<std::uint64_t>(n); };
+  const Claim claims[] = {
+      {"bucket", program.bucket, number(schedule.program.bucket)},
+      {"max_kv", program.max_kv, number(schedule.max_kv)},
+      {"width", program.width, number(schedule.shape.width)},
+      {"vocabulary", program.vocabulary, number(schedule.shape.vocabulary)},
+      {"logit_columns", program.logit_columns, number(schedule.shard.vocabulary.size())},
+      {"logit_rows", program.logit_rows, number(schedule.logit_rows())},
+      {"logits_offset", program.logits_offset, memory.offsets[logits]},
+      {"arena_bytes", program.arena_bytes, memory.arena_bytes},
+      {"kv_bytes", program.kv_bytes, plan::KvCacheBytes(schedule)},
+      {"binding_count", program.binding_count, on_die.bindings.size()},
+      {"segment_count", program.segment_count, schedule.Runs().size()},
+  };
+  for (const Claim& claim : claims) {
+    if (claim.found != claim.expected) {
+      return FailedPrecondition("says " + std::string(claim.name) + " " +
+                                std::to_string(claim.found) + ", buffer_config.json stands for " +
+                                std::to_string(claim.expected) + "; compile the model again");
+    }
+  }
+  const Path record_path = artifact_.directory / artifact::ProgramRecordFile(schedule.program, die);
+  TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(record_path));
+  TYLLM_ASSIGN(const auto record,
+               format::FromJson<artifact::ProgramRecord>(json, record_path.string()));
+  if (record.plan_digest != program.plan_digest) {
+    return FailedPrecondition("was generated from plan " + std::string(program.plan_digest) + ", " +
+                              record_path.filename().string() + " expects " + record.plan_digest +
+                              "; compile the model again");
+  }
+  return OkStatus();
+}
+
+}  // namespace tyllm::simulator

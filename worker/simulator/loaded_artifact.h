@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "common/base/enum_table.h"
+#include "worker/artifact/artifact.h"
+#include "worker/artifact/npy.h"
+#include "worker/artifact/params.h"
+#include "worker/simulator/bound_weights.h"
+#include "worker/simulator/native_program.h"
+
+namespace tyllm::simulator {
+
+/// Who runs the programs of an artifact.
+enum class Engine : std::uint8_t {
+  kCompiled,     ///< the shared objects
+  kInterpreter,  ///< their schedules in float32, from the same parameter files
+};
+
+inline constexpr EnumTable<Engine, 2> kEngineNames("engine",
+                                                   {{{Engine::kCompiled, "compiled"},
+                                                     {Engine::kInterpreter, "interpreter"}}});
+
+constexpr const auto& NamesOf(Engine) {
+  return kEngineNames;
+}
+
+/// One program on one die, with everything that it reads.
+struct ProgramOnDie {
+  std::unique_ptr<const plan::Schedule> schedule;
+  artifact::ParamsFile* common = nullptr;
+  artifact::ParamsFile* constant = nullptr;
+  std::vector<std::uint64_t> bindings;
+  std::optional<BoundWeights> weights;
+  std::optional<ProgramObject> object;  ///< none for the interpreter
+};
+
+/// A program on all dies.
+struct LoadedProgram {
+  plan::ProgramId id;
+  std::vector<ProgramOnDie> dies;
+};
+
+/// An artifact directory in memory: parameters mapped, programs loaded, all of it checked against
+/// the manifest, the ckpt files and the schedules that buffer_config.json stands for. Immutable;
+/// any number of sessions may use it.
+class LoadedArtifact {
+ public:
+  /// Errors name the file, what was found and what was expected. Digests are not computed
+  /// (artifact::CheckFiles does).
+  static Result<LoadedArtifact> Load(const Path& directory, Engine engine = Engine::kCompiled);
+
+  const artifact::Artifact& artifact() const { return artifact_; }
+
+  Engine engine() const { return engine_; }
+
+  const std::vector<LoadedProgram>& programs() const { return programs_; }
+
+  std::int64_t dies() const { return artifact_.buffers.dies; }
+
+  /// The host's embedding table; none when programs take token ids.
+  const artifact::NpyTable* embedding() const { return embedding_ ? &*embedding_ : nullptr; }
+
+ private:
+  LoadedArtifact(artifact::Artifact artifact, Engine engine)
+      : artifact_(std::move(artifact)), engine_(engine) {}
+
+  Status LoadEmbedding();
+  Status LoadProgram(const graph::Graph& graph, const plan::ProgramId& id);
+  Result<ProgramOnDie> LoadOnDie(const graph::Graph& graph, const plan::ProgramId& id,
+                                 std::int64_t die);
+  Result<artifact::ParamsFile*> Params(const Path& relative);
+  Status CheckObject(const ProgramOnDie& program, std::int64_t die) const;
+
+  artifact::Artifact artifact_;
+  Engine engine_;
+  std::map<Path, std::unique_ptr<artifact::ParamsFile>> files_;
+  std::vector<LoadedProgram> programs_;
+  std::optional<artifact::NpyTable> embedding_;
+};
+
+}  // namespace tyllm::simulator

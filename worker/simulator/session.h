@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "worker/simulator/aligned_memory.h"
+#include "worker/simulator/chunks.h"
+#include "worker/simulator/executor.h"
+#include "worker/simulator/loaded_artifact.h"
+
+namespace tyllm::simulator {
+
+struct SessionOptions {
+  /// Buckets that may be used; empty: all that the artifact has.
+  std::vector<std::int64_t> buckets;
+  /// Threads for the dies; 0: as many as there are dies or cores.
+  std::int64_t threads = 0;
+};
+
+/// One sequence on the dies: an arena and a KV cache a die. Not thread-safe. The artifact outlives
+/// it.
+class Session {
+ public:
+  /// A bucket that the artifact does not have is kInvalidArgument.
+  static Result<Session> Open(const LoadedArtifact& artifact, const SessionOptions& options);
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  /// Tokens that are in the cache.
+  std::int64_t history() const;
+  std::int64_t max_kv() const;
+  /// Forgets all tokens.
+  void Reset();
+
+  /// Appends the tokens and returns the logits [vocabulary] of the last one. Ids out of range are
+  /// kInvalidArgument, more tokens than the cache holds kOutOfRange; then nothing is appended.
+  Result<std::vector<float>> Feed(std::span<const std::int32_t> tokens);
+  /// The same, with the logits of every token: [tokens, vocabulary]. kFailedPrecondition when no
+  /// program gives them (no bucket of at most 8).
+  Result<std::vector<float>> FeedEvery(std::span<const std::int32_t> tokens);
+
+  /// Called during each Feed from now on, see SegmentObserver. Segments are numbered as in
+  /// plan::Schedule::Runs.
+  void Observe(SegmentObserver observer);
+
+  /// The calls that the last Feed or FeedEvery made.
+  const std::vector<Chunk>& chunks() const;
+
+ private:
+  struct State;
+  explicit Session(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tyllm::simulator
