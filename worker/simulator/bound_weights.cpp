@@ -14,9 +14,10 @@ namespace {
 
 constexpr std::uint64_t kAlignment = 64;
 
-/// Behind the schedule's bindings: where the number of the shard's first vocabulary row (int32) is
-/// in the constants, so that dies of one shape share their code.
+/// Behind the schedule's bindings: where the range of the shard's vocabulary rows (two int32) is in
+/// the constants, so that dies of one shape share their code.
 constexpr std::int64_t kExtraBindings = 1;
+constexpr std::uint64_t kRangeBytes = 2 * sizeof(std::int32_t);
 
 std::uint64_t BytesOf(const plan::Weight& weight) {
   const auto rows = static_cast<std::uint64_t>(weight.rows.size());
@@ -83,8 +84,8 @@ Result<BoundWeights> BoundWeights::Bind(const plan::Schedule& schedule,
       return OutsideFile(plan::FullName(schedule, id, layer), offset, bytes, file);
     }
   }
-  if (!Fits(bindings.back(), sizeof(std::int32_t), constant.size())) {
-    return OutsideFile("shard.first_row", bindings.back(), sizeof(std::int32_t), constant.size());
+  if (!Fits(bindings.back(), kRangeBytes, constant.size())) {
+    return OutsideFile("the range of the vocabulary", bindings.back(), kRangeBytes, constant.size());
   }
   return bound;
 }
