@@ -4,9 +4,11 @@
 #include <map>
 #include <vector>
 
+#include "common/domain/views.h"
 #include "common/domain/worker_sync.h"
 #include "server/sched/clocks.h"
 #include "server/sched/policy.h"
+#include "server/store/queue.h"
 
 namespace tyllm::server::core {
 
@@ -20,9 +22,9 @@ class Attempts {
     domain::Progress progress;
   };
 
-  /// The attempt was leased, or found after a restart; it has run for `age` then.
-  void Start(const domain::AttemptId& id, Clock::Steady now, Milliseconds age = {});
-  /// Its worker named it. True when the progress is new.
+  /// The queue has this attempt. What is not known of it counts as heard of now.
+  void Follow(const store::HeldTask& task, const Clock& clock);
+  /// The worker of an attempt that is followed named it. True when the progress is new.
   bool Heard(const domain::AttemptId& id, const domain::Progress& progress, Clock::Steady now);
 
   void End(const domain::AttemptId& id) { live_.erase(id); }
@@ -34,6 +36,10 @@ class Attempts {
     sched::Ending ending = sched::Ending::kLeaseLost;
   };
 
+  /// Puts the progress of running tasks into the view.
+  void AddProgress(domain::JobView& job) const;
+  /// Forgets all that are not among these.
+  void KeepOnly(const std::vector<domain::AttemptId>& running);
   std::vector<Overdue> FindOverdue(Clock::Steady now, const sched::Policy& policy) const;
 
  private:

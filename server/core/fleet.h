@@ -16,7 +16,9 @@ class Fleet {
   struct Member {
     std::string session;
     domain::Capabilities capabilities;
-    bool takes_work = true;  ///< neither drained nor draining
+    bool drained = false;   ///< by a person
+    bool draining = false;  ///< says the worker
+    std::int64_t calls = 0;
     Clock::Steady seen;
     std::int64_t seen_unix_ms = 0;
   };

@@ -7,6 +7,9 @@ std::optional<Ending> Overdue(const AttemptTimes& times, Clock::Steady now, cons
   if (now - times.heard > policy.lease + policy.lease_grace) {
     return Ending::kLeaseLost;
   }
+  if (times.stopping) {
+    return now - *times.stopping > policy.stop ? std::optional(Ending::kStopped) : std::nullopt;
+  }
   if (now - times.started > policy.deadline) {
     return Ending::kDeadline;
   }

@@ -14,12 +14,13 @@ struct AttemptTimes {
   Clock::Steady heard;       ///< its worker named it last
   Clock::Steady progressed;  ///< its progress changed last
   Clock::Steady started;
+  std::optional<Clock::Steady> stopping;  ///< when it was cancelled
 
   bool operator==(const AttemptTimes&) const = default;
 };
 
-/// Which of the three clocks ran out, if one did. A worker that is gone says nothing about
-/// progress, so the lease comes first.
+/// Which of the three clocks ran out, if one did (kStopped: a cancelled attempt had its time). A
+/// worker that is gone says nothing about progress, so the lease comes first.
 std::optional<Ending> Overdue(const AttemptTimes& times, Clock::Steady now, const Policy& policy);
 
 }  // namespace tyllm::server::sched

@@ -19,6 +19,9 @@ struct Policy {
   Milliseconds stall = std::chrono::minutes(30);
   /// An attempt may take this long in all.
   Milliseconds deadline = std::chrono::hours(12);
+  /// A worker that is there may take this long to stop a cancelled attempt; then the task counts as
+  /// cancelled without its word.
+  Milliseconds stop = std::chrono::minutes(2);
   /// Attempts that may fail, stall or be late before the task fails.
   int failures = 3;
   /// Attempts that may be lost with their worker before the task fails: it may be what kills them.

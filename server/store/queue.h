@@ -67,6 +67,7 @@ struct LogOwner {
 /// A queued task whose result exists already.
 struct CacheHit {
   TaskId task;
+  JobId job;
   Sha256 key;
   BlobId output;
 
@@ -97,7 +98,8 @@ class Queue {
 
   // A transaction, and marks within it to which one operation can be undone.
   virtual Status Begin() = 0;
-  virtual Status Commit() = 0;
+  /// True when anything was changed. After an error the transaction is to be rolled back.
+  virtual Result<bool> Commit() = 0;
   virtual void Rollback() = 0;
   virtual Status SetMark() = 0;
   virtual Status KeepMark() = 0;
@@ -105,6 +107,8 @@ class Queue {
   /// Not OK once the storage is broken for good: every later call fails.
   virtual Status broken() const = 0;
   virtual std::int64_t schema_version() const = 0;
+  /// A small write, to see whether writing works again.
+  virtual Status Probe(std::int64_t now) = 0;
 
   // Jobs.
   virtual Result<std::optional<JobId>> FindRequest(const std::string& request_id) = 0;

@@ -91,9 +91,11 @@ class Store {
     }
 
     void Finish(const Status& status) override {
-      Answer answer = status.ok() ? *std::move(answer_) : Answer(status);
+      if (!answer_ || !status.ok()) {
+        answer_.emplace(status.ok() ? Internal("the operation could not begin") : status);
+      }
       boost::asio::post(executor_,
-                        [handler = std::move(handler_), result = std::move(answer)]() mutable {
+                        [handler = std::move(handler_), result = *std::move(answer_)]() mutable {
                           std::move(handler)(std::move(result));
                         });
     }

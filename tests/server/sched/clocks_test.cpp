@@ -37,9 +37,15 @@ TEST(Overdue, TellsTheThreeClocksApart) {
       {"gone, stuck and late", 0, 0, 0, 2000, Ending::kLeaseLost},
   };
   for (const Case& c : cases) {
-    EXPECT_EQ(Overdue({At(c.heard), At(c.progressed), At(c.started)}, At(c.now), policy), c.ending)
-        << c.says;
+    const AttemptTimes times{At(c.heard), At(c.progressed), At(c.started), std::nullopt};
+    EXPECT_EQ(Overdue(times, At(c.now), policy), c.ending) << c.says;
   }
+}
+
+TEST(Overdue, ACancelledAttemptHasItsTimeToStopAndNoOtherClock) {
+  const Policy policy{.stall = seconds(1), .deadline = seconds(1), .stop = seconds(60)};
+  EXPECT_EQ(Overdue({At(100), At(0), At(0), At(40)}, At(100), policy), std::nullopt);
+  EXPECT_EQ(Overdue({At(101), At(0), At(0), At(40)}, At(101), policy), Ending::kStopped);
 }
 
 }  // namespace

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/attempts.h"
+
+#include <algorithm>
+#include <set>
+
+namespace tyllm::server::core {
+
+void Attempts::Follow(const store::HeldTask& task, const Clock& clock) {
+  const Clock::Steady now = clock.Now();
+  const Milliseconds age(std::max<std::int64_t>(0, clock.UnixMillis() - task.started_unix_ms));
+  Live& live =
+      live_.try_emplace(task.id, Live{{now, now, now - age, std::nullopt}, {}}).first->second;
+  if (task.state == domain::TaskState::kCancelling && !live.times.stopping) {
+    live.times.stopping = now;
+  }
+}
+
+bool Attempts::Heard(const domain::AttemptId& id, const domain::Progress& progress,
+                     Clock::Steady now) {
+  const auto it = live_.find(id);
+  if (it == live_.end()) {
+    return false;
+  }
+  Live& live = it->second;
+  live.times.heard = now;
+  if (live.progress == progress) {
+    return false;
+  }
+  live.times.progressed = now;
+  live.progress = progress;
+  return true;
+}
+
+const Attempts::Live* Attempts::Find(const domain::AttemptId& id) const {
+  const auto it = live_.find(id);
+  return it == live_.end() ? nullptr : &it->second;
+}
+
+void Attempts::AddProgress(domain::JobView& job) const {
+  for (domain::TaskView& task : job.tasks) {
+    const Live* const live = Find({task.id, task.attempt});
+    if (live != nullptr && IsHeld(task.state)) {
+      task.progress = live->progress;
+    }
+  }
+}
+
+void Attempts::KeepOnly(const std::vector<domain::AttemptId>& running) {
+  const std::set<domain::AttemptId> kept(running.begin(), running.end());
+  std::erase_if(live_, [&](const auto& entry) { return !kept.contains(entry.first); });
+}
+
+std::vector<Attempts::Overdue> Attempts::FindOverdue(Clock::Steady now,
+                                                     const sched::Policy& policy) const {
+  std::vector<Overdue> overdue;
+  for (const auto& [id, live] : live_) {
+    if (const auto ending = sched::Overdue(live.times, now, policy)) {
+      overdue.push_back({id, *ending});
+    }
+  }
+  return overdue;
+}
+
+}  // namespace tyllm::server::core

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/list_workers.h"
+
+namespace tyllm::server::core {
+
+namespace {
+
+struct Found {
+  std::vector<store::WorkerRecord> workers;
+  std::vector<store::HeldTask> held;
+};
+
+Result<Found> Find(store::Queue& queue) {
+  Found found;
+  TYLLM_ASSIGN(found.workers, queue.ListWorkers());
+  TYLLM_ASSIGN(found.held, queue.AllHeld());
+  return found;
+}
+
+}  // namespace
+
+boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm& farm) {
+  TYLLM_CO_ASSIGN(const Found found, co_await farm.parts.store.Run(Find));
+  const Clock::Steady alive_since = farm.parts.clock.Now() - farm.parts.limits.policy.lease;
+  std::vector<domain::WorkerView> views;
+  for (const store::WorkerRecord& worker : found.workers) {
+    domain::WorkerView view{.name = worker.name,
+                            .capabilities = worker.capabilities,
+                            .drained = worker.drained,
+                            .last_seen_unix_ms = worker.last_seen_unix_ms,
+                            .tasks = {}};
+    if (const Fleet::Member* const member = farm.fleet.Find(worker.name)) {
+      view.capabilities = member->capabilities;
+      view.online = member->seen >= alive_since;
+      view.last_seen_unix_ms = member->seen_unix_ms;
+    }
+    for (const store::HeldTask& task : found.held) {
+      if (task.holder.worker == worker.name) {
+        view.tasks.push_back(task.id.task);
+      }
+    }
+    views.push_back(std::move(view));
+  }
+  co_return views;
+}
+
+}  // namespace tyllm::server::core

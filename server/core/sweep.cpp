@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/sweep.h"
+
+#include <algorithm>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "server/core/action_cache.h"
+#include "server/core/end_attempts.h"
+
+namespace tyllm::server::core {
+
+namespace {
+
+using store::HeldTask;
+
+// The queue says which attempts there are; this only keeps their clocks.
+void FollowQueue(Farm& farm, const std::vector<HeldTask>& held) {
+  std::vector<domain::AttemptId> ids;
+  for (const HeldTask& task : held) {
+    ids.push_back(task.id);
+    farm.attempts.Follow(task, farm.parts.clock);
+  }
+  farm.attempts.KeepOnly(ids);
+}
+
+std::vector<Ended> FindEnded(const Farm& farm, const std::vector<HeldTask>& held) {
+  std::vector<Ended> ended;
+  for (const Attempts::Overdue& overdue :
+       farm.attempts.FindOverdue(farm.parts.clock.Now(), farm.parts.limits.policy)) {
+    const auto task = std::find_if(held.begin(), held.end(),
+                                   [&](const HeldTask& one) { return one.id == overdue.id; });
+    if (task != held.end()) {
+      ended.push_back({.task = *task, .ending = overdue.ending, .reported = std::nullopt});
+    }
+  }
+  return ended;
+}
+
+// After a full disk: writing works again as soon as this does.
+boost::asio::awaitable<Status> ProbeStore(Farm& farm) {
+  const Status health = farm.parts.store.health();
+  if (health.ok()) {
+    co_return health;
+  }
+  const std::int64_t now = farm.parts.clock.UnixMillis();
+  co_return co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.Probe(now); });
+}
+
+boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
+  const std::int64_t now = farm.parts.clock.UnixMillis();
+  TYLLM_CO_ASSIGN(const auto due, co_await farm.parts.store.Run([&](store::Queue& queue) {
+    return queue.Candidates(now, 1);
+  }));
+  if (!due.empty()) {
+    farm.signals.Notify(Topic::Work());
+  }
+  co_return OkStatus();
+}
+
+}  // namespace
+
+boost::asio::awaitable<Status> Recover(Farm& farm) {
+  TYLLM_CO_ASSIGN(
+      const std::vector<HeldTask> held,
+      co_await farm.parts.store.Run([](store::Queue& queue) { return queue.AllHeld(); }));
+  FollowQueue(farm, held);
+  co_return co_await UseCachedResults(farm);
+}
+
+boost::asio::awaitable<Status> Sweep(Farm& farm) {
+  TYLLM_CO_TRY(co_await ProbeStore(farm));
+  TYLLM_CO_ASSIGN(
+      const std::vector<HeldTask> held,
+      co_await farm.parts.store.Run([](store::Queue& queue) { return queue.AllHeld(); }));
+  FollowQueue(farm, held);
+  TYLLM_CO_TRY(co_await EndAttempts(farm, FindEnded(farm, held)));
+  TYLLM_CO_TRY(co_await UseCachedResults(farm));
+  co_return co_await WakeForDueTasks(farm);
+}
+
+boost::asio::awaitable<void> SweepForever(Farm& farm) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  while (true) {
+    static_cast<void>(co_await Sweep(farm));
+    timer.expires_after(farm.parts.limits.sweep_interval);
+    const auto [error] =
+        co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    if (error) {
+      co_return;
+    }
+  }
+}
+
+}  // namespace tyllm::server::core

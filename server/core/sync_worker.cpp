@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/sync_worker.h"
+
+#include <algorithm>
+
+#include "server/core/end_attempts.h"
+#include "server/core/worker_reports.h"
+#include "server/core/worker_session.h"
+#include "server/sched/assignment.h"
+
+namespace tyllm::server::core {
+
+namespace {
+
+using domain::SyncReply;
+using domain::SyncRequest;
+using store::HeldTask;
+
+constexpr std::int64_t kCandidatesAtATime = 256;
+
+bool Contains(const std::vector<domain::TaskId>& all, domain::TaskId one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+/// What the queue has for a worker.
+struct Found {
+  std::vector<store::Lease> leases;  ///< to start
+  std::vector<HeldTask> held;        ///< of the worker, the new ones included
+  std::vector<HeldTask> ended;       ///< cancelled before the worker heard of them
+};
+
+bool Names(const SyncRequest& request, domain::TaskId task) {
+  return std::any_of(request.held.begin(), request.held.end(),
+                     [&](const domain::HeldAttempt& held) { return held.id.task == task; });
+}
+
+// Attempts of this very session that it does not name: the answer that gave them was lost.
+Status FindUnheard(store::Queue& queue, const SyncRequest& request, Found& found) {
+  for (const HeldTask& task : found.held) {
+    if (task.holder == request.from && task.state == domain::TaskState::kLeased &&
+        !Names(request, task.id.task)) {
+      TYLLM_ASSIGN(store::Lease lease, queue.GetLease(task.id));
+      found.leases.push_back(std::move(lease));
+    }
+  }
+  return OkStatus();
+}
+
+// A cancelled attempt that the worker never heard of cannot be stopped by it.
+Status EndUnheardCancelled(store::Queue& queue, const SyncRequest& request, std::int64_t now,
+                           Found& found) {
+  TYLLM_ASSIGN(const std::vector<HeldTask> held, queue.HeldBy(request.from.worker));
+  for (const HeldTask& task : held) {
+    if (task.holder == request.from && task.state == domain::TaskState::kCancelling &&
+        !Names(request, task.id.task)) {
+      TYLLM_TRY(queue.EndCancelled(task.id, now));
+      found.ended.push_back(task);
+    } else {
+      found.held.push_back(task);
+    }
+  }
+  return OkStatus();
+}
+
+Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, sched::Asking asking,
+                       bool takes_new, std::int64_t now) {
+  Found found;
+  TYLLM_TRY(EndUnheardCancelled(queue, request, now, found));
+  TYLLM_TRY(FindUnheard(queue, request, found));
+  asking.free_slots = request.capabilities.slots - static_cast<int>(found.held.size());
+  if (!takes_new || asking.free_slots <= 0) {
+    return found;
+  }
+  TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates,
+               queue.Candidates(now, kCandidatesAtATime));
+  for (const domain::TaskId task : sched::Choose(asking, candidates)) {
+    TYLLM_ASSIGN(store::Lease lease, queue.StartAttempt(task, request.from, now));
+    found.leases.push_back(std::move(lease));
+  }
+  TYLLM_ASSIGN(found.held, queue.HeldBy(request.from.worker));
+  return found;
+}
+
+/// One call of a worker, after its reports are taken.
+class Turn {
+ public:
+  Turn(Farm& farm, const SyncRequest& request, SyncReply& reply)
+      : farm_(farm), request_(request), reply_(reply) {}
+
+  /// Gives the worker what there is for it, and tells what it is to stop.
+  boost::asio::awaitable<Status> Look() {
+    const std::int64_t now = farm_.parts.clock.UnixMillis();
+    const sched::Asking asking = Ask();
+    const bool takes_new = TakesNew();
+    TYLLM_CO_ASSIGN(const Found found, co_await farm_.parts.store.Run([&](store::Queue& queue) {
+      return FindWork(queue, request_, asking, takes_new, now);
+    }));
+    free_slots_ = request_.capabilities.slots - static_cast<int>(found.held.size());
+    for (const HeldTask& task : found.ended) {
+      AttemptIsOver(farm_, task);
+    }
+    for (const HeldTask& task : found.held) {
+      farm_.attempts.Follow(task, farm_.parts.clock);
+    }
+    for (const store::Lease& lease : found.leases) {
+      Start(lease);
+    }
+    StopWhatIsNotHeld(found.held);
+    co_return OkStatus();
+  }
+
+  bool HasNews() const {
+    return !reply_.start.empty() || !reply_.stop.empty() || !reply_.acknowledged.empty();
+  }
+
+  /// With a free slot, and nobody has forbidden to fill it.
+  bool MayWait() const { return free_slots_ > 0 && !request_.draining; }
+
+ private:
+  bool TakesNew() const {
+    const Fleet::Member* const member = farm_.fleet.Find(request_.from.worker);
+    return !request_.draining && member != nullptr && !member->drained;
+  }
+
+  sched::Asking Ask() const {
+    const Clock::Steady since = farm_.parts.clock.Now() - farm_.parts.limits.policy.lease;
+    sched::Asking asking{.worker = request_.from.worker,
+                         .held = {},
+                         .others = farm_.fleet.TakingWork(since, request_.from.worker)};
+    for (const domain::HeldAttempt& held : request_.held) {
+      // What is acknowledged in this answer is forgotten before the new attempt is begun.
+      asking.held.push_back(held.id.task);
+    }
+    return asking;
+  }
+
+  void Start(const store::Lease& lease) {
+    const sched::Policy& policy = farm_.parts.limits.policy;
+    // Naming it in this answer is as good as hearing of it: the worker counts from its call.
+    farm_.attempts.Heard(lease.id, {}, farm_.parts.clock.Now());
+    farm_.signals.Notify(Topic::Of(lease.job));
+    farm_.signals.Notify(Topic::LogOf(lease.id.task));
+    ++farm_.counters.attempts_started;
+    reply_.start.push_back({.id = lease.id,
+                            .label = lease.label,
+                            .spec = lease.spec,
+                            .inputs = lease.inputs,
+                            .lease_ms = policy.lease.count(),
+                            .deadline_ms = policy.deadline.count()});
+  }
+
+  // While the call was held, attempts may have been cancelled or given to others.
+  void StopWhatIsNotHeld(const std::vector<HeldTask>& held) {
+    for (const domain::HeldAttempt& named : request_.held) {
+      const auto task = std::find_if(held.begin(), held.end(), [&](const HeldTask& one) {
+        return one.id == named.id && one.state == domain::TaskState::kLeased;
+      });
+      if (task == held.end() && !Contains(reply_.stop, named.id.task) &&
+          !Contains(reply_.acknowledged, named.id.task)) {
+        reply_.stop.push_back(named.id.task);
+      }
+    }
+  }
+
+  Farm& farm_;
+  const SyncRequest& request_;
+  SyncReply& reply_;
+  int free_slots_ = 0;
+};
+
+Milliseconds LongestWait(const SyncRequest& request, const Limits& limits) {
+  // Held attempts must be heard of again before their lease ends.
+  return std::min({Milliseconds(request.wait_ms), limits.longest_wait, limits.policy.lease / 2});
+}
+
+}  // namespace
+
+boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest request) {
+  TYLLM_CO_TRY(CheckSync(request));
+  TYLLM_CO_TRY(co_await NoteCall(farm, request));
+  const std::int64_t call = farm.fleet.At(request.from.worker).calls;
+  const Limits& limits = farm.parts.limits;
+  SyncReply reply{.lease_ms = limits.policy.lease.count(),
+                  .next_sync_ms = limits.sync_interval.count()};
+  Signals::Subscription changes(farm.signals, Topic::Work());
+  TYLLM_CO_TRY(co_await TakeReports(farm, request, reply));
+  Turn turn(farm, request, reply);
+  const Clock::Steady until = farm.parts.clock.Now() + LongestWait(request, limits);
+  while (true) {
+    TYLLM_CO_TRY(co_await turn.Look());
+    const auto left = std::chrono::duration_cast<Milliseconds>(until - farm.parts.clock.Now());
+    if (turn.HasNews() || !turn.MayWait() || left.count() <= 0) {
+      co_return reply;
+    }
+    const bool woken = co_await changes.Wait(left);
+    // A later call of the worker means that it has given up waiting for this one.
+    if (!woken || farm.fleet.At(request.from.worker).calls != call) {
+      reply.next_sync_ms = request.held.empty() ? 0 : reply.next_sync_ms;
+      co_return reply;
+    }
+  }
+}
+
+}  // namespace tyllm::server::core

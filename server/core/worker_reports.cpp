@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/worker_reports.h"
+
+#include <algorithm>
+
+#include "server/core/action_cache.h"
+#include "server/core/end_attempts.h"
+#include "server/core/trees.h"
+
+namespace tyllm::server::core {
+
+namespace {
+
+using domain::HeldAttempt;
+using domain::SyncReply;
+using domain::SyncRequest;
+using store::HeldTask;
+
+/// What the queue knows of the attempts that a call names, in their order, and of others.
+struct Standing {
+  std::vector<std::optional<HeldTask>> named;  ///< nothing: fenced
+  std::vector<HeldTask> lost;                  ///< of earlier sessions, not named
+};
+
+bool Names(const SyncRequest& request, const domain::AttemptId& id) {
+  return std::any_of(request.held.begin(), request.held.end(),
+                     [&](const HeldAttempt& held) { return held.id == id; });
+}
+
+Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request) {
+  Standing standing;
+  for (const HeldAttempt& held : request.held) {
+    TYLLM_ASSIGN(std::optional<HeldTask> task, queue.FindHeld(held.id));
+    if (task && task->holder.worker != request.from.worker) {
+      task.reset();
+    }
+    if (task && task->holder.session != request.from.session) {
+      TYLLM_TRY(queue.Adopt(held.id, request.from.session));
+      task->holder = request.from;
+    }
+    standing.named.push_back(std::move(task));
+  }
+  TYLLM_ASSIGN(const std::vector<HeldTask> all, queue.HeldBy(request.from.worker));
+  for (const HeldTask& task : all) {
+    if (task.holder.session != request.from.session && !Names(request, task.id)) {
+      standing.lost.push_back(task);
+    }
+  }
+  return standing;
+}
+
+bool HasEnded(const HeldAttempt& held) {
+  return !std::holds_alternative<domain::Running>(held.outcome);
+}
+
+boost::asio::awaitable<Result<bool>> LogIsComplete(Farm& farm, const HeldAttempt& held) {
+  TYLLM_CO_ASSIGN(const std::int64_t size, co_await farm.parts.logs.Size(held.id));
+  co_return size >= held.log_bytes;
+}
+
+domain::Failure BadOutput(const Status& problem) {
+  return {.blame = domain::Blame::kWorker,
+          .reason = "BAD_OUTPUT",
+          .message = "the worker named an output that is no tree: " + problem.message(),
+          .stage = {},
+          .retryable = true,
+          .log_tail = {}};
+}
+
+/// Records the outcomes of one call.
+class Outcomes {
+ public:
+  Outcomes(Farm& farm, const SyncRequest& request, SyncReply& reply)
+      : farm_(farm), request_(request), reply_(reply) {}
+
+  /// Without acknowledgement when something of it is not there yet: the agent reports it again.
+  boost::asio::awaitable<Status> Take(const HeldAttempt& held, const HeldTask& task) {
+    TYLLM_CO_ASSIGN(const bool log_is_there, co_await LogIsComplete(farm_, held));
+    if (!log_is_there) {
+      co_return OkStatus();
+    }
+    const auto* const success = std::get_if<domain::Succeeded>(&held.outcome);
+    if (success != nullptr && task.state == domain::TaskState::kLeased) {
+      co_return co_await TakeSuccess(task, success->output);
+    }
+    co_return co_await End(task, EndingOf(held), FailureOf(held));
+  }
+
+ private:
+  static sched::Ending EndingOf(const HeldAttempt& held) {
+    return std::holds_alternative<domain::Stopped>(held.outcome) ? sched::Ending::kReturned
+                                                                 : sched::Ending::kFailed;
+  }
+
+  static std::optional<domain::Failure> FailureOf(const HeldAttempt& held) {
+    const auto* const failure = std::get_if<domain::Failure>(&held.outcome);
+    return failure == nullptr ? std::nullopt : std::optional(*failure);
+  }
+
+  boost::asio::awaitable<Status> TakeSuccess(HeldTask task, BlobId output) {
+    const Result<TreeCheck> check = co_await CheckTree(farm_, output);
+    if (check.status().code() == StatusCode::kInvalidArgument) {
+      co_return co_await End(task, sched::Ending::kFailed, BadOutput(check.status()));
+    }
+    TYLLM_CO_TRY(check.status());
+    if (!check->missing.empty()) {
+      co_return OkStatus();
+    }
+    const std::int64_t now = farm_.parts.clock.UnixMillis();
+    const std::string& toolchain = request_.capabilities.toolchain_version;
+    const Status recorded = co_await farm_.parts.store.Run([&](store::Queue& queue) -> Status {
+      TYLLM_ASSIGN(const store::Lease lease, queue.GetLease(task.id));
+      // Under the version that made it, which need not be the server's.
+      const Sha256 key = domain::ActionKey(lease.spec, lease.inputs, toolchain);
+      return queue.Succeed(task.id, output, key, now);
+    });
+    if (recorded.code() != StatusCode::kAborted) {
+      TYLLM_CO_TRY(recorded);
+      ++farm_.counters.attempts_succeeded;
+    }
+    AttemptIsOver(farm_, task);
+    reply_.acknowledged.push_back(task.id.task);
+    co_return OkStatus();
+  }
+
+  boost::asio::awaitable<Status> End(HeldTask task, sched::Ending ending,
+                                     std::optional<domain::Failure> failure) {
+    TYLLM_CO_TRY(co_await EndAttempts(
+        farm_, std::vector<Ended>(1, Ended{task, ending, std::move(failure)})));
+    reply_.acknowledged.push_back(task.id.task);
+    co_return OkStatus();
+  }
+
+  Farm& farm_;
+  const SyncRequest& request_;
+  SyncReply& reply_;
+};
+
+void Fence(Farm& farm, const HeldAttempt& held, SyncReply& reply) {
+  ++farm.counters.fenced_calls;
+  reply.stop.push_back(held.id.task);
+  if (HasEnded(held)) {
+    reply.acknowledged.push_back(held.id.task);  // too late to matter
+  }
+}
+
+void Renew(Farm& farm, const HeldAttempt& held, const HeldTask& task, SyncReply& reply) {
+  farm.attempts.Follow(task, farm.parts.clock);
+  if (farm.attempts.Heard(held.id, held.progress, farm.parts.clock.Now())) {
+    farm.signals.Notify(Topic::Of(task.job));
+  }
+  if (task.state == domain::TaskState::kCancelling) {
+    reply.stop.push_back(held.id.task);
+  }
+}
+
+}  // namespace
+
+boost::asio::awaitable<Status> TakeReports(Farm& farm, const SyncRequest& request,
+                                           SyncReply& reply) {
+  TYLLM_CO_ASSIGN(const Standing standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
+    return FindStanding(queue, request);
+  }));
+  std::vector<Ended> lost;
+  for (const HeldTask& task : standing.lost) {
+    lost.push_back({.task = task, .ending = sched::Ending::kLeaseLost, .reported = std::nullopt});
+  }
+  TYLLM_CO_TRY(co_await EndAttempts(farm, std::move(lost)));
+  Outcomes outcomes(farm, request, reply);
+  bool ended = false;
+  for (std::size_t i = 0; i < request.held.size(); ++i) {
+    const HeldAttempt& held = request.held[i];
+    const std::optional<HeldTask>& task = standing.named[i];
+    if (!task) {
+      Fence(farm, held, reply);
+      continue;
+    }
+    Renew(farm, held, *task, reply);
+    if (HasEnded(held)) {
+      ended = true;
+      TYLLM_CO_TRY(co_await outcomes.Take(held, *task));
+    }
+  }
+  co_return ended ? co_await UseCachedResults(farm) : OkStatus();
+}
+
+}  // namespace tyllm::server::core

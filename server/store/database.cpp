@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/database.h"
+
+#include <algorithm>
+
+namespace tyllm::server::store {
+
+namespace {
+
+// Only this process may have the file: nobody can write past the store's thread, and two servers
+// on one folder find out at once.
+constexpr const char* kSettings =
+    "PRAGMA locking_mode=EXCLUSIVE;"
+    "PRAGMA journal_mode=WAL;"
+    "PRAGMA synchronous=FULL;"
+    "PRAGMA foreign_keys=ON;"
+    "PRAGMA temp_store=MEMORY;"
+    "PRAGMA trusted_schema=OFF;"
+    "PRAGMA cell_size_check=ON;"
+    "PRAGMA journal_size_limit=67108864;"
+    "BEGIN IMMEDIATE; COMMIT;";
+
+constexpr int kStartUpPatienceMs = 2000;
+
+constexpr Sql kBegin{"BEGIN IMMEDIATE"};
+constexpr Sql kCommit{"COMMIT"};
+constexpr Sql kRollback{"ROLLBACK"};
+
+enum class Severity : std::uint8_t { kOperation, kTransaction, kForGood };
+
+Severity SeverityOf(int code) {
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+    case SQLITE_NOMEM:
+    case SQLITE_BUSY:
+      return Severity::kTransaction;
+    case SQLITE_IOERR:
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PROTOCOL:
+      return Severity::kForGood;
+    default:
+      return Severity::kOperation;
+  }
+}
+
+Status Describe(int code, const std::string& file, const std::string& text) {
+  const std::string found = "database " + file + ": " + text;
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+      return ResourceExhausted(found + "; free some space on its disk");
+    case SQLITE_NOMEM:
+      return ResourceExhausted(found);
+    case SQLITE_BUSY:
+      return Unavailable(found + "; another process uses it, perhaps a second server: end that");
+    case SQLITE_NOTADB:
+      return FailedPrecondition(found + "; it is not a database of this program, move it away");
+    default:
+      return SeverityOf(code) == Severity::kForGood
+                 ? Unavailable(found + "; check the disk, then restart the server")
+                 : Internal(found);
+  }
+}
+
+}  // namespace
+
+void ConnectionTraits::Close(sqlite3* connection) {
+  sqlite3_close_v2(connection);
+}
+
+void StatementTraits::Close(sqlite3_stmt* statement) {
+  sqlite3_finalize(statement);
+}
+
+Rows::~Rows() {
+  if (statement_ != nullptr) {
+    sqlite3_reset(statement_);
+    sqlite3_clear_bindings(statement_);
+  }
+}
+
+Result<bool> Rows::Next() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) {
+    return true;
+  }
+  return code == SQLITE_DONE ? Result<bool>(false) : Result<bool>(database_->Failed(code));
+}
+
+bool Rows::IsNull(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+}
+
+std::int64_t Rows::Integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+
+std::string Rows::Text(int column) const {
+  const auto* const text = sqlite3_column_text(statement_, column);
+  const int size = sqlite3_column_bytes(statement_, column);
+  return text == nullptr ? std::string() : std::string(text, text + size);
+}
+
+std::optional<Sha256> Rows::Digest(int column) const {
+  const auto* const bytes =
+      static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
+  Sha256 digest;
+  if (bytes == nullptr ||
+      sqlite3_column_bytes(statement_, column) != static_cast<int>(digest.bytes.size())) {
+    return std::nullopt;
+  }
+  std::copy_n(bytes, digest.bytes.size(), digest.bytes.begin());
+  return digest;
+}
+
+Result<std::unique_ptr<Database>> Database::Open(const std::string& file, const std::string& vfs) {
+  sqlite3* raw = nullptr;
+  const int code = sqlite3_open_v2(file.c_str(), &raw,
+                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                                   vfs.empty() ? nullptr : vfs.c_str());
+  UniqueHandle<ConnectionTraits> connection(raw);
+  if (code != SQLITE_OK) {
+    return Describe(code, file, raw == nullptr ? "out of memory" : sqlite3_errmsg(raw));
+  }
+  sqlite3_extended_result_codes(raw, 1);
+  sqlite3_busy_timeout(raw, kStartUpPatienceMs);
+  std::unique_ptr<Database> database(new Database(std::move(connection), file));
+  TYLLM_TRY(database->Execute(kSettings));
+  return database;
+}
+
+Database::~Database() {
+  statements_.clear();  // before the connection
+}
+
+Status Database::Begin() {
+  TYLLM_TRY(broken_);
+  spoiled_ = OkStatus();
+  changes_at_begin_ = sqlite3_total_changes64(connection_.get());
+  return Change(kBegin).status();
+}
+
+Result<bool> Database::Commit() {
+  TYLLM_TRY(spoiled_);
+  const bool wrote = sqlite3_total_changes64(connection_.get()) != changes_at_begin_;
+  TYLLM_TRY(Change(kCommit).status());
+  return wrote;
+}
+
+void Database::Rollback() {
+  if (sqlite3_get_autocommit(connection_.get()) == 0) {
+    const auto undone = Change(kRollback);
+    if (!undone.ok() && broken_.ok()) {
+      broken_ = undone.status();
+    }
+  }
+}
+
+Status Database::Execute(const char* script) {
+  const int code = sqlite3_exec(connection_.get(), script, nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? OkStatus() : Failed(code);
+}
+
+Result<sqlite3_stmt*> Database::Prepare(const Sql& sql) {
+  TYLLM_TRY(broken_);
+  UniqueHandle<StatementTraits>& kept = statements_[&sql];
+  if (!kept) {
+    sqlite3_stmt* raw = nullptr;
+    const int code = sqlite3_prepare_v3(connection_.get(), sql.text, -1, SQLITE_PREPARE_PERSISTENT,
+                                        &raw, nullptr);
+    if (code != SQLITE_OK) {
+      return Failed(code).Annotate(sql.text);
+    }
+    kept.Reset(raw);
+  }
+  TYLLM_CHECK(sqlite3_stmt_busy(kept.get()) == 0);
+  return kept.get();
+}
+
+Status Database::Failed(int code) {
+  const Status status = Describe(code, file_, sqlite3_errmsg(connection_.get()));
+  const Severity severity = SeverityOf(code);
+  if (severity != Severity::kOperation && spoiled_.ok()) {
+    spoiled_ = status;
+  }
+  if (severity == Severity::kForGood && broken_.ok()) {
+    broken_ = status;
+  }
+  return status;
+}
+
+std::int64_t Database::changes() const {
+  return sqlite3_changes64(connection_.get());
+}
+
+std::int64_t Database::last_insert_id() const {
+  return sqlite3_last_insert_rowid(connection_.get());
+}
+
+void Database::Bind(sqlite3_stmt* statement, int index, std::string_view text) {
+  // An empty view may have no address, which SQLite would take for NULL.
+  sqlite3_bind_text64(statement, index, text.empty() ? "" : text.data(), text.size(),
+                      SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+void Database::Bind(sqlite3_stmt* statement, int index, const Sha256& digest) {
+  sqlite3_bind_blob64(statement, index, digest.bytes.data(), digest.bytes.size(), SQLITE_TRANSIENT);
+}
+
+void Database::BindInteger(sqlite3_stmt* statement, int index, std::int64_t value) {
+  sqlite3_bind_int64(statement, index, value);
+}
+
+void Database::BindNull(sqlite3_stmt* statement, int index) {
+  sqlite3_bind_null(statement, index);
+}
+
+}  // namespace tyllm::server::store

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sqlite3.h>
+
+#include <concepts>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "common/base/digest.h"
+#include "common/base/handle.h"
+#include "common/base/result.h"
+
+namespace tyllm::server::store {
+
+struct ConnectionTraits {
+  using Type = sqlite3*;
+  static constexpr Type kNone = nullptr;
+  static void Close(sqlite3* connection);
+};
+
+struct StatementTraits {
+  using Type = sqlite3_stmt*;
+  static constexpr Type kNone = nullptr;
+  static void Close(sqlite3_stmt* statement);
+};
+
+/// One SQL statement. Declare each once, at namespace scope: the prepared statement is kept under
+/// the address.
+struct Sql {
+  const char* text;
+};
+
+class Database;
+
+/// The rows of a running statement; going away ends it. Columns count from 0.
+class Rows {
+ public:
+  Rows(Database& database, sqlite3_stmt* statement) : database_(&database), statement_(statement) {}
+
+  Rows(Rows&& other) noexcept
+      : database_(other.database_), statement_(std::exchange(other.statement_, nullptr)) {}
+
+  Rows& operator=(Rows&&) = delete;
+  ~Rows();
+
+  /// False after the last row.
+  Result<bool> Next();
+
+  bool IsNull(int column) const;
+  std::int64_t Integer(int column) const;  ///< 0 for NULL
+  std::string Text(int column) const;      ///< empty for NULL
+  std::optional<Sha256> Digest(int column) const;
+
+ private:
+  Database* database_;
+  sqlite3_stmt* statement_;
+};
+
+/// A SQLite file that only this process has open, and only one thread uses. Storage errors (disk
+/// full, I/O, corruption) spoil the transaction: Commit gives them again. Those after which nobody
+/// knows what the file holds also break the database for good.
+class Database {
+ public:
+  /// Opens or creates; `vfs` may be empty.
+  static Result<std::unique_ptr<Database>> Open(const std::string& file, const std::string& vfs);
+  ~Database();
+
+  /// Begins a transaction that may write.
+  Status Begin();
+  /// True when the transaction changed anything. After an error call Rollback.
+  Result<bool> Commit();
+  void Rollback();
+
+  const Status& broken() const { return broken_; }
+
+  /// Statements without arguments or rows, parted by semicolons.
+  Status Execute(const char* script);
+
+  template <typename... Values>
+  Result<Rows> Query(const Sql& sql, const Values&... values) {
+    TYLLM_ASSIGN(sqlite3_stmt* const statement, Prepare(sql));
+    int index = 0;
+    (Bind(statement, ++index, values), ...);
+    return Rows(*this, statement);
+  }
+
+  /// Runs it to its end; the number of rows that it changed.
+  template <typename... Values>
+  Result<std::int64_t> Change(const Sql& sql, const Values&... values) {
+    TYLLM_ASSIGN(Rows rows, Query(sql, values...));
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    TYLLM_CHECK(!more);
+    return changes();
+  }
+
+  /// As Change, for what changes exactly one row when it is what the caller thinks it is: kAborted
+  /// with `what` when not.
+  template <typename... Values>
+  Status ChangeOne(std::string_view what, const Sql& sql, const Values&... values) {
+    TYLLM_ASSIGN(const std::int64_t changed, Change(sql, values...));
+    return changed == 1 ? OkStatus() : Aborted(std::string(what) + " has changed meanwhile");
+  }
+
+  std::int64_t last_insert_id() const;
+
+ private:
+  friend class Rows;
+
+  explicit Database(UniqueHandle<ConnectionTraits> connection, std::string file)
+      : connection_(std::move(connection)), file_(std::move(file)) {}
+
+  Result<sqlite3_stmt*> Prepare(const Sql& sql);
+  /// The Status of a SQLite result code, noted when it concerns the storage.
+  Status Failed(int code);
+  std::int64_t changes() const;
+
+  static void Bind(sqlite3_stmt* statement, int index, std::string_view text);
+  static void Bind(sqlite3_stmt* statement, int index, const Sha256& digest);
+  static void BindInteger(sqlite3_stmt* statement, int index, std::int64_t value);
+  static void BindNull(sqlite3_stmt* statement, int index);
+
+  template <typename T>
+    requires std::integral<T> || std::is_enum_v<T>
+  static void Bind(sqlite3_stmt* statement, int index, T value) {
+    BindInteger(statement, index, static_cast<std::int64_t>(value));
+  }
+
+  template <typename T>
+  static void Bind(sqlite3_stmt* statement, int index, const std::optional<T>& value) {
+    if (value) {
+      Bind(statement, index, *value);
+    } else {
+      BindNull(statement, index);
+    }
+  }
+
+  UniqueHandle<ConnectionTraits> connection_;
+  std::string file_;
+  std::map<const Sql*, UniqueHandle<StatementTraits>> statements_;
+  Status broken_;
+  Status spoiled_;
+  std::int64_t changes_at_begin_ = 0;
+};
+
+}  // namespace tyllm::server::store

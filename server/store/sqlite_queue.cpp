@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/sqlite_queue.h"
+
+#include <utility>
+
+#include "server/store/actions.h"
+#include "server/store/attempts.h"
+#include "server/store/database.h"
+#include "server/store/events.h"
+#include "server/store/job_progress.h"
+#include "server/store/jobs.h"
+#include "server/store/requests.h"
+#include "server/store/rows_json.h"
+#include "server/store/schema.h"
+#include "server/store/tasks.h"
+#include "server/store/workers.h"
+
+namespace tyllm::server::store {
+
+namespace {
+
+using domain::TaskState;
+
+constexpr Sql kSetMark{"SAVEPOINT operation"};
+constexpr Sql kKeepMark{"RELEASE operation"};
+constexpr Sql kRevertToMark{"ROLLBACK TO operation"};
+constexpr Sql kProbe{
+    "INSERT INTO probes(id, at_ms) VALUES(1, ?1) ON CONFLICT(id) DO UPDATE SET "
+    "at_ms = excluded.at_ms"};
+
+events::Draft Tell(const tasks::Row& row, TaskState state, const std::string& what) {
+  return {.text = row.label + what, .task = row.id, .task_state = state, .attempt = row.attempt};
+}
+
+std::string Number(domain::Attempt attempt) {
+  return "attempt " + std::to_string(attempt);
+}
+
+HeldTask ToHeld(const tasks::Row& row) {
+  return {row.attempt_id(), row.job, row.state, row.holder, row.spent, row.started_ms};
+}
+
+std::vector<HeldTask> ToHeld(const std::vector<tasks::Row>& rows) {
+  std::vector<HeldTask> held;
+  for (const tasks::Row& row : rows) {
+    held.push_back(ToHeld(row));
+  }
+  return held;
+}
+
+// The attempt's row while the attempt is the task's current one and runs.
+Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
+  TYLLM_ASSIGN(tasks::Row row, tasks::Get(db, id.task));
+  if (row.attempt != id.attempt || !IsHeld(row.state)) {
+    return Aborted(id.ToString() + " is over: the task is " +
+                   std::string(domain::kTaskStateNames.Name(row.state)) + ", " +
+                   Number(row.attempt));
+  }
+  return row;
+}
+
+sched::Spent SpentAfter(sched::Spent spent, sched::Ending ending) {
+  switch (ending) {
+    case sched::Ending::kLeaseLost:
+      ++spent.losses;
+      break;
+    case sched::Ending::kFailed:
+    case sched::Ending::kStalled:
+    case sched::Ending::kDeadline:
+      ++spent.failures;
+      break;
+    case sched::Ending::kSucceeded:
+    case sched::Ending::kReturned:
+    case sched::Ending::kStopped:
+      break;
+  }
+  return spent;
+}
+
+class SqliteQueue final : public Queue {
+ public:
+  SqliteQueue(std::unique_ptr<Database> database, std::string toolchain_version)
+      : database_(std::move(database)),
+        db_(*database_),
+        toolchain_version_(std::move(toolchain_version)) {}
+
+  Status Begin() override { return db_.Begin(); }
+
+  Result<bool> Commit() override { return db_.Commit(); }
+
+  void Rollback() override { db_.Rollback(); }
+
+  Status SetMark() override { return db_.Change(kSetMark).status(); }
+
+  Status KeepMark() override { return db_.Change(kKeepMark).status(); }
+
+  Status RevertToMark() override {
+    TYLLM_TRY(db_.Change(kRevertToMark).status());
+    return db_.Change(kKeepMark).status();
+  }
+
+  Status broken() const override { return db_.broken(); }
+
+  std::int64_t schema_version() const override { return SchemaVersion(); }
+
+  Status Probe(std::int64_t now) override { return db_.Change(kProbe, now).status(); }
+
+  // --- Jobs.
+
+  Result<std::optional<JobId>> FindRequest(const std::string& request_id) override {
+    return requests::Find(db_, request_id);
+  }
+
+  Result<JobId> Enqueue(const NewJob& job, std::int64_t now) override {
+    TYLLM_ASSIGN(const JobId id, jobs::Insert(db_, job.spec, job.plan.outputs, now));
+    TYLLM_TRY(requests::Insert(db_, job.request_id, id, now));
+    std::int64_t position = 0;
+    for (const domain::PlannedTask& task : job.plan.tasks) {
+      TYLLM_TRY(tasks::Insert(db_, id, position++, task, !job.spec.no_cache).status());
+    }
+    const std::string text = "job accepted: " + std::to_string(position) + " tasks";
+    TYLLM_TRY(ProgressJob(db_, id, {{.text = text, .task = {}}}, toolchain_version_, now));
+    return id;
+  }
+
+  Result<domain::JobView> GetJob(JobId job) override {
+    TYLLM_ASSIGN(const jobs::Row row, jobs::Get(db_, job));
+    TYLLM_ASSIGN(domain::JobView view, jobs::ToView(row));
+    using Labels = std::map<std::string, std::string>;
+    TYLLM_ASSIGN(const auto outputs, FromColumn<Labels>(row.outputs, "jobs.outputs"));
+    TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db_, job));
+    for (const tasks::Row& task : rows) {
+      TYLLM_ASSIGN(domain::TaskView shown, tasks::ToView(task));
+      view.tasks.push_back(std::move(shown));
+      for (const auto& [output, label] : outputs) {
+        if (label == task.label && task.output) {
+          view.outputs[output] = *task.output;
+        }
+      }
+    }
+    return view;
+  }
+
+  Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override {
+    TYLLM_ASSIGN(const std::vector<jobs::Row> rows, jobs::List(db_, filter));
+    std::vector<domain::JobView> views;
+    for (const jobs::Row& row : rows) {
+      TYLLM_ASSIGN(domain::JobView view, jobs::ToView(row));
+      views.push_back(std::move(view));
+    }
+    return views;
+  }
+
+  Result<std::map<domain::JobState, std::int64_t>> CountJobs() override { return jobs::Count(db_); }
+
+  Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
+                                                    std::int64_t limit) override {
+    TYLLM_TRY(jobs::Get(db_, job).status());
+    return events::After(db_, job, after, limit);
+  }
+
+  Status CancelJob(JobId job, std::int64_t now) override {
+    TYLLM_ASSIGN(const jobs::Row row, jobs::Get(db_, job));
+    if (IsFinal(row.state) || row.cancel_asked) {
+      return OkStatus();
+    }
+    TYLLM_TRY(jobs::AskCancel(db_, job));
+    std::vector<events::Draft> drafts = {{.text = "cancellation asked for", .task = {}}};
+    TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db_, job));
+    for (const tasks::Row& task : rows) {
+      if (const auto next = Next(task.state, domain::TaskEvent::kCancel)) {
+        TYLLM_TRY(tasks::SetCancelled(db_, task, *next, now));
+        drafts.push_back(Tell(
+            task, *next, *next == TaskState::kCancelled ? " is cancelled" : " is being stopped"));
+      }
+    }
+    return ProgressJob(db_, job, std::move(drafts), toolchain_version_, now);
+  }
+
+  // --- Attempts.
+
+  Result<std::vector<sched::Candidate>> Candidates(std::int64_t now, std::int64_t limit) override {
+    return tasks::Candidates(db_, now, limit);
+  }
+
+  Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) override {
+    TYLLM_ASSIGN(tasks::Row row, tasks::Get(db_, task));
+    if (row.state != TaskState::kQueued) {
+      return Aborted(task.ToString() + " is " +
+                     std::string(domain::kTaskStateNames.Name(row.state)) + ", not queued");
+    }
+    TYLLM_TRY(tasks::SetLeased(db_, row, worker, now));
+    ++row.attempt;
+    TYLLM_TRY(attempts::Insert(db_, row.attempt_id(), worker, now));
+    TYLLM_TRY(ProgressJob(
+        db_, row.job,
+        {Tell(row, TaskState::kLeased,
+              " started on worker " + worker.worker + " (" + Number(row.attempt) + ")")},
+        toolchain_version_, now));
+    return GetLease(row.attempt_id());
+  }
+
+  Result<Lease> GetLease(const AttemptId& id) override {
+    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
+    TYLLM_ASSIGN(const std::vector<tasks::Row> job_tasks, tasks::OfJob(db_, row.job));
+    Lease lease{.id = id, .job = row.job, .label = row.label, .spec = {}, .inputs = {}};
+    TYLLM_ASSIGN(lease.spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
+    TYLLM_ASSIGN(lease.inputs, ResolveInputs(job_tasks, row));
+    return lease;
+  }
+
+  Result<std::optional<HeldTask>> FindHeld(const AttemptId& id) override {
+    auto row = GetCurrent(db_, id);
+    if (row.ok()) {
+      return std::optional(ToHeld(*row));
+    }
+    const StatusCode code = row.status().code();
+    if (code == StatusCode::kNotFound || code == StatusCode::kAborted) {
+      return std::optional<HeldTask>();
+    }
+    return row.status();
+  }
+
+  Result<std::vector<HeldTask>> AllHeld() override {
+    TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::Held(db_));
+    return ToHeld(rows);
+  }
+
+  Result<std::vector<HeldTask>> HeldBy(const std::string& worker) override {
+    TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::HeldBy(db_, worker));
+    return ToHeld(rows);
+  }
+
+  Status Adopt(const AttemptId& id, const std::string& session) override {
+    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
+    TYLLM_TRY(tasks::SetSession(db_, row, session));
+    return attempts::SetSession(db_, id, session);
+  }
+
+  Status Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
+                 std::int64_t now) override {
+    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
+    if (row.state == TaskState::kCancelling) {
+      return EndCancelled(id, now);
+    }
+    TYLLM_TRY(tasks::SetSucceeded(db_, row, output, false, now));
+    TYLLM_TRY(attempts::End(db_, id, sched::Ending::kSucceeded, now));
+    if (key) {
+      TYLLM_TRY(actions::Put(db_, *key, output, id.task, now));
+    }
+    return ProgressJob(db_, row.job, {Tell(row, TaskState::kSucceeded, " succeeded")},
+                       toolchain_version_, now);
+  }
+
+  Status EndAttempt(const AttemptId& id, sched::Ending ending, const sched::Verdict& verdict,
+                    std::int64_t now) override {
+    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
+    if (row.state == TaskState::kCancelling) {
+      return EndCancelled(id, now);
+    }
+    TYLLM_TRY(tasks::SetJudged(db_, row, SpentAfter(row.spent, ending), verdict, now));
+    TYLLM_TRY(attempts::End(db_, id, ending, now));
+    const std::string why = ": " + verdict.failure.reason + ": " + verdict.failure.message;
+    if (verdict.again) {
+      return ProgressJob(
+          db_, row.job,
+          {Tell(row, TaskState::kQueued, " is queued again after " + Number(id.attempt) + why)},
+          toolchain_version_, now);
+    }
+    TYLLM_TRY(jobs::SetFailure(db_, row.job, verdict.failure));
+    return ProgressJob(db_, row.job, {Tell(row, TaskState::kFailed, " failed" + why)},
+                       toolchain_version_, now);
+  }
+
+  Status EndCancelled(const AttemptId& id, std::int64_t now) override {
+    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
+    if (row.state != TaskState::kCancelling) {
+      return Aborted(id.ToString() + " is not being cancelled");
+    }
+    TYLLM_TRY(tasks::SetCancelled(db_, row, TaskState::kCancelled, now));
+    TYLLM_TRY(attempts::End(db_, id, sched::Ending::kStopped, now));
+    return ProgressJob(db_, row.job, {Tell(row, TaskState::kCancelled, " has stopped")},
+                       toolchain_version_, now);
+  }
+
+  Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) override {
+    TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db_, task));
+    LogOwner owner{.job = row.job, .attempt = attempt == 0 ? row.attempt : attempt};
+    if (owner.attempt == 0) {
+      owner.ended = IsFinal(row.state);
+      return owner;
+    }
+    TYLLM_ASSIGN(owner.ended, attempts::HasEnded(db_, {task, owner.attempt}));
+    return owner;
+  }
+
+  // --- Results by action key.
+
+  Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) override {
+    return tasks::CacheHits(db_, limit);
+  }
+
+  Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override {
+    TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db_, hit.task));
+    if (row.state != TaskState::kQueued) {
+      return Aborted(hit.task.ToString() + " is not queued");
+    }
+    TYLLM_TRY(tasks::SetSucceeded(db_, row, hit.output, true, now));
+    return ProgressJob(
+        db_, row.job,
+        {Tell(row, TaskState::kSucceeded, " succeeded: its result was there already")},
+        toolchain_version_, now);
+  }
+
+  Status ForgetAction(const Sha256& key) override { return actions::Remove(db_, key); }
+
+  // --- Workers.
+
+  Status StartSession(const WorkerSession& worker, const domain::Capabilities& capabilities,
+                      std::int64_t now) override {
+    return workers::StartSession(db_, worker, capabilities, now);
+  }
+
+  Result<std::vector<WorkerRecord>> ListWorkers() override { return workers::List(db_); }
+
+  Status SetDrained(const std::string& worker, bool drained) override {
+    return workers::SetDrained(db_, worker, drained);
+  }
+
+ private:
+  std::unique_ptr<Database> database_;
+  Database& db_;
+  std::string toolchain_version_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Queue>> OpenSqliteQueue(const SqliteOptions& options) {
+  TYLLM_ASSIGN(std::unique_ptr<Database> database,
+               Database::Open(options.file.string(), options.vfs));
+  TYLLM_TRY(Migrate(*database).Annotate(options.file.string()));
+  return std::unique_ptr<Queue>(
+      std::make_unique<SqliteQueue>(std::move(database), options.toolchain_version));
+}
+
+}  // namespace tyllm::server::store

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/tasks.h"
+
+#include "server/store/rows_json.h"
+
+namespace tyllm::server::store::tasks {
+
+namespace {
+
+using domain::TaskState;
+
+constexpr Sql kInsert{
+    "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, use_cache) "
+    "VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)"};
+
+#define TYLLM_TASK_COLUMNS                                                              \
+  "SELECT id, job, label, kind, state, attempt, spec, inputs, use_cache, action_key, "  \
+  "worker, session, failures, losses, output, failure, cached, queued_ms, started_ms, " \
+  "ended_ms FROM tasks "
+constexpr Sql kGet{TYLLM_TASK_COLUMNS "WHERE id = ?1"};
+constexpr Sql kOfJob{TYLLM_TASK_COLUMNS "WHERE job = ?1 ORDER BY position"};
+constexpr Sql kHeld{TYLLM_TASK_COLUMNS "WHERE state IN (2, 3) ORDER BY id"};
+constexpr Sql kHeldBy{TYLLM_TASK_COLUMNS "WHERE state IN (2, 3) AND worker = ?1 ORDER BY id"};
+#undef TYLLM_TASK_COLUMNS
+
+// A task whose result exists is not run (CacheHits finds it); one whose action runs waits for that.
+constexpr Sql kCandidates{
+    "SELECT id, action_key, use_cache FROM tasks AS t "
+    "WHERE state = 1 AND not_before_ms <= ?1 AND NOT (use_cache AND ("
+    "EXISTS(SELECT 1 FROM actions WHERE key = t.action_key) OR "
+    "EXISTS(SELECT 1 FROM tasks AS r WHERE r.state IN (2, 3) AND r.action_key = t.action_key))) "
+    "ORDER BY job, position LIMIT ?2"};
+constexpr Sql kLostBy{
+    "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending = ?2 ORDER BY worker"};
+constexpr Sql kCacheHits{
+    "SELECT t.id, t.action_key, a.output, t.job FROM tasks AS t JOIN actions AS a ON a.key = "
+    "t.action_key "
+    "WHERE t.state = 1 AND t.use_cache ORDER BY t.job, t.position LIMIT ?1"};
+
+constexpr Sql kSetReady{
+    "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3 WHERE id = ?1 AND state = 0"};
+constexpr Sql kSetLeased{
+    "UPDATE tasks SET state = 2, attempt = attempt + 1, worker = ?3, session = ?4, "
+    "started_ms = ?5 WHERE id = ?1 AND state = 1 AND attempt = ?2"};
+constexpr Sql kSetSession{
+    "UPDATE tasks SET session = ?3 WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
+constexpr Sql kSetSucceeded{
+    "UPDATE tasks SET state = 4, output = ?4, failure = NULL, cached = ?5, ended_ms = ?6 "
+    "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+constexpr Sql kSetQueued{
+    "UPDATE tasks SET state = 1, failures = ?3, losses = ?4, failure = ?5, not_before_ms = ?6, "
+    "queued_ms = ?7 WHERE id = ?1 AND state = 2 AND attempt = ?2"};
+constexpr Sql kSetFailed{
+    "UPDATE tasks SET state = 5, failures = ?3, losses = ?4, failure = ?5, ended_ms = ?6 "
+    "WHERE id = ?1 AND state = 2 AND attempt = ?2"};
+constexpr Sql kSetCancelled{
+    "UPDATE tasks SET state = 6, ended_ms = ?4 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+constexpr Sql kSetCancelling{
+    "UPDATE tasks SET state = 3 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+
+Result<Row> Read(const Rows& rows) {
+  Row row;
+  row.id = TaskId{rows.Integer(0)};
+  row.job = JobId{rows.Integer(1)};
+  row.label = rows.Text(2);
+  TYLLM_ASSIGN(row.kind, EnumColumn<domain::TaskKind>(rows.Integer(3)));
+  TYLLM_ASSIGN(row.state, EnumColumn<TaskState>(rows.Integer(4)));
+  row.attempt = static_cast<domain::Attempt>(rows.Integer(5));
+  row.spec = rows.Text(6);
+  TYLLM_ASSIGN(row.inputs,
+               FromColumn<std::vector<domain::TaskInput>>(rows.Text(7), "tasks.inputs"));
+  row.use_cache = rows.Integer(8) != 0;
+  row.key = rows.Digest(9);
+  row.holder = {rows.Text(10), rows.Text(11)};
+  row.spent = {static_cast<int>(rows.Integer(12)), static_cast<int>(rows.Integer(13))};
+  if (!rows.IsNull(14)) {
+    TYLLM_ASSIGN(row.output, BlobId::Parse(rows.Text(14)));
+  }
+  if (!rows.IsNull(15)) {
+    row.failure = rows.Text(15);
+  }
+  row.cached = rows.Integer(16) != 0;
+  row.queued_ms = rows.Integer(17);
+  row.started_ms = rows.Integer(18);
+  row.ended_ms = rows.Integer(19);
+  return row;
+}
+
+Result<std::vector<Row>> ReadAll(Result<Rows> rows) {
+  TYLLM_TRY(rows.status());
+  std::vector<Row> all;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows->Next());
+    if (!more) {
+      return all;
+    }
+    TYLLM_ASSIGN(Row row, Read(*rows));
+    all.push_back(std::move(row));
+  }
+}
+
+Status AddLosers(Database& db, sched::Candidate& candidate) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kLostBy, candidate.id.value, sched::Ending::kLeaseLost));
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return OkStatus();
+    }
+    candidate.lost_by.push_back(rows.Text(0));
+  }
+}
+
+}  // namespace
+
+Result<TaskId> Insert(Database& db, JobId job, std::int64_t position,
+                      const domain::PlannedTask& task, bool use_cache) {
+  TYLLM_TRY(db.Change(kInsert, job.value, position, task.label, task.spec.kind, ToColumn(task.spec),
+                      ToColumn(task.inputs), use_cache)
+                .status());
+  return TaskId{db.last_insert_id()};
+}
+
+Result<Row> Get(Database& db, TaskId id) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kGet, id.value));
+  TYLLM_ASSIGN(const bool found, rows.Next());
+  if (!found) {
+    return NotFound("there is no task " + id.ToString());
+  }
+  return Read(rows);
+}
+
+Result<std::vector<Row>> OfJob(Database& db, JobId job) {
+  return ReadAll(db.Query(kOfJob, job.value));
+}
+
+Result<std::vector<Row>> Held(Database& db) {
+  return ReadAll(db.Query(kHeld));
+}
+
+Result<std::vector<Row>> HeldBy(Database& db, const std::string& worker) {
+  return ReadAll(db.Query(kHeldBy, worker));
+}
+
+Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t now,
+                                                 std::int64_t limit) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kCandidates, now, limit));
+  std::vector<sched::Candidate> candidates;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return candidates;
+    }
+    sched::Candidate candidate{.id = TaskId{rows.Integer(0)}, .shared_key = {}, .lost_by = {}};
+    if (rows.Integer(2) != 0) {
+      candidate.shared_key = rows.Digest(1);
+    }
+    TYLLM_TRY(AddLosers(db, candidate));
+    candidates.push_back(std::move(candidate));
+  }
+}
+
+Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kCacheHits, limit));
+  std::vector<CacheHit> hits;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return hits;
+    }
+    TYLLM_ASSIGN(const BlobId output, BlobId::Parse(rows.Text(2)));
+    hits.push_back({TaskId{rows.Integer(0)}, JobId{rows.Integer(3)},
+                    rows.Digest(1).value_or(Sha256{}), output});
+  }
+}
+
+Status SetReady(Database& db, const Row& row, const Sha256& key, std::int64_t now) {
+  return db.ChangeOne(row.id.ToString(), kSetReady, row.id.value, key, now);
+}
+
+Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now) {
+  return db.ChangeOne(row.id.ToString(), kSetLeased, row.id.value, row.attempt, holder.worker,
+                      holder.session, now);
+}
+
+Status SetSession(Database& db, const Row& row, const std::string& session) {
+  return db.ChangeOne(row.id.ToString(), kSetSession, row.id.value, row.attempt, session);
+}
+
+Status SetSucceeded(Database& db, const Row& row, const BlobId& output, bool cached,
+                    std::int64_t now) {
+  return db.ChangeOne(row.id.ToString(), kSetSucceeded, row.id.value, row.state, row.attempt,
+                      output.ToString(), cached, now);
+}
+
+Status SetJudged(Database& db, const Row& row, const sched::Spent& spent,
+                 const sched::Verdict& verdict, std::int64_t now) {
+  const std::string failure = ToColumn(verdict.failure);
+  if (verdict.again) {
+    return db.ChangeOne(row.id.ToString(), kSetQueued, row.id.value, row.attempt, spent.failures,
+                        spent.losses, failure, now + verdict.delay.count(), now);
+  }
+  return db.ChangeOne(row.id.ToString(), kSetFailed, row.id.value, row.attempt, spent.failures,
+                      spent.losses, failure, now);
+}
+
+Status SetCancelled(Database& db, const Row& row, TaskState next, std::int64_t now) {
+  if (next == TaskState::kCancelling) {
+    return db.ChangeOne(row.id.ToString(), kSetCancelling, row.id.value, row.state, row.attempt);
+  }
+  return db.ChangeOne(row.id.ToString(), kSetCancelled, row.id.value, row.state, row.attempt, now);
+}
+
+Result<domain::TaskView> ToView(const Row& row) {
+  domain::TaskView view;
+  view.id = row.id;
+  view.label = row.label;
+  view.kind = row.kind;
+  view.state = row.state;
+  view.attempt = row.attempt;
+  view.worker = row.holder.worker;
+  view.output = row.output;
+  if (row.failure) {
+    TYLLM_ASSIGN(view.failure, FromColumn<domain::Failure>(*row.failure, "tasks.failure"));
+  }
+  view.cached = row.cached;
+  view.queued_unix_ms = row.queued_ms;
+  view.started_unix_ms = row.started_ms;
+  view.ended_unix_ms = row.ended_ms;
+  return view;
+}
+
+}  // namespace tyllm::server::store::tasks

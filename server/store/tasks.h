@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/store/database.h"
+#include "server/store/queue.h"
+
+// Table tasks. Every change of a state is a compare-and-set on the state and attempt that the
+// caller has read: kAborted when the row is another by now.
+namespace tyllm::server::store::tasks {
+
+struct Row {
+  TaskId id;
+  JobId job;
+  std::string label;
+  domain::TaskKind kind = domain::TaskKind::kQuantize;
+  domain::TaskState state = domain::TaskState::kWaiting;
+  domain::Attempt attempt = 0;
+  std::string spec;  ///< JSON
+  std::vector<domain::TaskInput> inputs;
+  bool use_cache = true;
+  std::optional<Sha256> key;
+  WorkerSession holder;  ///< of the running or last attempt
+  sched::Spent spent;
+  std::optional<BlobId> output;
+  std::optional<std::string> failure;  ///< JSON
+  bool cached = false;
+  std::int64_t queued_ms = 0;
+  std::int64_t started_ms = 0;
+  std::int64_t ended_ms = 0;
+
+  AttemptId attempt_id() const { return {id, attempt}; }
+};
+
+Result<TaskId> Insert(Database& db, JobId job, std::int64_t position,
+                      const domain::PlannedTask& task, bool use_cache);
+/// kNotFound when there is no such task.
+Result<Row> Get(Database& db, TaskId id);
+/// In plan order.
+Result<std::vector<Row>> OfJob(Database& db, JobId job);
+Result<std::vector<Row>> Held(Database& db);
+Result<std::vector<Row>> HeldBy(Database& db, const std::string& worker);
+Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t now,
+                                                 std::int64_t limit);
+Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit);
+
+Status SetReady(Database& db, const Row& row, const Sha256& key, std::int64_t now);
+Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now);
+Status SetSession(Database& db, const Row& row, const std::string& session);
+Status SetSucceeded(Database& db, const Row& row, const BlobId& output, bool cached,
+                    std::int64_t now);
+/// Queued again or failed, as the verdict says.
+Status SetJudged(Database& db, const Row& row, const sched::Spent& spent,
+                 const sched::Verdict& verdict, std::int64_t now);
+/// Cancelled, or being cancelled when somebody holds it.
+Status SetCancelled(Database& db, const Row& row, domain::TaskState next, std::int64_t now);
+
+Result<domain::TaskView> ToView(const Row& row);
+
+}  // namespace tyllm::server::store::tasks

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/workers.h"
+
+#include "server/store/rows_json.h"
+
+namespace tyllm::server::store::workers {
+
+namespace {
+
+// Whether the session was seen before, and whether it is the worker's current one.
+constexpr Sql kFindSession{
+    "SELECT w.session = s.session FROM sessions AS s JOIN workers AS w ON w.name = s.worker "
+    "WHERE s.worker = ?1 AND s.session = ?2"};
+constexpr Sql kPut{
+    "INSERT INTO workers(name, session, capabilities, last_seen_ms) VALUES(?1, ?2, ?3, ?4) "
+    "ON CONFLICT(name) DO UPDATE SET session = excluded.session, "
+    "capabilities = excluded.capabilities, last_seen_ms = excluded.last_seen_ms"};
+constexpr Sql kInsertSession{
+    "INSERT OR IGNORE INTO sessions(worker, session, started_ms) VALUES(?1, ?2, ?3)"};
+constexpr Sql kList{
+    "SELECT name, session, capabilities, drained, last_seen_ms FROM workers ORDER BY name"};
+constexpr Sql kSetDrained{"UPDATE workers SET drained = ?2 WHERE name = ?1"};
+
+Status CheckNotReplaced(Database& db, const WorkerSession& worker) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kFindSession, worker.worker, worker.session));
+  TYLLM_ASSIGN(const bool known, rows.Next());
+  if (known && rows.Integer(0) == 0) {
+    return Aborted("session " + worker.session + " of worker '" + worker.worker +
+                   "' was replaced by a newer process of that name; end this one, or give it "
+                   "another name");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status StartSession(Database& db, const WorkerSession& worker,
+                    const domain::Capabilities& capabilities, std::int64_t now) {
+  TYLLM_TRY(CheckNotReplaced(db, worker));
+  TYLLM_TRY(db.Change(kPut, worker.worker, worker.session, ToColumn(capabilities), now).status());
+  return db.Change(kInsertSession, worker.worker, worker.session, now).status();
+}
+
+Result<std::vector<WorkerRecord>> List(Database& db) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kList));
+  std::vector<WorkerRecord> workers;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return workers;
+    }
+    WorkerRecord worker{.name = rows.Text(0), .session = rows.Text(1)};
+    TYLLM_ASSIGN(worker.capabilities,
+                 FromColumn<domain::Capabilities>(rows.Text(2), "workers.capabilities"));
+    worker.drained = rows.Integer(3) != 0;
+    worker.last_seen_unix_ms = rows.Integer(4);
+    workers.push_back(std::move(worker));
+  }
+}
+
+Status SetDrained(Database& db, const std::string& worker, bool drained) {
+  TYLLM_ASSIGN(const std::int64_t changed, db.Change(kSetDrained, worker, drained));
+  return changed == 1 ? OkStatus()
+                      : NotFound("no worker '" + worker +
+                                 "' has ever called; `tyllm-client workers` lists those that did");
+}
+
+}  // namespace tyllm::server::store::workers

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "server/store/database.h"
+#include "server/store/queue.h"
+
+// Tables workers and sessions.
+namespace tyllm::server::store::workers {
+
+Status StartSession(Database& db, const WorkerSession& worker,
+                    const domain::Capabilities& capabilities, std::int64_t now);
+Result<std::vector<WorkerRecord>> List(Database& db);
+Status SetDrained(Database& db, const std::string& worker, bool drained);
+
+}  // namespace tyllm::server::store::workers
