@@ -6,7 +6,7 @@
 
 #include "worker/evaluate/dump.h"
 #include "worker/forward/generator.h"
-#include "worker/forward/stop_tokens.h"
+#include "worker/model/generation_config.h"
 #include "worker/model/tokenizer.h"
 
 namespace tyllm::evaluate {
@@ -36,7 +36,7 @@ Result<std::vector<std::int32_t>> PromptIds(const GenerateRequest& request,
 
 }  // namespace
 
-Result<Generation> Generate(const GenerateRequest& request, FileSystem& files, const Clock& clock,
+Result<Generation> Generate(const GenerateRequest& request, const Clock& clock,
                             domain::ProgressSink& progress) {
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
   TYLLM_ASSIGN(const forward::Model model, forward::OpenModel(request.model));
@@ -45,7 +45,7 @@ Result<Generation> Generate(const GenerateRequest& request, FileSystem& files, c
   TYLLM_ASSIGN(generation.prompt_ids, PromptIds(request, tokenizer, model.shape().vocabulary));
   std::vector<std::int32_t> stop;
   if (request.stop) {
-    TYLLM_ASSIGN(stop, forward::ReadStopTokens(request.model, files));
+    TYLLM_ASSIGN(stop, model::StopTokens(request.model));
   }
   forward::Generator generator(model, *backend);
   std::int64_t count = 0;

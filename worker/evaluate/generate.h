@@ -37,7 +37,7 @@ struct Generation {
 
 /// Computed in float32 from the (dequantized) weights: what the model itself says, before anything
 /// is compiled. Reports the stage "generate" in tokens.
-Result<Generation> Generate(const GenerateRequest& request, FileSystem& files, const Clock& clock,
+Result<Generation> Generate(const GenerateRequest& request, const Clock& clock,
                             domain::ProgressSink& progress);
 
 }  // namespace tyllm::evaluate

@@ -4,11 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <fstream>
 
 #include "common/format/safetensors.h"
-#include "tests/support/temporary_directory.h"
-#include "worker/forward/stop_tokens.h"
 
 namespace tyllm::evaluate {
 namespace {
@@ -18,7 +15,7 @@ const Path kDemo = Path(TYLLM_SOURCE_DIR) / "examples" / "models" / "demo-qwen3-
 
 Result<Generation> GenerateWith(const GenerateRequest& request) {
   domain::NoProgress progress;
-  return Generate(request, LocalFileSystem(), SystemClock(), progress);
+  return Generate(request, SystemClock(), progress);
 }
 
 TEST(Generate, TokensInTokensOutWithoutATokenizer) {
@@ -63,26 +60,6 @@ TEST(Generate, BadPromptsAreRefused) {
             StatusCode::kInvalidArgument);
   EXPECT_EQ(GenerateWith({.model = "/nowhere", .ids = {1}, .device = "cpu"}).status().code(),
             StatusCode::kNotFound);
-}
-
-TEST(ReadStopTokens, FromEitherFileAsANumberOrAList) {
-  const testing::TemporaryDirectory directory;
-  const auto write = [&](const char* name, const char* text) {
-    std::ofstream(directory / name) << text;
-  };
-  const auto read = [&] { return forward::ReadStopTokens(directory.path(), LocalFileSystem()); };
-  using Ids = std::vector<std::int32_t>;
-  EXPECT_EQ(*read(), Ids());
-  write("config.json", R"({"eos_token_id": 7})");
-  EXPECT_EQ(*read(), Ids({7}));
-  write("generation_config.json", R"({"eos_token_id": null})");
-  EXPECT_EQ(*read(), Ids({7}));
-  write("generation_config.json", R"({"eos_token_id": [3, 4]})");
-  EXPECT_EQ(*read(), Ids({3, 4}));
-  write("generation_config.json", R"({"eos_token_id": "x"})");
-  EXPECT_FALSE(read().ok());
-  write("generation_config.json", "{");
-  EXPECT_FALSE(read().ok());
 }
 
 }  // namespace

@@ -130,7 +130,7 @@ Status RunGenerate(const EvaluateArguments& arguments, const Invocation& invocat
                                    .stop = arguments.stop,
                                    .device = arguments.device,
                                    .threads = static_cast<int>(arguments.threads)},
-                                  LocalFileSystem(), SystemClock(), *invocation.OpenProgress()));
+                                  SystemClock(), *invocation.OpenProgress()));
   if (arguments.json) {
     std::cout << format::PrettyJson(format::ToJson(generation));
   } else {
