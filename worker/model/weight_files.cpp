@@ -118,6 +118,7 @@ const Path& WeightFiles::FileOf(std::string_view tensor) const {
 
 std::vector<std::string> WeightFiles::Names() const {
   std::vector<std::string> names;
+  names.reserve(entries_.size());
   for (const auto& [name, entry] : entries_) {
     names.push_back(name);
   }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "tests/support/model_directory.h"
@@ -222,6 +223,33 @@ TEST_F(CheckpointTest, ForgettingPagesLosesNoData) {
   checkpoint->Forget("model.layers.1");
   checkpoint->Forget("");
   EXPECT_EQ(*checkpoint->ReadLinear(kQProj), before);
+}
+
+/// Resident pages of mapped files, in KiB.
+std::int64_t ResidentFileKib() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.starts_with("RssFile:")) {
+      return std::stoll(line.substr(8));
+    }
+  }
+  return -1;
+}
+
+TEST_F(CheckpointTest, ForgettingGivesMemoryBack) {
+  model_.config["vocab_size"] = 1 << 17;
+  model_.tensors["model.embed_tokens.weight"] = {
+      format::DType::kF16, {1 << 17, 64}, std::vector<std::byte>(1 << 24)};
+  model_.tensors["lm_head.weight"] = model_.tensors["model.embed_tokens.weight"];
+  model_.Write(folder_.path());
+  const auto checkpoint = Open();
+  ASSERT_TRUE(checkpoint.ok()) << checkpoint.status().ToString();
+  const std::int64_t before = ResidentFileKib();
+  ASSERT_TRUE(checkpoint->ReadFloats("model.embed_tokens.weight").ok());
+  EXPECT_GT(ResidentFileKib(), before + 12 * 1024);
+  checkpoint->Forget("model.embed_tokens");
+  EXPECT_LT(ResidentFileKib(), before + 4 * 1024);
 }
 
 TEST_F(CheckpointTest, NamesThatAreNotThereAreErrors) {
