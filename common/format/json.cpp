@@ -3,7 +3,40 @@
 
 namespace tyllm::format {
 
+namespace {
+
+/// Copying and printing a value recurse; no file of ours or of a model comes near this.
+constexpr int kDeepest = 500;
+
+/// Whether brackets outside of strings nest deeper than that. The text need not be JSON.
+bool IsTooDeep(std::string_view text) {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      i += c == '\\' ? 1 : 0;
+      in_string = c != '"';
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kDeepest) {
+        return true;
+      }
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 Result<Json> ParseJson(std::string_view text, std::string_view what) {
+  if (IsTooDeep(text)) {
+    return InvalidArgument(std::string(what) + " nests lists and objects more than " +
+                           std::to_string(kDeepest) + " deep; fix or replace the file");
+  }
   // The exception carries line and column, which the non-throwing overload does not.
   try {
     return Json::parse(text);
