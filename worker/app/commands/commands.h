@@ -7,6 +7,7 @@
 /// The commands of `tyllm`: one file and one row each (docs/howto/add-command.md).
 namespace tyllm::app {
 
+void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareModels(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareRun(cli::CommandSpec& spec, Invocation& invocation);
@@ -14,6 +15,7 @@ void DeclareVerify(cli::CommandSpec& spec, Invocation& invocation);
 
 /// In the order of --help.
 inline constexpr cli::CommandRow<Invocation> kCommands[] = {
+    {"compile", "Working", "compile a model to programs for 1 to 4 dies", DeclareCompile},
     {"evaluate", "Working", "measure a model: perplexity, comparison, states, greedy text",
      DeclareEvaluate},
     {"run", "Using", "greedy text of a compiled model, or of a model in float32", DeclareRun},

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/assemble.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "common/base/mapped_file.h"
+#include "worker/artifact/buffer_config.h"
+#include "worker/artifact/layout.h"
+#include "worker/compile/golden.h"
+#include "worker/compile/weights.h"
+
+namespace tyllm::compile {
+namespace {
+
+namespace fs = std::filesystem;
+
+Status MissingPart(const Path& file, const std::string& why) {
+  return FailedPrecondition("the dies cannot be put together: " + file.string() + " " + why +
+                            "; compile this die again with the same model and options");
+}
+
+Status CheckRecord(const Preparation& preparation, const Path& root, const plan::ProgramId& program,
+                   std::int64_t die) {
+  const Path path = root / artifact::ProgramRecordFile(program, die);
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) {
+    return MissingPart(path, "is missing");
+  }
+  TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(path));
+  TYLLM_ASSIGN(const auto record, format::FromJson<artifact::ProgramRecord>(json, path.string()));
+  if (record.model != preparation.model_digest || record.options != preparation.options) {
+    return MissingPart(path, "is of another model or other options");
+  }
+  for (const artifact::FileEntry& file : record.files) {
+    if (fs::file_size(root / file.path, error) != file.bytes || error) {
+      return MissingPart(root / file.path, "is missing or has another size than its record says");
+    }
+  }
+  return OkStatus();
+}
+
+Status CheckDies(const Preparation& preparation, const Path& root) {
+  for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
+    for (const plan::ProgramId& program : preparation.programs) {
+      TYLLM_TRY(CheckRecord(preparation, root, program, die));
+    }
+  }
+  return OkStatus();
+}
+
+Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
+  const domain::CompileOptions& options = preparation.options;
+  artifact::BufferConfig config;
+  config.dies = options.dies;
+  config.seq_lens = options.seq_lens;
+  config.max_kv = options.max_kv;
+  config.embedding_as_input = options.embedding_as_input;
+  config.group = preparation.formats.group;
+  config.float_linears.assign(preparation.formats.float_linears.begin(),
+                              preparation.formats.float_linears.end());
+  config.attention_group = preparation.shards.attention_group;
+  config.mlp_group = preparation.shards.mlp_group;
+  config.lm_die_remap = options.lm_die_remap;
+  for (std::int64_t die = 0; die < options.dies; ++die) {
+    TYLLM_ASSIGN(const std::vector<PlannedProgram> programs, preparation.Plan(die));
+    artifact::DieEntry entry;
+    entry.die = die;
+    entry.physical_die =
+        options.lm_die_remap.empty() ? die : options.lm_die_remap[static_cast<std::size_t>(die)];
+    entry.shard = preparation.shards.dies[static_cast<std::size_t>(die)];
+    entry.kv_bytes = plan::KvCacheBytes(programs.front().schedule);
+    entry.kv_layer_bytes = plan::KvLayerBytes(programs.front().schedule);
+    for (const PlannedProgram& program : programs) {
+      entry.programs.push_back(artifact::Describe(program.schedule, program.memory));
+    }
+    config.die_list.push_back(std::move(entry));
+  }
+  return config;
+}
+
+Status CopyFile(FileSystem& files, const Path& from, const Path& to) {
+  TYLLM_TRY(files.CreateDirectories(to.parent_path()));
+  Path unfinished = to;
+  unfinished += ".tmp";
+  TYLLM_ASSIGN(const MappedFile source, MappedFile::Open(from));
+  TYLLM_ASSIGN(const std::unique_ptr<OutputFile> copy, files.Create(unfinished));
+  TYLLM_TRY(copy->Append(source.bytes()));
+  TYLLM_TRY(copy->Sync());
+  TYLLM_TRY(copy->Close());
+  return files.Rename(unfinished, to);
+}
+
+Status WriteManifest(FileSystem& files, const Preparation& preparation, const Path& root,
+                     const Path& scratch) {
+  artifact::Manifest manifest;
+  const model::Checkpoint& checkpoint = preparation.model.checkpoint;
+  manifest.model = {checkpoint.shape().family, checkpoint.shape().architecture,
+                    std::string(model::kCheckpointFormatNames.Name(checkpoint.format())),
+                    preparation.model_digest};
+  manifest.options = preparation.options;
+  manifest.toolchain = preparation.toolchain;
+  const Path own(artifact::kManifestFile);
+  TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root, std::span(&own, 1)));
+  const Path inside = scratch.lexically_relative(root);
+  for (const Path& path : paths) {
+    if (*path.begin() != *inside.begin()) {
+      TYLLM_ASSIGN(artifact::FileEntry entry, artifact::DescribeFile(root, path));
+      manifest.files.push_back(std::move(entry));
+    }
+  }
+  return WriteFileAtomically(files, root / artifact::kManifestFile,
+                             format::PrettyJson(format::ToJson(manifest)));
+}
+
+}  // namespace
+
+Status AssembleInto(FileSystem& files, const Preparation& preparation, int jobs, const Path& root,
+                    const Path& scratch, domain::ProgressSink& progress) {
+  const model::Checkpoint& checkpoint = preparation.model.checkpoint;
+  const std::vector<Path>& passengers = checkpoint.PassengerFiles();
+  TYLLM_TRY(CheckDies(preparation, root));
+  progress.Report({"assemble", 0, 1, "artifacts", ""});
+  for (const Path& passenger : passengers) {
+    TYLLM_TRY(CopyFile(files, checkpoint.directory() / passenger, root / passenger));
+  }
+  TYLLM_ASSIGN(const artifact::BufferConfig buffers, DescribeBuffers(preparation));
+  TYLLM_TRY(WriteFileAtomically(files, root / artifact::kBufferConfigFile,
+                                format::PrettyJson(format::ToJson(buffers))));
+  TYLLM_TRY(WriteFileAtomically(files, root / artifact::kEmptyFile, ""));
+  if (preparation.options.embedding_as_input) {
+    TYLLM_TRY(WriteEmbeddingTable(files, checkpoint, root / artifact::kEmbeddingFile));
+  }
+  TYLLM_TRY(WriteGolden(files, preparation.model, preparation.options.max_kv, jobs,
+                        root / artifact::kGoldenFile, progress));
+  TYLLM_TRY(WriteManifest(files, preparation, root, scratch));
+  progress.Report({"assemble", 1, 1, "artifacts", ""});
+  return OkStatus();
+}
+
+Status Adopt(FileSystem& files, const Path& part, const Path& root) {
+  TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(part));
+  for (const Path& path : paths) {
+    std::error_code error;
+    if (*path.begin() != "batch_1" || fs::exists(root / path, error)) {
+      continue;
+    }
+    TYLLM_TRY(files.CreateDirectories((root / path).parent_path()));
+    fs::create_hard_link(part / path, root / path, error);
+    if (error) {
+      TYLLM_TRY(CopyFile(files, part / path, root / path));
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace tyllm::compile

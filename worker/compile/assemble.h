@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "worker/compile/preparation.h"
+
+namespace tyllm::compile {
+
+/// Adds what an artifact has besides its dies' files, which are below `root` already:
+/// buffer_config.json, the model's passenger files, empty.bin, the embedding table, goldens, and at
+/// last the manifest. A die file that is missing is kFailedPrecondition naming it. Reports stage
+/// "assemble", in files. `scratch` lies below `root` and is left out of the manifest.
+Status AssembleInto(FileSystem& files, const Preparation& preparation, int jobs, const Path& root,
+                    const Path& scratch, domain::ProgressSink& progress);
+
+/// Brings the "batch_1" files of a folder that CompileDies made to `root`: hard links where that
+/// works, copies elsewhere.
+Status Adopt(FileSystem& files, const Path& part, const Path& root);
+
+}  // namespace tyllm::compile

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/compile.h"
+
+#include <numeric>
+
+#include "worker/artifact/artifact.h"
+#include "worker/artifact/layout.h"
+#include "worker/compile/assemble.h"
+#include "worker/compile/staging.h"
+#include "worker/simulator/target_cpu.h"
+
+namespace tyllm::compile {
+namespace {
+
+/// Runs what was written. Work that fails here is not worth resuming.
+Result<std::optional<simulator::VerifyReport>> Prove(FileSystem& files,
+                                                     const Preparation& preparation,
+                                                     const Staging& staging,
+                                                     domain::ProgressSink& progress) {
+  if (!simulator::CheckTargetCpu(preparation.options.target_cpu).ok()) {
+    return std::optional<simulator::VerifyReport>();
+  }
+  simulator::VerifyRequest request;
+  request.directory = staging.path();
+  request.check_files = false;  // the manifest was taken from them a moment ago
+  Result<simulator::VerifyReport> report = simulator::Verify(request, progress);
+  if (!report.ok()) {
+    TYLLM_TRY(files.RemoveAll(staging.path()));
+    return report.status().Annotate("the compiled model was run and is not right");
+  }
+  return std::optional<simulator::VerifyReport>(*std::move(report));
+}
+
+/// Adds what is around the dies, runs the result, and gives it its name.
+Result<CompileSummary> Finish(FileSystem& files, const CompileRequest& request,
+                              const Preparation& preparation, const Path& final_path,
+                              Staging& staging, domain::ProgressSink& progress) {
+  TYLLM_TRY(
+      AssembleInto(files, preparation, request.jobs, staging.path(), staging.scratch(), progress));
+  CompileSummary summary;
+  summary.directory = final_path;
+  TYLLM_ASSIGN(const artifact::Artifact artifact, artifact::OpenArtifact(staging.path()));
+  for (const artifact::FileEntry& file : artifact.manifest.files) {
+    summary.bytes += file.bytes;
+  }
+  TYLLM_ASSIGN(summary.verified, Prove(files, preparation, staging, progress));
+  TYLLM_TRY(staging.Commit());
+  return summary;
+}
+
+Path FinalPath(const CompileRequest& request, const Path& out) {
+  return out / artifact::DieFolder(request.options.dies);
+}
+
+}  // namespace
+
+Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request, const Path& out,
+                               domain::ProgressSink& progress) {
+  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, progress));
+  const Path final_path = FinalPath(request, out);
+  TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));
+  ThreadPool pool(request.jobs);
+  std::vector<std::int64_t> dies(static_cast<std::size_t>(preparation.options.dies));
+  std::iota(dies.begin(), dies.end(), std::int64_t{0});
+  TYLLM_ASSIGN(const BuildCounts counts,
+               BuildDies(files, request, preparation, dies, staging.path(), staging.scratch(), pool,
+                         progress));
+  TYLLM_ASSIGN(CompileSummary summary,
+               Finish(files, request, preparation, final_path, staging, progress));
+  summary.counts = counts;
+  return summary;
+}
+
+Result<BuildCounts> CompileDies(FileSystem& files, const CompileRequest& request,
+                                const std::vector<std::int64_t>& dies, const Path& out,
+                                domain::ProgressSink& progress) {
+  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, progress));
+  for (const std::int64_t die : dies) {
+    if (die < 0 || die >= preparation.options.dies) {
+      return InvalidArgument("die " + std::to_string(die) + " was asked for, expected 0 to " +
+                             std::to_string(preparation.options.dies - 1));
+    }
+  }
+  TYLLM_ASSIGN(Staging staging, Staging::Open(files, out, preparation.Key()));
+  ThreadPool pool(request.jobs);
+  TYLLM_ASSIGN(const BuildCounts counts,
+               BuildDies(files, request, preparation, dies, staging.path(), staging.scratch(), pool,
+                         progress));
+  TYLLM_TRY(staging.Commit());
+  return counts;
+}
+
+Result<CompileSummary> Assemble(FileSystem& files, const CompileRequest& request,
+                                const std::vector<Path>& parts, const Path& out,
+                                domain::ProgressSink& progress) {
+  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, progress));
+  const Path final_path = FinalPath(request, out);
+  TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));
+  for (const Path& part : parts) {
+    TYLLM_TRY(Adopt(files, part, staging.path()));
+  }
+  return Finish(files, request, preparation, final_path, staging, progress);
+}
+
+}  // namespace tyllm::compile

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/die_build.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "common/base/guarded.h"
+#include "worker/artifact/layout.h"
+#include "worker/compile/object_builder.h"
+#include "worker/compile/weights.h"
+
+namespace tyllm::compile {
+namespace {
+
+/// A program to be made for the dies that share its source.
+struct SharedProgram {
+  const GeneratedProgram* generated = nullptr;
+  std::vector<std::pair<std::int64_t, const PlannedProgram*>> users;  ///< die and its plan
+};
+
+bool HasSize(const Path& path, std::uint64_t bytes) {
+  std::error_code error;
+  return std::filesystem::file_size(path, error) == bytes && !error;
+}
+
+/// Builds dies below a root folder.
+class DieBuilder {
+ public:
+  DieBuilder(FileSystem& files, const CompileRequest& request, const Preparation& preparation,
+             const Path& root, const Path& scratch, ThreadPool& pool,
+             domain::ProgressSink& progress)
+      : files_(files),
+        request_(request),
+        preparation_(preparation),
+        root_(root),
+        scratch_(scratch),
+        pool_(pool),
+        progress_(progress) {}
+
+  Result<BuildCounts> Build(const std::vector<std::int64_t>& dies) {
+    for (const std::int64_t die : dies) {
+      TYLLM_ASSIGN(planned_[die], preparation_.Plan(die));
+    }
+    TYLLM_TRY(CreateFolders());
+    TYLLM_TRY(WriteParams());
+    TYLLM_TRY(BuildPrograms());
+    return counts_;
+  }
+
+ private:
+  Status CreateFolders() {
+    for (const std::int64_t bucket : preparation_.options.seq_lens) {
+      const Path file = root_ / artifact::BindingParams(0, bucket);
+      TYLLM_TRY(files_.CreateDirectories(file.parent_path()));
+    }
+    return files_.CreateDirectories(scratch_);
+  }
+
+  Status WriteParams() {
+    std::vector<CommonTarget> targets;
+    for (const auto& [die, programs] : planned_) {
+      const plan::Schedule& schedule = programs.front().schedule;
+      const Path path = root_ / artifact::CommonParams(die);
+      if (!HasSize(path, artifact::LayOut(CommonSpecs(schedule)).file_bytes)) {
+        targets.push_back({path, &schedule});
+      }
+      for (const std::int64_t bucket : preparation_.options.seq_lens) {
+        TYLLM_TRY(
+            WriteConstantParams(files_, root_ / artifact::ConstantParams(die, bucket), schedule));
+        TYLLM_TRY(
+            WriteBindingParams(files_, root_ / artifact::BindingParams(die, bucket), schedule));
+      }
+    }
+    counts_.params_written = std::ssize(targets);
+    return WriteCommonParams(files_, preparation_.model.checkpoint, targets, pool_, progress_);
+  }
+
+  Status BuildPrograms() {
+    TYLLM_TRY(DescribeParams());
+    TYLLM_ASSIGN(const std::vector<SharedProgram> programs, Missing());
+    counts_.distinct_sources = std::ssize(programs);
+    TYLLM_ASSIGN(const ObjectBuilder builder,
+                 ObjectBuilder::Create(files_, preparation_.compiler,
+                                       preparation_.options.target_cpu, scratch_, request_.cache));
+    Guarded<std::int64_t> done(std::int64_t{0});
+    std::vector<Status> statuses(programs.size());
+    pool_.ParallelFor(std::ssize(programs), [&](std::int64_t i) {
+      const SharedProgram& program = programs[static_cast<std::size_t>(i)];
+      statuses[static_cast<std::size_t>(i)] = BuildShared(builder, program);
+      auto view = done.Lock();
+      ++*view;
+      progress_.Report({"compile", *view, std::ssize(programs), "programs", ""});
+    });
+    for (Status& status : statuses) {
+      TYLLM_TRY(std::move(status));
+    }
+    return OkStatus();
+  }
+
+  /// Programs that no record says are finished, those with the same source together.
+  Result<std::vector<SharedProgram>> Missing() {
+    std::map<std::string, SharedProgram> by_source;
+    for (const auto& [die, programs] : planned_) {
+      for (const PlannedProgram& program : programs) {
+        ++counts_.programs;
+        if (IsFinished(die, program)) {
+          ++counts_.programs_kept;
+          continue;
+        }
+        SharedProgram& shared = by_source[program.generated.digest];
+        shared.generated = &program.generated;
+        shared.users.emplace_back(die, &program);
+      }
+    }
+    std::vector<SharedProgram> programs;
+    for (auto& [digest, program] : by_source) {
+      programs.push_back(std::move(program));
+    }
+    return programs;
+  }
+
+  Status BuildShared(const ObjectBuilder& builder, const SharedProgram& program) const {
+    TYLLM_ASSIGN(const std::string object, builder.Build(*program.generated));
+    for (const auto& [die, planned] : program.users) {
+      const plan::ProgramId& id = planned->schedule.program;
+      TYLLM_TRY(WriteFileAtomically(files_, root_ / artifact::ProgramObject(id, die), object));
+      if (preparation_.options.keep_source) {
+        TYLLM_TRY(WriteFileAtomically(files_, root_ / artifact::ProgramSource(id, die),
+                                      planned->generated.source));
+      }
+      TYLLM_ASSIGN(const artifact::ProgramRecord record, RecordOf(die, *planned));
+      TYLLM_TRY(WriteFileAtomically(files_, root_ / artifact::ProgramRecordFile(id, die),
+                                    format::PrettyJson(format::ToJson(record))));
+    }
+    return OkStatus();
+  }
+
+  /// Digests of the parameter files, which all programs of a die name in their records.
+  Status DescribeParams() {
+    for (const auto& [die, programs] : planned_) {
+      TYLLM_TRY(DescribeParam(artifact::CommonParams(die)));
+      for (const std::int64_t bucket : preparation_.options.seq_lens) {
+        TYLLM_TRY(DescribeParam(artifact::ConstantParams(die, bucket)));
+        TYLLM_TRY(DescribeParam(artifact::BindingParams(die, bucket)));
+      }
+    }
+    return OkStatus();
+  }
+
+  Status DescribeParam(const Path& path) {
+    TYLLM_ASSIGN(params_[path], artifact::DescribeFile(root_, path));
+    return OkStatus();
+  }
+
+  /// What the record of a finished program says.
+  Result<artifact::ProgramRecord> RecordOf(std::int64_t die, const PlannedProgram& planned) const {
+    const plan::ProgramId& id = planned.schedule.program;
+    artifact::ProgramRecord record;
+    record.kind = id.kind;
+    record.bucket = id.bucket;
+    record.die = die;
+    record.model = preparation_.model_digest;
+    record.plan_digest = planned.generated.digest;
+    record.toolchain = preparation_.toolchain;
+    record.options = preparation_.options;
+    TYLLM_ASSIGN(artifact::FileEntry object,
+                 artifact::DescribeFile(root_, artifact::ProgramObject(id, die)));
+    record.files.push_back(std::move(object));
+    if (preparation_.options.keep_source) {
+      TYLLM_ASSIGN(artifact::FileEntry source,
+                   artifact::DescribeFile(root_, artifact::ProgramSource(id, die)));
+      record.files.push_back(std::move(source));
+    }
+    record.files.push_back(params_.at(artifact::BindingParams(die, id.bucket)));
+    record.files.push_back(params_.at(artifact::ConstantParams(die, id.bucket)));
+    record.files.push_back(params_.at(artifact::CommonParams(die)));
+    return record;
+  }
+
+  /// Whether there is a record, and it says what one of a program made now would say.
+  bool IsFinished(std::int64_t die, const PlannedProgram& planned) const {
+    const Path path = root_ / artifact::ProgramRecordFile(planned.schedule.program, die);
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(path, error)) {
+      return false;
+    }
+    const Result<format::Json> json = format::ReadJsonFile(path);
+    if (!json.ok()) {
+      return false;
+    }
+    const auto found = format::FromJson<artifact::ProgramRecord>(*json, path.string());
+    const Result<artifact::ProgramRecord> expected = RecordOf(die, planned);
+    return found.ok() && expected.ok() && *found == *expected;
+  }
+
+  FileSystem& files_;
+  const CompileRequest& request_;
+  const Preparation& preparation_;
+  const Path& root_;
+  const Path& scratch_;
+  ThreadPool& pool_;
+  domain::ProgressSink& progress_;
+  std::map<std::int64_t, std::vector<PlannedProgram>> planned_;
+  std::map<Path, artifact::FileEntry> params_;
+  BuildCounts counts_;
+};
+
+}  // namespace
+
+Result<BuildCounts> BuildDies(FileSystem& files, const CompileRequest& request,
+                              const Preparation& preparation, const std::vector<std::int64_t>& dies,
+                              const Path& root, const Path& scratch, ThreadPool& pool,
+                              domain::ProgressSink& progress) {
+  return DieBuilder(files, request, preparation, root, scratch, pool, progress).Build(dies);
+}
+
+}  // namespace tyllm::compile

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/golden.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <string_view>
+
+#include "common/format/safetensors.h"
+#include "worker/artifact/layout.h"
+#include "worker/forward/streamed_pass.h"
+#include "worker/model/tokenizer.h"
+#include "worker/tensor/backend.h"
+
+namespace tyllm::compile {
+namespace {
+
+/// More than a chunk of 96 and one of 8, and an odd rest.
+constexpr std::int64_t kTokens = 115;
+/// Logits that are kept.
+constexpr std::int64_t kLogits = std::int64_t{1} << 20;
+
+constexpr std::string_view kText =
+    "The river rises in the hills to the north of the town and flows through a broad valley to "
+    "the sea. For most of its length it is slow and shallow, and in a dry summer it can be crossed "
+    "on foot. A stone bridge was built in 1784, after a flood had carried away the older one of "
+    "wood. Today the valley is known for its orchards, and a small railway brings visitors from "
+    "the coast. In winter, when the fog lies low over the fields, only the tower of the church "
+    "and the tops of the tallest trees can be seen from the road. The first people who lived here "
+    "kept sheep and cut peat; their houses, of which the floors remain, stood on the dry ground "
+    "above the marsh.";
+
+/// Numbers that look random and are always the same (splitmix64).
+std::vector<std::int32_t> ScatteredTokens(std::int64_t count, std::int64_t vocabulary) {
+  std::vector<std::int32_t> tokens;
+  std::uint64_t state = 1;
+  for (std::int64_t i = 0; i < count; ++i) {
+    state += 0x9E3779B97F4A7C15U;
+    std::uint64_t x = state;
+    x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9U;
+    x = (x ^ (x >> 27U)) * 0x94D049BB133111EBU;
+    x ^= x >> 31U;
+    tokens.push_back(static_cast<std::int32_t>(x % static_cast<std::uint64_t>(vocabulary)));
+  }
+  return tokens;
+}
+
+Result<std::vector<std::int32_t>> SampleTokens(const forward::Model& model, std::int64_t count) {
+  std::error_code error;
+  const Path& directory = model.checkpoint.directory();
+  if (!std::filesystem::is_regular_file(directory / artifact::kTokenizerFile, error)) {
+    return ScatteredTokens(count, model.shape().vocabulary);
+  }
+  TYLLM_ASSIGN(const model::Tokenizer tokenizer, model::Tokenizer::Load(directory));
+  TYLLM_ASSIGN(std::vector<std::int32_t> text, tokenizer.Encode(kText));
+  const std::size_t once = text.size();
+  if (once == 0) {
+    return ScatteredTokens(count, model.shape().vocabulary);
+  }
+  for (std::size_t i = 0; std::ssize(text) < count; ++i) {
+    text.push_back(text[i % once]);
+  }
+  text.resize(static_cast<std::size_t>(count));
+  return text;
+}
+
+Status Write(FileSystem& files, const Path& path, const std::vector<std::int32_t>& tokens,
+             const tensor::Matrix& logits) {
+  Path unfinished = path;
+  unfinished += ".tmp";
+  TYLLM_ASSIGN(format::SafetensorsWriter writer,
+               format::SafetensorsWriter::Create(
+                   files, unfinished,
+                   {{"token_ids", format::DType::kI32, {std::ssize(tokens)}},
+                    {"logits", format::DType::kF32, {logits.rows(), logits.columns()}}}));
+  TYLLM_TRY(writer.Write("token_ids", std::as_bytes(std::span(tokens))));
+  const std::span<const float> numbers(logits.data(),
+                                       static_cast<std::size_t>(logits.rows() * logits.columns()));
+  TYLLM_TRY(writer.Write("logits", std::as_bytes(numbers)));
+  TYLLM_TRY(writer.Finish());
+  return files.Rename(unfinished, path);
+}
+
+}  // namespace
+
+Status WriteGolden(FileSystem& files, const forward::Model& model, std::int64_t max_tokens,
+                   int jobs, const Path& path, domain::ProgressSink& progress) {
+  const std::int64_t count = std::min(kTokens, max_tokens);
+  const std::int64_t rows = std::clamp<std::int64_t>(kLogits / model.shape().vocabulary, 4, count);
+  TYLLM_ASSIGN(const std::vector<std::int32_t> tokens, SampleTokens(model, count));
+  TYLLM_ASSIGN(const std::unique_ptr<tensor::Backend> backend, tensor::MakeBackend("cpu", jobs));
+  forward::BlockRunner runner(*backend, model.shape());
+  const std::int64_t blocks = model.shape().layers + 1;
+  const forward::TokenBatch batch{1, count, tokens};
+  TYLLM_ASSIGN(const std::vector<tensor::Matrix> hidden,
+               forward::RunBody(model, runner, std::span(&batch, 1),
+                                [&](std::int64_t block, std::int64_t, const tensor::Matrix&) {
+                                  progress.Report({"golden", block + 1, blocks, "blocks", ""});
+                                }));
+  TYLLM_ASSIGN(const forward::Head head, forward::Head::Load(model));
+  TYLLM_ASSIGN(
+      const tensor::Matrix logits,
+      head.Logits(runner, hidden.front(), count - std::min(rows, count), std::min(rows, count)));
+  return Write(files, path, tokens, logits);
+}
+
+}  // namespace tyllm::compile

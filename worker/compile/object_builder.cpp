@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/object_builder.h"
+
+#include "common/base/digest.h"
+#include "common/base/version.h"
+#include "worker/compile/kernel_headers.h"
+
+namespace tyllm::compile {
+namespace {
+
+std::string Joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += (text.empty() ? "" : " ") + word;
+  }
+  return text;
+}
+
+std::string CacheKey(const artifact::Toolchain& toolchain, const GeneratedProgram& program) {
+  Sha256Stream key;
+  for (const std::string& part :
+       {toolchain.kernels, toolchain.compiler, toolchain.flags, program.source}) {
+    key.Update(part);
+    key.Update(std::string_view("\0", 1));
+  }
+  return key.Finish().Hex();
+}
+
+}  // namespace
+
+std::string KernelsDigest() {
+  Sha256Stream stream;
+  for (const KernelHeader& header : KernelHeaders()) {
+    stream.Update(header.name);
+    stream.Update(header.text);
+  }
+  return stream.Finish().Hex();
+}
+
+artifact::Toolchain ToolchainOf(const SystemCompiler& compiler, const std::string& target_cpu) {
+  artifact::Toolchain toolchain;
+  toolchain.version = Version();
+  toolchain.abi_version = die::kAbiVersion;
+  toolchain.kernels = KernelsDigest();
+  toolchain.compiler = compiler.id;
+  toolchain.flags = Joined(ProgramFlags(target_cpu));
+  toolchain.target_cpu = target_cpu;
+  return toolchain;
+}
+
+ObjectBuilder::ObjectBuilder(FileSystem& files, SystemCompiler compiler,
+                             const std::string& target_cpu, Path scratch, Path cache)
+    : files_(files),
+      compiler_(std::move(compiler)),
+      flags_(ProgramFlags(target_cpu)),
+      scratch_(std::move(scratch)),
+      cache_(files, std::move(cache)),
+      toolchain_(ToolchainOf(compiler_, target_cpu)) {}
+
+Result<ObjectBuilder> ObjectBuilder::Create(FileSystem& files, SystemCompiler compiler,
+                                            const std::string& target_cpu, Path scratch,
+                                            Path cache) {
+  ObjectBuilder builder(files, std::move(compiler), target_cpu, std::move(scratch),
+                        std::move(cache));
+  TYLLM_TRY(builder.WriteHeaders());
+  return builder;
+}
+
+Status ObjectBuilder::WriteHeaders() const {
+  for (const KernelHeader& header : KernelHeaders()) {
+    const Path path = scratch_ / "include" / header.name;
+    TYLLM_TRY(files_.CreateDirectories(path.parent_path()));
+    TYLLM_TRY(WriteFileAtomically(files_, path, header.text));
+  }
+  return OkStatus();
+}
+
+Result<std::string> ObjectBuilder::Build(const GeneratedProgram& program) const {
+  const std::string key = CacheKey(toolchain_, program);
+  if (std::optional<std::string> cached = cache_.Find(key)) {
+    return *std::move(cached);
+  }
+  const Path directory = scratch_ / key;
+  TYLLM_TRY(files_.CreateDirectories(directory));
+  TYLLM_TRY(WriteFileAtomically(files_, directory / "program.cpp", program.source));
+  TYLLM_TRY(RunCompiler(compiler_, flags_, directory, scratch_ / "include"));
+  TYLLM_ASSIGN(std::string object, files_.Read(directory / "program.so"));
+  cache_.Store(key, object);
+  return object;
+}
+
+}  // namespace tyllm::compile

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/object_cache.h"
+
+#include "common/base/digest.h"
+
+namespace tyllm::compile {
+
+Path ObjectCache::PathOf(const std::string& key, const char* extension) const {
+  return directory_ / key.substr(0, 2) / (key + extension);
+}
+
+std::optional<std::string> ObjectCache::Find(const std::string& key) const {
+  if (directory_.empty()) {
+    return std::nullopt;
+  }
+  Result<std::string> digest = files_.Read(PathOf(key, ".sha256"));
+  Result<std::string> object = files_.Read(PathOf(key, ".so"));
+  if (!digest.ok() || !object.ok() || DigestOf(*object).Hex() != *digest) {
+    return std::nullopt;
+  }
+  return *std::move(object);
+}
+
+void ObjectCache::Store(const std::string& key, const std::string& object) const {
+  if (directory_.empty()) {
+    return;
+  }
+  const Path path = PathOf(key, ".so");
+  if (!files_.CreateDirectories(path.parent_path()).ok() ||
+      !WriteFileAtomically(files_, path, object).ok()) {
+    return;
+  }
+  (void)WriteFileAtomically(files_, PathOf(key, ".sha256"), DigestOf(object).Hex());
+}
+
+}  // namespace tyllm::compile

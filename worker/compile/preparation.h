@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/domain/progress.h"
+#include "worker/artifact/manifest.h"
+#include "worker/compile/generate.h"
+#include "worker/compile/request.h"
+#include "worker/compile/system_compiler.h"
+#include "worker/forward/model.h"
+#include "worker/plan/memory_plan.h"
+
+namespace tyllm::compile {
+
+/// One program of one die, planned and written as C++.
+struct PlannedProgram {
+  plan::Schedule schedule;
+  plan::MemoryPlan memory;
+  GeneratedProgram generated;
+};
+
+/// Everything about a compilation that is known before any weight is read.
+struct Preparation {
+  forward::Model model;
+  plan::WeightFormats formats;
+  plan::ShardPlan shards;
+  std::vector<plan::ProgramId> programs;
+  domain::CompileOptions options;  ///< checked, target CPU resolved
+  SystemCompiler compiler;
+  artifact::Toolchain toolchain;
+  std::string model_digest;
+
+  /// All programs of a die, in the order of `programs`.
+  Result<std::vector<PlannedProgram>> Plan(std::int64_t die) const;
+  /// Digest of everything that the output depends on: what staged work must agree in to be resumed.
+  std::string Key() const;
+};
+
+/// Looks for everything that can go wrong: options, the model's form, files needed at the end, the
+/// number of dies, the compiler. All problems come in one message, a line each. Then takes the
+/// model's digest (stage "check").
+Result<Preparation> Prepare(const CompileRequest& request, domain::ProgressSink& progress);
+
+}  // namespace tyllm::compile

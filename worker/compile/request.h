@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/file_system.h"
+#include "common/domain/task_options.h"
+
+namespace tyllm::compile {
+
+/// What a compilation is asked to do.
+struct CompileRequest {
+  Path model;
+  domain::CompileOptions options;
+  std::string compiler;  ///< empty: the first that is found
+  Path cache;            ///< of shared objects; empty: none
+  int jobs = 0;          ///< threads and compilers at once; 0: one a CPU
+  /// Models without a tokenizer can be run with token ids only; otherwise the file must be there.
+  bool allow_missing_tokenizer = false;
+};
+
+}  // namespace tyllm::compile

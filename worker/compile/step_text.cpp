@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/step_text.h"
+
+#include "worker/compile/names.h"
+
+namespace tyllm::compile {
+namespace {
+
+using plan::Step;
+using plan::StepKind;
+using plan::StepRows;
+
+/// How many rows a step runs on.
+std::string Tokens(const Step& step) {
+  return step.rows == StepRows::kTokens ? "die.tokens" : "1";
+}
+
+std::string Number(std::int64_t value) {
+  return std::to_string(value);
+}
+
+/// "  Name<a, b>(x, y);"
+std::string Call(const std::string& function, const std::vector<std::string>& shape,
+                 const std::vector<std::string>& arguments) {
+  std::string text = "  " + function + (shape.empty() ? "" : "<");
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + shape[i];
+  }
+  text += shape.empty() ? "(" : ">(";
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + arguments[i];
+  }
+  return text + ");\n";
+}
+
+}  // namespace
+
+ScheduleNames::ScheduleNames(const plan::Schedule& schedule) {
+  NameScope scope;
+  for (const plan::Buffer& buffer : schedule.buffers) {
+    buffers_.push_back(scope.Add(buffer.name + "_at"));
+  }
+  for (const plan::Weight& weight : schedule.weights) {
+    weights_.push_back(scope.Add(weight.name));
+  }
+  for (const plan::LayerKind& kind : schedule.layer_kinds) {
+    std::vector<std::string>& names = layer_weights_.emplace_back();
+    for (const plan::Weight& weight : kind.weights) {
+      names.push_back(scope.Add(weight.name));
+    }
+  }
+}
+
+const std::string& ScheduleNames::Weight(plan::WeightId id, std::int32_t kind) const {
+  const auto index = static_cast<std::size_t>(id);
+  return index < weights_.size()
+             ? weights_[index]
+             : layer_weights_[static_cast<std::size_t>(kind)][index - weights_.size()];
+}
+
+std::string ScheduleNames::Function(std::string_view segment, std::size_t kind) const {
+  return FunctionName(segment) + (kind == 0 ? "" : std::to_string(kind + 1));
+}
+
+std::string StepWriter::Write(const Step& step) const {
+  switch (step.kind) {
+    case StepKind::kZero:
+      return Zero(step);
+    case StepKind::kEmbed:
+      return Embed(step);
+    case StepKind::kCopyEmbeddings:
+      return CopyEmbeddings(step);
+    case StepKind::kRopeTable:
+      return RopeTable(step);
+    case StepKind::kAddRmsNorm:
+      return AddRmsNorm(step);
+    case StepKind::kQuantize:
+      return Quantize(step);
+    case StepKind::kLinear:
+      return Linear(step);
+    case StepKind::kHeadRmsNorm:
+      return HeadRmsNorm(step);
+    case StepKind::kRope:
+      return Rope(step);
+    case StepKind::kStoreKv:
+      return StoreKv(step);
+    case StepKind::kAttention:
+      return Attention(step);
+    case StepKind::kSiluMul:
+      return SiluMul(step);
+  }
+  return {};
+}
+
+std::string StepWriter::Zero(const Step& step) const {
+  return Call(
+      "std::memset", {},
+      {At(step.output), "0", "sizeof(float) * " + Tokens(step) + " * " + Columns(step.output)});
+}
+
+std::string StepWriter::Embed(const Step& step) const {
+  return "  std::int32_t range[2];\n"
+         "  std::memcpy(range, Table(die, kVocabularyRange), sizeof(range));\n" +
+         Call("Embed", {"kVocabulary", "kWidth"},
+              {"Packed(die, " + Binding(step.weights[0]) + ")", "range[0]", "die.token_ids",
+               "die.tokens", At(step.output)});
+}
+
+std::string StepWriter::CopyEmbeddings(const Step& step) const {
+  return Call("std::memcpy", {},
+              {At(step.output), "die.embeddings", "sizeof(float) * die.tokens * kWidth"});
+}
+
+std::string StepWriter::RopeTable(const Step& step) const {
+  return Call("RopeTable", {"kHeadSize"},
+              {"reinterpret_cast<const float*>(Table(die, " + Binding(step.weights[0]) + "))",
+               History(), "die.tokens", At(step.output)});
+}
+
+std::string StepWriter::AddRmsNorm(const Step& step) const {
+  const bool last = step.rows == StepRows::kLast;
+  const std::string row = last ? " + last" : "";
+  const std::string residual = At(step.inputs[0]) + row;
+  return (last ? std::string("  const std::size_t last = (die.tokens - 1) * std::size_t{kWidth};\n")
+               : std::string()) +
+         Call("AddRows", {"kWidth"}, {At(step.inputs[1]) + row, Tokens(step), residual}) +
+         Call("RmsNorm", {"kWidth"},
+              {residual, "Vector(die, " + Binding(step.weights[0]) + ")", "kEpsilon", Tokens(step),
+               At(step.output)});
+}
+
+std::string StepWriter::Quantize(const Step& step) const {
+  const std::string columns = Columns(step.inputs[0]);
+  return Call("QuantizeActivations", {columns, Number(BufferOf(step.output).group)},
+              {At(step.inputs[0]), columns, Tokens(step), Activations(step.output)});
+}
+
+std::string StepWriter::Linear(const Step& step) const {
+  const plan::Weight& weight = schedule_.WeightOf(step.weights[0], kind_);
+  const std::string rows = Number(weight.rows.size());
+  const std::string columns = Number(weight.columns.size());
+  const std::string packed = "Packed(die, " + Binding(step.weights[0]) + ")";
+  std::string text =
+      weight.kind == plan::WeightKind::kInt4
+          ? Call("Linear4", {rows, columns, Number(weight.group)},
+                 {packed, Activations(step.inputs[0]), Tokens(step), At(step.output)})
+          : Call("LinearF16", {rows, columns},
+                 {packed, At(step.inputs[0]), Tokens(step), At(step.output)});
+  if (step.weights.size() > 1) {
+    text += Call("AddBias", {rows},
+                 {"Vector(die, " + Binding(step.weights[1]) + ")", Tokens(step), At(step.output)});
+  }
+  return text;
+}
+
+std::string StepWriter::HeadRmsNorm(const Step& step) const {
+  const std::int64_t columns = BufferOf(step.output).columns;
+  return Call("HeadRmsNorm", {Number(columns / schedule_.attention.head_size), "kHeadSize"},
+              {At(step.output), Number(columns), "Vector(die, " + Binding(step.weights[0]) + ")",
+               "kEpsilon", Tokens(step)});
+}
+
+std::string StepWriter::Rope(const Step& step) const {
+  const std::int64_t columns = BufferOf(step.output).columns;
+  return Call("Rope", {Number(columns / schedule_.attention.head_size), "kHeadSize"},
+              {At(step.output), Number(columns), At(step.inputs[1]), Tokens(step)});
+}
+
+std::string StepWriter::StoreKv(const Step& step) const {
+  return Call("WriteKv", {},
+              {At(step.inputs[0]), At(step.inputs[1]), "kKvHeads * kHeadSize", History(),
+               Tokens(step), "Cache(die, layer)"});
+}
+
+std::string StepWriter::Attention(const Step& step) const {
+  return Call("Attention", {"kHeads"},
+              {At(step.inputs[0]), "kHeads * kHeadSize", "Cache(die, layer)", "kKvOf", History(),
+               Tokens(step), At(step.inputs[1]), At(step.output)});
+}
+
+std::string StepWriter::SiluMul(const Step& step) const {
+  return Call("SiluMul", {Columns(step.output)},
+              {At(step.inputs[0]), At(step.inputs[1]), Tokens(step), At(step.output)});
+}
+
+std::string StepWriter::Columns(plan::BufferId id) const {
+  return Number(BufferOf(id).columns);
+}
+
+std::string StepWriter::At(plan::BufferId id) const {
+  return "At(die, " + names_.Buffer(id) + ")";
+}
+
+std::string StepWriter::Activations(plan::BufferId id) const {
+  const plan::Buffer& buffer = BufferOf(id);
+  return "ActivationsAt<" + Number(buffer.columns) + ", " + Number(buffer.group) +
+         ">(die.arena + " + names_.Buffer(id) + ", " + Number(buffer.rows) + ")";
+}
+
+std::string StepWriter::Binding(plan::WeightId id) const {
+  const bool in_layer = id >= std::ssize(schedule_.weights);
+  return (in_layer ? "first + " : "") + names_.Weight(id, kind_);
+}
+
+std::string StepWriter::History() const {
+  return plan::TakesHistory(schedule_.program.kind) ? "die.history" : "0";
+}
+
+}  // namespace tyllm::compile

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "worker/plan/schedule.h"
+
+namespace tyllm::compile {
+
+/// Names that generated code uses for what a schedule numbers.
+class ScheduleNames {
+ public:
+  explicit ScheduleNames(const plan::Schedule& schedule);
+
+  const std::string& Buffer(plan::BufferId id) const {
+    return buffers_[static_cast<std::size_t>(id)];
+  }
+
+  /// `kind` is the layer kind that the weight belongs to; any for those outside layers.
+  const std::string& Weight(plan::WeightId id, std::int32_t kind) const;
+  /// Of the function of a segment in layers of kind `kind`.
+  std::string Function(std::string_view segment, std::size_t kind) const;
+
+ private:
+  std::vector<std::string> buffers_;
+  std::vector<std::string> weights_;
+  std::vector<std::vector<std::string>> layer_weights_;
+};
+
+/// Writes steps as calls of kernels, each line indented by two spaces.
+class StepWriter {
+ public:
+  StepWriter(const plan::Schedule& schedule, const ScheduleNames& names, std::int32_t kind)
+      : schedule_(schedule), names_(names), kind_(kind) {}
+
+  std::string Write(const plan::Step& step) const;
+
+ private:
+  std::string Zero(const plan::Step& step) const;
+  std::string Embed(const plan::Step& step) const;
+  std::string CopyEmbeddings(const plan::Step& step) const;
+  std::string RopeTable(const plan::Step& step) const;
+  std::string AddRmsNorm(const plan::Step& step) const;
+  std::string Quantize(const plan::Step& step) const;
+  std::string Linear(const plan::Step& step) const;
+  std::string HeadRmsNorm(const plan::Step& step) const;
+  std::string Rope(const plan::Step& step) const;
+  std::string StoreKv(const plan::Step& step) const;
+  std::string Attention(const plan::Step& step) const;
+  std::string SiluMul(const plan::Step& step) const;
+
+  const plan::Buffer& BufferOf(plan::BufferId id) const {
+    return schedule_.buffers[static_cast<std::size_t>(id)];
+  }
+
+  /// Columns of a buffer as a number.
+  std::string Columns(plan::BufferId id) const;
+  /// "At(die, kResidual)"
+  std::string At(plan::BufferId id) const;
+  /// The activations in a buffer.
+  std::string Activations(plan::BufferId id) const;
+  /// Index of a weight in the bindings table.
+  std::string Binding(plan::WeightId id) const;
+  std::string History() const;
+
+  const plan::Schedule& schedule_;
+  const ScheduleNames& names_;
+  std::int32_t kind_;
+};
+
+}  // namespace tyllm::compile

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/base/parallel.h"
+#include "common/domain/progress.h"
+#include "worker/artifact/params.h"
+#include "worker/model/checkpoint.h"
+#include "worker/plan/schedule.h"
+
+namespace tyllm::compile {
+
+/// What common_die<d>.params of a die holds, in the order of the bindings table. `schedule` is that
+/// of any of its programs: they share all weights.
+std::vector<artifact::ParamSpec> CommonSpecs(const plan::Schedule& schedule);
+/// What constant_die<d>_<s>.params holds.
+std::vector<artifact::ParamSpec> ConstantSpecs(const plan::Schedule& schedule);
+/// The bindings table of a die's programs: offsets into the two files.
+std::vector<std::uint64_t> Bindings(const plan::Schedule& schedule);
+
+/// A die whose common_die<d>.params is to be written.
+struct CommonTarget {
+  Path path;
+  const plan::Schedule* schedule = nullptr;
+};
+
+/// Repacks the weights for the kernels, for several dies in one pass over the model: a tensor is
+/// read once and in pieces, no more than one is in memory. Files get their names when they are
+/// complete. Reports stage "pack", in bytes.
+Status WriteCommonParams(FileSystem& files, const model::Checkpoint& checkpoint,
+                         const std::vector<CommonTarget>& targets, ThreadPool& pool,
+                         domain::ProgressSink& progress);
+
+Status WriteConstantParams(FileSystem& files, const Path& path, const plan::Schedule& schedule);
+Status WriteBindingParams(FileSystem& files, const Path& path, const plan::Schedule& schedule);
+
+/// The embedding table as embedding.npy.
+Status WriteEmbeddingTable(FileSystem& files, const model::Checkpoint& checkpoint,
+                           const Path& path);
+
+}  // namespace tyllm::compile
