@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/domain/task_options.h"
+#include "worker/forward/block_runner.h"
+#include "worker/quant/coded_linear.h"
+#include "worker/quant/input_statistics.h"
+#include "worker/quant/quantization_report.h"
+#include "worker/quant/scaling_group.h"
+#include "worker/tensor/task_lanes.h"
+
+namespace tyllm::quant {
+
+/// What calibration says of one decoder layer.
+struct LayerStatistics {
+  std::map<graph::ValueId, InputStatistics> inputs;
+  std::map<graph::ValueId, GateSensitivity> gates;
+};
+
+/// A decoder layer after quantization.
+struct QuantizedLayer {
+  std::map<std::string, model::QuantizedMatrix, std::less<>> linears;
+  /// Everything else, folded: norms, biases and the linears that stay in float.
+  forward::BlockWeights floats;
+  std::vector<LinearReport> reports;
+};
+
+/// How the linears of a layer are to be quantized.
+struct LayerTask {
+  const graph::Block* block = nullptr;
+  const model::ModelShape* shape = nullptr;
+  const domain::QuantizeOptions* options = nullptr;
+  std::function<bool(std::string_view)> keeps_float;  ///< by module name
+};
+
+/// Each group on its min-max grid, nothing else: needs no calibration.
+QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
+                          tensor::TaskLanes& lanes);
+
+/// AWQ: the scaling groups from the last to the first (a group's producer is rounded after it was
+/// divided), each: search scales, fold them exactly, search ranges. A group whose weighed output
+/// error is not lower than round-to-nearest's keeps scales of 1; so no group is ever worse.
+QuantizedLayer QuantizeLayer(const LayerTask& task, const LayerStatistics& statistics,
+                             forward::BlockWeights weights, tensor::TaskLanes& lanes);
+
+}  // namespace tyllm::quant
