@@ -27,8 +27,9 @@ Status CheckpointWriter::Write(std::string_view tensor, std::span<const std::byt
   OpenShard& shard = open_[place->second.shard];
   const Shard& plan = shards_[place->second.shard];
   if (!shard.writer) {
-    TYLLM_ASSIGN(shard.writer, format::SafetensorsWriter::Create(*files_, directory_ / plan.file,
-                                                                 plan.tensors));
+    TYLLM_ASSIGN(format::SafetensorsWriter writer,
+                 format::SafetensorsWriter::Create(*files_, directory_ / plan.file, plan.tensors));
+    shard.writer.emplace(std::move(writer));
   }
   TYLLM_TRY(shard.writer->Write(tensor, bytes));
   place->second.digest = DigestOf(bytes);

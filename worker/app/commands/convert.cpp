@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/quant/convert.h"
+
+#include <iostream>
+#include <memory>
+
+#include "worker/app/commands/commands.h"
+
+namespace tyllm::app {
+
+void DeclareConvert(cli::CommandSpec& spec, Invocation& invocation) {
+  struct Arguments {
+    quant::ConvertRequest request;
+    bool json = false;
+  };
+
+  auto arguments = std::make_shared<Arguments>();
+  quant::ConvertRequest& request = arguments->request;
+  spec.options = {
+      {"--src", "DIR", "an AMTC model, of `tyllm quantize` or the vendor's quantizer",
+       &request.source, true},
+      {"--dst", "DIR", "where the converted model goes; must not exist", &request.destination,
+       true},
+      {"--quant-type", "", "layout to convert to",
+       cli::OneOf(domain::kQuantizedFormatNames, &request.options.quant_type)},
+      {"--json", "", "print one JSON document", &arguments->json},
+  };
+  spec.description = "Turns an AMTC checkpoint into AutoAWQ's GEMM layout, which vLLM loads.";
+  spec.examples = {"tyllm convert --src Qwen3-1.7B-AMTC --dst Qwen3-1.7B-AWQ --quant-type awq"};
+  spec.run = [arguments, &invocation] {
+    const auto report = quant::Convert(arguments->request, *invocation.OpenProgress());
+    if (!report.ok()) {
+      return cli::ReportError(report.status(), arguments->json);
+    }
+    if (arguments->json) {
+      std::cout << format::PrettyJson(format::ToJson(*report));
+    } else {
+      std::cout << quant::ReportText(*report);
+    }
+    return cli::ExitCode::kOk;
+  };
+}
+
+}  // namespace tyllm::app

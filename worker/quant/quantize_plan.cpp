@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/quant/quantize_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/model/awq_gemm.h"
+#include "worker/model/tensor_inventory.h"
+#include "worker/quant/module_patterns.h"
+#include "worker/quant/scaling_group.h"
+
+namespace tyllm::quant {
+
+namespace {
+
+std::vector<std::string> LinearsOfLayers(const graph::Graph& graph) {
+  std::vector<std::string> linears;
+  for (const graph::Block& layer : graph.layers) {
+    for (const graph::Node& node : layer.nodes) {
+      if (node.op == graph::Op::kLinear) {
+        linears.push_back(node.weight);
+      }
+    }
+  }
+  return linears;
+}
+
+std::string Join(std::span<const std::string> words) {
+  std::string text;
+  for (const std::string& word : words) {
+    text += (text.empty() ? "" : ", ") + word;
+  }
+  return text;
+}
+
+/// Linears that share an input are computed as one by vLLM and by the compiler.
+void WarnOfHalfKeptSets(const forward::Model& model, QuantizePlan& plan) {
+  for (const graph::Block& layer : model.graph.layers) {
+    for (const ScalingGroup& group : FindScalingGroups(layer, model.shape())) {
+      std::vector<std::string> kept;
+      std::ranges::copy_if(group.linears, std::back_inserter(kept),
+                           [&](const std::string& name) { return !plan.quantized.contains(name); });
+      if (!kept.empty() && kept.size() < group.linears.size()) {
+        plan.warnings.push_back("--keep-float keeps " + Join(kept) + " but not all of " +
+                                Join(group.linears) +
+                                ": vLLM refuses such a model; keep all of them or none");
+      }
+    }
+  }
+}
+
+class Inventory {
+ public:
+  Inventory(const QuantizePlan& plan, std::int64_t group) : plan_(plan), group_(group) {}
+
+  Status Add(const model::NeededTensor& needed) {
+    if (!needed.is_linear) {
+      specs_.push_back({NameOf(needed.name), format::DType::kF16, needed.shape});
+      return OkStatus();
+    }
+    if (!plan_.quantized.contains(needed.name)) {
+      specs_.push_back({needed.name + ".weight", format::DType::kF16, needed.shape});
+      return OkStatus();
+    }
+    const std::int64_t out = needed.shape[0];
+    const std::int64_t in = needed.shape[1];
+    if (const Status fits = model::CheckAwqGemmShape(out, in, group_); !fits.ok()) {
+      return fits.Annotate("linear layer '" + needed.name + "'");
+    }
+    const model::LinearKeys& keys = model::KeysOf(plan_.format);
+    const std::int64_t words = out / model::kAwqGemmPack;
+    AddPart(needed.name, keys.weight, format::DType::kI32, {in, words});
+    AddPart(needed.name, keys.zeros, format::DType::kI32, {in / group_, words});
+    AddPart(needed.name, keys.scales, format::DType::kF16, {in / group_, out});
+    return OkStatus();
+  }
+
+  std::vector<format::TensorSpec> Take() && { return std::move(specs_); }
+
+ private:
+  void AddPart(const std::string& module, std::string_view key, format::DType type,
+               std::vector<std::int64_t> shape) {
+    specs_.push_back({module + std::string(key), type, std::move(shape)});
+  }
+
+  /// The bias of a quantized linear has the key of its format.
+  std::string NameOf(const std::string& tensor) const {
+    constexpr std::string_view kBias = ".bias";
+    if (tensor.ends_with(kBias)) {
+      const std::string module = tensor.substr(0, tensor.size() - kBias.size());
+      if (plan_.quantized.contains(module)) {
+        return module + std::string(model::KeysOf(plan_.format).bias);
+      }
+    }
+    return tensor;
+  }
+
+  const QuantizePlan& plan_;
+  std::int64_t group_;
+  std::vector<format::TensorSpec> specs_;
+};
+
+Status ChooseModules(const forward::Model& model, const domain::QuantizeOptions& options,
+                     QuantizePlan& plan) {
+  TYLLM_ASSIGN(const ModulePatterns patterns, ModulePatterns::Compile(options.keep_float));
+  const std::vector<std::string> linears = LinearsOfLayers(model.graph);
+  for (const std::string& linear : linears) {
+    if (patterns.Match(linear)) {
+      plan.kept.push_back(linear);
+    } else {
+      plan.quantized.insert(linear);
+    }
+  }
+  if (plan.quantized.empty()) {
+    return InvalidArgument("--keep-float matches all " + std::to_string(linears.size()) +
+                           " linear layers, so nothing is left to quantize; expected patterns "
+                           "such as '\\.down_proj$'");
+  }
+  for (const std::string& unused : patterns.Unused(linears)) {
+    plan.warnings.push_back("--keep-float '" + unused + "' matches no linear layer, such as " +
+                            linears.front());
+  }
+  WarnOfHalfKeptSets(model, plan);
+  return OkStatus();
+}
+
+Status AddCopied(const model::Checkpoint& checkpoint, QuantizePlan& plan) {
+  plan.copied = checkpoint.unused_tensors();
+  for (const std::string& name : plan.copied) {
+    TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
+    plan.tensors.push_back({name, view.dtype, view.shape});
+  }
+  if (!plan.copied.empty()) {
+    plan.warnings.push_back(std::to_string(plan.copied.size()) +
+                            " tensors that the architecture does not use are copied as they are, "
+                            "such as " +
+                            plan.copied.front());
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+model::CheckpointFormat FormatOf(domain::QuantizedFormat format) {
+  switch (format) {
+    case domain::QuantizedFormat::kAmtc:
+      return model::CheckpointFormat::kAmtc;
+    case domain::QuantizedFormat::kAwq:
+      return model::CheckpointFormat::kAwqGemm;
+  }
+  return model::CheckpointFormat::kAmtc;
+}
+
+Result<QuantizePlan> PlanQuantization(const forward::Model& model,
+                                      const domain::QuantizeOptions& options) {
+  const model::Checkpoint& checkpoint = model.checkpoint;
+  if (checkpoint.format() != model::CheckpointFormat::kFloat) {
+    return FailedPrecondition(
+        checkpoint.directory().string() + " is quantized already (" +
+        std::string(model::kCheckpointFormatNames.Name(checkpoint.format())) +
+        "), expected a floating-point model; `tyllm convert` turns AMTC into AWQ");
+  }
+  QuantizePlan plan;
+  plan.format = FormatOf(options.format);
+  TYLLM_TRY(ChooseModules(model, options, plan));
+  Inventory inventory(plan, options.group_size);
+  for (const model::NeededTensor& needed : model::NeededTensors(model.shape())) {
+    TYLLM_TRY(inventory.Add(needed));
+  }
+  plan.tensors = std::move(inventory).Take();
+  TYLLM_TRY(AddCopied(checkpoint, plan));
+  for (const std::string& name : checkpoint.TensorNames()) {
+    TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
+    plan.source_bytes += static_cast<std::int64_t>(view.bytes.size());
+  }
+  return plan;
+}
+
+}  // namespace tyllm::quant
