@@ -28,8 +28,7 @@ Result<LayerStatistics> CalibrationPass::RunLayer(
                                         const tensor::Matrix&) { collector.Observe(node, inputs); };
   std::int64_t done = 0;
   for (Batch& batch : batches_) {
-    TYLLM_ASSIGN(batch.hidden,
-                 runner_.Run(layer, weights, batch.hidden, batch.sequences, observe));
+    TYLLM_ASSIGN(batch.hidden, runner_.Run(layer, weights, batch.hidden, batch.sequences, observe));
     done += batch.hidden.rows();
     if (after_batch) {
       after_batch(done);

@@ -53,8 +53,8 @@ Result<std::vector<std::int32_t>> ReadCalibrationTokens(const model::Tokenizer& 
     return InvalidArgument("calibration text " + text.string() + " has " + std::to_string(found) +
                            " tokens, expected at least " + std::to_string(needed) + " (" +
                            std::to_string(samples) + " samples of " + std::to_string(seq_len) +
-                           "); give a longer text, or at most " +
-                           std::to_string(found / seq_len) + " samples of this length");
+                           "); give a longer text, or at most " + std::to_string(found / seq_len) +
+                           " samples of this length");
   }
   tokens.resize(static_cast<std::size_t>(needed));
   return tokens;

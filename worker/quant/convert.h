@@ -43,10 +43,12 @@ namespace tyllm::format {
 template <>
 struct Members<quant::ConvertReport> {
   using R = quant::ConvertReport;
-  static constexpr auto kTable = std::tuple{
-      Member{"quantized_linears", &R::quantized_linears}, Member{"group_size", &R::group_size},
-      Member{"tensors", &R::tensors}, Member{"dropped_tensors", &R::dropped_tensors},
-      Member{"weight_files", &R::weight_files}, Member{"bytes", &R::bytes}};
+  static constexpr auto kTable = std::tuple{Member{"quantized_linears", &R::quantized_linears},
+                                            Member{"group_size", &R::group_size},
+                                            Member{"tensors", &R::tensors},
+                                            Member{"dropped_tensors", &R::dropped_tensors},
+                                            Member{"weight_files", &R::weight_files},
+                                            Member{"bytes", &R::bytes}};
 };
 
 }  // namespace tyllm::format

@@ -44,8 +44,7 @@ void Range(const float* w, std::int64_t n, float* low, float* high) {
 void Round(const float* w, std::int64_t n, float step, float zero, std::uint8_t* codes) {
   const float inverse = 1.0F / step;
   for (std::int64_t i = 0; i < n; ++i) {
-    codes[i] =
-        static_cast<std::uint8_t>(static_cast<std::int32_t>(CodeOf(w[i], inverse, zero)));
+    codes[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(CodeOf(w[i], inverse, zero)));
   }
 }
 

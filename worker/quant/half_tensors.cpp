@@ -32,8 +32,7 @@ Status CheckNumbers(std::string_view tensor, std::span<const float> numbers, flo
   return OkStatus();
 }
 
-Result<std::vector<std::uint16_t>> ToHalf(std::string_view tensor,
-                                          std::span<const float> numbers) {
+Result<std::vector<std::uint16_t>> ToHalf(std::string_view tensor, std::span<const float> numbers) {
   TYLLM_TRY(CheckNumbers(tensor, numbers, kLargestHalf, "the largest of fp16"));
   std::vector<std::uint16_t> halves(numbers.size());
   for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -42,8 +41,7 @@ Result<std::vector<std::uint16_t>> ToHalf(std::string_view tensor,
   return halves;
 }
 
-Result<std::vector<std::uint16_t>> ToHalf(std::string_view name,
-                                          const format::TensorView& tensor) {
+Result<std::vector<std::uint16_t>> ToHalf(std::string_view name, const format::TensorView& tensor) {
   if (tensor.dtype != format::DType::kF16) {
     TYLLM_ASSIGN(const std::vector<float> numbers, format::ToFloats(name, tensor));
     return ToHalf(name, numbers);

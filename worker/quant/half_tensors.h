@@ -18,8 +18,7 @@ Status CheckNumbers(std::string_view tensor, std::span<const float> numbers, flo
 
 /// Numbers as fp16. What fp16 cannot hold is an error that names the tensor: readers of quantized
 /// checkpoints compute in fp16, so another type would only move the overflow to them.
-Result<std::vector<std::uint16_t>> ToHalf(std::string_view tensor,
-                                          std::span<const float> numbers);
+Result<std::vector<std::uint16_t>> ToHalf(std::string_view tensor, std::span<const float> numbers);
 
 /// A float tensor of a file as fp16; the same bytes when it already is.
 Result<std::vector<std::uint16_t>> ToHalf(std::string_view name, const format::TensorView& tensor);

@@ -297,8 +297,7 @@ QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
     }
     const Matrix& matrix = weights.find(node.weight)->second;
     const MatrixView no_gram{nullptr, 0, matrix.columns()};
-    CodedLinear coded =
-        RoundToNearest(matrix.view(), no_gram, task.options->group_size, lanes);
+    CodedLinear coded = RoundToNearest(matrix.view(), no_gram, task.options->group_size, lanes);
     const std::vector<double> squares = RowErrors(matrix.view(), no_gram, lanes);
     const double energy = std::accumulate(squares.begin(), squares.end(), 0.0);
     const double error = Relative(coded.error(), energy);

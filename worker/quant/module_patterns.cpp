@@ -57,9 +57,8 @@ Result<ModulePatterns> ModulePatterns::Compile(std::span<const std::string> expr
     PCRE2_SIZE offset = 0;
     Code code(::pcre2_compile(Units(expression), expression.size(), 0, &error, &offset, nullptr));
     if (code == nullptr) {
-      return InvalidArgument("--keep-float '" + expression +
-                             "' is no regular expression: " + ErrorText(error) + " at character " +
-                             std::to_string(offset + 1) +
+      return InvalidArgument("--keep-float '" + expression + "' is no regular expression: " +
+                             ErrorText(error) + " at character " + std::to_string(offset + 1) +
                              "; a dot that stands for itself is written \\.");
     }
     patterns.push_back({expression, std::move(code)});
@@ -75,9 +74,8 @@ bool ModulePatterns::Match(std::string_view module) const {
 std::vector<std::string> ModulePatterns::Unused(std::span<const std::string> modules) const {
   std::vector<std::string> unused;
   for (const Pattern& pattern : patterns_) {
-    if (std::ranges::none_of(modules, [&](const std::string& module) {
-          return Finds(*pattern.code, module);
-        })) {
+    if (std::ranges::none_of(
+            modules, [&](const std::string& module) { return Finds(*pattern.code, module); })) {
       unused.push_back(pattern.expression);
     }
   }

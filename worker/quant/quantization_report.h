@@ -74,10 +74,14 @@ template <>
 struct Members<quant::LinearReport> {
   using R = quant::LinearReport;
   static constexpr auto kTable = std::tuple{
-      Member{"name", &R::name, true},          Member{"quantized", &R::quantized, true},
-      Member{"rtn_error", &R::rtn_error},      Member{"error", &R::error},
-      Member{"scale_formula", &R::scale_formula}, Member{"scale_ratio", &R::scale_ratio},
-      Member{"folded_into", &R::folded_into},  Member{"clipped_share", &R::clipped_share},
+      Member{"name", &R::name, true},
+      Member{"quantized", &R::quantized, true},
+      Member{"rtn_error", &R::rtn_error},
+      Member{"error", &R::error},
+      Member{"scale_formula", &R::scale_formula},
+      Member{"scale_ratio", &R::scale_ratio},
+      Member{"folded_into", &R::folded_into},
+      Member{"clipped_share", &R::clipped_share},
   };
 };
 
@@ -101,18 +105,12 @@ template <>
 struct Members<quant::QuantizationReport> {
   using R = quant::QuantizationReport;
   static constexpr auto kTable = std::tuple{
-      Member{"tool", &R::tool, true},
-      Member{"architecture", &R::architecture, true},
-      Member{"options", &R::options, true},
-      Member{"device", &R::device},
-      Member{"calibration", &R::calibration},
-      Member{"mean_rtn_error", &R::mean_rtn_error},
-      Member{"mean_error", &R::mean_error},
-      Member{"source_bytes", &R::source_bytes},
-      Member{"output_bytes", &R::output_bytes},
-      Member{"peak_memory_bytes", &R::peak_memory_bytes},
-      Member{"seconds", &R::seconds},
-      Member{"warnings", &R::warnings},
+      Member{"tool", &R::tool, true},           Member{"architecture", &R::architecture, true},
+      Member{"options", &R::options, true},     Member{"device", &R::device},
+      Member{"calibration", &R::calibration},   Member{"mean_rtn_error", &R::mean_rtn_error},
+      Member{"mean_error", &R::mean_error},     Member{"source_bytes", &R::source_bytes},
+      Member{"output_bytes", &R::output_bytes}, Member{"peak_memory_bytes", &R::peak_memory_bytes},
+      Member{"seconds", &R::seconds},           Member{"warnings", &R::warnings},
       Member{"linears", &R::linears},
   };
 };

@@ -41,9 +41,7 @@ class Stopwatch {
   Stopwatch(const Stopwatch&) = delete;
   Stopwatch& operator=(const Stopwatch&) = delete;
 
-  ~Stopwatch() {
-    seconds_ += std::chrono::duration<double>(clock_.Now() - start_).count();
-  }
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(clock_.Now() - start_).count(); }
 
  private:
   const Clock& clock_;
@@ -98,7 +96,8 @@ class Quantizer {
     TYLLM_ASSIGN(forward::Model opened, forward::OpenModel(request_.model));
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
-    TYLLM_ASSIGN(backend_, tensor::MakeBackend(request_.device, static_cast<int>(request_.threads)));
+    TYLLM_ASSIGN(backend_,
+                 tensor::MakeBackend(request_.device, static_cast<int>(request_.threads)));
     report_.tool = "tyllm " + std::string(Version());
     report_.architecture = model_->shape().architecture;
     report_.options = options_;
@@ -220,7 +219,8 @@ class Quantizer {
     return OkStatus();
   }
 
-  Status WriteHalf(CheckpointWriter& writer, const std::string& name, const tensor::Matrix& matrix) {
+  Status WriteHalf(CheckpointWriter& writer, const std::string& name,
+                   const tensor::Matrix& matrix) {
     TYLLM_ASSIGN(const std::vector<std::uint16_t> halves,
                  ToHalf(name, std::span(matrix.data(), static_cast<std::size_t>(
                                                            matrix.rows() * matrix.columns()))));
@@ -253,8 +253,7 @@ class Quantizer {
       }
       if (!node.bias.empty()) {
         const std::string key(model::KeysOf(plan_.format).bias);
-        TYLLM_TRY(WriteHalf(writer,
-                            coded != layer.linears.end() ? node.weight + key : node.bias,
+        TYLLM_TRY(WriteHalf(writer, coded != layer.linears.end() ? node.weight + key : node.bias,
                             layer.floats.find(node.bias)->second));
       }
     }

@@ -29,11 +29,11 @@ struct QuantizeServices {
   const Clock& clock = SystemClock();
 };
 
-/// Quantizes the linear layers of all decoder layers and writes a complete model directory: weights,
-/// config.json, every other file of the source and quantization_report.json. One decoder layer's
-/// weights are in memory at a time, and its output is on the way to the disk before the next is
-/// read. The folder appears only when everything was written, read back and compared. The weight
-/// files depend on the model, the text and the options alone, not on the number of threads.
+/// Quantizes the linear layers of all decoder layers and writes a complete model directory:
+/// weights, config.json, every other file of the source and quantization_report.json. One decoder
+/// layer's weights are in memory at a time, and its output is on the way to the disk before the
+/// next is read. The folder appears only when everything was written, read back and compared. The
+/// weight files depend on the model, the text and the options alone, not on the number of threads.
 /// Progress: stages calibrate and quantize by layers, write by tensors.
 Result<QuantizationReport> Quantize(const QuantizeRequest& request, domain::ProgressSink& progress,
                                     const QuantizeServices& services = {});

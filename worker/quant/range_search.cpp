@@ -128,9 +128,8 @@ class RowTile {
                                {errors_.data() + g * group_, width_}, GramBlock(g), 1.0F, 0.0F,
                                scratch_.own.data(), group_);
     tensor::MultiplyTransposed({.rows = rows_, .columns = group_, .depth = width_},
-                               {errors_.data(), width_},
-                               {gram_.data + g * group_ * width_, width_}, 1.0F, 0.0F,
-                               scratch_.cross.data(), group_);
+                               {errors_.data(), width_}, {gram_.data + g * group_ * width_, width_},
+                               1.0F, 0.0F, scratch_.cross.data(), group_);
     for (std::size_t i = 0; i < scratch_.cross.size(); ++i) {
       scratch_.cross[i] -= scratch_.own[i];
     }
@@ -145,10 +144,9 @@ class RowTile {
         FillCandidates(first + r, g, grids[static_cast<std::size_t>(r)],
                        scratch_.candidates.data() + r * kCandidates * group_);
       }
-      tensor::MultiplyTransposed(
-          {.rows = rows * kCandidates, .columns = group_, .depth = group_},
-          {scratch_.candidates.data(), group_}, GramBlock(g), 1.0F, 0.0F,
-          scratch_.products.data(), group_);
+      tensor::MultiplyTransposed({.rows = rows * kCandidates, .columns = group_, .depth = group_},
+                                 {scratch_.candidates.data(), group_}, GramBlock(g), 1.0F, 0.0F,
+                                 scratch_.products.data(), group_);
       for (std::int64_t r = 0; r < rows; ++r) {
         const std::size_t best = BestCandidate(r, first + r);
         Take(first + r, g, grids[static_cast<std::size_t>(r)][best]);
@@ -202,9 +200,8 @@ class RowTile {
         coded[r * group_ + i] = e[i] + w[static_cast<std::size_t>(i)];
       }
     }
-    tensor::MultiplyTransposed({.rows = rows_, .columns = group_, .depth = group_},
-                               {coded, group_}, GramBlock(g), 1.0F, 0.0F,
-                               scratch_.products.data(), group_);
+    tensor::MultiplyTransposed({.rows = rows_, .columns = group_, .depth = group_}, {coded, group_},
+                               GramBlock(g), 1.0F, 0.0F, scratch_.products.data(), group_);
     for (std::int64_t r = 0; r < rows_; ++r) {
       Rescale(r, g, coded + r * group_, scratch_.products.data() + r * group_);
     }

@@ -13,9 +13,9 @@ std::vector<double> RowErrors(tensor::MatrixView difference, tensor::MatrixView 
   lanes.ForEach(tiles, [&](std::int64_t tile, std::vector<float>& scratch) {
     const std::int64_t first = tile * kTileRows;
     const std::int64_t rows = std::min(kTileRows, difference.rows - first);
-    QuadraticForms(difference.data + first * difference.columns, rows, gram, scratch,
-                   std::span(errors).subspan(static_cast<std::size_t>(first),
-                                             static_cast<std::size_t>(rows)));
+    QuadraticForms(
+        difference.data + first * difference.columns, rows, gram, scratch,
+        std::span(errors).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows)));
   });
   return errors;
 }

@@ -17,8 +17,9 @@ void AddRelativeWeights(tensor::MatrixView weights, std::int64_t group, std::vec
   for (std::int64_t r = 0; r < weights.rows; ++r) {
     const std::span<const float> row = weights.row(r);
     for (std::int64_t first = 0; first < weights.columns; first += group) {
-      const auto part = row.subspan(static_cast<std::size_t>(first),
-                                    static_cast<std::size_t>(std::min(group, weights.columns - first)));
+      const auto part =
+          row.subspan(static_cast<std::size_t>(first),
+                      static_cast<std::size_t>(std::min(group, weights.columns - first)));
       float largest = 0.0F;
       for (const float w : part) {
         largest = std::max(largest, std::fabs(w));
@@ -84,8 +85,9 @@ std::vector<float> MeanRelativeWeight(std::span<const tensor::MatrixView> weight
     rows += matrix.rows;
   }
   std::vector<float> means(sums.size());
-  std::transform(sums.begin(), sums.end(), means.begin(),
-                 [rows](double sum) { return static_cast<float>(sum / static_cast<double>(rows)); });
+  std::transform(sums.begin(), sums.end(), means.begin(), [rows](double sum) {
+    return static_cast<float>(sum / static_cast<double>(rows));
+  });
   return means;
 }
 

@@ -59,25 +59,25 @@ double ScaledRoundingError(std::span<const WeighedLinear> linears, tensor::Matri
   std::vector<float> inverses(scales.size());
   std::transform(scales.begin(), scales.end(), inverses.begin(), [](float s) { return 1.0F / s; });
   std::vector<double> sums(runs.size());
-  lanes.ForEach(static_cast<std::int64_t>(runs.size()), [&](std::int64_t task,
-                                                            std::vector<float>& product) {
-    const RowRun& run = runs[static_cast<std::size_t>(task)];
-    const WeighedLinear& linear = linears[run.linear];
-    const std::int64_t width = linear.weights.columns;
-    std::vector<float> errors(static_cast<std::size_t>(run.count * width));
-    std::vector<float> scaled(static_cast<std::size_t>(group));
-    for (std::int64_t r = 0; r < run.count; ++r) {
-      RowErrorsAfterScaling(linear.weights.row(run.first + r), scales, inverses, group, scaled,
-                            errors.data() + r * width);
-    }
-    std::vector<double> forms(static_cast<std::size_t>(run.count));
-    QuadraticForms(errors.data(), run.count, gram, product, forms);
-    for (std::int64_t r = 0; r < run.count; ++r) {
-      sums[static_cast<std::size_t>(task)] +=
-          linear.row_weights[static_cast<std::size_t>(run.first + r)] *
-          forms[static_cast<std::size_t>(r)];
-    }
-  });
+  lanes.ForEach(static_cast<std::int64_t>(runs.size()),
+                [&](std::int64_t task, std::vector<float>& product) {
+                  const RowRun& run = runs[static_cast<std::size_t>(task)];
+                  const WeighedLinear& linear = linears[run.linear];
+                  const std::int64_t width = linear.weights.columns;
+                  std::vector<float> errors(static_cast<std::size_t>(run.count * width));
+                  std::vector<float> scaled(static_cast<std::size_t>(group));
+                  for (std::int64_t r = 0; r < run.count; ++r) {
+                    RowErrorsAfterScaling(linear.weights.row(run.first + r), scales, inverses,
+                                          group, scaled, errors.data() + r * width);
+                  }
+                  std::vector<double> forms(static_cast<std::size_t>(run.count));
+                  QuadraticForms(errors.data(), run.count, gram, product, forms);
+                  for (std::int64_t r = 0; r < run.count; ++r) {
+                    sums[static_cast<std::size_t>(task)] +=
+                        linear.row_weights[static_cast<std::size_t>(run.first + r)] *
+                        forms[static_cast<std::size_t>(r)];
+                  }
+                });
   double total = 0.0;
   for (const double sum : sums) {
     total += sum;

@@ -17,10 +17,9 @@ enum class Producer : std::uint8_t {
   kLinear,  ///< a linear layer: its output rows (and bias) are divided
 };
 
-inline constexpr EnumTable<Producer, 3> kProducerNames("producer",
-                                                       {{{Producer::kNone, "none"},
-                                                         {Producer::kNorm, "norm"},
-                                                         {Producer::kLinear, "linear"}}});
+inline constexpr EnumTable<Producer, 3> kProducerNames(
+    "producer",
+    {{{Producer::kNone, "none"}, {Producer::kNorm, "norm"}, {Producer::kLinear, "linear"}}});
 
 constexpr const auto& NamesOf(Producer) {
   return kProducerNames;

@@ -8,13 +8,17 @@
 namespace tyllm::app {
 
 void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation);
+void DeclareConvert(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareModels(cli::CommandSpec& spec, Invocation& invocation);
+void DeclareQuantize(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareRun(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareVerify(cli::CommandSpec& spec, Invocation& invocation);
 
 /// In the order of --help.
 inline constexpr cli::CommandRow<Invocation> kCommands[] = {
+    {"quantize", "Working", "turn a float model into a 4-bit one (AWQ)", DeclareQuantize},
+    {"convert", "Working", "turn an AMTC model into the layout that vLLM loads", DeclareConvert},
     {"compile", "Working", "compile a model to programs for 1 to 4 dies", DeclareCompile},
     {"evaluate", "Working", "measure a model: perplexity, comparison, states, greedy text",
      DeclareEvaluate},

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "worker/quant/quantize.h"
+
 #include <cstdio>
 #include <iostream>
 #include <memory>
 
 #include "worker/app/commands/commands.h"
 #include "worker/app/installed.h"
-#include "worker/quant/quantize.h"
 
 namespace tyllm::app {
 
@@ -17,8 +18,7 @@ struct Arguments {
 };
 
 Result<quant::QuantizationReport> Run(quant::QuantizeRequest& request, Invocation& invocation) {
-  if (request.calibration_text.empty() &&
-      request.options.method == domain::QuantizeMethod::kAwq) {
+  if (request.calibration_text.empty() && request.options.method == domain::QuantizeMethod::kAwq) {
     TYLLM_ASSIGN(request.calibration_text, InstalledFile("wikitext-2/valid.txt"));
   }
   return quant::Quantize(request, *invocation.OpenProgress());
@@ -35,7 +35,8 @@ void DeclareQuantize(cli::CommandSpec& spec, Invocation& invocation) {
       {"--out", "DIR", "where the quantized model goes; must not exist", &request.out, true},
       {"--calibration", "FILE", "UTF-8 text; default: wikitext-2, which came with the program",
        &request.calibration_text},
-      {"--method", "", "how to quantize", cli::OneOf(domain::kQuantizeMethodNames, &options.method)},
+      {"--method", "", "how to quantize",
+       cli::OneOf(domain::kQuantizeMethodNames, &options.method)},
       {"--group-size", "N", "weights that share a scale", &options.group_size},
       {"--samples", "N", "calibration sequences", &options.samples},
       {"--seq-len", "N", "tokens of each", &options.seq_len},
