@@ -61,12 +61,19 @@ std::optional<std::uint64_t> BytesOf(DType dtype, std::span<const std::int64_t> 
   return bytes;
 }
 
-/// Parses the header and refuses a key that appears twice in one object.
+/// Parses the header and refuses a key that appears twice in one object, and what nests deeper than
+/// any header does.
 Result<HeaderJson> ParseHeader(std::string_view text) {
   std::vector<std::set<std::string>> keys;
   std::string twice;
+  bool too_deep = false;
   const auto watch = [&](int depth, HeaderJson::parse_event_t event, const HeaderJson& value) {
+    constexpr int kDeepest = 8;
     const auto level = static_cast<std::size_t>(depth);
+    if (depth > kDeepest) {
+      too_deep = true;
+      return false;  // not kept: memory stays proportional to what a header holds
+    }
     if (event == HeaderJson::parse_event_t::object_start) {
       keys.resize(level + 1);
     } else if (event == HeaderJson::parse_event_t::object_end) {
@@ -83,8 +90,8 @@ Result<HeaderJson> ParseHeader(std::string_view text) {
       return InvalidArgument("the header has the key " + Quoted(twice) +
                              " twice; every name must be there once");
     }
-    if (!header.is_object()) {
-      return InvalidArgument("the header is not a JSON object");
+    if (too_deep || !header.is_object()) {
+      return InvalidArgument("the header is not a JSON object of tensors");
     }
     return header;
   } catch (const HeaderJson::exception& error) {

@@ -129,6 +129,12 @@ const BadFile kBadFiles[] = {
      kInvalid, "end at byte 2 of the data, but the file has 4"},
     {"MetadataIsNoObject", FileBytes(R"({"__metadata__":[]})"), kInvalid, "__metadata__"},
     {"MetadataIsNoText", FileBytes(R"({"__metadata__":{"format":1}})"), kInvalid, "'format'"},
+    {"DeepNestingThatEnds",
+     FileBytes("{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}"), kInvalid,
+     "not a JSON object of tensors"},
+    {"DeepNestingOfObjects",
+     FileBytes(R"({"a":{"b":{"c":{"d":{"e":{"f":{"g":{"h":{"i":{"j":{}}}}}}}}}}})"), kInvalid,
+     "not a JSON object of tensors"},
     {"DeepNesting", FileBytes("{\"a\":" + std::string(100'000, '[')), kInvalid, "not valid JSON"},
 };
 
