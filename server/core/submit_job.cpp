@@ -50,8 +50,8 @@ std::vector<Input> InputsOf(const JobSpec& spec) {
 }
 
 boost::asio::awaitable<Status> CheckInput(Farm& farm, Input input) {
-  const Result<TreeCheck> check = (co_await CheckTree(farm, input.tree)).Annotate(input.field);
-  TYLLM_CO_TRY(check.status());
+  const Result<TreeCheck> check = co_await CheckTree(farm, input.tree);
+  TYLLM_CO_TRY(check.status().Annotate(input.field));
   if (!check->missing.empty()) {
     co_return FailedPrecondition(input.field + ": the server does not have " +
                                  NameSome(check->missing) +

@@ -125,8 +125,8 @@ class Outcomes {
 
   boost::asio::awaitable<Status> End(HeldTask task, sched::Ending ending,
                                      std::optional<domain::Failure> failure) {
-    TYLLM_CO_TRY(co_await EndAttempts(
-        farm_, std::vector<Ended>(1, Ended{task, ending, std::move(failure)})));
+    std::vector<Ended> ended(1, Ended{task, ending, std::move(failure)});
+    TYLLM_CO_TRY(co_await EndAttempts(farm_, std::move(ended)));
     reply_.acknowledged.push_back(task.id.task);
     co_return OkStatus();
   }
@@ -181,7 +181,10 @@ boost::asio::awaitable<Status> TakeReports(Farm& farm, const SyncRequest& reques
       TYLLM_CO_TRY(co_await outcomes.Take(held, *task));
     }
   }
-  co_return ended ? co_await UseCachedResults(farm) : OkStatus();
+  if (ended) {
+    co_return co_await UseCachedResults(farm);
+  }
+  co_return OkStatus();
 }
 
 }  // namespace tyllm::server::core

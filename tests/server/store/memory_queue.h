@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/store/queue.h"
+
+namespace tyllm::server::store {
+
+/// The queue as maps in memory, written as plainly as can be: what SqliteQueue is compared with. A
+/// mark is a copy of everything.
+class MemoryQueue final : public Queue {
+ public:
+  explicit MemoryQueue(std::string toolchain_version)
+      : toolchain_version_(std::move(toolchain_version)) {}
+
+  Status Begin() override;
+  Result<bool> Commit() override;
+  void Rollback() override;
+  Status SetMark() override;
+  Status KeepMark() override;
+  Status RevertToMark() override;
+
+  Status broken() const override { return OkStatus(); }
+
+  std::int64_t schema_version() const override { return 1; }
+
+  Status Probe(std::int64_t /*now*/) override { return OkStatus(); }
+
+  Result<std::optional<JobId>> FindRequest(const std::string& request_id) override;
+  Result<JobId> Enqueue(const NewJob& job, std::int64_t now) override;
+  Result<domain::JobView> GetJob(JobId job) override;
+  Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override;
+  Result<std::map<domain::JobState, std::int64_t>> CountJobs() override;
+  Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
+                                                    std::int64_t limit) override;
+  Status CancelJob(JobId job, std::int64_t now) override;
+
+  Result<std::vector<sched::Candidate>> Candidates(std::int64_t now, std::int64_t limit) override;
+  Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) override;
+  Result<Lease> GetLease(const AttemptId& id) override;
+  Result<std::optional<HeldTask>> FindHeld(const AttemptId& id) override;
+  Result<std::vector<HeldTask>> AllHeld() override;
+  Result<std::vector<HeldTask>> HeldBy(const std::string& worker) override;
+  Status Adopt(const AttemptId& id, const std::string& session) override;
+  Status Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
+                 std::int64_t now) override;
+  Status EndAttempt(const AttemptId& id, sched::Ending ending, const sched::Verdict& verdict,
+                    std::int64_t now) override;
+  Status EndCancelled(const AttemptId& id, std::int64_t now) override;
+  Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) override;
+
+  Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) override;
+  Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override;
+  Status ForgetAction(const Sha256& key) override;
+
+  Status StartSession(const WorkerSession& worker, const domain::Capabilities& capabilities,
+                      std::int64_t now) override;
+  Result<std::vector<WorkerRecord>> ListWorkers() override;
+  Status SetDrained(const std::string& worker, bool drained) override;
+
+ private:
+  struct Attempt {
+    std::string worker;
+    std::optional<sched::Ending> ending;
+  };
+
+  struct Task {
+    domain::TaskView view;
+    JobId job;
+    domain::PlannedTask planned;
+    bool use_cache = true;
+    std::optional<Sha256> key;
+    WorkerSession holder;
+    sched::Spent spent;
+    std::int64_t not_before = 0;
+    std::vector<Attempt> attempts;
+  };
+
+  struct Job {
+    domain::JobView view;
+    std::map<std::string, std::string> outputs;
+    bool cancel_asked = false;
+    std::vector<TaskId> tasks;
+    std::vector<domain::JobEvent> events;
+  };
+
+  struct State {
+    std::map<JobId, Job> jobs;
+    std::map<TaskId, Task> tasks;
+    std::map<std::string, JobId> requests;
+    std::map<Sha256, BlobId> actions;
+    std::map<std::string, WorkerRecord> workers;
+    std::set<std::pair<std::string, std::string>> sessions;
+  };
+
+  Result<Task*> Current(const AttemptId& id);
+  Task& WithLabel(const Job& job, const std::string& label);
+  std::map<std::string, BlobId> InputsOf(const Task& task);
+  bool Waits(const Task& task) const;
+  void Tell(Job& job, const Task* task, std::int64_t now);
+  void Follow(Job& job, std::size_t first_new_event, std::int64_t now);
+  static HeldTask ToHeld(const Task& task);
+
+  std::string toolchain_version_;
+  State state_;
+  std::vector<State> marks_;
+};
+
+}  // namespace tyllm::server::store
