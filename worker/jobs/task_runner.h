@@ -14,14 +14,9 @@ struct BuiltInTexts {
   Path evaluation;
 };
 
-/// Does what an order says, with the code that the commands of `tyllm` use, and leaves order.output complete or
-/// not at all. A missing input is kInvalidArgument naming it.
-Status RunTask(
-    const domain::TaskOrder& order,
-    const BuiltInTexts& texts,
-    FileSystem& files,
-    const Clock& clock,
-    domain::ProgressSink& progress
-);
+/// Does what an order says, with the code that the commands of `tyllm` use, and leaves order.output
+/// complete or not at all. A missing input is kInvalidArgument naming it.
+Status RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts, FileSystem& files,
+               const Clock& clock, domain::ProgressSink& progress);
 
 }  // namespace tyllm::jobs

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <memory>
+
+#include "common/format/json.h"
+#include "worker/app/commands/commands.h"
+#include "worker/app/installed.h"
+#include "worker/jobs/task_runner.h"
+
+namespace tyllm::app {
+
+namespace {
+
+Status RunOrder(const Path& spec, const Invocation& invocation) {
+  TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(spec));
+  TYLLM_ASSIGN(const domain::TaskOrder order,
+               format::FromJson<domain::TaskOrder>(json, spec.string()));
+  TYLLM_ASSIGN(const Path calibration, InstalledFile("wikitext-2/valid.txt"));
+  TYLLM_ASSIGN(const Path evaluation, InstalledFile("wikitext-2/test.txt"));
+  return jobs::RunTask(order, {calibration, evaluation}, LocalFileSystem(), SystemClock(),
+                       *invocation.OpenProgress());
+}
+
+}  // namespace
+
+void DeclareTask(cli::CommandSpec& spec, Invocation& invocation) {
+  auto order = std::make_shared<Path>();
+  spec.description =
+      "What a worker's agent runs; the file is described in docs/formats/task_order.md.";
+  spec.options = {{"--spec", "FILE", "the order to carry out", order.get(), true}};
+  spec.run = [order, &invocation] {
+    const Status status = RunOrder(*order, invocation);
+    return status.ok() ? cli::ExitCode::kOk : cli::ReportError(status);
+  };
+}
+
+}  // namespace tyllm::app

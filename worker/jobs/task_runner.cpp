@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/jobs/task_runner.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "worker/compile/compile.h"
+#include "worker/evaluate/evaluate.h"
+#include "worker/quant/convert.h"
+#include "worker/quant/quantize.h"
+
+namespace tyllm::jobs {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What every runner gets.
+struct Work {
+  const domain::TaskOrder& order;
+  const BuiltInTexts& texts;
+  FileSystem& files;
+  const Clock& clock;
+  domain::ProgressSink& progress;
+};
+
+std::optional<Path> Input(const domain::TaskOrder& order, const std::string& name) {
+  const auto it = order.inputs.find(name);
+  return it == order.inputs.end() ? std::nullopt : std::optional<Path>(it->second);
+}
+
+Result<Path> Need(const domain::TaskOrder& order, const std::string& name) {
+  if (auto path = Input(order, name)) {
+    return *std::move(path);
+  }
+  return InvalidArgument("the order for " + std::string(domain::kTaskKindNames.Name(order.kind)) +
+                         " has no input '" + name + "'; add it");
+}
+
+/// A text input is a folder with one file, as uploads are; `built_in` where the order names none.
+Result<Path> Text(const domain::TaskOrder& order, const std::string& name, const Path& built_in) {
+  const auto input = Input(order, name);
+  if (!input) {
+    return built_in;
+  }
+  std::vector<Path> found;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(*input, error)) {
+    found.push_back(entry.path());
+  }
+  if (error || found.size() != 1 || !fs::is_regular_file(found.front(), error)) {
+    return InvalidArgument("input '" + name + "' has " + std::to_string(found.size()) +
+                           " entries, expected exactly one text file; upload a file");
+  }
+  return found.front();
+}
+
+Status RunQuantize(const Work& work) {
+  quant::QuantizeRequest request;
+  TYLLM_ASSIGN(request.model, Need(work.order, "model"));
+  TYLLM_ASSIGN(request.calibration_text, Text(work.order, "calibration", work.texts.calibration));
+  request.out = work.order.output;
+  request.options = work.order.quantize;
+  request.device = work.order.device;
+  return quant::Quantize(request, work.progress, {work.files, work.clock}).status();
+}
+
+Status RunConvert(const Work& work) {
+  quant::ConvertRequest request;
+  TYLLM_ASSIGN(request.source, Need(work.order, "model"));
+  request.destination = work.order.output;
+  return quant::Convert(request, work.files, work.progress);
+}
+
+Status RunEvaluate(const Work& work) {
+  evaluate::Request request;
+  TYLLM_ASSIGN(request.model, Need(work.order, "model"));
+  TYLLM_ASSIGN(request.text, Text(work.order, "text", work.texts.evaluation));
+  request.reference = Input(work.order, "reference");
+  request.options = work.order.evaluate;
+  request.device = work.order.device;
+  request.out = work.order.output;
+  return evaluate::Evaluate(request, work.files, work.clock, work.progress).status();
+}
+
+Result<compile::CompileRequest> CompileRequestOf(const Work& work) {
+  compile::CompileRequest request;
+  TYLLM_ASSIGN(request.model, Need(work.order, "model"));
+  request.options = work.order.compile;
+  request.cache = work.order.cache;
+  return request;
+}
+
+Status RunCompileDie(const Work& work) {
+  TYLLM_ASSIGN(const compile::CompileRequest request, CompileRequestOf(work));
+  return compile::CompileDies(work.files, request, {work.order.die}, work.order.output,
+                              work.progress)
+      .status();
+}
+
+Status RunAssemble(const Work& work) {
+  TYLLM_ASSIGN(const compile::CompileRequest request, CompileRequestOf(work));
+  std::vector<Path> parts;
+  for (std::int64_t die = 0; die < work.order.compile.dies; ++die) {
+    TYLLM_ASSIGN(parts.emplace_back(), Need(work.order, "die" + std::to_string(die)));
+  }
+  return compile::Assemble(work.files, request, parts, work.order.output, work.progress).status();
+}
+
+}  // namespace
+
+Status RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts, FileSystem& files,
+               const Clock& clock, domain::ProgressSink& progress) {
+  const Work work{order, texts, files, clock, progress};
+  switch (order.kind) {
+    case domain::TaskKind::kQuantize:
+      return RunQuantize(work);
+    case domain::TaskKind::kConvert:
+      return RunConvert(work);
+    case domain::TaskKind::kEvaluate:
+      return RunEvaluate(work);
+    case domain::TaskKind::kCompileDie:
+      return RunCompileDie(work);
+    case domain::TaskKind::kAssemble:
+      return RunAssemble(work);
+  }
+  return Internal("a task kind without a runner");
+}
+
+}  // namespace tyllm::jobs
