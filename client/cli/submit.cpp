@@ -15,6 +15,9 @@ namespace tyllm::client {
 
 namespace {
 
+// Of a pipeline's evaluation, when nothing is said: about 100,000 tokens.
+constexpr std::int64_t kPipelineWindows = 200;
+
 struct Submission {
   domain::JobSpec spec;
   Path model;
@@ -175,6 +178,8 @@ void DeclareSubmitPipeline(cli::CommandSpec& spec, Session& session) {
   const auto submission = DeclareJob(spec, session, domain::JobKind::kPipeline);
   AddCalibration(spec, *submission);
   AddText(spec, *submission);
+  // Enough for a comparison; `--max-windows 0` takes the whole text.
+  submission->spec.evaluate.max_windows = kPipelineWindows;
   AddOptions(spec, submission->spec.quantize);
   AddOptions(spec, submission->spec.evaluate);
   AddOptions(spec, submission->spec.compile);

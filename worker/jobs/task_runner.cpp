@@ -70,7 +70,8 @@ Status RunConvert(const Work& work) {
   quant::ConvertRequest request;
   TYLLM_ASSIGN(request.source, Need(work.order, "model"));
   request.destination = work.order.output;
-  return quant::Convert(request, work.files, work.progress);
+  request.options = work.order.convert;
+  return quant::Convert(request, work.progress, work.files).status();
 }
 
 Status RunEvaluate(const Work& work) {

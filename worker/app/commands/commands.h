@@ -13,6 +13,7 @@ void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareModels(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareQuantize(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareRun(cli::CommandSpec& spec, Invocation& invocation);
+void DeclareTask(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareVerify(cli::CommandSpec& spec, Invocation& invocation);
 
 /// In the order of --help.
@@ -26,6 +27,7 @@ inline constexpr cli::CommandRow<Invocation> kCommands[] = {
     {"verify", "Using", "prove a compiled model: files, logits, chunks", DeclareVerify},
     {"models", "Looking", "list the model families and published models that are supported",
      DeclareModels},
+    {"task", "Farm", "carry out one order of a farm's server", DeclareTask},
 };
 
 }  // namespace tyllm::app
