@@ -10,6 +10,7 @@ namespace tyllm::app {
 void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareConvert(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation);
+void DeclareInspect(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareModels(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareQuantize(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareRun(cli::CommandSpec& spec, Invocation& invocation);
@@ -25,6 +26,7 @@ inline constexpr cli::CommandRow<Invocation> kCommands[] = {
      DeclareEvaluate},
     {"run", "Using", "greedy text of a compiled model, or of a model in float32", DeclareRun},
     {"verify", "Using", "prove a compiled model: files, logits, chunks", DeclareVerify},
+    {"inspect", "Looking", "say what a model directory or a compiled model is", DeclareInspect},
     {"models", "Looking", "list the model families and published models that are supported",
      DeclareModels},
     {"task", "Farm", "carry out one order of a farm's server", DeclareTask},

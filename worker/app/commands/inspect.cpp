@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/jobs/inspect.h"
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+
+#include "worker/app/commands/commands.h"
+#include "worker/app/commands/human_bytes.h"
+
+namespace tyllm::app {
+
+namespace {
+
+using jobs::ArtifactInspection;
+using jobs::ModelInspection;
+
+void Row(const char* label, const std::string& text) {
+  std::printf("%-14s %s\n", label, text.c_str());
+}
+
+std::string Number(std::int64_t value) {
+  return std::to_string(value);
+}
+
+std::string Joined(const std::vector<std::string>& texts, std::size_t most = 8) {
+  std::string out;
+  for (std::size_t i = 0; i < texts.size() && i < most; ++i) {
+    out += (i == 0 ? "" : ", ") + texts[i];
+  }
+  return texts.size() > most ? out + ", and " + std::to_string(texts.size() - most) + " more" : out;
+}
+
+std::string Joined(const std::vector<std::int64_t>& numbers) {
+  std::string out;
+  for (const std::int64_t number : numbers) {
+    out += (out.empty() ? "" : ", ") + std::to_string(number);
+  }
+  return out;
+}
+
+std::string Title(const ModelInspection& m) {
+  switch (m.format) {
+    case model::CheckpointFormat::kFloat:
+      return "a model in floating point";
+    case model::CheckpointFormat::kAmtc:
+      return "a quantized model, AMTC layout (tyllm convert makes the AWQ layout of it)";
+    case model::CheckpointFormat::kAwqGemm:
+      return "a quantized model, AWQ GEMM layout";
+  }
+  return {};
+}
+
+void PrintQuantization(const ModelInspection& m) {
+  if (m.bits == 0) {
+    return;
+  }
+  Row("quantized", Number(m.quantized_linears) + " linear layers, " + Number(m.bits) +
+                       " bits, group " + Number(m.group_size));
+  Row("in float", m.float_linears.empty() ? "no linear layer" : Joined(m.float_linears));
+}
+
+void Print(const ModelInspection& m) {
+  std::printf("%s\n", Title(m).c_str());
+  Row("family", m.family + " (" + m.architecture + ")");
+  Row("parameters", HumanCount(m.parameters) + " (" + Number(m.parameters) + ")");
+  Row("shape", Number(m.layers) + " layers, width " + Number(m.width) + ", " + Number(m.heads) +
+                   ":" + Number(m.kv_heads) + " heads of " + Number(m.head_size) + ", MLP " +
+                   Number(m.intermediate) + ", vocabulary " + Number(m.vocabulary) +
+                   (m.tied_head ? ", tied head" : ""));
+  Row("positions", Number(m.max_positions));
+  PrintQuantization(m);
+  for (const jobs::DTypeShare& share : m.dtypes) {
+    Row(&share == m.dtypes.data() ? "tensors" : "",
+        Number(share.tensors) + " " + share.dtype + ", " + HumanBytes(share.bytes));
+  }
+  Row("weight files",
+      Number(static_cast<std::int64_t>(m.weight_files.size())) + ", " + HumanBytes(m.weight_bytes));
+  Row("other files", Joined(m.other_files, 20));
+  if (!m.unused_tensors.empty()) {
+    Row("not used", Joined(m.unused_tensors));
+  }
+}
+
+// "Native programs for the simulator" must never be taken for programs of the chip.
+std::string BackendText(const std::string& backend) {
+  return backend == "sim" ? "sim: native programs for the die simulator, not for the silicon"
+                          : backend;
+}
+
+void PrintDies(const ArtifactInspection& a) {
+  for (const jobs::DieSummary& die : a.die_list) {
+    Row(&die == a.die_list.data() ? "dies" : "",
+        "die " + Number(die.die) + " on physical die " + Number(die.physical_die) + ": " +
+            Number(die.heads) + ":" + Number(die.kv_heads) + " heads, KV cache " +
+            HumanBytes(die.kv_bytes));
+  }
+}
+
+void Print(const ArtifactInspection& a) {
+  std::printf("a compiled model for %s %s\n", Number(a.dies).c_str(), a.dies == 1 ? "die" : "dies");
+  Row("directory", a.directory);
+  Row("back end", BackendText(a.backend));
+  Row("model", a.model.family + " (" + a.model.architecture + "), " + a.model.format +
+                   (a.group_size == 0 ? "" : ", group " + Number(a.group_size)));
+  Row("buckets", Joined(a.seq_lens) + " tokens, KV cache of " + Number(a.max_kv) + " tokens" +
+                     (a.embedding_as_input ? ", takes embeddings" : ""));
+  for (const jobs::ProgramSummary& program : a.programs) {
+    Row(&program == a.programs.data() ? "programs" : "",
+        std::string(plan::kProgramKindNames.Name(program.kind)) + ", bucket " +
+            Number(program.bucket) + ", arena " + HumanBytes(program.arena_bytes));
+  }
+  PrintDies(a);
+  Row("target CPU", a.toolchain.target_cpu);
+  Row("made by", "tyllm " + a.toolchain.version + ", " + a.toolchain.compiler);
+  for (const jobs::FileShare& share : a.files) {
+    Row(&share == a.files.data() ? "files" : "",
+        Number(share.files) + " " + share.kind + ", " + HumanBytes(share.bytes));
+  }
+  Row("", HumanBytes(a.total_bytes) + " together");
+}
+
+}  // namespace
+
+void DeclareInspect(cli::CommandSpec& spec, Invocation& /*invocation*/) {
+  struct Arguments {
+    Path directory;
+    bool json = false;
+  };
+
+  auto arguments = std::make_shared<Arguments>();
+  spec.options = {
+      {"DIR", "DIR", "a model directory, or a compiled model", &arguments->directory, true},
+      {"--json", "", "print one JSON document", &arguments->json},
+  };
+  spec.description =
+      "Says what a directory is: a model in floating point, a quantized one, or a compiled one. "
+      "Headers and small files are read and checked, weights are not.";
+  spec.examples = {"tyllm inspect Qwen3-1.7B", "tyllm inspect Qwen3-1.7B-AOT_96_4096/4die --json"};
+  spec.run = [arguments] {
+    const auto found = jobs::Inspect(arguments->directory);
+    if (!found.ok()) {
+      return cli::ReportError(found.status(), arguments->json);
+    }
+    if (arguments->json) {
+      std::visit([](const auto& it) { std::cout << format::PrettyJson(format::ToJson(it)); },
+                 *found);
+    } else {
+      std::visit([](const auto& it) { Print(it); }, *found);
+    }
+    return cli::ExitCode::kOk;
+  };
+}
+
+}  // namespace tyllm::app
