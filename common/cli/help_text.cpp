@@ -35,15 +35,19 @@ std::string Wrapped(std::string_view text, std::size_t column, std::size_t inden
   return out;
 }
 
-std::string Section(std::string_view heading, const Rows& rows) {
-  if (rows.empty()) {
-    return {};
-  }
+std::size_t WidestLabel(const Rows& rows) {
   std::size_t widest = 0;
   for (const auto& row : rows) {
     if (row.first.size() <= kWidestLabel) {
       widest = std::max(widest, row.first.size());
     }
+  }
+  return widest;
+}
+
+std::string Section(std::string_view heading, const Rows& rows, std::size_t widest) {
+  if (rows.empty()) {
+    return {};
   }
   const std::size_t indent = 2 + widest + 2;
   std::string out = "\n" + std::string(heading) + ":\n";
@@ -54,6 +58,10 @@ std::string Section(std::string_view heading, const Rows& rows) {
     out += Wrapped(text, indent, indent) + "\n";
   }
   return out;
+}
+
+std::string Section(std::string_view heading, const Rows& rows) {
+  return Section(heading, rows, WidestLabel(rows));
 }
 
 std::string Label(const Option& option) {
@@ -146,9 +154,13 @@ std::string CommandSections(std::span<const DeclaredCommand> commands,
     }
     group->second.emplace_back(label, command.row->summary);
   }
+  std::size_t widest = 0;
+  for (const auto& group : groups) {
+    widest = std::max(widest, WidestLabel(group.second));
+  }
   std::string out;
   for (const auto& [heading, rows] : groups) {
-    out += Section(heading, rows);
+    out += Section(heading, rows, widest);
   }
   return out;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/format/json.h"
 
+#include "common/format/json_nesting.h"
+
 namespace tyllm::format {
 
 namespace {
@@ -32,11 +34,16 @@ bool IsTooDeep(std::string_view text) {
 
 }  // namespace
 
-Result<Json> ParseJson(std::string_view text, std::string_view what) {
-  if (IsTooDeep(text)) {
-    return InvalidArgument(std::string(what) + " nests lists and objects more than " +
-                           std::to_string(kDeepest) + " deep; fix or replace the file");
+Status CheckNesting(std::string_view text, std::string_view what) {
+  if (!IsTooDeep(text)) {
+    return OkStatus();
   }
+  return InvalidArgument(std::string(what) + " nests lists and objects more than " +
+                         std::to_string(kDeepest) + " deep; fix or replace the file");
+}
+
+Result<Json> ParseJson(std::string_view text, std::string_view what) {
+  TYLLM_TRY(CheckNesting(text, what));
   // The exception carries line and column, which the non-throwing overload does not.
   try {
     return Json::parse(text);

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/model/tokenizer_json.h"
 
-#include <array>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "common/format/json.h"
+#include "common/format/json_nesting.h"
 #include "worker/model/byte_alphabet.h"
+#include "worker/model/tokenizer_file.h"
 #include "worker/model/utf8.h"
 
 namespace tyllm::model {
 
 namespace {
 
+using format::FromJson;
 using format::Json;
 // The vocabulary has 150,000 keys, and insertion into an object that keeps its order searches it
 // from the front. So the file is read into this type, and its small parts become Json afterwards.
@@ -22,146 +24,6 @@ using BigJson = nlohmann::json;
 // GPT-2's pattern, which a ByteLevel with `use_regex` applies.
 constexpr std::string_view kByteLevelPattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-struct FileAddedToken {
-  TokenId id = 0;
-  std::string content;
-  bool single_word = false;
-  bool lstrip = false;
-  bool rstrip = false;
-  bool normalized = false;
-  bool special = false;
-};
-
-// `model` without its vocabulary and merges.
-struct FileModel {
-  std::string type;
-  std::optional<double> dropout;
-  std::optional<std::string> unk_token;
-  std::optional<std::string> continuing_subword_prefix;
-  std::optional<std::string> end_of_word_suffix;
-  std::optional<bool> fuse_unk;  // about unknown bytes, which there are not
-  std::optional<bool> byte_fallback;
-  std::optional<bool> ignore_merges;
-};
-
-struct FileByteLevel {
-  std::string type;
-  bool add_prefix_space = true;
-  bool trim_offsets = true;  // about offsets, which we do not give
-  bool use_regex = true;
-};
-
-struct FileSplit {
-  std::string type;
-  Json pattern;
-  std::string behavior;
-  bool invert = false;
-};
-
-struct FilePattern {
-  std::optional<std::string> regex;
-  std::optional<std::string> text;
-};
-
-struct FileTokenizer {
-  std::string version;
-  Json truncation;  // ours to do, not the file's
-  Json padding;
-  std::vector<Json> added_tokens;
-  Json normalizer;
-  Json pre_tokenizer;
-  Json post_processor;  // adds tokens around the text, which Encode does not
-  Json decoder;
-  Json model;
-};
-
-}  // namespace
-
-}  // namespace tyllm::model
-
-namespace tyllm::format {
-
-template <>
-struct Members<model::FileAddedToken> {
-  using T = model::FileAddedToken;
-  static constexpr auto kTable = std::tuple{
-      Member{"id", &T::id, true},
-      Member{"content", &T::content, true},
-      Member{"single_word", &T::single_word},
-      Member{"lstrip", &T::lstrip},
-      Member{"rstrip", &T::rstrip},
-      Member{"normalized", &T::normalized},
-      Member{"special", &T::special},
-  };
-};
-
-template <>
-struct Members<model::FileModel> {
-  using T = model::FileModel;
-  static constexpr auto kTable = std::tuple{
-      Member{"type", &T::type},
-      Member{"dropout", &T::dropout},
-      Member{"unk_token", &T::unk_token},
-      Member{"continuing_subword_prefix", &T::continuing_subword_prefix},
-      Member{"end_of_word_suffix", &T::end_of_word_suffix},
-      Member{"fuse_unk", &T::fuse_unk},
-      Member{"byte_fallback", &T::byte_fallback},
-      Member{"ignore_merges", &T::ignore_merges},
-  };
-};
-
-template <>
-struct Members<model::FileByteLevel> {
-  using T = model::FileByteLevel;
-  static constexpr auto kTable = std::tuple{
-      Member{"type", &T::type, true},
-      Member{"add_prefix_space", &T::add_prefix_space},
-      Member{"trim_offsets", &T::trim_offsets},
-      Member{"use_regex", &T::use_regex},
-  };
-};
-
-template <>
-struct Members<model::FileSplit> {
-  using T = model::FileSplit;
-  static constexpr auto kTable = std::tuple{
-      Member{"type", &T::type, true},
-      Member{"pattern", &T::pattern, true},
-      Member{"behavior", &T::behavior, true},
-      Member{"invert", &T::invert},
-  };
-};
-
-template <>
-struct Members<model::FilePattern> {
-  using T = model::FilePattern;
-  static constexpr auto kTable = std::tuple{Member{"Regex", &T::regex}, Member{"String", &T::text}};
-};
-
-template <>
-struct Members<model::FileTokenizer> {
-  using T = model::FileTokenizer;
-  static constexpr auto kTable = std::tuple{
-      Member{"version", &T::version},
-      Member{"truncation", &T::truncation},
-      Member{"padding", &T::padding},
-      Member{"added_tokens", &T::added_tokens},
-      Member{"normalizer", &T::normalizer},
-      Member{"pre_tokenizer", &T::pre_tokenizer, true},
-      Member{"post_processor", &T::post_processor},
-      Member{"decoder", &T::decoder, true},
-      Member{"model", &T::model, true},
-  };
-};
-
-}  // namespace tyllm::format
-
-namespace tyllm::model {
-
-namespace {
-
-using format::FromJson;
 
 Status Unsupported(std::string_view what, std::string_view found, std::string_view supported) {
   return Unimplemented(std::string(what) + " is " + std::string(found) +
@@ -191,7 +53,7 @@ class Reader {
     }
     const BigJson vocabulary = Taken(file["model"], "vocab");
     const BigJson merges = Taken(file["model"], "merges");
-    TYLLM_ASSIGN(const auto parts, FromJson<FileTokenizer>(Json(file), what_));
+    TYLLM_ASSIGN(const auto parts, FromJson<tokenizer_file::Tokenizer>(Json(file), what_));
     TYLLM_TRY(ReadNormalizer(parts.normalizer));
     TYLLM_TRY(ReadPreTokenizer(parts.pre_tokenizer));
     TYLLM_TRY(CheckDecoder(parts.decoder));
@@ -248,12 +110,13 @@ class Reader {
     if (type != "Split") {
       return Unsupported(what, Quoted(type), "'Split' before a last 'ByteLevel'");
     }
-    TYLLM_ASSIGN(const auto split, FromJson<FileSplit>(part, what));
+    TYLLM_ASSIGN(const auto split, FromJson<tokenizer_file::Split>(part, what));
     if (split.behavior != "Isolated" || split.invert) {
       return Unsupported(what, Quoted(split.behavior) + (split.invert ? " inverted" : ""),
                          "behavior 'Isolated', not inverted");
     }
-    TYLLM_ASSIGN(const auto pattern, FromJson<FilePattern>(split.pattern, what + ".pattern"));
+    TYLLM_ASSIGN(const auto pattern,
+                 FromJson<tokenizer_file::Pattern>(split.pattern, what + ".pattern"));
     if (pattern.regex.has_value() == pattern.text.has_value()) {
       return InvalidArgument(what + ".pattern must have either 'Regex' or 'String'");
     }
@@ -267,7 +130,7 @@ class Reader {
     if (type != "ByteLevel") {
       return Unsupported(what, Quoted(type), "'ByteLevel' as the last step");
     }
-    TYLLM_ASSIGN(const auto level, FromJson<FileByteLevel>(part, what));
+    TYLLM_ASSIGN(const auto level, FromJson<tokenizer_file::ByteLevel>(part, what));
     if (level.add_prefix_space) {
       return Unsupported(what + ".add_prefix_space", "true", "false");
     }
@@ -284,7 +147,7 @@ class Reader {
   }
 
   Status ReadModel(const Json& part) {
-    TYLLM_ASSIGN(const auto model, FromJson<FileModel>(part, At("model")));
+    TYLLM_ASSIGN(const auto model, FromJson<tokenizer_file::Model>(part, At("model")));
     if (model.type != "BPE" && !model.type.empty()) {  // old files say nothing
       return Unsupported(At("model.type"), Quoted(model.type), "'BPE'");
     }
@@ -399,8 +262,8 @@ class Reader {
   Status ReadAddedTokens(const std::vector<Json>& tokens) {
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const std::string what = At("added_tokens[") + std::to_string(i) + "]";
-      TYLLM_ASSIGN(const auto token,
-                   FromJson<FileAddedToken>(tokens[i], what, format::UnknownKeys::kIgnore));
+      TYLLM_ASSIGN(const auto token, FromJson<tokenizer_file::AddedToken>(
+                                         tokens[i], what, format::UnknownKeys::kIgnore));
       if (token.content.empty() || ValidUtf8Prefix(token.content) != token.content.size()) {
         return InvalidArgument(what + ".content is empty, expected text");
       }
@@ -430,6 +293,7 @@ class Reader {
 }  // namespace
 
 Result<TokenizerDescription> ParseTokenizerJson(std::string_view text, std::string_view what) {
+  TYLLM_TRY(format::CheckNesting(text, what));
   try {
     BigJson file = BigJson::parse(text);
     return Reader(what).Read(file);

@@ -214,7 +214,7 @@ TEST_F(ProgramTest, HelpOfTheProgramListsCommandsUnderTheirHeadings) {
   const Outcome outcome = Run({"--help"});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.error, "");
-  EXPECT_NE(outcome.out.find("Models:\n  quantize  quantize a model\n"), std::string::npos);
+  EXPECT_NE(outcome.out.find("Models:\n  quantize         quantize a model\n"), std::string::npos);
   EXPECT_NE(outcome.out.find("Jobs:\n  submit quantize  quantize on the farm\n"),
             std::string::npos);
   EXPECT_NE(outcome.out.find("--server HOST:PORT  where it is (default: localhost:1)\n"),

@@ -169,6 +169,12 @@ TEST(TokenizerTest, RefusesWhatIsNoTokenizer) {
             std::string::npos);
 }
 
+TEST(TokenizerTest, RefusesJsonThatNestsTooDeep) {
+  const std::string deep(1'000'000, '[');
+  const auto tokenizer = Tokenizer::Parse(R"({"model":{},"padding":)" + deep, "f");
+  EXPECT_NE(tokenizer.status().message().find("deep"), std::string::npos);
+}
+
 struct Refusal {
   const char* pointer;  // what of the file is replaced
   Json value;

@@ -17,15 +17,16 @@ void DeclareRun(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareTask(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareVerify(cli::CommandSpec& spec, Invocation& invocation);
 
-/// In the order of --help.
+/// In the order of --help. Headings: "Making" for what writes models, "Trying" for what runs them,
+/// "Looking" for the rest.
 inline constexpr cli::CommandRow<Invocation> kCommands[] = {
-    {"quantize", "Working", "turn a float model into a 4-bit one (AWQ)", DeclareQuantize},
-    {"convert", "Working", "turn an AMTC model into the layout that vLLM loads", DeclareConvert},
-    {"compile", "Working", "compile a model to programs for 1 to 4 dies", DeclareCompile},
-    {"evaluate", "Working", "measure a model: perplexity, comparison, states, greedy text",
+    {"quantize", "Making", "turn a float model into a 4-bit one (AWQ)", DeclareQuantize},
+    {"convert", "Making", "turn an AMTC model into the layout that vLLM loads", DeclareConvert},
+    {"compile", "Making", "compile a model to programs for 1 to 4 dies", DeclareCompile},
+    {"evaluate", "Trying", "measure a model: perplexity, comparison, states, greedy text",
      DeclareEvaluate},
-    {"run", "Using", "greedy text of a compiled model, or of a model in float32", DeclareRun},
-    {"verify", "Using", "prove a compiled model: files, logits, chunks", DeclareVerify},
+    {"run", "Trying", "greedy text of a compiled model, or of a model in float32", DeclareRun},
+    {"verify", "Trying", "prove a compiled model: files, logits, chunks", DeclareVerify},
     {"inspect", "Looking", "say what a model directory or a compiled model is", DeclareInspect},
     {"models", "Looking", "list the model families and published models that are supported",
      DeclareModels},
