@@ -25,9 +25,12 @@ inline constexpr std::uint64_t KvLayerBytes(std::uint64_t kv_heads, std::uint64_
   return 2 * KvHalfBytes(kv_heads, head_size, max_kv);
 }
 
+/// Queries that share what is read of the cache.
+inline constexpr int kQueryTile = 4;
+
 /// Arena floats that Attention needs for scores.
 inline constexpr std::uint64_t AttentionScratchFloats(std::uint64_t max_kv) {
-  return KvCapacity(max_kv);
+  return kQueryTile * KvCapacity(max_kv);
 }
 
 /// Where one layer's cache of KvLayerBytes lies.
@@ -72,85 +75,206 @@ void WriteKv(const float* keys, const float* values, std::size_t stride, std::ui
 
 namespace internal {
 
-/// Scaled scores of `length` keys, rounded up to 8 with -inf; returns the largest.
-template <int HeadSize>
-float Scores(const float* query, const std::uint16_t* keys, std::size_t length, float* scores) {
-  const Floats scale = Fill(1.0F / std::sqrt(static_cast<float>(HeadSize)));
-  Floats largest = Fill(-INFINITY);
-  for (std::size_t first = 0; first < length; first += kLanes) {
-    const std::uint16_t* const block = keys + first * HeadSize;
-    Floats sums[4] = {Fill(0), Fill(0), Fill(0), Fill(0)};
-    for (int i = 0; i < HeadSize; ++i) {
-      sums[i % 4] = MultiplyAdd(LoadHalves(block + i * kLanes), Fill(query[i]), sums[i % 4]);
-    }
-    const Floats sum = Add(Add(sums[0], sums[1]), Add(sums[2], sums[3]));
-    Store(scores + first, Multiply(sum, scale));
-    for (std::size_t i = length; i < first + kLanes; ++i) {
-      scores[i] = -INFINITY;
-    }
-    largest = Maximum(largest, Load(scores + first));
+/// A query of a tile: one head of one token.
+struct Query {
+  const float* x;
+  std::size_t length;  ///< keys that it sees
+  float* scores;       ///< then weights, then nothing
+  float* out;
+};
+
+/// Scores, not yet scaled, of `Blocks` times 8 keys from position `first` on. What is summed in
+/// which order is the same for all Count and Blocks.
+template <int HeadSize, int Count, int Blocks>
+void ScoreBlocks(const Query* queries, const std::uint16_t* keys, std::size_t first) {
+  static_assert(HeadSize % 2 == 0);
+  const std::uint16_t* const block = keys + first * HeadSize;
+  Floats sums[Count][Blocks][2];
+  for (int i = 0; i < Count * Blocks * 2; ++i) {
+    sums[i / (Blocks * 2)][i / 2 % Blocks][i % 2] = Fill(0);
   }
-  return Largest(largest);
+  for (int i = 0; i < HeadSize; i += 2) {
+    for (int half = 0; half < 2; ++half) {
+      Floats key[Blocks];
+      for (int b = 0; b < Blocks; ++b) {
+        key[b] = LoadHalves(block + (b * HeadSize + i + half) * kLanes);
+      }
+      for (int q = 0; q < Count; ++q) {
+        const Floats x = Fill(queries[q].x[i + half]);
+        for (int b = 0; b < Blocks; ++b) {
+          sums[q][b][half] = MultiplyAdd(key[b], x, sums[q][b][half]);
+        }
+      }
+    }
+  }
+  for (int q = 0; q < Count; ++q) {
+    for (int b = 0; b < Blocks; ++b) {
+      Store(queries[q].scores + first + static_cast<std::size_t>(b) * kLanes,
+            Add(sums[q][b][0], sums[q][b][1]));
+    }
+  }
 }
 
-/// Turns scores into weights that are not yet divided by their sum, which is returned.
-inline float Weigh(float* scores, std::size_t length, float largest) {
+/// Turns the first query.length scores into weights that are not yet divided by their sum, which is
+/// returned; the rest up to `end` become zeros.
+template <int HeadSize>
+float Weigh(const Query& query, std::size_t end) {
+  float* const scores = query.scores;
+  const std::size_t length = query.length;
+  const std::size_t padded = RoundUp(length, kLanes);
+  for (std::size_t i = length; i < padded; ++i) {
+    scores[i] = -INFINITY;
+  }
+  Floats largest = Fill(-INFINITY);
+  for (std::size_t i = 0; i < padded; i += kLanes) {
+    largest = Maximum(largest, Load(scores + i));
+  }
+  const Floats top = Fill(Largest(largest));
+  const Floats scale = Fill(1.0F / std::sqrt(static_cast<float>(HeadSize)));
   Floats sum = Fill(0);
-  for (std::size_t first = 0; first < length; first += kLanes) {
-    const Floats weight = Exp(Subtract(Load(scores + first), Fill(largest)));
-    Store(scores + first, weight);
-    for (std::size_t i = length; i < first + kLanes; ++i) {
-      scores[i] = 0;
+  for (std::size_t i = 0; i < padded; i += kLanes) {
+    Store(scores + i, Exp(Multiply(Subtract(Load(scores + i), top), scale)));
+    for (std::size_t j = length; j < i + kLanes; ++j) {
+      scores[j] = 0;
     }
-    sum = Add(sum, Load(scores + first));
+    sum = Add(sum, Load(scores + i));
+  }
+  for (std::size_t i = padded; i < end; ++i) {
+    scores[i] = 0;
   }
   return Sum(sum);
 }
 
-/// out [Part] = sum of weight * value row; value rows are HeadSize apart.
-template <int HeadSize, int Part>
-void Mix(const float* weights, const std::uint16_t* values, std::size_t length, float sum,
-         float* out) {
-  Floats sums[Part / kLanes];
-  for (Floats& part : sums) {
-    part = Fill(0);
-  }
-  for (std::size_t p = 0; p < length; ++p) {
-    const Floats weight = Fill(weights[p]);
+/// Adds weight * value row of positions [begin, end) to `Part` columns of each query's output.
+/// Value rows are HeadSize apart.
+template <int HeadSize, int Part, int Count>
+void MixPart(const Query* queries, const std::uint16_t* values, std::size_t begin, std::size_t end,
+             int column) {
+  Floats sums[Count][Part / kLanes];
+  for (int q = 0; q < Count; ++q) {
     for (int i = 0; i < Part / kLanes; ++i) {
-      sums[i] = MultiplyAdd(LoadHalves(values + p * HeadSize + i * kLanes), weight, sums[i]);
+      sums[q][i] = Load(queries[q].out + column + i * kLanes);
     }
   }
-  const Floats inverse = Fill(1.0F / sum);
-  for (int i = 0; i < Part / kLanes; ++i) {
-    Store(out + i * kLanes, Multiply(sums[i], inverse));
+  for (std::size_t p = begin; p < end; ++p) {
+    Floats value[Part / kLanes];
+    for (int i = 0; i < Part / kLanes; ++i) {
+      value[i] = LoadHalves(values + p * HeadSize + column + i * kLanes);
+    }
+    for (int q = 0; q < Count; ++q) {
+      const Floats weight = Fill(queries[q].scores[p]);
+      for (int i = 0; i < Part / kLanes; ++i) {
+        sums[q][i] = MultiplyAdd(value[i], weight, sums[q][i]);
+      }
+    }
+  }
+  for (int q = 0; q < Count; ++q) {
+    for (int i = 0; i < Part / kLanes; ++i) {
+      Store(queries[q].out + column + i * kLanes, sums[q][i]);
+    }
+  }
+}
+
+/// Largest number of columns that divides a head and keeps the sums of `Count` queries in
+/// registers.
+template <int HeadSize, int Count>
+constexpr int PartOf() {
+  int part = 64 / Count;
+  while (HeadSize % part != 0) {
+    part -= kLanes;
+  }
+  return part;
+}
+
+/// out = sum of weight * value row / sum of weights, 64 positions at a time: these stay in the
+/// first-level cache while the parts of a head pass by.
+template <int HeadSize, int Count>
+void Mix(const Query* queries, const std::uint16_t* values, std::size_t length, const float* sums) {
+  constexpr std::size_t kPositions = 64;
+  constexpr int kPart = PartOf<HeadSize, Count>();
+  for (int q = 0; q < Count; ++q) {
+    std::memset(queries[q].out, 0, sizeof(float) * HeadSize);
+  }
+  for (std::size_t begin = 0; begin < length; begin += kPositions) {
+    const std::size_t end = length < begin + kPositions ? length : begin + kPositions;
+    for (int column = 0; column < HeadSize; column += kPart) {
+      MixPart<HeadSize, kPart, Count>(queries, values, begin, end, column);
+    }
+  }
+  for (int q = 0; q < Count; ++q) {
+    const Floats inverse = Fill(1.0F / sums[q]);
+    for (int i = 0; i < HeadSize; i += kLanes) {
+      Store(queries[q].out + i, Multiply(Load(queries[q].out + i), inverse));
+    }
+  }
+}
+
+/// `Count` queries of one KV head. Longer ones come later.
+template <int HeadSize, int Count>
+void AttendTile(const Query* queries, const std::uint16_t* keys, const std::uint16_t* values) {
+  constexpr int kBlocks = kQueryTile / Count;
+  const std::size_t length = queries[Count - 1].length;
+  const std::size_t padded = RoundUp(length, kLanes);
+  std::size_t first = 0;
+  for (; first + kBlocks * kLanes <= padded; first += kBlocks * kLanes) {
+    ScoreBlocks<HeadSize, Count, kBlocks>(queries, keys, first);
+  }
+  for (; first < padded; first += kLanes) {
+    ScoreBlocks<HeadSize, Count, 1>(queries, keys, first);
+  }
+  float sums[Count];
+  for (int q = 0; q < Count; ++q) {
+    sums[q] = Weigh<HeadSize>(queries[q], padded);
+  }
+  Mix<HeadSize, Count>(queries, values, length, sums);
+}
+
+template <int HeadSize>
+void Attend(const Query* queries, int count, const std::uint16_t* keys,
+            const std::uint16_t* values) {
+  if (count == kQueryTile) {
+    return AttendTile<HeadSize, kQueryTile>(queries, keys, values);
+  }
+  for (; count >= 2; count -= 2, queries += 2) {
+    AttendTile<HeadSize, 2>(queries, keys, values);
+  }
+  if (count == 1) {
+    AttendTile<HeadSize, 1>(queries, keys, values);
   }
 }
 
 }  // namespace internal
 
 /// Causal attention of `tokens` queries (rows `stride` floats apart) over the cache, into which
-/// WriteKv has put their own keys and values. Query head h reads KV head kv_of[h]. out [tokens,
-/// Heads * HeadSize]. `scratch`: AttentionScratchFloats.
+/// WriteKv has put their own keys and values. Query head h reads KV head kv_of[h]; heads of one KV
+/// head follow each other. out [tokens, Heads * HeadSize]. `scratch`: AttentionScratchFloats. A
+/// token's result does not depend on how many tokens are computed together.
 template <int Heads, int KvHeads, int HeadSize, int MaxKv>
 void Attention(const float* queries, std::size_t stride,
                const KvCache<KvHeads, HeadSize, MaxKv>& cache, const std::int32_t* kv_of,
                std::uint32_t history, std::uint32_t tokens, float* scratch, float* out) {
-  constexpr int kPart = HeadSize % 64 == 0 ? 64 : kLanes;
-  for (int h = 0; h < Heads; ++h) {
-    const std::uint16_t* const keys = cache.Keys(kv_of[h]);
-    const std::uint16_t* const values = cache.Values(kv_of[h]);
+  for (int first = 0; first < Heads;) {
+    int end = first + 1;
+    while (end < Heads && kv_of[end] == kv_of[first]) {
+      ++end;
+    }
+    internal::Query tile[kQueryTile];
+    int count = 0;
     for (std::uint32_t t = 0; t < tokens; ++t) {
-      const std::size_t length = history + t + 1;
-      const float* const query = queries + t * stride + static_cast<std::size_t>(h) * HeadSize;
-      float* const row =
-          out + (static_cast<std::size_t>(t) * Heads + static_cast<std::size_t>(h)) * HeadSize;
-      const float largest = internal::Scores<HeadSize>(query, keys, length, scratch);
-      const float sum = internal::Weigh(scratch, length, largest);
-      for (int i = 0; i < HeadSize; i += kPart) {
-        internal::Mix<HeadSize, kPart>(scratch, values + i, length, sum, row + i);
+      for (int h = first; h < end; ++h) {
+        const auto head = static_cast<std::size_t>(h) * HeadSize;
+        tile[count] = {queries + t * stride + head, std::size_t{history} + t + 1,
+                       scratch + static_cast<std::size_t>(count) * KvCapacity(MaxKv),
+                       out + static_cast<std::size_t>(t) * Heads * HeadSize + head};
+        const bool last = t + 1 == tokens && h + 1 == end;
+        if (++count == kQueryTile || last) {
+          internal::Attend<HeadSize>(tile, count, cache.Keys(kv_of[first]),
+                                     cache.Values(kv_of[first]));
+          count = 0;
+        }
       }
     }
+    first = end;
   }
 }
 

@@ -119,7 +119,7 @@ TEST(Attention, HeadsReadTheKvHeadThatTheTableNames) {
   WriteKv(kv.data(), kv.data() + 2 * kHead, 4 * kHead, 0, 1, cache);
   const std::vector<float> query(3 * kHead, 1.0F);
   const std::int32_t kv_of[] = {1, 0, 1};
-  float scratch[8];
+  float scratch[AttentionScratchFloats(8)];
   std::vector<float> out(3 * kHead);
   Attention<3>(query.data(), 3 * kHead, cache, kv_of, 0, 1, scratch, out.data());
   EXPECT_EQ(out[0], 2.0F);
@@ -141,7 +141,7 @@ TEST(Attention, ScoresOfAnySizeDoNotOverflow) {
   WriteKv(rows.data(), rows.data() + kHead, 2 * kHead, 0, 2, cache);
   const std::vector<float> query(2 * kHead, 1000.0F);
   const std::int32_t kv_of[] = {0};
-  float scratch[8];
+  float scratch[AttentionScratchFloats(8)];
   std::vector<float> out(2 * kHead);
   Attention<1>(query.data(), kHead, cache, kv_of, 0, 2, scratch, out.data());
   EXPECT_FLOAT_EQ(out[0], 3.0F);
