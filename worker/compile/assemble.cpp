@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "common/base/mapped_file.h"
 #include "worker/artifact/buffer_config.h"
@@ -20,15 +21,15 @@ Status MissingPart(const Path& file, const std::string& why) {
                             "; compile this die again with the same model and options");
 }
 
-Status CheckRecord(const Preparation& preparation, const Path& root, const plan::ProgramId& program,
-                   std::int64_t die) {
+Result<artifact::ProgramRecord> ReadRecord(const Preparation& preparation, const Path& root,
+                                           const plan::ProgramId& program, std::int64_t die) {
   const Path path = root / artifact::ProgramRecordFile(program, die);
   std::error_code error;
   if (!fs::is_regular_file(path, error)) {
     return MissingPart(path, "is missing");
   }
   TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(path));
-  TYLLM_ASSIGN(const auto record, format::FromJson<artifact::ProgramRecord>(json, path.string()));
+  TYLLM_ASSIGN(auto record, format::FromJson<artifact::ProgramRecord>(json, path.string()));
   if (record.model != preparation.model_digest || record.options != preparation.options) {
     return MissingPart(path, "is of another model or other options");
   }
@@ -37,16 +38,24 @@ Status CheckRecord(const Preparation& preparation, const Path& root, const plan:
       return MissingPart(root / file.path, "is missing or has another size than its record says");
     }
   }
-  return OkStatus();
+  return record;
 }
 
-Status CheckDies(const Preparation& preparation, const Path& root) {
+/// Reads all records; what made the programs must be the same everywhere.
+Result<artifact::Toolchain> CheckDies(const Preparation& preparation, const Path& root) {
+  std::optional<artifact::Toolchain> toolchain;
   for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
     for (const plan::ProgramId& program : preparation.programs) {
-      TYLLM_TRY(CheckRecord(preparation, root, program, die));
+      TYLLM_ASSIGN(const auto record, ReadRecord(preparation, root, program, die));
+      if (toolchain && *toolchain != record.toolchain) {
+        return MissingPart(root / artifact::ProgramRecordFile(program, die),
+                           "names another compiler or version of tyllm than the dies before");
+      }
+      toolchain = record.toolchain;
     }
   }
-  return OkStatus();
+  TYLLM_CHECK(toolchain.has_value());
+  return *toolchain;
 }
 
 Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
@@ -91,15 +100,15 @@ Status CopyFile(FileSystem& files, const Path& from, const Path& to) {
   return files.Rename(unfinished, to);
 }
 
-Status WriteManifest(FileSystem& files, const Preparation& preparation, const Path& root,
-                     const Path& scratch) {
+Status WriteManifest(FileSystem& files, const Preparation& preparation,
+                     const artifact::Toolchain& toolchain, const Path& root, const Path& scratch) {
   artifact::Manifest manifest;
   const model::Checkpoint& checkpoint = preparation.model.checkpoint;
   manifest.model = {checkpoint.shape().family, checkpoint.shape().architecture,
                     std::string(model::kCheckpointFormatNames.Name(checkpoint.format())),
                     preparation.model_digest};
   manifest.options = preparation.options;
-  manifest.toolchain = preparation.toolchain;
+  manifest.toolchain = toolchain;
   const Path own(artifact::kManifestFile);
   TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root, std::span(&own, 1)));
   const Path inside = scratch.lexically_relative(root);
@@ -119,7 +128,7 @@ Status AssembleInto(FileSystem& files, const Preparation& preparation, int jobs,
                     const Path& scratch, domain::ProgressSink& progress) {
   const model::Checkpoint& checkpoint = preparation.model.checkpoint;
   const std::vector<Path>& passengers = checkpoint.PassengerFiles();
-  TYLLM_TRY(CheckDies(preparation, root));
+  TYLLM_ASSIGN(const artifact::Toolchain toolchain, CheckDies(preparation, root));
   progress.Report({"assemble", 0, 1, "artifacts", ""});
   for (const Path& passenger : passengers) {
     TYLLM_TRY(CopyFile(files, checkpoint.directory() / passenger, root / passenger));
@@ -133,7 +142,7 @@ Status AssembleInto(FileSystem& files, const Preparation& preparation, int jobs,
   }
   TYLLM_TRY(WriteGolden(files, preparation.model, preparation.options.max_kv, jobs,
                         root / artifact::kGoldenFile, progress));
-  TYLLM_TRY(WriteManifest(files, preparation, root, scratch));
+  TYLLM_TRY(WriteManifest(files, preparation, toolchain, root, scratch));
   progress.Report({"assemble", 1, 1, "artifacts", ""});
   return OkStatus();
 }

@@ -56,7 +56,7 @@ Path FinalPath(const CompileRequest& request, const Path& out) {
 
 Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request, const Path& out,
                                domain::ProgressSink& progress) {
-  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, progress));
+  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kYes, progress));
   const Path final_path = FinalPath(request, out);
   TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));
   ThreadPool pool(request.jobs);
@@ -74,7 +74,7 @@ Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request,
 Result<BuildCounts> CompileDies(FileSystem& files, const CompileRequest& request,
                                 const std::vector<std::int64_t>& dies, const Path& out,
                                 domain::ProgressSink& progress) {
-  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, progress));
+  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kYes, progress));
   for (const std::int64_t die : dies) {
     if (die < 0 || die >= preparation.options.dies) {
       return InvalidArgument("die " + std::to_string(die) + " was asked for, expected 0 to " +
@@ -93,7 +93,7 @@ Result<BuildCounts> CompileDies(FileSystem& files, const CompileRequest& request
 Result<CompileSummary> Assemble(FileSystem& files, const CompileRequest& request,
                                 const std::vector<Path>& parts, const Path& out,
                                 domain::ProgressSink& progress) {
-  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, progress));
+  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kNo, progress));
   const Path final_path = FinalPath(request, out);
   TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));
   for (const Path& part : parts) {

@@ -80,9 +80,8 @@ class DieBuilder {
     TYLLM_TRY(DescribeParams());
     TYLLM_ASSIGN(const std::vector<SharedProgram> programs, Missing());
     counts_.distinct_sources = std::ssize(programs);
-    TYLLM_ASSIGN(const ObjectBuilder builder,
-                 ObjectBuilder::Create(files_, preparation_.compiler,
-                                       preparation_.options.target_cpu, scratch_, request_.cache));
+    const ObjectBuilder builder(files_, preparation_.compiler, preparation_.options.target_cpu,
+                                scratch_, request_.cache);
     Guarded<std::int64_t> done(std::int64_t{0});
     std::vector<Status> statuses(programs.size());
     pool_.ParallelFor(std::ssize(programs), [&](std::int64_t i) {

@@ -57,21 +57,17 @@ ObjectBuilder::ObjectBuilder(FileSystem& files, SystemCompiler compiler,
       cache_(files, std::move(cache)),
       toolchain_(ToolchainOf(compiler_, target_cpu)) {}
 
-Result<ObjectBuilder> ObjectBuilder::Create(FileSystem& files, SystemCompiler compiler,
-                                            const std::string& target_cpu, Path scratch,
-                                            Path cache) {
-  ObjectBuilder builder(files, std::move(compiler), target_cpu, std::move(scratch),
-                        std::move(cache));
-  TYLLM_TRY(builder.WriteHeaders());
-  return builder;
-}
-
 Status ObjectBuilder::WriteHeaders() const {
+  auto written = headers_written_.Lock();
+  if (*written) {
+    return OkStatus();
+  }
   for (const KernelHeader& header : KernelHeaders()) {
     const Path path = scratch_ / "include" / header.name;
     TYLLM_TRY(files_.CreateDirectories(path.parent_path()));
     TYLLM_TRY(WriteFileAtomically(files_, path, header.text));
   }
+  *written = true;
   return OkStatus();
 }
 
@@ -80,6 +76,7 @@ Result<std::string> ObjectBuilder::Build(const GeneratedProgram& program) const 
   if (std::optional<std::string> cached = cache_.Find(key)) {
     return *std::move(cached);
   }
+  TYLLM_TRY(WriteHeaders());
   const Path directory = scratch_ / key;
   TYLLM_TRY(files_.CreateDirectories(directory));
   TYLLM_TRY(WriteFileAtomically(files_, directory / "program.cpp", program.source));

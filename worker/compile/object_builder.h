@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/guarded.h"
 #include "worker/artifact/manifest.h"
 #include "worker/compile/generate.h"
 #include "worker/compile/object_cache.h"
@@ -14,10 +15,10 @@ namespace tyllm::compile {
 /// Turns generated programs into shared objects. Threads: Build may be called from any.
 class ObjectBuilder {
  public:
-  /// `scratch` holds the kernel headers and the units while they are compiled; the caller removes
-  /// it. `cache` may be empty.
-  static Result<ObjectBuilder> Create(FileSystem& files, SystemCompiler compiler,
-                                      const std::string& target_cpu, Path scratch, Path cache);
+  /// `scratch` gets the kernel headers and the units when something must be compiled; the caller
+  /// removes it. `cache` may be empty.
+  ObjectBuilder(FileSystem& files, SystemCompiler compiler, const std::string& target_cpu,
+                Path scratch, Path cache);
 
   const artifact::Toolchain& toolchain() const { return toolchain_; }
 
@@ -26,8 +27,7 @@ class ObjectBuilder {
   Result<std::string> Build(const GeneratedProgram& program) const;
 
  private:
-  ObjectBuilder(FileSystem& files, SystemCompiler compiler, const std::string& target_cpu,
-                Path scratch, Path cache);
+  /// The first caller writes them, the others wait for it.
   Status WriteHeaders() const;
 
   FileSystem& files_;
@@ -36,6 +36,7 @@ class ObjectBuilder {
   Path scratch_;
   ObjectCache cache_;
   artifact::Toolchain toolchain_;
+  mutable Guarded<bool> headers_written_{false};
 };
 
 /// What identifies objects made here.

@@ -77,20 +77,29 @@ Status CheckCpu(domain::CompileOptions& options) {
   return OkStatus();
 }
 
+constexpr int kMostJobs = 1024;
+
 /// What can be checked without the model.
 domain::CompileOptions Normalised(const CompileRequest& request, Problems& problems) {
   domain::CompileOptions options = request.options;
   problems.Add(domain::Check(options));
+  if (request.jobs < 0 || request.jobs > kMostJobs) {
+    problems.Add(InvalidArgument("jobs is " + std::to_string(request.jobs) + ", expected 0 to " +
+                                 std::to_string(kMostJobs)));
+  }
   problems.Add(CheckCpu(options));
   return options;
 }
 
 }  // namespace
 
-Result<Preparation> Prepare(const CompileRequest& request, domain::ProgressSink& progress) {
+Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
+                            domain::ProgressSink& progress) {
   Problems problems;
   const domain::CompileOptions options = Normalised(request, problems);
-  std::optional<SystemCompiler> compiler = problems.Take(FindCompiler(request.compiler));
+  std::optional<SystemCompiler> compiler = needs == NeedsCompiler::kYes
+                                               ? problems.Take(FindCompiler(request.compiler))
+                                               : SystemCompiler{};
   std::optional<forward::Model> model = problems.Take(forward::OpenModel(request.model));
   if (!model) {
     return problems.ToStatus(request.model);

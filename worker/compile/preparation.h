@@ -28,7 +28,7 @@ struct Preparation {
   plan::ShardPlan shards;
   std::vector<plan::ProgramId> programs;
   domain::CompileOptions options;  ///< checked, target CPU resolved
-  SystemCompiler compiler;
+  SystemCompiler compiler;         ///< empty when none is needed
   artifact::Toolchain toolchain;
   std::string model_digest;
 
@@ -38,9 +38,12 @@ struct Preparation {
   std::string Key() const;
 };
 
+enum class NeedsCompiler : std::uint8_t { kYes, kNo };
+
 /// Looks for everything that can go wrong: options, the model's form, files needed at the end, the
 /// number of dies, the compiler. All problems come in one message, a line each. Then takes the
 /// model's digest (stage "check").
-Result<Preparation> Prepare(const CompileRequest& request, domain::ProgressSink& progress);
+Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
+                            domain::ProgressSink& progress);
 
 }  // namespace tyllm::compile

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/compile.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/support/faulty_file_system.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/worker/compile/golden_model.h"
+#include "worker/artifact/artifact.h"
+#include "worker/artifact/layout.h"
+
+namespace tyllm::compile {
+namespace {
+
+using testing::Contents;
+using testing::GoldenRequest;
+using tyllm::testing::FaultyFileSystem;
+using tyllm::testing::TemporaryDirectory;
+
+Result<CompileSummary> CompileInto(const CompileRequest& request, const Path& out) {
+  domain::NoProgress progress;
+  return Compile(LocalFileSystem(), request, out, progress);
+}
+
+/// Changes that a compilation makes when all objects are cached.
+int ChangesOf(const CompileRequest& request, const Path& scratch) {
+  domain::NoProgress progress;
+  EXPECT_TRUE(CompileInto(request, scratch / "warm").ok());
+  FaultyFileSystem counting(1 << 20);
+  EXPECT_TRUE(Compile(counting, request, scratch / "counted", progress).ok());
+  return counting.changes();
+}
+
+/// A compilation that a full disk ends when the programs are finished, but not what is around them.
+void CompileAlmost(const CompileRequest& request, const Path& scratch, const Path& out) {
+  domain::NoProgress progress;
+  FaultyFileSystem faulty(ChangesOf(request, scratch) - 10);
+  EXPECT_EQ(Compile(faulty, request, out, progress).status().code(),
+            StatusCode::kResourceExhausted);
+}
+
+/// The published tree of a text model, and our own files beside it.
+std::set<std::string> PublishedNames(std::int64_t dies) {
+  std::set<std::string> names = {"buffer_config.json", "config.json",
+                                 "empty.bin",          "manifest.json",
+                                 "golden.safetensors", "generation_config.json"};
+  for (std::int64_t d = 0; d < dies; ++d) {
+    const std::string die = "die" + std::to_string(d);
+    for (const char* name :
+         {"common_@.params", "constant_@_1.params", "constant_@_8.params", "seqlen_1/llm_@.params",
+          "seqlen_1/llm_decode_@.so", "seqlen_1/ckpt_llm_decode_@.json", "seqlen_8/llm_@.params",
+          "seqlen_8/llm_decode_@.so", "seqlen_8/ckpt_llm_decode_@.json",
+          "seqlen_8/llm_prefill_@.so", "seqlen_8/ckpt_llm_prefill_@.json"}) {
+      std::string text = std::string("batch_1/") + name;
+      names.insert(text.replace(text.find('@'), 1, die));
+    }
+  }
+  return names;
+}
+
+TEST(CompileTest, WritesExactlyThePublishedNames) {
+  for (const std::int64_t dies : {1, 2, 3, 4}) {
+    const TemporaryDirectory folder;
+    const auto summary = CompileInto(GoldenRequest(dies), folder / "out");
+    ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+    const Path root = folder / "out" / (std::to_string(dies) + "die");
+    EXPECT_EQ(summary->directory, root);
+    std::set<std::string> names;
+    for (const auto& [name, content] : Contents(folder / "out")) {
+      names.insert(name.substr(name.find('/') + 1));
+    }
+    EXPECT_EQ(names, PublishedNames(dies));
+    EXPECT_TRUE(Contents(root)["empty.bin"].empty());
+  }
+}
+
+TEST(CompileTest, LogitsOnTheSimulatorAreThoseOfTheFloatModel) {
+  for (const std::int64_t dies : {1, 3}) {
+    const TemporaryDirectory folder;
+    const auto summary = CompileInto(GoldenRequest(dies), folder / "out");
+    ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+    ASSERT_TRUE(summary->verified.has_value());
+    EXPECT_GT(summary->verified->rows, 0);
+    EXPECT_LT(summary->verified->max_difference, 2e-2);
+  }
+}
+
+TEST(CompileTest, SameRequestGivesTheSameBytesAlsoWithoutTheCache) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(2);
+  ASSERT_TRUE(CompileInto(request, folder / "a").ok());
+  request.cache.clear();
+  request.jobs = 1;
+  ASSERT_TRUE(CompileInto(request, folder / "elsewhere" / "b").ok());
+  EXPECT_EQ(Contents(folder / "a"), Contents(folder / "elsewhere" / "b"));
+}
+
+TEST(CompileTest, DiesCompiledApartAndPutTogetherGiveTheSameBytes) {
+  const TemporaryDirectory folder;
+  const CompileRequest request = GoldenRequest(2);
+  domain::NoProgress progress;
+  ASSERT_TRUE(CompileInto(request, folder / "whole").ok());
+  ASSERT_TRUE(CompileDies(LocalFileSystem(), request, {0}, folder / "part0", progress).ok());
+  ASSERT_TRUE(CompileDies(LocalFileSystem(), request, {1}, folder / "part1", progress).ok());
+  const auto summary = Assemble(LocalFileSystem(), request, {folder / "part0", folder / "part1"},
+                                folder / "joined", progress);
+  ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+  EXPECT_EQ(Contents(folder / "whole"), Contents(folder / "joined"));
+}
+
+TEST(CompileTest, AMissingDieIsNamed) {
+  const TemporaryDirectory folder;
+  const CompileRequest request = GoldenRequest(2);
+  domain::NoProgress progress;
+  ASSERT_TRUE(CompileDies(LocalFileSystem(), request, {0}, folder / "part0", progress).ok());
+  const auto summary =
+      Assemble(LocalFileSystem(), request, {folder / "part0"}, folder / "joined", progress);
+  EXPECT_EQ(summary.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(summary.status().message().find("ckpt_llm_decode_die1.json"), std::string::npos)
+      << summary.status().message();
+  EXPECT_FALSE(std::filesystem::exists(folder / "joined" / "2die"));
+}
+
+TEST(CompileTest, KilledWorkGoesOnWhereItWas) {
+  const TemporaryDirectory folder;
+  const CompileRequest request = GoldenRequest(2);
+  // A full disk leaves what a kill leaves.
+  CompileAlmost(request, folder.path(), folder / "out");
+  EXPECT_FALSE(std::filesystem::exists(folder / "out" / "2die"));
+  const auto again = CompileInto(request, folder / "out");
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ(again->counts.programs_kept, again->counts.programs);
+  EXPECT_EQ(again->counts.params_written, 0);
+  EXPECT_EQ(Contents(folder / "out"), Contents(folder / "warm"));
+}
+
+TEST(CompileTest, ADamagedFinishedProgramIsMadeAgain) {
+  const TemporaryDirectory folder;
+  const CompileRequest request = GoldenRequest(1);
+  CompileAlmost(request, folder.path(), folder / "out");
+  const Path object =
+      folder / "out" / "1die.partial" / "batch_1" / "seqlen_8" / "llm_decode_die0.so";
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), object, "cut off").ok());
+  ASSERT_TRUE(CompileInto(request, folder / "out").ok());
+  EXPECT_EQ(Contents(folder / "out"), Contents(folder / "warm"));
+}
+
+TEST(CompileTest, OtherOptionsDoNotResumeTheWorkOfThese) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(1);
+  CompileAlmost(request, folder.path(), folder / "out");
+  request.options.max_kv = 32;
+  const auto other = CompileInto(request, folder / "out");
+  ASSERT_TRUE(other.ok()) << other.status().ToString();
+  EXPECT_EQ(other->counts.programs_kept, 0);
+}
+
+TEST(CompileTest, AFullDiskAtAnyPointLeavesNothingUnderTheFinalName) {
+  const TemporaryDirectory folder;
+  const CompileRequest request = GoldenRequest(1);
+  domain::NoProgress progress;
+  // The last change makes the finished folder's name durable.
+  const int before_name = ChangesOf(request, folder.path()) - 1;
+  for (int k = 0; k < before_name; k += 1 + before_name / 20) {
+    FaultyFileSystem faulty(k);
+    const Path out = folder / std::to_string(k);  // work is resumed, so each in its own
+    const auto summary = Compile(faulty, request, out, progress);
+    EXPECT_EQ(summary.status().code(), StatusCode::kResourceExhausted) << "change " << k;
+    EXPECT_FALSE(std::filesystem::exists(out / "1die")) << "change " << k;
+  }
+}
+
+TEST(CompileTest, AnExistingResultIsNotTouched) {
+  const TemporaryDirectory folder;
+  ASSERT_TRUE(CompileInto(GoldenRequest(1), folder / "out").ok());
+  const auto before = Contents(folder / "out");
+  EXPECT_EQ(CompileInto(GoldenRequest(1), folder / "out").status().code(),
+            StatusCode::kAlreadyExists);
+  EXPECT_EQ(Contents(folder / "out"), before);
+}
+
+TEST(CompileTest, EmbeddingsAsInputPutTheTableApart) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(2);
+  request.options.embedding_as_input = true;
+  const auto summary = CompileInto(request, folder / "out");
+  ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+  EXPECT_TRUE(std::filesystem::exists(summary->directory / artifact::kEmbeddingFile));
+  EXPECT_LT(summary->verified->max_difference, 2e-2);
+}
+
+TEST(CompileTest, RemapIsMetadataOnly) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(2);
+  ASSERT_TRUE(CompileInto(request, folder / "plain").ok());
+  request.options.lm_die_remap = {3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  const auto remapped = CompileInto(request, folder / "remapped");
+  ASSERT_TRUE(remapped.ok());
+  const auto a = Contents(folder / "plain" / "2die");
+  const auto b = Contents(folder / "remapped" / "2die");
+  for (const auto& [name, content] : a) {
+    if (name.ends_with(".so") || name.ends_with(".params")) {
+      EXPECT_EQ(content, b.at(name)) << name;
+    }
+  }
+  const auto opened = artifact::OpenArtifact(folder / "remapped");
+  ASSERT_TRUE(opened.ok());
+  EXPECT_EQ(opened->buffers.die_list[0].physical_die, 3);
+  EXPECT_EQ(opened->buffers.die_list[1].physical_die, 1);
+}
+
+}  // namespace
+}  // namespace tyllm::compile

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/object_builder.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::compile {
+namespace {
+
+using tyllm::testing::TemporaryDirectory;
+
+/// Small, over the real headers.
+GeneratedProgram Small() {
+  return {
+      "#include \"worker/die/kernels.h\"\nextern \"C\" "
+      "__attribute__((visibility(\"default\"))) const tyllm::die::Program* "
+      "tyllm_die_program() { return nullptr; }\n",
+      "digest"};
+}
+
+Result<std::string> Build(const SystemCompiler& compiler, const Path& scratch, const Path& cache,
+                          const GeneratedProgram& program = Small()) {
+  const ObjectBuilder builder(LocalFileSystem(), compiler, "x86-64-v3", scratch, cache);
+  return builder.Build(program);
+}
+
+SystemCompiler AnyCompiler() {
+  const Result<SystemCompiler> compiler = FindCompiler("");
+  EXPECT_TRUE(compiler.ok()) << compiler.status().ToString();
+  return compiler.ok() ? *compiler : SystemCompiler{};
+}
+
+TEST(ObjectBuilderTest, EqualBytesInDifferentFolders) {
+  const TemporaryDirectory folder;
+  const auto a = Build(AnyCompiler(), folder / "a", {});
+  const auto b = Build(AnyCompiler(), folder / "deeper" / "down" / "b", {});
+  ASSERT_TRUE(a.ok()) << a.status().ToString();
+  ASSERT_TRUE(b.ok()) << b.status().ToString();
+  EXPECT_EQ(*a, *b);
+  EXPECT_EQ(a->find(folder.path().string()), std::string::npos);
+}
+
+TEST(ObjectBuilderTest, CachedObjectsNeedNoCompiler) {
+  const TemporaryDirectory folder;
+  SystemCompiler compiler = AnyCompiler();
+  const auto built = Build(compiler, folder / "a", folder / "cache");
+  ASSERT_TRUE(built.ok());
+  compiler.program = "/nowhere/compiler";
+  const auto cached = Build(compiler, folder / "b", folder / "cache");
+  ASSERT_TRUE(cached.ok()) << cached.status().ToString();
+  EXPECT_EQ(*cached, *built);
+  compiler.id = "another version";
+  EXPECT_FALSE(Build(compiler, folder / "c", folder / "cache").ok());
+}
+
+TEST(ObjectBuilderTest, DamagedCacheEntriesAreNotUsed) {
+  const TemporaryDirectory folder;
+  const ObjectCache cache(LocalFileSystem(), folder / "cache");
+  const std::string key(64, 'a');
+  cache.Store(key, "object");
+  EXPECT_EQ(cache.Find(key), "object");
+  EXPECT_EQ(cache.Find(std::string(64, 'b')), std::nullopt);
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), folder / "cache" / "aa" / (key + ".so"), "obj").ok());
+  EXPECT_EQ(cache.Find(key), std::nullopt);
+}
+
+TEST(ObjectBuilderTest, TheCompilersWordsAreInTheError) {
+  const TemporaryDirectory folder;
+  const auto built = Build(AnyCompiler(), folder / "a", {}, {"int f() { return nonsense; }\n", ""});
+  ASSERT_EQ(built.status().code(), StatusCode::kInternal);
+  EXPECT_NE(built.status().message().find("nonsense"), std::string::npos);
+}
+
+TEST(SystemCompilerTest, ANamedCompilerThatIsNotThereIsNamed) {
+  const auto found = FindCompiler("no-such-compiler");
+  ASSERT_FALSE(found.ok());
+  EXPECT_NE(found.status().message().find("no-such-compiler"), std::string::npos);
+}
+
+TEST(SystemCompilerTest, TargetCpus) {
+  EXPECT_EQ(*ResolveTargetCpu("x86-64-v3"), "x86-64-v3");
+  EXPECT_TRUE(ResolveTargetCpu("native")->starts_with("x86-64"));
+  EXPECT_EQ(ResolveTargetCpu("z80").status().code(), StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace tyllm::compile

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/weights.h"
+
+#include <gtest/gtest.h>
+
+#include "common/format/float16.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/worker/compile/golden_model.h"
+#include "worker/compile/generate.h"
+#include "worker/compile/preparation.h"
+
+namespace tyllm::compile {
+namespace {
+
+using tyllm::testing::TemporaryDirectory;
+
+class WeightsTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    domain::NoProgress progress;
+    auto prepared = Prepare(testing::GoldenRequest(3), NeedsCompiler::kNo, progress);
+    ASSERT_TRUE(prepared.ok()) << prepared.status().ToString();
+    preparation_ = std::make_unique<Preparation>(*std::move(prepared));
+  }
+
+  plan::Schedule ScheduleOf(std::int64_t die) const {
+    return std::move((*preparation_->Plan(die))[0].schedule);
+  }
+
+  std::unique_ptr<Preparation> preparation_;
+};
+
+TEST_F(WeightsTest, BindingsPointAtAlignedTensorsOfTheFiles) {
+  const TemporaryDirectory folder;
+  const plan::Schedule schedule = ScheduleOf(1);
+  ThreadPool pool(2);
+  domain::NoProgress progress;
+  ASSERT_TRUE(WriteCommonParams(LocalFileSystem(), preparation_->model.checkpoint,
+                                {{folder / "common", &schedule}}, pool, progress)
+                  .ok());
+  ASSERT_TRUE(WriteConstantParams(LocalFileSystem(), folder / "constant", schedule).ok());
+  const auto common = artifact::ParamsFile::Open(folder / "common");
+  const auto constant = artifact::ParamsFile::Open(folder / "constant");
+  ASSERT_TRUE(common.ok() && constant.ok());
+  const std::vector<std::uint64_t> bindings = Bindings(schedule);
+  ASSERT_EQ(std::ssize(bindings), BindingCount(schedule));
+  for (std::int64_t layer = 0; layer < schedule.shape.layers; ++layer) {
+    const auto id = static_cast<plan::WeightId>(schedule.weights.size());
+    const auto norm = common->Find(plan::FullName(schedule, id, layer));
+    ASSERT_TRUE(norm.ok());
+    EXPECT_EQ(bindings[static_cast<std::size_t>(schedule.BindingOf(id, layer))], norm->offset);
+  }
+  EXPECT_EQ(bindings.back(), constant->Find(kVocabularyRangeName)->offset);
+  for (const std::uint64_t offset : bindings) {
+    EXPECT_EQ(offset % 64, 0U);
+  }
+}
+
+TEST_F(WeightsTest, SeveralDiesInOnePassGiveWhatOneGives) {
+  const TemporaryDirectory folder;
+  const plan::Schedule first = ScheduleOf(0);
+  const plan::Schedule last = ScheduleOf(2);
+  ThreadPool pool(2);
+  ThreadPool single(1);
+  domain::NoProgress progress;
+  const model::Checkpoint& checkpoint = preparation_->model.checkpoint;
+  ASSERT_TRUE(WriteCommonParams(LocalFileSystem(), checkpoint,
+                                {{folder / "a0", &first}, {folder / "a2", &last}}, pool, progress)
+                  .ok());
+  ASSERT_TRUE(
+      WriteCommonParams(LocalFileSystem(), checkpoint, {{folder / "b2", &last}}, single, progress)
+          .ok());
+  EXPECT_EQ(*LocalFileSystem().Read(folder / "a2"), *LocalFileSystem().Read(folder / "b2"));
+}
+
+TEST_F(WeightsTest, NormsAreTheModelsOwnNumbers) {
+  const TemporaryDirectory folder;
+  const plan::Schedule schedule = ScheduleOf(0);
+  ThreadPool pool(1);
+  domain::NoProgress progress;
+  ASSERT_TRUE(WriteCommonParams(LocalFileSystem(), preparation_->model.checkpoint,
+                                {{folder / "common", &schedule}}, pool, progress)
+                  .ok());
+  const auto common = artifact::ParamsFile::Open(folder / "common");
+  const auto norm = common->Find("model.norm.weight");
+  const auto expected = preparation_->model.checkpoint.ReadFloats("model.norm.weight");
+  ASSERT_TRUE(norm.ok() && expected.ok());
+  ASSERT_EQ(norm->bytes.size(), expected->size() * sizeof(float));
+  EXPECT_EQ(std::memcmp(norm->bytes.data(), expected->data(), norm->bytes.size()), 0);
+}
+
+}  // namespace
+}  // namespace tyllm::compile
