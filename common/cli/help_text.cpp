@@ -83,7 +83,7 @@ std::string Explained(const Option& option) {
   } else if (const std::string initial = DefaultOf(option); !initial.empty()) {
     text += " (default: " + initial + ")";
   }
-  if (IsList(option) && !IsPositional(option)) {
+  if (std::holds_alternative<std::vector<std::string>*>(option.target) && !IsPositional(option)) {
     text += " (may be repeated)";
   }
   return text;

@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "tests/support/model_directory.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/worker/simulator/compiled_model.h"
 
 namespace tyllm::jobs {
 namespace {
@@ -43,6 +47,42 @@ TEST(InspectTest, TellsAQuantizedModelsLayoutAndWhatStayedInFloat) {
     EXPECT_EQ(model.quantized_linears, 14);
     EXPECT_EQ(model.float_linears, std::vector<std::string>{"lm_head"});
   }
+}
+
+TEST(InspectTest, KnowsACompiledModelAndItsParts) {
+  testing::TemporaryDirectory folder;
+  simulator::testing::WriteQuantizedModel(folder / "model");
+  const Path directory =
+      simulator::testing::Compile(folder / "model", folder / "out", simulator::testing::Options(2));
+  for (const Path& named : {directory, directory.parent_path()}) {
+    const auto found = Inspect(named);
+    ASSERT_TRUE(found.ok()) << found.status().ToString();
+    const auto& compiled = std::get<ArtifactInspection>(*found);
+    EXPECT_EQ(compiled.directory, directory.string());
+    EXPECT_EQ(compiled.backend, "sim");
+    EXPECT_EQ(compiled.dies, 2);
+    EXPECT_EQ(compiled.seq_lens, (std::vector<std::int64_t>{1, 8, 16}));
+    EXPECT_EQ(compiled.max_kv, 64);
+    EXPECT_EQ(compiled.group_size, 64);
+    EXPECT_EQ(compiled.programs.size(), 5U);
+    EXPECT_EQ(compiled.die_list.size(), 2U);
+    const auto programs = std::find_if(compiled.files.begin(), compiled.files.end(),
+                                       [](const FileShare& f) { return f.kind == "programs"; });
+    ASSERT_NE(programs, compiled.files.end());
+    EXPECT_EQ(programs->files, 10);
+  }
+}
+
+TEST(InspectTest, NamesAFileOfACompiledModelThatIsCutShort) {
+  testing::TemporaryDirectory folder;
+  simulator::testing::WriteQuantizedModel(folder / "model");
+  const Path directory =
+      simulator::testing::Compile(folder / "model", folder / "out", simulator::testing::Options(1));
+  std::filesystem::resize_file(directory / "batch_1/common_die0.params", 100);
+  const auto found = Inspect(directory);
+  ASSERT_FALSE(found.ok());
+  EXPECT_EQ(found.status().code(), StatusCode::kDataLoss);
+  EXPECT_NE(found.status().message().find("common_die0.params has 100 bytes"), std::string::npos);
 }
 
 TEST(InspectTest, SaysWhatItLookedFor) {

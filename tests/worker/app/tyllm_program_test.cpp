@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program as a shell sees it.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "common/base/child_process.h"
+#include "common/domain/progress.h"
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::app {
+namespace {
+
+const std::string kTyllm = std::string(TYLLM_BIN_DIR) + "/tyllm";
+const std::string kDemo = std::string(TYLLM_SOURCE_DIR) + "/examples/models/demo-qwen3-4m";
+constexpr std::chrono::seconds kLimit(60);
+
+CommandOutcome Shell(const std::string& line) {
+  const auto outcome = RunCommand({{"sh", "-c", line}, {}, {}, {}}, kLimit);
+  EXPECT_TRUE(outcome.ok()) << outcome.status().ToString();
+  return outcome.ok() ? *outcome : CommandOutcome{};
+}
+
+TEST(TyllmProgramTest, ListsItsCommands) {
+  const CommandOutcome outcome = Shell(kTyllm + " --help");
+  EXPECT_EQ(outcome.exit.code, 0);
+  for (const char* command :
+       {"quantize", "convert", "compile", "evaluate", "run", "verify", "inspect", "models"}) {
+    EXPECT_NE(outcome.output.find("\n  " + std::string(command) + " "), std::string::npos)
+        << command;
+  }
+}
+
+TEST(TyllmProgramTest, EveryCommandHasHelp) {
+  for (const char* command :
+       {"quantize", "convert", "compile", "evaluate", "run", "verify", "inspect", "models"}) {
+    const CommandOutcome outcome = Shell(kTyllm + " " + command + " --help");
+    EXPECT_EQ(outcome.exit.code, 0);
+    EXPECT_NE(outcome.output.find("Usage: tyllm " + std::string(command)), std::string::npos)
+        << outcome.output;
+  }
+}
+
+TEST(TyllmProgramTest, RefusesWrongArgumentsWithOneLine) {
+  const CommandOutcome outcome = Shell(kTyllm + " inspekt x");
+  EXPECT_EQ(outcome.exit.code, 2);
+  EXPECT_EQ(outcome.output,
+            "error: 'inspekt' is no command of 'tyllm'; did you mean 'tyllm inspect'?\n");
+}
+
+TEST(TyllmProgramTest, TellsWhatADirectoryIs) {
+  const CommandOutcome outcome = Shell(kTyllm + " inspect " + kDemo);
+  EXPECT_EQ(outcome.exit.code, 0);
+  EXPECT_NE(outcome.output.find("a model in floating point\n"), std::string::npos);
+  EXPECT_EQ(Shell(kTyllm + " inspect /nonexistent").exit.code, 3);
+}
+
+TEST(TyllmProgramTest, GivesOneJsonDocument) {
+  const CommandOutcome models = Shell(kTyllm + " models --json");
+  EXPECT_EQ(models.exit.code, 0);
+  const auto listing = format::ParseJson(models.output, "output");
+  ASSERT_TRUE(listing.ok());
+  EXPECT_EQ(listing->at("families").at(0).at("name"), "qwen3");
+  const CommandOutcome missing = Shell(kTyllm + " inspect /nonexistent --json");
+  const auto error = format::ParseJson(missing.output, "output");
+  ASSERT_TRUE(error.ok());
+  EXPECT_EQ(error->at("error").at("code"), "NOT_FOUND");
+}
+
+TEST(TyllmProgramTest, AFullDiskBehindItsOutputIsAFailure) {
+  const CommandOutcome outcome = Shell(kTyllm + " models >/dev/full");
+  EXPECT_EQ(outcome.exit.code, 1);
+  EXPECT_NE(outcome.output.find("standard output cannot be written"), std::string::npos);
+}
+
+TEST(TyllmProgramTest, AReaderThatGoesAwayIsNoFailure) {
+  auto pipe = MakePipe();
+  ASSERT_TRUE(pipe.ok());
+  pipe->read.Reset();
+  auto child = ChildProcess::Spawn({{kTyllm, "models"}, {}, {}, {{pipe->write.get(), 1}}});
+  ASSERT_TRUE(child.ok());
+  const auto exit = child->Wait(kLimit);
+  ASSERT_TRUE(exit.ok());
+  EXPECT_EQ(exit->ToString(), "exit code 0");
+}
+
+TEST(TyllmProgramTest, RefusesADescriptorThatIsNotOpenForWriting) {
+  const CommandOutcome outcome = Shell(kTyllm + " models --progress-fd 77");
+  EXPECT_EQ(outcome.exit.code, 2);
+  EXPECT_NE(outcome.output.find("descriptor 77 is not open for writing"), std::string::npos);
+  EXPECT_EQ(Shell(kTyllm + " models --progress-fd 3 3</dev/null").exit.code, 2);
+  EXPECT_EQ(Shell(kTyllm + " models --progress-fd -1").exit.code, 2);
+}
+
+TEST(TyllmProgramTest, WritesProgressToTheDescriptor) {
+  testing::TemporaryDirectory folder;
+  const std::string records = (folder / "progress").string();
+  const CommandOutcome outcome =
+      Shell(kTyllm + " quantize --method rtn --model " + kDemo + " --out " +
+            (folder / "out").string() + " --progress-fd 3 3>" + records);
+  ASSERT_EQ(outcome.exit.code, 0) << outcome.output;
+  const std::string text = *LocalFileSystem().Read(records);
+  ASSERT_TRUE(text.ends_with("\n"));
+  std::size_t lines = 0;
+  for (std::size_t at = 0; at < text.size(); ++lines) {
+    const std::size_t end = text.find('\n', at);
+    const auto json = format::ParseJson(text.substr(at, end - at), "record");
+    ASSERT_TRUE(json.ok()) << json.status().message();
+    const auto record = format::FromJson<domain::Progress>(*json, "record");
+    ASSERT_TRUE(record.ok()) << record.status().message();
+    EXPECT_LE(record->done, record->total);
+    at = end + 1;
+  }
+  EXPECT_GE(lines, 2U);
+}
+
+}  // namespace
+}  // namespace tyllm::app
