@@ -35,8 +35,10 @@ Result<Head> Head::Load(const Model& model) {
 
 std::int64_t Head::RowsAtOnce() const {
   constexpr std::int64_t kFloats = 16 << 20;
+  constexpr std::int64_t kMost =
+      256;  // a few MiB of logits of a small vocabulary stay in the cache
   const std::int64_t vocabulary = block_->values[static_cast<std::size_t>(block_->output)].columns;
-  return std::max<std::int64_t>(16, kFloats / vocabulary);
+  return std::clamp<std::int64_t>(kFloats / vocabulary, 16, kMost);
 }
 
 Result<tensor::Matrix> Head::Logits(BlockRunner& runner, const tensor::Matrix& hidden,

@@ -29,7 +29,7 @@ class Head {
   static Result<Head> Load(const Model& model);
 
   /// Tokens to ask logits of at once, so that these stay within 64 MiB, however large the
-  /// vocabulary (but at least 16).
+  /// vocabulary (but at least 16, and at most 256).
   std::int64_t RowsAtOnce() const;
 
   /// Logits [count, vocabulary] of the rows [first, first + count) of `hidden`.
