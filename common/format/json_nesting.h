@@ -7,8 +7,8 @@
 
 namespace tyllm::format {
 
-/// The error that ParseJson gives for text that nests too deep to be copied; for parsers that do not
-/// use it.
+/// The error that ParseJson gives for text that nests too deep to be copied; for parsers that do
+/// not use it.
 Status CheckNesting(std::string_view text, std::string_view what);
 
 }  // namespace tyllm::format
