@@ -14,7 +14,7 @@ namespace tyllm::server::core {
 
 /// What is known of running attempts only while the server runs: when each was heard of last and
 /// how far it is. Which attempts run is the queue's to say; one that the queue has and this has not
-/// is taken up as if heard of just then (docs/adr, leases in memory).
+/// is taken up as if heard of just then (docs/adr/0040-leases-in-memory.md).
 class Attempts {
  public:
   struct Live {

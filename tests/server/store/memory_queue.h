@@ -13,7 +13,7 @@ namespace tyllm::server::store {
 
 /// The queue as maps in memory, written as plainly as can be: what SqliteQueue is compared with. A
 /// mark is a copy of everything.
-class MemoryQueue final : public Queue {
+class MemoryQueue : public Queue {
  public:
   explicit MemoryQueue(std::string toolchain_version)
       : toolchain_version_(std::move(toolchain_version)) {}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "server/store/sqlite_queue.h"
+#include "tests/server/store/fault_vfs.h"
+#include "tests/server/store/memory_queue.h"
+#include "tests/server/store/queue_dump.h"
+#include "tests/server/store/random_operation.h"
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::server::store {
+namespace {
+
+/// Stands for a seed that nobody has tried.
+constexpr std::uint64_t kFreshSeed = 0;
+
+class QueueModel : public ::testing::TestWithParam<std::uint64_t> {
+ protected:
+  void Open() {
+    auto opened = OpenSqliteQueue(
+        {.file = folder_ / "queue.db", .toolchain_version = "1.0", .vfs = vfs_.name()});
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    real_ = *std::move(opened);
+  }
+
+  // One operation on both: both do it, or both refuse for the same reason and change nothing.
+  void Step(const Operation& operation) {
+    for (Queue* queue : {real_.get(), static_cast<Queue*>(&model_)}) {
+      ASSERT_TRUE(queue->SetMark().ok());
+    }
+    const Status really = operation.run(*real_);
+    const Status expected = operation.run(model_);
+    ASSERT_EQ(really.code(), expected.code()) << operation.name << ": " << really.ToString();
+    for (Queue* queue : {real_.get(), static_cast<Queue*>(&model_)}) {
+      ASSERT_TRUE((really.ok() ? queue->KeepMark() : queue->RevertToMark()).ok());
+    }
+  }
+
+  testing::TemporaryDirectory folder_;
+  FaultVfs vfs_;
+  std::unique_ptr<Queue> real_;
+  MemoryQueue model_{"1.0"};
+};
+
+TEST_P(QueueModel, RandomOperationsCommitsAndCrashesAgreeWithTheNaiveQueue) {
+  const std::uint64_t seed = GetParam() == kFreshSeed ? std::random_device()() : GetParam();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  RandomOperations operations(seed);
+  std::mt19937_64 random(seed + 1);
+  Open();
+  std::int64_t now = 1000;
+  for (int batch = 0; batch < 60; ++batch) {
+    ASSERT_TRUE(real_->Begin().ok());
+    ASSERT_TRUE(model_.Begin().ok());
+    for (int i = 0; i < 12; ++i) {
+      now += 10;
+      ASSERT_NO_FATAL_FAILURE(Step(operations.Next(model_, now)));
+    }
+    ASSERT_EQ(Dump(*real_, now), Dump(model_, now)) << "batch " << batch;
+    if (random() % 8 == 0) {
+      // Killed in the middle of the transaction, with what the disk had not yet.
+      model_.Rollback();
+      vfs_.FailAfter(0, FaultVfs::Fault::kCrash);
+      real_.reset();
+      vfs_.LoseUnsynced();
+      vfs_.Heal();
+      ASSERT_NO_FATAL_FAILURE(Open());
+    } else {
+      ASSERT_TRUE(real_->Commit().ok());
+      ASSERT_TRUE(model_.Commit().ok());
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, QueueModel, ::testing::Values(kFreshSeed, 1, 2, 3),
+                         [](const auto& parameter) { return std::to_string(parameter.param); });
+
+}  // namespace
+}  // namespace tyllm::server::store

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/store/random_operation.h"
+
+#include "tests/server/store/samples.h"
+
+namespace tyllm::server::store {
+
+std::int64_t RandomOperations::Below(std::int64_t limit) {
+  return std::uniform_int_distribution<std::int64_t>(0, limit - 1)(random_);
+}
+
+AttemptId RandomOperations::AnyAttempt(Queue& queue) {
+  const auto held = queue.AllHeld();
+  if (held->empty() || Below(10) == 0) {
+    return {TaskId{Below(20) + 1}, static_cast<domain::Attempt>(Below(3) + 1)};
+  }
+  return (*held)[static_cast<std::size_t>(Below(static_cast<std::int64_t>(held->size())))].id;
+}
+
+TaskId RandomOperations::AnyTask(Queue& queue, std::int64_t now) {
+  const auto candidates = queue.Candidates(now, 5);
+  if (candidates->empty() || Below(10) == 0) {
+    return TaskId{Below(20) + 1};
+  }
+  const auto last = static_cast<std::int64_t>(candidates->size());
+  return (*candidates)[static_cast<std::size_t>(Below(last))].id;
+}
+
+WorkerSession RandomOperations::AnyWorker() {
+  return {"w" + std::to_string(Below(3)), "s" + std::to_string(Below(3))};
+}
+
+Operation RandomOperations::Submit(std::int64_t now) {
+  constexpr domain::JobKind kKinds[] = {domain::JobKind::kQuantize, domain::JobKind::kConvert,
+                                        domain::JobKind::kEvaluate, domain::JobKind::kCompile,
+                                        domain::JobKind::kPipeline};
+  const std::int64_t number = Below(10) == 0 && requests_ > 0 ? Below(requests_) : requests_++;
+  NewJob job = SampleJob("r" + std::to_string(number), kKinds[Below(5)], Below(2) + 1);
+  job.spec.no_cache = Below(2) == 0;
+  job.spec.model = SampleTree("model" + std::to_string(Below(3)));
+  job.plan = domain::PlanJob(job.spec);
+  return {"submit r" + std::to_string(number), [job, now](Queue& queue) {
+            const auto known = queue.FindRequest(job.request_id);
+            TYLLM_TRY(known.status());
+            return *known ? OkStatus() : queue.Enqueue(job, now).status();
+          }};
+}
+
+Operation RandomOperations::Start(Queue& queue, std::int64_t now) {
+  const TaskId task = AnyTask(queue, now);
+  const WorkerSession worker = AnyWorker();
+  return {"start " + task.ToString() + " on " + worker.worker,
+          [=](Queue& any) { return any.StartAttempt(task, worker, now).status(); }};
+}
+
+Operation RandomOperations::Succeed(Queue& queue, std::int64_t now) {
+  const AttemptId id = AnyAttempt(queue);
+  const BlobId output = SampleTree("output" + std::to_string(Below(1000)));
+  return {"succeed " + id.ToString(), [=](Queue& any) -> Status {
+            TYLLM_ASSIGN(const Lease lease, any.GetLease(id));
+            const Sha256 key = domain::ActionKey(lease.spec, lease.inputs, "1.0");
+            return any.Succeed(id, output, key, now);
+          }};
+}
+
+Operation RandomOperations::End(Queue& queue, std::int64_t now) {
+  constexpr sched::Ending kEndings[] = {sched::Ending::kFailed, sched::Ending::kLeaseLost,
+                                        sched::Ending::kStalled, sched::Ending::kDeadline,
+                                        sched::Ending::kReturned};
+  const AttemptId id = AnyAttempt(queue);
+  const sched::Ending ending = kEndings[Below(5)];
+  const sched::Verdict verdict = Below(4) == 0 ? GivenUp() : Again(Below(50));
+  return {"end " + id.ToString(),
+          [=](Queue& any) { return any.EndAttempt(id, ending, verdict, now); }};
+}
+
+Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
+  switch (Below(16)) {
+    case 0:
+    case 1:
+      return Submit(now);
+    case 2:
+    case 3:
+    case 4:
+    case 5:
+      return Start(queue, now);
+    case 6:
+    case 7:
+    case 8:
+      return Succeed(queue, now);
+    case 9:
+    case 10:
+      return End(queue, now);
+    case 11: {
+      const JobId job{Below(std::max<std::int64_t>(1, requests_)) + 1};
+      return {"cancel " + job.ToString(), [=](Queue& any) { return any.CancelJob(job, now); }};
+    }
+    case 12: {
+      const AttemptId id = AnyAttempt(queue);
+      return {"stopped " + id.ToString(), [=](Queue& any) { return any.EndCancelled(id, now); }};
+    }
+    case 13: {
+      const AttemptId id = AnyAttempt(queue);
+      const std::string session = AnyWorker().session;
+      return {"adopt " + id.ToString(), [=](Queue& any) { return any.Adopt(id, session); }};
+    }
+    case 14:
+      return {"use the cache", [=](Queue& any) -> Status {
+                TYLLM_ASSIGN(const std::vector<CacheHit> hits, any.CacheHits(1));
+                return hits.empty() ? OkStatus() : any.SucceedFromCache(hits[0], now);
+              }};
+    default: {
+      const WorkerSession worker = AnyWorker();
+      domain::Capabilities capabilities;
+      capabilities.slots = static_cast<std::int32_t>(Below(4));
+      const bool drained = Below(2) == 0;
+      return {"session " + worker.session + " of " + worker.worker, [=](Queue& any) -> Status {
+                TYLLM_TRY(any.StartSession(worker, capabilities, now));
+                return any.SetDrained(worker.worker, drained);
+              }};
+    }
+  }
+}
+
+}  // namespace tyllm::server::store

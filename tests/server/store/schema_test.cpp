@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/schema.h"
+
+#include <gtest/gtest.h>
+
+#include "server/store/sqlite_queue.h"
+#include "tests/server/store/samples.h"
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::server::store {
+namespace {
+
+class SchemaTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Database> Open() {
+    auto database = Database::Open((folder_ / "q.db").string(), "");
+    EXPECT_TRUE(database.ok()) << database.status().ToString();
+    return *std::move(database);
+  }
+
+  Result<std::unique_ptr<Queue>> OpenQueue() {
+    return OpenSqliteQueue({.file = folder_ / "q.db", .toolchain_version = "1", .vfs = {}});
+  }
+
+  testing::TemporaryDirectory folder_;
+};
+
+TEST_F(SchemaTest, ANewFileGetsTheNewestSchemaAndAnOldOneStaysAsItIs) {
+  ASSERT_TRUE(OpenQueue().ok());
+  ASSERT_TRUE(OpenQueue().ok());
+  static constexpr Sql kVersion{"PRAGMA user_version"};
+  const auto database = Open();
+  auto rows = database->Query(kVersion);
+  ASSERT_TRUE(*rows->Next());
+  EXPECT_EQ(rows->Integer(0), SchemaVersion());
+}
+
+TEST_F(SchemaTest, EveryEarlierSchemaIsBroughtUpToDate) {
+  for (std::int64_t version = 0; version < SchemaVersion(); ++version) {
+    const testing::TemporaryDirectory folder;
+    const std::string file = (folder / "q.db").string();
+    {
+      const auto database = Database::Open(file, "");
+      ASSERT_TRUE(Migrate(**database, version).ok());
+    }
+    const auto queue = OpenSqliteQueue({.file = file, .toolchain_version = "1", .vfs = {}});
+    EXPECT_TRUE(queue.ok()) << "from schema " << version << ": " << queue.status().ToString();
+  }
+}
+
+TEST_F(SchemaTest, ANewerSchemaIsRefusedAndLeftAlone) {
+  ASSERT_TRUE(OpenQueue().ok());
+  ASSERT_TRUE(Open()->Execute("PRAGMA user_version=999").ok());
+  const auto refused = OpenQueue();
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(refused.status().message().find("has schema 999"), std::string::npos);
+}
+
+TEST_F(SchemaTest, FilesOfOthersAreRefused) {
+  ASSERT_TRUE(Open()->Execute("CREATE TABLE theirs(x)").ok());
+  EXPECT_EQ(OpenQueue().status().code(), StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), folder_ / "text.db", std::string(4096, 'x')).ok());
+  const auto text =
+      OpenSqliteQueue({.file = folder_ / "text.db", .toolchain_version = "1", .vfs = {}});
+  EXPECT_EQ(text.status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST_F(SchemaTest, ASecondServerOnTheSameFileIsToldSo) {
+  const auto first = OpenQueue();
+  ASSERT_TRUE(first.ok());
+  const auto second = OpenQueue();
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), StatusCode::kUnavailable);
+  EXPECT_NE(second.status().message().find("another process"), std::string::npos);
+}
+
+TEST_F(SchemaTest, WhatHasEndedCannotChangeWhateverTheProgramDoes) {
+  {
+    const auto queue = OpenQueue();
+    ASSERT_TRUE((*queue)->Begin().ok());
+    ASSERT_TRUE((*queue)->Enqueue(SampleJob("r", domain::JobKind::kConvert), 1).ok());
+    ASSERT_TRUE((*queue)->CancelJob({1}, 2).ok());
+    ASSERT_TRUE((*queue)->Commit().ok());
+  }
+  const auto database = Open();
+  for (const char* change : {"UPDATE tasks SET state = 1, ended_ms = NULL",
+                             "UPDATE jobs SET state = 3", "UPDATE job_events SET text = ''"}) {
+    EXPECT_EQ(database->Execute(change).code(), StatusCode::kInternal) << change;
+  }
+}
+
+TEST_F(SchemaTest, RowsThatMakeNoSenseAreRefused) {
+  ASSERT_TRUE(OpenQueue().ok());
+  const auto database = Open();
+  for (const char* row :
+       {"INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(6, '{}', '{}', 1)",
+        "INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(3, '{}', '{}', 1)",
+        "INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(0, '{}', '{}', 'today')",
+        "INSERT INTO requests(request_id, job, at_ms) VALUES('r', 99, 1)"}) {
+    EXPECT_FALSE(database->Execute(row).ok()) << row;
+  }
+}
+
+}  // namespace
+}  // namespace tyllm::server::store
