@@ -82,18 +82,31 @@ ModelScore ScoreOf(const Path& directory, const forward::Model& model, double nl
           .perplexity = std::exp(nll)};
 }
 
+/// Weights that are damaged show in the sums: not a number, or infinite.
+Status CheckFinite(const Path& directory, double nll) {
+  if (std::isfinite(nll)) {
+    return OkStatus();
+  }
+  return DataLoss("model " + directory.string() +
+                  " computes numbers that are not finite for this text; its weights are damaged or "
+                  "overflow: fetch or make it again");
+}
+
 /// The figures that follow from the sums.
-void FillScores(const Request& request, std::span<const forward::Model* const> models,
-                const ScoreSums& sums, Report& report) {
+Status FillScores(const Request& request, std::span<const forward::Model* const> models,
+                  const ScoreSums& sums, Report& report) {
   const auto count = static_cast<double>(sums.predictions);
+  TYLLM_TRY(CheckFinite(request.model, sums.nll[0]));
   report.text.predictions = sums.predictions;
   report.model = ScoreOf(request.model, *models[0], sums.nll[0] / count);
   if (models.size() == 2) {
+    TYLLM_TRY(CheckFinite(*request.reference, sums.nll[1]));
     report.reference = ScoreOf(*request.reference, *models[1], sums.nll[1] / count);
     report.perplexity_increase = std::exp(report.model.nll - report.reference->nll) - 1.0;
     report.kl_divergence = sums.divergence / count;
     report.top1_agreement = static_cast<double>(sums.agreements) / count;
   }
+  return OkStatus();
 }
 
 Result<std::optional<StagedDirectory>> StageOutput(const Request& request, FileSystem& files) {
@@ -169,7 +182,7 @@ Result<Report> Evaluate(const Request& request, FileSystem& files, const Clock& 
   Report report;
   report.text = subject.scope;
   report.device = backend->name();
-  FillScores(request, models, sums, report);
+  TYLLM_TRY(FillScores(request, models, sums, report));
   report.seconds = std::chrono::duration<double>(clock.Now() - start).count();
   if (report.seconds > 0.0) {
     report.tokens_per_second =

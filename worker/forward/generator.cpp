@@ -2,6 +2,7 @@
 #include "worker/forward/generator.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "worker/forward/block_stream.h"
@@ -50,6 +51,11 @@ Result<std::int32_t> Generator::BestToken(const Head& head, const tensor::Matrix
   TYLLM_ASSIGN(const tensor::Matrix logits, head.Logits(runner_, hidden, hidden.rows() - 1, 1));
   std::int32_t best = 0;
   runner_.backend().ArgMax(logits.view(), {&best, 1});
+  if (!std::isfinite(logits.row(0)[static_cast<std::size_t>(best)])) {
+    return DataLoss("model " + model_.checkpoint.directory().string() +
+                    " computes logits that are not finite; its weights are damaged or overflow: "
+                    "fetch or make it again");
+  }
   return best;
 }
 

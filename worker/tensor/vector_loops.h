@@ -6,8 +6,9 @@
 namespace tyllm::tensor {
 
 /// Loops over consecutive floats that the compiler does not vectorise by itself, in one version for
-/// each instruction set. exp is accurate to 2 ulp for arguments in [-87, 88] and clamped outside.
-/// Sums are taken in as many lanes as the instruction set has, the same way each time.
+/// each instruction set. exp is accurate to 2 ulp for arguments in [-87, 88] and clamped outside;
+/// that of not-a-number is not a number. Sums are taken in as many lanes as the instruction set
+/// has, the same way each time.
 struct VectorLoops {
   const char* name;
   /// The largest of x[0, n); n >= 1.

@@ -38,13 +38,13 @@ inline Floats Larger(Floats a, Floats b) {
   return a > b ? a : b;
 }
 
-inline Floats Smaller(Floats a, Floats b) {
-  return a < b ? a : b;
-}
-
-/// Range reduction to [-ln2/2, ln2/2] and the polynomial of the Cephes library's expf.
+/// Range reduction to [-ln2/2, ln2/2] and the polynomial of the Cephes library's expf. Not-a-number
+/// stays so: both comparisons of the clamp are false of it.
 inline Floats Exp(Floats x) {
-  x = Smaller(Larger(x, Floats{} - 87.0F), Floats{} + 88.0F);
+  constexpr Floats kLowest = Floats{} - 87.0F;
+  constexpr Floats kHighest = Floats{} + 88.0F;
+  x = x < kLowest ? kLowest : x;
+  x = x > kHighest ? kHighest : x;
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to a whole number
   const Floats shifted = x * 1.44269504088896341F + kRound;
   const Floats n = shifted - kRound;

@@ -196,6 +196,23 @@ TEST_F(EvaluateTest, AReferenceWithAnotherTokenizerIsRefused) {
       << report.status().message();
 }
 
+TEST_F(EvaluateTest, WeightsThatAreNotNumbersAreAnErrorNotAFigure) {
+  const testing::TemporaryDirectory directory;
+  CopyModel(directory / "damaged", "model.safetensors", [](std::string& bytes) {
+    bytes[bytes.size() - 2] = '\0';  // the last float16 becomes a NaN
+    bytes[bytes.size() - 1] = '\x7e';
+  });
+  const auto report = EvaluateWith({.model = directory / "damaged",
+                                    .text = text_,
+                                    .options = {.window = 64, .max_windows = 1},
+                                    .device = "cpu",
+                                    .out = directory / "out"});
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.status().code(), StatusCode::kDataLoss);
+  EXPECT_NE(report.status().message().find("damaged"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(directory / "out"));
+}
+
 TEST_F(EvaluateTest, AnOutputFolderThatExistsIsRefused) {
   const testing::TemporaryDirectory directory;
   std::ofstream(directory / "file") << "mine";

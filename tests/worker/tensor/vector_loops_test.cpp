@@ -36,6 +36,19 @@ TEST_P(Loops, ExpOfFarNegativeNumbersIsNextToNothing) {
   }
 }
 
+TEST_P(Loops, NotANumberIsNotLost) {
+  for (std::size_t at = 0; at < 19; ++at) {
+    std::vector<float> x(19, 0.5F);
+    x[at] = std::nanf("");
+    EXPECT_TRUE(std::isnan(GetParam()->sum_exp(x.data(), 19, 1.0F))) << at;
+    EXPECT_TRUE(std::isnan(GetParam()->sum_squares(x.data(), 19))) << at;
+    std::vector<float> out(19);
+    GetParam()->silu_mul(x.data(), x.data(), out.data(), 19);
+    EXPECT_TRUE(std::isnan(out[at])) << at;
+    EXPECT_TRUE(std::isnan(GetParam()->exp_in_place(x.data(), 19, 1.0F))) << at;
+  }
+}
+
 TEST_P(Loops, EveryLengthUsesEveryElementOnceAndNoneBeyond) {
   for (std::int64_t n = 1; n <= 40; ++n) {
     std::vector<float> x(static_cast<std::size_t>(n) + 8, 1e9F);
