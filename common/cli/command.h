@@ -28,7 +28,7 @@ enum class ExitCode : std::uint8_t {
   kUnreachable = 4,   ///< the server does not answer
   kJobFailed = 5,     ///< the job ended in failure (client, with --wait)
   kJobCancelled = 6,
-  kRefused = 7,       ///< precondition or permission
+  kRefused = 7,         ///< precondition or permission
   kOutOfResources = 8,  ///< disk, memory or a quota ran out
   kInterrupted = 130,
 };

@@ -55,6 +55,7 @@ CLI::App& NodeOf(CLI::App& root, std::span<const std::string> words) {
 
 std::vector<std::vector<std::string>> ValuesOf(const std::vector<CLI::Option*>& options) {
   std::vector<std::vector<std::string>> values;
+  values.reserve(options.size());
   for (const CLI::Option* option : options) {
     values.push_back(option->results());
   }
