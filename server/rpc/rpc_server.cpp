@@ -14,8 +14,22 @@
 
 namespace tyllm::server::rpc {
 
+namespace {
+
+std::string LocalAddressOf(const std::string& address, const std::string& socket) {
+  if (!socket.empty()) {
+    return "unix:" + socket;
+  }
+  const std::size_t colon = address.rfind(':');
+  const std::string host = address.substr(0, colon);
+  return host == "0.0.0.0" || host == "[::]" ? "127.0.0.1" + address.substr(colon) : address;
+}
+
+}  // namespace
+
 struct RpcServer::State {
   std::string address;
+  std::string local_address;
   std::vector<std::unique_ptr<grpc::Service>> services;  // outlive the server
   std::unique_ptr<grpc::Server> server;
 };
@@ -38,6 +52,9 @@ Result<std::unique_ptr<RpcServer>> RpcServer::Start(const Environment& environme
   wire::ConfigureServer(builder);
   int port = 0;
   builder.AddListeningPort(options.listen, credentials, &port);
+  if (!options.local_socket.empty()) {
+    builder.AddListeningPort("unix:" + options.local_socket, grpc::InsecureServerCredentials());
+  }
   for (const auto& service : state->services) {
     builder.RegisterService(service.get());
   }
@@ -48,6 +65,7 @@ Result<std::unique_ptr<RpcServer>> RpcServer::Start(const Environment& environme
         "; is another program using the port, or is the address not this machine's?");
   }
   state->address = options.listen.substr(0, options.listen.rfind(':') + 1) + std::to_string(port);
+  state->local_address = LocalAddressOf(state->address, options.local_socket);
   std::unique_ptr<RpcServer> server(new RpcServer(std::move(state)));
   server->SetServing(false);
   return server;
@@ -59,6 +77,10 @@ RpcServer::~RpcServer() {
 
 const std::string& RpcServer::address() const {
   return state_->address;
+}
+
+std::string RpcServer::local_address() const {
+  return state_->local_address;
 }
 
 void RpcServer::SetServing(bool serving) {

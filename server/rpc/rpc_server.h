@@ -16,6 +16,7 @@ class RpcServer {
   struct Options {
     std::string listen;  ///< "HOST:PORT"; port 0 takes a free one
     wire::Security security;
+    std::string local_socket;  ///< also listens, without TLS, on this path; empty: no
   };
 
   /// Listens; health says NOT_SERVING until SetServing.
@@ -25,6 +26,9 @@ class RpcServer {
 
   /// "HOST:PORT" with the port that it got.
   const std::string& address() const;
+
+  /// For callers on this machine: the local socket, or the address with an "any" host replaced.
+  std::string local_address() const;
 
   void SetServing(bool serving);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "common/base/stop_signals.h"
 #include "common/base/version.h"
@@ -13,6 +14,7 @@
 #include "worker/agent/agent.h"
 #include "worker/app/config.h"
 #include "worker/app/installed.h"
+#include "worker/app/lifeline.h"
 
 namespace tyllm::app {
 
@@ -23,6 +25,7 @@ struct WorkerOptions {
   wire::Security security;
   std::int64_t slots = 1;
   std::vector<std::string> labels;
+  std::optional<std::int64_t> lifeline_fd;
   telemetry::Log::Options log;
 };
 
@@ -71,6 +74,8 @@ std::vector<cli::Option> OptionsOf(WorkerOptions& options) {
       {"--tls-key", "FILE", "PEM file of its key (or TYLLM_TLS_KEY)", &options.security.tls.key},
       {"--insecure", "", "no encryption although the server is on another machine",
        &options.security.insecure},
+      {"--lifeline-fd", "N", "end when the other end of this pipe is closed; for tyllm-server",
+       &options.lifeline_fd},
       {"--log-format", "", "form of the log on standard error",
        cli::OneOf(telemetry::kLogFormatNames, &options.log.format)},
       {"--log-level", "", "least important lines of the log",
@@ -107,6 +112,10 @@ Status Complete(WorkerOptions& options) {
 
 Status Work(WorkerOptions& options, const std::stop_token& stop) {
   TYLLM_TRY(Complete(options));
+  std::optional<Lifeline> lifeline;
+  if (options.lifeline_fd) {
+    lifeline.emplace(static_cast<int>(*options.lifeline_fd));
+  }
   const std::string& server = options.agent.server;
   TYLLM_ASSIGN(const auto channel, wire::MakeChannel(server, options.security));
   TYLLM_ASSIGN(const auto blob_channel, wire::MakeChannel(server, options.security));

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/app/server.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <optional>
+
+#include <boost/asio/thread_pool.hpp>
+
+#include "common/base/version.h"
+#include "common/format/json.h"
+#include "common/telemetry/metrics.h"
+#include "server/app/control_thread.h"
+#include "server/app/data_folder.h"
+#include "server/app/embedded_worker.h"
+#include "server/app/worker_command.h"
+#include "server/blobs/folder_blob_store.h"
+#include "server/core/farm.h"
+#include "server/core/sweep.h"
+#include "server/rpc/rpc_server.h"
+#include "server/store/sqlite_queue.h"
+#include "server/web/health.h"
+#include "server/web/http_server.h"
+#include "server/web/pages.h"
+
+namespace tyllm::server::app {
+
+namespace {
+
+using std::chrono::hours;
+using std::chrono::seconds;
+
+constexpr int kBlockingThreads = 4;
+constexpr Milliseconds kHousekeepingInterval = hours(1);
+constexpr Milliseconds kWorkerStopLimit = seconds(20);
+
+core::Limits LimitsOf(const ServerConfig& config) {
+  core::Limits limits;
+  limits.policy.lease = seconds(config.lease_seconds);
+  limits.policy.lease_grace = seconds(config.lease_grace_seconds);
+  limits.policy.stall = seconds(config.attempt_stall_seconds);
+  limits.policy.deadline = seconds(config.attempt_deadline_seconds);
+  limits.policy.failures = static_cast<int>(config.attempt_failures);
+  limits.policy.losses = static_cast<int>(config.attempt_losses);
+  return limits;
+}
+
+wire::Security SecurityOf(const ServerConfig& config) {
+  return {{config.tls_ca, config.tls_cert, config.tls_key}, config.insecure};
+}
+
+}  // namespace
+
+// Members are destroyed in reverse: callers before what they call.
+class Server::Assembly {
+ public:
+  Assembly(const ServerConfig& config, const Surroundings& surroundings, DataFolder folder,
+           std::unique_ptr<blobs::BlobStore> blob_store, std::unique_ptr<store::Queue> queue)
+      : config_(config),
+        surroundings_(surroundings),
+        folder_(std::move(folder)),
+        blobs_(std::move(blob_store)),
+        store_(std::move(queue), surroundings.clock),
+        logs_(surroundings.files, folder_.logs()),
+        farm_({control_.context().get_executor(), blocking_.get_executor(), store_, logs_, *blobs_,
+               surroundings.clock, LimitsOf(config), std::string(Version())}) {}
+
+  Status Serve() {
+    TYLLM_TRY(control_.Await(core::Recover(farm_)));
+    control_.RunUntilStopped(core::SweepForever(farm_));
+    rpc::Environment environment{farm_, metrics_, surroundings_.log};
+    environment.upload_idle_limit = seconds(config_.upload_idle_seconds);
+    TYLLM_ASSIGN(rpc_, rpc::RpcServer::Start(environment, RpcOptions()));
+    web::HttpServer::Options http;
+    http.listen = config_.http;
+    TYLLM_ASSIGN(http_, web::HttpServer::Start(
+                            control_.context().get_executor(), http,
+                            web::MakePages({farm_, metrics_, surroundings_.files,
+                                            folder_.root()})));
+    TYLLM_TRY(WriteAddresses());
+    if (config_.with_worker) {
+      TYLLM_ASSIGN(std::vector<std::string> command, MakeWorkerCommand());
+      worker_.emplace(std::move(command), surroundings_.clock, surroundings_.log);
+    }
+    Tick();
+    return OkStatus();
+  }
+
+  void Tick() {
+    const Status health = web::HealthOf(farm_, surroundings_.files, folder_.root());
+    rpc_->SetServing(health.ok());
+    if (health.ok() != healthy_) {
+      healthy_ = health.ok();
+      if (healthy_) {
+        surroundings_.log.Info("serving");
+      } else {
+        surroundings_.log.Error("not serving", {{"why", health.message()}});
+      }
+    }
+    if (worker_) {
+      worker_->Tick();
+    }
+    KeepHouse();
+  }
+
+  void Stop() {
+    if (std::exchange(stopped_, true)) {
+      return;
+    }
+    if (worker_) {
+      worker_->Stop(kWorkerStopLimit);  // hands its tasks back, so the server still listens
+    }
+    if (rpc_) {
+      rpc_->SetServing(false);
+      rpc_->Shutdown(seconds(config_.shutdown_grace_seconds));
+    }
+    if (http_) {
+      http_->Stop();
+    }
+    blocking_.join();
+    store_.Stop();
+    logs_.Stop();
+    control_.Stop();
+    (void)surroundings_.files.RemoveAll(folder_.server_json());
+  }
+
+  const std::string& grpc_address() const { return rpc_->address(); }
+
+  const std::string& http_address() const { return http_->address(); }
+
+ private:
+  rpc::RpcServer::Options RpcOptions() const {
+    rpc::RpcServer::Options options{config_.listen, SecurityOf(config_), {}};
+    if (config_.with_worker && !config_.tls_cert.empty()) {
+      options.local_socket = folder_.root() / "worker.sock";
+    }
+    return options;
+  }
+
+  Result<std::vector<std::string>> MakeWorkerCommand() const {
+    WorkerPlace place;
+    place.server = rpc_->local_address();
+    place.work = folder_.worker();
+    return WorkerCommand(config_, place);
+  }
+
+  Status WriteAddresses() const {
+    format::Json json = format::Json::object();
+    json["grpc"] = rpc_->address();
+    json["http"] = http_->address();
+    json["pid"] = ::getpid();
+    json["version"] = std::string(Version());
+    return WriteFileAtomically(surroundings_.files, folder_.server_json(),
+                               format::PrettyJson(json));
+  }
+
+  void KeepHouse() {
+    const Clock::Steady now = surroundings_.clock.Now();
+    if (housekeeping_ && now - *housekeeping_ < kHousekeepingInterval) {
+      return;
+    }
+    housekeeping_ = now;
+    const Milliseconds keep = hours(config_.upload_keep_hours);
+    const Status status =
+        blobs_->DropStaleUploads(surroundings_.clock.UnixMillis() - keep.count());
+    if (!status.ok()) {
+      surroundings_.log.Warning(status.message());
+    }
+  }
+
+  // Constant after construction.
+  const ServerConfig config_;
+  const Surroundings surroundings_;
+  const DataFolder folder_;
+
+  telemetry::Metrics metrics_;
+  ControlThread control_;
+  boost::asio::thread_pool blocking_{kBlockingThreads};
+  std::unique_ptr<blobs::BlobStore> blobs_;
+  store::Store store_;
+  store::LogStore logs_;
+  core::Farm farm_;
+  std::unique_ptr<rpc::RpcServer> rpc_;
+  std::unique_ptr<web::HttpServer> http_;
+  std::optional<EmbeddedWorker> worker_;
+  std::optional<Clock::Steady> housekeeping_;
+  bool healthy_ = false;
+  bool stopped_ = false;
+};
+
+Server::Server(std::unique_ptr<Assembly> assembly) : assembly_(std::move(assembly)) {}
+
+Server::~Server() {
+  Stop();
+}
+
+Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
+                                              const Surroundings& surroundings) {
+  TYLLM_ASSIGN(DataFolder folder,
+               DataFolder::Open(surroundings.files, std::filesystem::absolute(config.data)));
+  TYLLM_ASSIGN(auto blobs, blobs::OpenFolderBlobStore(surroundings.files, folder.blobs()));
+  store::SqliteOptions options;
+  options.file = folder.queue();
+  options.toolchain_version = Version();
+  TYLLM_ASSIGN(auto queue, store::OpenSqliteQueue(options));
+  std::unique_ptr<Server> server(new Server(std::make_unique<Assembly>(
+      config, surroundings, std::move(folder), std::move(blobs), std::move(queue))));
+  TYLLM_TRY(server->assembly_->Serve());
+  return server;
+}
+
+const std::string& Server::grpc_address() const {
+  return assembly_->grpc_address();
+}
+
+const std::string& Server::http_address() const {
+  return assembly_->http_address();
+}
+
+void Server::Tick() {
+  assembly_->Tick();
+}
+
+void Server::Stop() {
+  assembly_->Stop();
+}
+
+}  // namespace tyllm::server::app

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <iostream>
+#include <vector>
+
+#include "common/base/pause.h"
+#include "common/base/stop_signals.h"
+#include "common/base/version.h"
+#include "common/cli/command.h"
+#include "server/app/config.h"
+#include "server/app/server.h"
+
+namespace tyllm::server::app {
+
+namespace {
+
+constexpr Milliseconds kTick{500};
+
+/// The command line: a flag for each setting, and two of its own.
+class CommandLineOptions {
+ public:
+  CommandLineOptions() {
+    names_.reserve(kSettings.size());
+    for (std::size_t i = 0; i < kSettings.size(); ++i) {
+      names_.push_back(kSettings[i].flag());
+    }
+  }
+
+  CommandLineOptions(const CommandLineOptions&) = delete;
+  CommandLineOptions& operator=(const CommandLineOptions&) = delete;
+
+  std::vector<cli::Option> Declare() {
+    std::vector<cli::Option> options = {
+        {"--config", "FILE", "TOML file of settings (or TYLLM_SERVER_CONFIG)", &file_},
+        {"--print-config", "", "print the effective settings as TOML and end", &print_},
+    };
+    for (std::size_t i = 0; i < kSettings.size(); ++i) {
+      options.push_back(Declare(i));
+    }
+    return options;
+  }
+
+  ConfigSources Sources() const {
+    ConfigSources sources{file_, FromEnvironment, {}};
+    for (std::size_t i = 0; i < kSettings.size(); ++i) {
+      if (flags_[i]) {
+        sources.flags[std::string(kSettings[i].key)] = "true";
+      } else if (texts_[i]) {
+        sources.flags[std::string(kSettings[i].key)] = *texts_[i];
+      }
+    }
+    return sources;
+  }
+
+  bool print() const { return print_; }
+
+ private:
+  cli::Option Declare(std::size_t i) {
+    const Setting& setting = kSettings[i];
+    if (std::holds_alternative<bool ServerConfig::*>(setting.member)) {
+      return {names_[i], "", setting.help, &flags_[i]};
+    }
+    return {names_[i], setting.value_name.empty() ? "NAME" : setting.value_name, setting.help,
+            &texts_[i]};
+  }
+
+  std::string file_;
+  bool print_ = false;
+  std::vector<std::string> names_;
+  std::array<bool, kSettings.size()> flags_{};
+  std::array<std::optional<std::string>, kSettings.size()> texts_;
+};
+
+Status Run(const CommandLineOptions& options, const std::stop_token& stop) {
+  TYLLM_ASSIGN(const LoadedConfig loaded, LoadConfig(options.Sources()));
+  if (options.print()) {
+    std::cout << ToToml(loaded);
+    return OkStatus();
+  }
+  const ServerConfig& config = loaded.config;
+  telemetry::Log log({config.log_level, config.log_format}, SystemClock(), std::cerr);
+  TYLLM_ASSIGN(const auto server,
+               Server::Start(config, {LocalFileSystem(), SystemClock(), log}));
+  log.Info("listening", {{"grpc", server->grpc_address()}, {"http", server->http_address()}});
+  std::cout << "listening grpc=" << server->grpc_address() << " http=" << server->http_address()
+            << std::endl;
+  while (PauseFor(kTick, stop)) {
+    server->Tick();
+  }
+  log.Info("stopping");
+  server->Stop();
+  log.Info("stopped");
+  return OkStatus();
+}
+
+}  // namespace
+
+}  // namespace tyllm::server::app
+
+int main(int argc, char** argv) {
+  using namespace tyllm;
+  const StopSignals signals;  // before any other thread
+  server::app::CommandLineOptions options;
+  cli::CommandSpec spec;
+  spec.description =
+      "Queues jobs, hands their tasks to workers, keeps models and results. Settings come from the"
+      " file, the environment (TYLLM_SERVER_...) and flags, in rising precedence.";
+  spec.examples = {"tyllm-server --data /srv/tyllm --with-worker",
+                   "tyllm-server --config /etc/tyllm/server.toml --print-config"};
+  spec.options = options.Declare();
+  spec.run = [&] {
+    const Status status = server::app::Run(options, signals.token());
+    return status.ok() ? cli::ExitCode::kOk : cli::ReportError(status);
+  };
+  return cli::RunProgram({"tyllm-server", "the front end and queue of a tyllm farm", Version()},
+                         spec, argc, argv);
+}

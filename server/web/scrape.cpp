@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/web/scrape.h"
+
+#include "server/core/count_farm.h"
+#include "server/core/list_workers.h"
+#include "server/core/server_info.h"
+
+namespace tyllm::server::web {
+
+namespace {
+
+using telemetry::Metric;
+using telemetry::Metrics;
+
+void TakeCounters(const core::Counters& counters, Metrics& metrics) {
+  const auto total = [&](Metric metric, Metrics::Labels labels,
+                         const core::Counters::Count& count) {
+    metrics.SetTotal(metric, labels, static_cast<double>(count.load()));
+  };
+  total(Metric::kJobsSubmitted, {}, counters.jobs_submitted);
+  total(Metric::kAttemptsStarted, {}, counters.attempts_started);
+  total(Metric::kAttemptsEnded, {"succeeded"}, counters.attempts_succeeded);
+  total(Metric::kAttemptsEnded, {"failed"}, counters.attempts_failed);
+  total(Metric::kAttemptsLost, {"lease_lost"}, counters.attempts_lease_lost);
+  total(Metric::kAttemptsLost, {"stalled"}, counters.attempts_stalled);
+  total(Metric::kAttemptsLost, {"late"}, counters.attempts_late);
+  total(Metric::kFencedCalls, {}, counters.fenced_calls);
+  total(Metric::kCacheHits, {}, counters.cache_hits);
+  total(Metric::kLogBytes, {}, counters.log_bytes);
+}
+
+template <typename States, typename Counts>
+void TakeStates(const States& names, const Counts& counts, Metric metric, Metrics& metrics) {
+  for (const auto& [state, name] : names.rows()) {
+    const auto found = counts.find(state);
+    metrics.Set(metric, {name}, found == counts.end() ? 0 : static_cast<double>(found->second));
+  }
+}
+
+void TakeWorkers(const std::vector<domain::WorkerView>& workers, Metrics& metrics) {
+  int online = 0;
+  int drained = 0;
+  std::size_t leases = 0;
+  for (const domain::WorkerView& worker : workers) {
+    online += worker.online && !worker.drained ? 1 : 0;
+    drained += worker.online && worker.drained ? 1 : 0;
+    leases += worker.tasks.size();
+  }
+  metrics.Set(Metric::kWorkers, {"online"}, online);
+  metrics.Set(Metric::kWorkers, {"drained"}, drained);
+  metrics.Set(Metric::kWorkers, {"offline"}, static_cast<double>(workers.size()) - online - drained);
+  metrics.Set(Metric::kLeases, {}, static_cast<double>(leases));
+}
+
+}  // namespace
+
+boost::asio::awaitable<void> Scrape(const Sources& sources) {
+  Metrics& metrics = sources.metrics;
+  const core::Farm& farm = sources.farm;
+  TakeCounters(farm.counters, metrics);
+  metrics.Set(Metric::kStoreHealthy, {}, farm.parts.store.health().ok() ? 1 : 0);
+  metrics.Set(Metric::kBlobStoreBytes, {}, static_cast<double>(farm.parts.blobs.TotalBytes()));
+  metrics.Set(Metric::kStartTime, {}, static_cast<double>(farm.started_unix_ms) / 1000);
+  metrics.Set(Metric::kBuildInfo, {farm.parts.version}, 1);
+  if (const auto free = sources.files.FreeBytes(sources.data); free.ok()) {
+    metrics.Set(Metric::kDataFreeBytes, {}, static_cast<double>(*free));
+  }
+  if (const auto counts = co_await core::CountFarm(sources.farm); counts.ok()) {
+    TakeStates(domain::kJobStateNames, counts->jobs, Metric::kJobs, metrics);
+    TakeStates(domain::kTaskStateNames, counts->tasks, Metric::kTasks, metrics);
+    metrics.Set(Metric::kQueueOldestAge, {},
+                static_cast<double>(counts->oldest_queued_ms) / 1000);
+  }
+  if (const auto workers = co_await core::ListWorkers(sources.farm); workers.ok()) {
+    TakeWorkers(*workers, metrics);
+  }
+}
+
+}  // namespace tyllm::server::web

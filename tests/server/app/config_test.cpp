@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/app/config.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <set>
+
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::server::app {
+namespace {
+
+class ConfigTest : public ::testing::Test {
+ protected:
+  Result<LoadedConfig> Load() {
+    ConfigSources sources;
+    sources.file = file_;
+    sources.flags = flags_;
+    sources.environment = [this](const std::string& name) -> std::optional<std::string> {
+      const auto it = environment_.find(name);
+      return it == environment_.end() ? std::nullopt : std::optional(it->second);
+    };
+    return LoadConfig(sources);
+  }
+
+  void WriteFile(const std::string& toml) {
+    file_ = folder_ / "server.toml";
+    std::ofstream(file_) << toml;
+  }
+
+  void ExpectRefused(const std::string& names) {
+    const auto loaded = Load();
+    ASSERT_FALSE(loaded.ok()) << "expected an error that names " << names;
+    EXPECT_EQ(loaded.status().code(), StatusCode::kInvalidArgument);
+    EXPECT_NE(loaded.status().message().find(names), std::string::npos)
+        << loaded.status().ToString();
+  }
+
+  testing::TemporaryDirectory folder_;
+  std::string file_;
+  std::map<std::string, std::string> environment_;
+  std::map<std::string, std::string> flags_;
+};
+
+std::string TextFor(const Setting& setting) {
+  if (std::holds_alternative<bool ServerConfig::*>(setting.member)) {
+    return "true";
+  }
+  if (std::holds_alternative<std::int64_t ServerConfig::*>(setting.member)) {
+    return std::to_string(setting.most);
+  }
+  if (setting.key == "log.format") {
+    return "json";
+  }
+  return setting.key == "log.level" ? "error" : "127.0.0.1:9";
+}
+
+TEST_F(ConfigTest, EveryRowCanBeSetFromEverySource) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < kSettings.size(); ++i) {
+    const Setting& setting = kSettings[i];
+    EXPECT_TRUE(names.insert(setting.environment()).second) << setting.environment();
+    EXPECT_TRUE(names.insert(setting.flag()).second) << setting.flag();
+    EXPECT_FALSE(setting.help.empty());
+    const std::string text = TextFor(setting);
+    const bool quoted = !std::holds_alternative<bool ServerConfig::*>(setting.member) &&
+                        !std::holds_alternative<std::int64_t ServerConfig::*>(setting.member);
+    const std::string toml = std::string(setting.key) + " = " + (quoted ? "\"" + text + "\"" : text);
+
+    file_.clear();
+    flags_ = {{std::string(setting.key), text}};
+    const auto by_flag = Load();
+    ASSERT_TRUE(by_flag.ok()) << by_flag.status().ToString();
+    EXPECT_EQ(by_flag->origins[i], Origin::kFlag);
+    EXPECT_NE(ToToml(*by_flag).find(toml + "  # flag\n"), std::string::npos) << ToToml(*by_flag);
+
+    flags_.clear();
+    environment_ = {{setting.environment(), text}};
+    const auto by_environment = Load();
+    ASSERT_TRUE(by_environment.ok()) << by_environment.status().ToString();
+    EXPECT_NE(ToToml(*by_environment).find(toml + "  # environment\n"), std::string::npos);
+
+    environment_.clear();
+    WriteFile(toml + "\n");
+    const auto by_file = Load();
+    ASSERT_TRUE(by_file.ok()) << by_file.status().ToString();
+    EXPECT_NE(ToToml(*by_file).find(toml + "  # file\n"), std::string::npos);
+  }
+}
+
+TEST_F(ConfigTest, FlagsBeatTheEnvironmentWhichBeatsTheFile) {
+  WriteFile("[lease]\nseconds = 10\ngrace_seconds = 11\n[upload]\nidle_seconds = 12\n");
+  environment_ = {{"TYLLM_SERVER_LEASE_GRACE_SECONDS", "21"},
+                  {"TYLLM_SERVER_UPLOAD_IDLE_SECONDS", "22"}};
+  flags_ = {{"upload.idle_seconds", "32"}};
+  const auto loaded = Load();
+  ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+  EXPECT_EQ(loaded->config.lease_seconds, 10);
+  EXPECT_EQ(loaded->config.lease_grace_seconds, 21);
+  EXPECT_EQ(loaded->config.upload_idle_seconds, 32);
+  EXPECT_EQ(loaded->config.attempt_failures, 3) << "the default";
+}
+
+TEST_F(ConfigTest, TheFileCanBeNamedByTheEnvironment) {
+  WriteFile("data = \"/srv/tyllm\"\n");
+  environment_ = {{"TYLLM_SERVER_CONFIG", file_}};
+  file_.clear();
+  EXPECT_EQ(Load()->config.data, "/srv/tyllm");
+}
+
+TEST_F(ConfigTest, UnknownKeysAreRefusedWithLineAndNearestName) {
+  WriteFile("data = \"x\"\n[lease]\nsecond = 10\n");
+  ExpectRefused("server.toml:3: there is no setting 'lease.second', did you mean 'lease.seconds'?");
+  WriteFile("completely_unlike_anything = 1\n");
+  ExpectRefused("--print-config");
+}
+
+TEST_F(ConfigTest, ValuesOfTheWrongTypeAreRefused) {
+  WriteFile("lease.seconds = \"10\"\n");
+  ExpectRefused("lease.seconds has another type of value, expected a whole number");
+  WriteFile("with_worker = 1\n");
+  ExpectRefused("expected true or false");
+  WriteFile("data = 5\n");
+  ExpectRefused("expected text in quotes");
+  WriteFile("data = [\"a\"]\n");
+  ExpectRefused("expected text in quotes");
+}
+
+TEST_F(ConfigTest, ValuesOutOfRangeNameTheirSource) {
+  WriteFile("lease.seconds = 0\n");
+  ExpectRefused("server.toml:1: lease.seconds is '0', expected a whole number from 1 to 86400");
+  file_.clear();
+  environment_ = {{"TYLLM_SERVER_ATTEMPT_FAILURES", "many"}};
+  ExpectRefused("environment variable TYLLM_SERVER_ATTEMPT_FAILURES is 'many'");
+  environment_.clear();
+  flags_ = {{"log.level", "loud"}};
+  ExpectRefused("--log-level: log level is 'loud', expected one of: debug, info, warning, error");
+}
+
+TEST_F(ConfigTest, AddressesAreChecked) {
+  for (const char* const bad : {"", "localhost", "127.0.0.1:", "127.0.0.1:x", ":80", "h:65536"}) {
+    flags_ = {{"listen", bad}};
+    ExpectRefused("expected HOST:PORT");
+  }
+  flags_ = {{"listen", "[::1]:0"}};
+  EXPECT_TRUE(Load().ok());
+}
+
+TEST_F(ConfigTest, FilesThatAreNotThereOrNotTomlAreRefused) {
+  file_ = folder_ / "absent.toml";
+  EXPECT_EQ(Load().status().code(), StatusCode::kNotFound);
+  WriteFile("data = \n");
+  ExpectRefused("server.toml:1: not TOML");
+}
+
+TEST_F(ConfigTest, PrintedSettingsReadBackAsTheSame) {
+  flags_ = {{"data", "a \"quoted\" \\ name"}, {"lease.seconds", "7"}, {"log.format", "json"}};
+  const auto loaded = Load();
+  ASSERT_TRUE(loaded.ok());
+  const std::string printed = ToToml(*loaded);
+  WriteFile(printed);
+  flags_.clear();
+  const auto again = Load();
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ(again->config.data, loaded->config.data);
+  EXPECT_EQ(again->config.lease_seconds, 7);
+  EXPECT_EQ(again->config.log_format, telemetry::LogFormat::kJson);
+}
+
+}  // namespace
+}  // namespace tyllm::server::app
