@@ -58,9 +58,13 @@ struct MetricRow {
 /// The one table: names are made nowhere else. Base units; few label values.
 inline constexpr std::array kMetrics{
     MetricRow{Metric::kJobs, MetricType::kGauge, "tyllm_jobs", "Jobs by state.", {"state"}},
-    MetricRow{Metric::kTasks, MetricType::kGauge, "tyllm_tasks", "Tasks by state.", {"state"}},
+    MetricRow{Metric::kTasks,
+              MetricType::kGauge,
+              "tyllm_tasks",
+              "Tasks of jobs that have not ended, by state.",
+              {"state"}},
     MetricRow{Metric::kQueueOldestAge, MetricType::kGauge, "tyllm_queue_oldest_age_seconds",
-              "How long the task at the head of the queue has been ready to run; 0 without one."},
+              "How long the oldest queued task has been due; 0 without one."},
     MetricRow{Metric::kJobsSubmitted, MetricType::kCounter, "tyllm_jobs_submitted_total",
               "Jobs accepted."},
     MetricRow{Metric::kAttemptsStarted, MetricType::kCounter, "tyllm_attempts_started_total",

@@ -99,11 +99,11 @@ inline constexpr std::array kSettings{
 
 enum class Origin : std::uint8_t { kDefault, kFile, kEnvironment, kFlag };
 
-inline constexpr EnumTable<Origin, 4> kOriginNames("origin", {{{Origin::kDefault, "default"},
-                                                               {Origin::kFile, "file"},
-                                                               {Origin::kEnvironment,
-                                                                "environment"},
-                                                               {Origin::kFlag, "flag"}}});
+inline constexpr EnumTable<Origin, 4> kOriginNames("origin",
+                                                   {{{Origin::kDefault, "default"},
+                                                     {Origin::kFile, "file"},
+                                                     {Origin::kEnvironment, "environment"},
+                                                     {Origin::kFlag, "flag"}}});
 
 struct LoadedConfig {
   ServerConfig config;

@@ -87,8 +87,8 @@ Result<std::vector<FileValue>> ReadConfigFile(const std::string& path) {
     const toml::table table = toml::parse(text, path);
     TYLLM_TRY(ReadTable(table, "", path, values));
   } catch (const toml::parse_error& error) {
-    return InvalidArgument(Where(path, error.source()) + "not TOML: " +
-                           std::string(error.description()));
+    return InvalidArgument(Where(path, error.source()) +
+                           "not TOML: " + std::string(error.description()));
   }
   return values;
 }

@@ -14,8 +14,8 @@ struct FileValue {
   std::string what;  ///< "FILE:LINE: key", for messages
 };
 
-/// The values of a TOML file. A key that is not in kSettings, a value of the wrong type and anything
-/// that is not TOML is kInvalidArgument with file and line.
+/// The values of a TOML file. A key that is not in kSettings, a value of the wrong type and
+/// anything that is not TOML is kInvalidArgument with file and line.
 Result<std::vector<FileValue>> ReadConfigFile(const std::string& path);
 
 }  // namespace tyllm::server::app

@@ -19,6 +19,7 @@ namespace tyllm::server::app {
 class ControlThread {
  public:
   ControlThread();
+
   ~ControlThread() { Stop(); }
 
   ControlThread(const ControlThread&) = delete;

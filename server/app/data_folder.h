@@ -6,8 +6,8 @@
 
 namespace tyllm::server::app {
 
-/// Where a server keeps everything (docs/formats/data_folder.md), held by one process at a time: the
-/// lock goes away with the object, or with the process however it ends.
+/// Where a server keeps everything (docs/formats/data_folder.md), held by one process at a time:
+/// the lock goes away with the object, or with the process however it ends.
 class DataFolder {
  public:
   /// Creates the folder when it is absent. kFailedPrecondition when another server has it.

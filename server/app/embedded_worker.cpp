@@ -26,8 +26,7 @@ Status EmbeddedWorker::Start() {
   CommandLine command;
   command.argv = argv_;
   command.argv.insert(command.argv.end(), {"--lifeline-fd", std::to_string(kLifelineNumber)});
-  command.descriptors = {{STDERR_FILENO, STDERR_FILENO},
-                         {lifeline_.read.get(), kLifelineNumber}};
+  command.descriptors = {{STDERR_FILENO, STDERR_FILENO}, {lifeline_.read.get(), kLifelineNumber}};
   TYLLM_ASSIGN(auto child, ChildProcess::Spawn(command));
   child_.emplace(std::move(child));
   lifeline_.read.Reset();

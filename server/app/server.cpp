@@ -61,7 +61,8 @@ class Server::Assembly {
         surroundings_(surroundings),
         folder_(std::move(folder)),
         blobs_(std::move(blob_store)),
-        store_(std::move(queue), surroundings.clock),
+        store_(std::move(queue), surroundings.clock,
+               [this](const store::Store::CommitStats& commit) { Observe(commit); }),
         logs_(surroundings.files, folder_.logs()),
         farm_({control_.context().get_executor(), blocking_.get_executor(), store_, logs_, *blobs_,
                surroundings.clock, LimitsOf(config), std::string(Version())}) {}
@@ -74,10 +75,9 @@ class Server::Assembly {
     TYLLM_ASSIGN(rpc_, rpc::RpcServer::Start(environment, RpcOptions()));
     web::HttpServer::Options http;
     http.listen = config_.http;
-    TYLLM_ASSIGN(http_, web::HttpServer::Start(
-                            control_.context().get_executor(), http,
-                            web::MakePages({farm_, metrics_, surroundings_.files,
-                                            folder_.root()})));
+    TYLLM_ASSIGN(http_, web::HttpServer::Start(control_.context().get_executor(), http,
+                                               web::MakePages({farm_, metrics_, surroundings_.files,
+                                                               folder_.root()})));
     TYLLM_TRY(WriteAddresses());
     if (config_.with_worker) {
       TYLLM_ASSIGN(std::vector<std::string> command, MakeWorkerCommand());
@@ -155,6 +155,13 @@ class Server::Assembly {
                                format::PrettyJson(json));
   }
 
+  // On the store's thread.
+  void Observe(const store::Store::CommitStats& commit) {
+    metrics_.Observe(telemetry::Metric::kStoreCommitSeconds, {}, commit.time.count());
+    metrics_.Observe(telemetry::Metric::kStoreOperationsPerCommit, {},
+                     static_cast<double>(commit.operations));
+  }
+
   void KeepHouse() {
     const Clock::Steady now = surroundings_.clock.Now();
     if (housekeeping_ && now - *housekeeping_ < kHousekeepingInterval) {
@@ -162,8 +169,7 @@ class Server::Assembly {
     }
     housekeeping_ = now;
     const Milliseconds keep = hours(config_.upload_keep_hours);
-    const Status status =
-        blobs_->DropStaleUploads(surroundings_.clock.UnixMillis() - keep.count());
+    const Status status = blobs_->DropStaleUploads(surroundings_.clock.UnixMillis() - keep.count());
     if (!status.ok()) {
       surroundings_.log.Warning(status.message());
     }

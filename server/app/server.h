@@ -10,8 +10,9 @@
 
 namespace tyllm::server::app {
 
-/// The whole server, put together: the data folder's lock, the stores, the farm, the control thread,
-/// gRPC, HTTP and, if wanted, a worker (docs/adr/0021-server-threads.md). Use from one thread.
+/// The whole server, put together: the data folder's lock, the stores, the farm, the control
+/// thread, gRPC, HTTP and, if wanted, a worker (docs/adr/0021-server-threads.md). Use from one
+/// thread.
 class Server {
  public:
   /// What it needs from outside; outlives it.

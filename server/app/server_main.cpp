@@ -78,8 +78,7 @@ Status Run(const CommandLineOptions& options, const std::stop_token& stop) {
   }
   const ServerConfig& config = loaded.config;
   telemetry::Log log({config.log_level, config.log_format}, SystemClock(), std::cerr);
-  TYLLM_ASSIGN(const auto server,
-               Server::Start(config, {LocalFileSystem(), SystemClock(), log}));
+  TYLLM_ASSIGN(const auto server, Server::Start(config, {LocalFileSystem(), SystemClock(), log}));
   log.Info("listening", {{"grpc", server->grpc_address()}, {"http", server->http_address()}});
   std::cout << "listening grpc=" << server->grpc_address() << " http=" << server->http_address()
             << std::endl;

@@ -74,6 +74,12 @@ struct CacheHit {
   bool operator==(const CacheHit&) const = default;
 };
 
+/// What there is to do.
+struct TaskCounts {
+  std::map<domain::TaskState, std::int64_t> by_state;  ///< of jobs that have not ended
+  std::optional<std::int64_t> oldest_due_ms;           ///< since when the oldest queued task is due
+};
+
 /// Workers as they are remembered.
 struct WorkerRecord {
   std::string name;
@@ -121,6 +127,8 @@ class Queue {
                                                             std::int64_t limit) = 0;
   /// Nothing for a job that has ended.
   virtual Status CancelJob(JobId job, std::int64_t now) = 0;
+
+  virtual Result<TaskCounts> CountTasks(std::int64_t now) = 0;
 
   // Attempts.
   /// Queued, due, not the same action as one that has a result or runs; in queue order.

@@ -153,6 +153,8 @@ class SqliteQueue final : public Queue {
 
   Result<std::map<domain::JobState, std::int64_t>> CountJobs() override { return jobs::Count(db_); }
 
+  Result<TaskCounts> CountTasks(std::int64_t now) override { return tasks::Count(db_, now); }
+
   Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                     std::int64_t limit) override {
     TYLLM_TRY(jobs::Get(db_, job).status());

@@ -22,8 +22,8 @@ struct Store::Thread {
     bool stopped = false;
   };
 
-  Thread(std::unique_ptr<Queue> given, const Clock& given_clock)
-      : queue(std::move(given)), clock(given_clock) {}
+  Thread(std::unique_ptr<Queue> given, const Clock& given_clock, OnCommit given_on_commit)
+      : queue(std::move(given)), clock(given_clock), on_commit(std::move(given_on_commit)) {}
 
   void Loop();
   void RunBatch(std::unique_ptr<Operation> first);
@@ -32,6 +32,7 @@ struct Store::Thread {
 
   std::unique_ptr<Queue> queue;
   const Clock& clock;
+  const OnCommit on_commit;
   Guarded<Inbox> inbox;
   Guarded<Status> health;
   std::thread thread;
@@ -77,6 +78,9 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
     queue->Rollback();
   }
   NoteHealth(committed);
+  if (on_commit && committed.ok() && *committed) {
+    on_commit({clock.Now() - begun, batch.size()});
+  }
   for (const auto& operation : batch) {
     operation->Finish(committed.status());
   }
@@ -95,8 +99,8 @@ void Store::Thread::NoteHealth(const Result<bool>& committed) {
   }
 }
 
-Store::Store(std::unique_ptr<Queue> queue, const Clock& clock)
-    : thread_(std::make_unique<Thread>(std::move(queue), clock)) {
+Store::Store(std::unique_ptr<Queue> queue, const Clock& clock, OnCommit on_commit)
+    : thread_(std::make_unique<Thread>(std::move(queue), clock, std::move(on_commit))) {
   thread_->thread = std::thread([thread = thread_.get()] { thread->Loop(); });
 }
 

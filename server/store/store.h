@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <functional>
 #include <memory>
@@ -32,8 +33,16 @@ namespace tyllm::server::store {
 /// what the file holds is not known then, and a restart reads it anew.
 class Store {
  public:
-  /// `queue` is touched by the store's thread only.
-  Store(std::unique_ptr<Queue> queue, const Clock& clock);
+  /// A transaction that changed something.
+  struct CommitStats {
+    std::chrono::duration<double> time;
+    std::size_t operations = 0;
+  };
+
+  using OnCommit = std::function<void(const CommitStats&)>;
+
+  /// `queue` is touched by the store's thread only. `on_commit` is called there; it may be empty.
+  Store(std::unique_ptr<Queue> queue, const Clock& clock, OnCommit on_commit = {});
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
   ~Store();

@@ -30,6 +30,12 @@ constexpr Sql kCandidates{
     "EXISTS(SELECT 1 FROM actions WHERE key = t.action_key) OR "
     "EXISTS(SELECT 1 FROM tasks AS r WHERE r.state IN (2, 3) AND r.action_key = t.action_key))) "
     "ORDER BY job, position LIMIT ?2"};
+constexpr Sql kCount{
+    "SELECT t.state, count(*) FROM jobs AS j JOIN tasks AS t ON t.job = j.id "
+    "WHERE j.state IN (0, 1, 2) GROUP BY t.state"};
+constexpr Sql kOldestDue{
+    "SELECT max(queued_ms, not_before_ms) AS due FROM tasks WHERE state = 1 AND "
+    "not_before_ms <= ?1 ORDER BY due LIMIT 1"};
 constexpr Sql kLostBy{
     "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending = ?2 ORDER BY worker"};
 constexpr Sql kCacheHits{
@@ -157,6 +163,25 @@ Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t now,
     TYLLM_TRY(AddLosers(db, candidate));
     candidates.push_back(std::move(candidate));
   }
+}
+
+Result<TaskCounts> Count(Database& db, std::int64_t now) {
+  TaskCounts counts;
+  TYLLM_ASSIGN(Rows rows, db.Query(kCount));
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      break;
+    }
+    TYLLM_ASSIGN(const TaskState state, EnumColumn<TaskState>(rows.Integer(0)));
+    counts.by_state[state] = rows.Integer(1);
+  }
+  TYLLM_ASSIGN(Rows oldest, db.Query(kOldestDue, now));
+  TYLLM_ASSIGN(const bool found, oldest.Next());
+  if (found) {
+    counts.oldest_due_ms = oldest.Integer(0);
+  }
+  return counts;
 }
 
 Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit) {

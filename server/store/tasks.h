@@ -45,6 +45,7 @@ Result<std::vector<Row>> Held(Database& db);
 Result<std::vector<Row>> HeldBy(Database& db, const std::string& worker);
 Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t now,
                                                  std::int64_t limit);
+Result<TaskCounts> Count(Database& db, std::int64_t now);
 Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit);
 
 Status SetReady(Database& db, const Row& row, const Sha256& key, std::int64_t now);

@@ -76,11 +76,12 @@ Result<tcp::endpoint> Resolve(asio::any_io_executor executor, const std::string&
 class HttpServer::Listener : public std::enable_shared_from_this<Listener> {
  public:
   Listener(asio::any_io_executor executor, Options options, Handler handler)
-      : acceptor_(std::move(executor)), options_(std::move(options)), handler_(std::move(handler)) {}
+      : acceptor_(std::move(executor)),
+        options_(std::move(options)),
+        handler_(std::move(handler)) {}
 
   Status Open() {
-    TYLLM_ASSIGN(const tcp::endpoint endpoint,
-                 Resolve(acceptor_.get_executor(), options_.listen));
+    TYLLM_ASSIGN(const tcp::endpoint endpoint, Resolve(acceptor_.get_executor(), options_.listen));
     beast::error_code error;
     acceptor_.open(endpoint.protocol(), error);
     if (!error) {
@@ -153,8 +154,8 @@ class HttpServer::Listener : public std::enable_shared_from_this<Listener> {
     http::request_parser<http::empty_body> parser;
     parser.header_limit(kLargestHeader);
     stream.expires_after(self.options_.idle_limit);
-    const auto [read_error, read] = co_await http::async_read(
-        stream, buffer, parser, asio::as_tuple(asio::use_awaitable));
+    const auto [read_error, read] =
+        co_await http::async_read(stream, buffer, parser, asio::as_tuple(asio::use_awaitable));
     if (read_error) {
       co_return false;
     }
@@ -190,8 +191,7 @@ HttpServer::~HttpServer() {
 
 Result<std::unique_ptr<HttpServer>> HttpServer::Start(asio::any_io_executor executor,
                                                       const Options& options, Handler handler) {
-  auto listener =
-      std::make_shared<Listener>(std::move(executor), options, std::move(handler));
+  auto listener = std::make_shared<Listener>(std::move(executor), options, std::move(handler));
   TYLLM_TRY(listener->Open());
   listener->Start();
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(listener)));

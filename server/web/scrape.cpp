@@ -48,7 +48,8 @@ void TakeWorkers(const std::vector<domain::WorkerView>& workers, Metrics& metric
   }
   metrics.Set(Metric::kWorkers, {"online"}, online);
   metrics.Set(Metric::kWorkers, {"drained"}, drained);
-  metrics.Set(Metric::kWorkers, {"offline"}, static_cast<double>(workers.size()) - online - drained);
+  metrics.Set(Metric::kWorkers, {"offline"},
+              static_cast<double>(workers.size()) - online - drained);
   metrics.Set(Metric::kLeases, {}, static_cast<double>(leases));
 }
 
@@ -68,8 +69,7 @@ boost::asio::awaitable<void> Scrape(const Sources& sources) {
   if (const auto counts = co_await core::CountFarm(sources.farm); counts.ok()) {
     TakeStates(domain::kJobStateNames, counts->jobs, Metric::kJobs, metrics);
     TakeStates(domain::kTaskStateNames, counts->tasks, Metric::kTasks, metrics);
-    metrics.Set(Metric::kQueueOldestAge, {},
-                static_cast<double>(counts->oldest_queued_ms) / 1000);
+    metrics.Set(Metric::kQueueOldestAge, {}, static_cast<double>(counts->oldest_due_age_ms) / 1000);
   }
   if (const auto workers = co_await core::ListWorkers(sources.farm); workers.ok()) {
     TakeWorkers(*workers, metrics);

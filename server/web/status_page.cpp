@@ -2,6 +2,7 @@
 #include "server/web/status_page.h"
 
 #include <initializer_list>
+#include <utility>
 
 #include "common/telemetry/log.h"
 #include "server/core/list_jobs.h"
@@ -59,11 +60,11 @@ void AddWorkers(std::string& html, const std::vector<domain::WorkerView>& worker
     for (const domain::TaskId task : worker.tasks) {
       tasks += (tasks.empty() ? "" : " ") + task.ToString();
     }
-    AddRow(html, "td",
-           {Escaped(worker.name),
-            worker.online ? (worker.drained ? "drained" : "online") : "offline",
-            Escaped(worker.capabilities.device), std::to_string(worker.capabilities.slots), tasks,
-            Escaped(worker.capabilities.toolchain_version), TimeCell(worker.last_seen_unix_ms)});
+    AddRow(
+        html, "td",
+        {Escaped(worker.name), worker.online ? (worker.drained ? "drained" : "online") : "offline",
+         Escaped(worker.capabilities.device), std::to_string(worker.capabilities.slots), tasks,
+         Escaped(worker.capabilities.toolchain_version), TimeCell(worker.last_seen_unix_ms)});
   }
   html += "</table>\n";
 }
@@ -88,7 +89,8 @@ std::string StatusHtml(const domain::ServerInfo& info, const std::vector<domain:
 
 boost::asio::awaitable<Result<Page>> ShowStatus(const Sources& sources) {
   TYLLM_CO_ASSIGN(const auto info, co_await core::GetServerInfo(sources.farm));
-  TYLLM_CO_ASSIGN(const auto jobs, co_await core::ListJobs(sources.farm, domain::JobQuery{}));
+  domain::JobQuery newest;  // by name: g++ 12 destroys a braced temporary within co_await twice
+  TYLLM_CO_ASSIGN(const auto jobs, co_await core::ListJobs(sources.farm, std::move(newest)));
   TYLLM_CO_ASSIGN(const auto workers, co_await core::ListWorkers(sources.farm));
   Page page;
   page.content_type = "text/html; charset=utf-8";

@@ -46,8 +46,8 @@ inline HttpAnswer HttpSend(const std::string& address, const std::string& bytes)
     return {0, "", error.message()};
   }
   const auto& response = parser.get();
-  return {static_cast<int>(response.result_int()),
-          std::string(response[http::field::content_type]), response.body()};
+  return {static_cast<int>(response.result_int()), std::string(response[http::field::content_type]),
+          response.body()};
 }
 
 inline HttpAnswer HttpGet(const std::string& address, const std::string& path) {

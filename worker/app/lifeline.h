@@ -7,8 +7,8 @@
 
 namespace tyllm::app {
 
-/// Sends SIGTERM to this process when nobody holds the other end of a pipe any more: whoever started
-/// it is gone, however that ended.
+/// Sends SIGTERM to this process when nobody holds the other end of a pipe any more: whoever
+/// started it is gone, however that ended.
 class Lifeline {
  public:
   /// `fd` is the pipe's read end; closed with the object.

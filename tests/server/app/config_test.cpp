@@ -66,7 +66,8 @@ TEST_F(ConfigTest, EveryRowCanBeSetFromEverySource) {
     const std::string text = TextFor(setting);
     const bool quoted = !std::holds_alternative<bool ServerConfig::*>(setting.member) &&
                         !std::holds_alternative<std::int64_t ServerConfig::*>(setting.member);
-    const std::string toml = std::string(setting.key) + " = " + (quoted ? "\"" + text + "\"" : text);
+    const std::string toml =
+        std::string(setting.key) + " = " + (quoted ? "\"" + text + "\"" : text);
 
     file_.clear();
     flags_ = {{std::string(setting.key), text}};

@@ -9,7 +9,8 @@ namespace tyllm::server::web {
 namespace {
 
 TEST(Html, EverythingThatMeansSomethingIsEscaped) {
-  EXPECT_EQ(Escaped("<b onclick=\"x('y')\">&"), "&lt;b onclick=&quot;x(&#39;y&#39;)&quot;&gt;&amp;");
+  EXPECT_EQ(Escaped("<b onclick=\"x('y')\">&"),
+            "&lt;b onclick=&quot;x(&#39;y&#39;)&quot;&gt;&amp;");
 }
 
 TEST(StatusPage, NamesFromOutsideCannotBecomeMarkup) {
