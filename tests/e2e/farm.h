@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/child_process.h"
+#include "common/format/json.h"
+#include "tests/support/temporary_directory.h"
+
+namespace tyllm::testing {
+
+/// How a program ended and what it wrote.
+struct Ran {
+  int code = -1;
+  std::string out;
+  std::string err;
+
+  /// `out` as JSON; a test failure when it is none.
+  format::Json Json() const;
+};
+
+/// Runs a program of this build to its end; a failure of the test when that takes minutes.
+Ran RunProgram(const std::string& name, const std::vector<std::string>& arguments);
+
+/// A server on a free port with its data, and workers, as real processes of this build.
+class Farm {
+ public:
+  Farm();
+  ~Farm();
+
+  /// Starts the server; after a stop or kill it gets the same data and the same port.
+  void StartServer(bool with_worker = false);
+  void KillServer();
+  /// SIGTERM; gives the exit code.
+  int StopServer();
+  void StartWorker(const std::string& name = "w1");
+  void KillWorker();
+  int StopWorker();
+
+  /// Processes that the worker runs now.
+  std::vector<pid_t> Jobs() const;
+
+  /// tyllm-client with --server.
+  Ran Client(const std::vector<std::string>& arguments) const;
+  /// The job as `tyllm-client status --json` shows it.
+  format::Json Status(const std::string& job) const;
+  /// Waits until `ready(status)`; a failure of the test after a minute.
+  format::Json WaitFor(const std::string& job,
+                       const std::function<bool(const format::Json&)>& ready) const;
+  /// /metrics as text.
+  std::string Metrics() const;
+
+  const std::filesystem::path& folder() const { return folder_.path(); }
+
+ private:
+  std::string Log(const std::string& name) const;
+
+  TemporaryDirectory folder_;
+  std::string grpc_ = "127.0.0.1:0";
+  std::string http_ = "127.0.0.1:0";
+  int starts_ = 0;
+  std::optional<ChildProcess> server_;
+  std::optional<ChildProcess> worker_;
+};
+
+/// The small trained model of the repository.
+std::string DemoModel();
+/// The task of a job's status with this label.
+format::Json TaskOf(const format::Json& status, const std::string& label);
+bool IsRunning(const format::Json& status, const std::string& label);
+/// Options that make a pipeline over the demo model short.
+std::vector<std::string> QuickPipeline();
+
+}  // namespace tyllm::testing
