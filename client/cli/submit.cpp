@@ -60,7 +60,7 @@ Result<domain::JobView> Send(Farm& farm, const Session& session, Submission& sub
   if (spec.name.empty()) {
     spec.name = std::filesystem::absolute(submission.model / ".").parent_path().filename().string();
   }
-  TYLLM_TRY(Check(spec));  // before the first byte is sent
+  TYLLM_TRY(CheckWithoutTrees(spec));  // before the first byte is sent
   TYLLM_ASSIGN(spec.model, Upload(farm, session, submission.model, submission.json));
   TYLLM_TRY(UploadInto(farm, session, submission.calibration, submission.json, spec.calibration));
   TYLLM_TRY(UploadInto(farm, session, submission.text, submission.json, spec.text));

@@ -147,13 +147,18 @@ void PlanPipeline(const JobSpec& spec, Planner& planner) {
 
 }  // namespace
 
-Status Check(const JobSpec& spec) {
+Status CheckWithoutTrees(const JobSpec& spec) {
   TYLLM_TRY(CheckName(spec.name));
   TYLLM_TRY(CheckLabels(spec.labels));
+  return CheckOptions(spec);
+}
+
+Status Check(const JobSpec& spec) {
+  TYLLM_TRY(CheckWithoutTrees(spec));
   if (spec.model.size == 0) {
     return InvalidArgument("model is absent, expected the id of an uploaded tree");
   }
-  return CheckOptions(spec);
+  return OkStatus();
 }
 
 JobPlan PlanJob(const JobSpec& spec) {

@@ -50,6 +50,8 @@ struct JobSpec {
 
 /// First problem of the request, naming the field.
 Status Check(const JobSpec& spec);
+/// The same before anything is uploaded: all but the trees.
+Status CheckWithoutTrees(const JobSpec& spec);
 
 /// What a worker can be asked to do. A compilation is one task a die and one that assembles.
 enum class TaskKind : std::uint8_t { kQuantize, kConvert, kEvaluate, kCompileDie, kAssemble };

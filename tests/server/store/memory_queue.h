@@ -39,6 +39,7 @@ class MemoryQueue : public Queue {
   Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                     std::int64_t limit) override;
   Status CancelJob(JobId job, std::int64_t now) override;
+  Result<TaskCounts> CountTasks(std::int64_t now) override;
 
   Result<std::vector<sched::Candidate>> Candidates(std::int64_t now, std::int64_t limit) override;
   Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) override;
