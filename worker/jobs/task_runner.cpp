@@ -56,25 +56,29 @@ Result<Path> Text(const domain::TaskOrder& order, const std::string& name, const
   return found.front();
 }
 
-Status RunQuantize(const Work& work) {
+Result<std::string> RunQuantize(const Work& work) {
   quant::QuantizeRequest request;
   TYLLM_ASSIGN(request.model, Need(work.order, "model"));
   TYLLM_ASSIGN(request.calibration_text, Text(work.order, "calibration", work.texts.calibration));
   request.out = work.order.output;
   request.options = work.order.quantize;
   request.device = work.order.device;
-  return quant::Quantize(request, work.progress, {work.files, work.clock}).status();
+  TYLLM_ASSIGN(const quant::QuantizationReport report,
+               quant::Quantize(request, work.progress, {work.files, work.clock}));
+  return ReportText(report);
 }
 
-Status RunConvert(const Work& work) {
+Result<std::string> RunConvert(const Work& work) {
   quant::ConvertRequest request;
   TYLLM_ASSIGN(request.source, Need(work.order, "model"));
   request.destination = work.order.output;
   request.options = work.order.convert;
-  return quant::Convert(request, work.progress, work.files).status();
+  TYLLM_ASSIGN(const quant::ConvertReport report,
+               quant::Convert(request, work.progress, work.files));
+  return ReportText(report);
 }
 
-Status RunEvaluate(const Work& work) {
+Result<std::string> RunEvaluate(const Work& work) {
   evaluate::Request request;
   TYLLM_ASSIGN(request.model, Need(work.order, "model"));
   TYLLM_ASSIGN(request.text, Text(work.order, "text", work.texts.evaluation));
@@ -82,7 +86,14 @@ Status RunEvaluate(const Work& work) {
   request.options = work.order.evaluate;
   request.device = work.order.device;
   request.out = work.order.output;
-  return evaluate::Evaluate(request, work.files, work.clock, work.progress).status();
+  TYLLM_ASSIGN(const evaluate::Report report,
+               evaluate::Evaluate(request, work.files, work.clock, work.progress));
+  std::string text = "perplexity " + std::to_string(report.model.perplexity) + " over " +
+                     std::to_string(report.text.predictions) + " predictions";
+  if (report.reference) {
+    text += ", reference " + std::to_string(report.reference->perplexity);
+  }
+  return text + "\n";
 }
 
 Result<compile::CompileRequest> CompileRequestOf(const Work& work) {
@@ -93,26 +104,35 @@ Result<compile::CompileRequest> CompileRequestOf(const Work& work) {
   return request;
 }
 
-Status RunCompileDie(const Work& work) {
+Result<std::string> RunCompileDie(const Work& work) {
   TYLLM_ASSIGN(const compile::CompileRequest request, CompileRequestOf(work));
-  return compile::CompileDies(work.files, request, {work.order.die}, work.order.output,
-                              work.progress)
-      .status();
+  TYLLM_ASSIGN(const compile::BuildCounts counts,
+               compile::CompileDies(work.files, request, {work.order.die}, work.order.output,
+                                    work.progress));
+  return "die " + std::to_string(work.order.die) + ": " + std::to_string(counts.programs) +
+         " programs, " + std::to_string(counts.distinct_sources) + " of them compiled or cached\n";
 }
 
-Status RunAssemble(const Work& work) {
+Result<std::string> RunAssemble(const Work& work) {
   TYLLM_ASSIGN(const compile::CompileRequest request, CompileRequestOf(work));
   std::vector<Path> parts;
   for (std::int64_t die = 0; die < work.order.compile.dies; ++die) {
     TYLLM_ASSIGN(parts.emplace_back(), Need(work.order, "die" + std::to_string(die)));
   }
-  return compile::Assemble(work.files, request, parts, work.order.output, work.progress).status();
+  TYLLM_ASSIGN(const compile::CompileSummary summary,
+               compile::Assemble(work.files, request, parts, work.order.output, work.progress));
+  std::string text = std::to_string(summary.bytes) + " bytes";
+  if (summary.verified) {
+    text += ", run on the die simulator: largest difference of a logit " +
+            std::to_string(summary.verified->max_difference);
+  }
+  return text + "\n";
 }
 
 }  // namespace
 
-Status RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts, FileSystem& files,
-               const Clock& clock, domain::ProgressSink& progress) {
+Result<std::string> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
+                            FileSystem& files, const Clock& clock, domain::ProgressSink& progress) {
   const Work work{order, texts, files, clock, progress};
   switch (order.kind) {
     case domain::TaskKind::kQuantize:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
+
 #include "common/base/clock.h"
 #include "common/base/file_system.h"
 #include "common/domain/progress.h"
@@ -16,7 +18,7 @@ struct BuiltInTexts {
 
 /// Does what an order says, with the code that the commands of `tyllm` use, and leaves order.output
 /// complete or not at all. A missing input is kInvalidArgument naming it.
-Status RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts, FileSystem& files,
-               const Clock& clock, domain::ProgressSink& progress);
+Result<std::string> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
+                            FileSystem& files, const Clock& clock, domain::ProgressSink& progress);
 
 }  // namespace tyllm::jobs

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <iostream>
 #include <memory>
 
+#include "common/base/version.h"
 #include "common/format/json.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/installed.h"
@@ -16,8 +18,13 @@ Status RunOrder(const Path& spec, const Invocation& invocation) {
                format::FromJson<domain::TaskOrder>(json, spec.string()));
   TYLLM_ASSIGN(const Path calibration, InstalledFile("wikitext-2/valid.txt"));
   TYLLM_ASSIGN(const Path evaluation, InstalledFile("wikitext-2/test.txt"));
-  return jobs::RunTask(order, {calibration, evaluation}, LocalFileSystem(), SystemClock(),
-                       *invocation.OpenProgress());
+  std::cout << "tyllm " << Version() << ": " << domain::kTaskKindNames.Name(order.kind) << " of "
+            << order.name << std::endl;  // flushed: a crash must not take it along
+  TYLLM_ASSIGN(const std::string report,
+               jobs::RunTask(order, {calibration, evaluation}, LocalFileSystem(), SystemClock(),
+                             *invocation.OpenProgress()));
+  std::cout << report;
+  return OkStatus();
 }
 
 }  // namespace
