@@ -13,7 +13,7 @@ namespace {
 /// A job whose quantization is long enough to be interrupted.
 std::vector<std::string> LongQuantization() {
   return {"submit", "quantize",  "--model", DemoModel(), "--samples",
-          "128",    "--seq-len", "512",     "--json"};
+          "64",     "--seq-len", "256",     "--json"};
 }
 
 std::string Submit(const Farm& farm, const std::vector<std::string>& request) {
