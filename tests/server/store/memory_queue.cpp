@@ -162,6 +162,21 @@ bool MemoryQueue::Waits(const Task& task) const {
          });
 }
 
+Result<TaskCounts> MemoryQueue::CountTasks(std::int64_t now) {
+  TaskCounts counts;
+  for (const auto& [id, task] : state_.tasks) {
+    if (IsFinal(state_.jobs.at(task.job).view.state)) {
+      continue;
+    }
+    ++counts.by_state[task.view.state];
+    if (task.view.state == TaskState::kQueued && task.not_before <= now) {
+      const std::int64_t due = std::max(task.not_before, task.view.queued_unix_ms);
+      counts.oldest_due_ms = std::min(counts.oldest_due_ms.value_or(due), due);
+    }
+  }
+  return counts;
+}
+
 Result<std::vector<sched::Candidate>> MemoryQueue::Candidates(std::int64_t now,
                                                               std::int64_t limit) {
   std::vector<sched::Candidate> found;
