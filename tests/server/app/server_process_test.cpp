@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real program: start, stop, kill, restart.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "common/base/child_process.h"
+#include "common/base/guarded.h"
+#include "common/format/json.h"
+#include "tests/support/blob_client.h"
+#include "tyllm/v1/jobs.grpc.pb.h"
+
+namespace tyllm::server::app {
+namespace {
+
+using testing::BlobClient;
+using testing::CallContext;
+using testing::TemporaryDirectory;
+
+const std::string kProgram = TYLLM_BIN_DIR "/tyllm-server";
+constexpr std::chrono::seconds kPatience(60);
+
+/// Looks again and again, because another process decides when.
+template <typename Condition>
+bool Becomes(Condition condition) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (std::chrono::steady_clock::now() < end) {
+    if (condition()) {
+      return true;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return condition();
+}
+
+/// False also for what ended and was not reaped: an orphan's new parent may not care.
+bool Runs(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_end = text.rfind(')');
+  return name_end != std::string::npos && text.substr(name_end + 2, 1) != "Z";
+}
+
+class ServerProcess : public ::testing::Test {
+ protected:
+  std::vector<std::string> Command(std::vector<std::string> more = {}) const {
+    std::vector<std::string> argv = {kProgram,      "--data", folder_ / "data", "--listen",
+                                     "127.0.0.1:0", "--http", "127.0.0.1:0"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return argv;
+  }
+
+  /// Starts it and waits until it says where it listens.
+  void Start(std::vector<std::string> more = {}) {
+    auto child = ChildProcess::Spawn({Command(std::move(more)), {}, {}, {}});
+    ASSERT_TRUE(child.ok()) << child.status().ToString();
+    child_.emplace(*std::move(child));
+    const Path path = folder_ / "data/server.json";
+    ASSERT_TRUE(Becomes([&] {
+      const auto json = format::ReadJsonFile(path);
+      return json.ok() && (*json)["pid"] == child_->pid();
+    })) << "no server.json of this process";
+    channel_ = *wire::MakeChannel((*format::ReadJsonFile(path))["grpc"], {});
+  }
+
+  ExitStatus Stop(int signal) {
+    ::kill(child_->pid(), signal);
+    const auto exit = child_->Wait(kPatience);
+    EXPECT_TRUE(exit.ok()) << exit.status().ToString();
+    child_.reset();
+    return exit.ok() ? *exit : ExitStatus{-1, 0};
+  }
+
+  Result<std::string> Submit(const BlobId& model, const std::string& request_id) {
+    CallContext context;
+    v1::SubmitJobRequest request;
+    request.set_request_id(request_id);
+    request.mutable_spec()->set_kind(v1::JOB_KIND_CONVERT);
+    request.mutable_spec()->set_name(request_id);
+    *request.mutable_spec()->mutable_model() = wire::ToProto(model);
+    v1::SubmitJobResponse response;
+    const auto stub = v1::JobService::NewStub(channel_);
+    const grpc::Status status = stub->SubmitJob(&context, request, &response);
+    if (!status.ok()) {
+      return Unavailable(status.error_message());
+    }
+    return response.job().id();
+  }
+
+  TemporaryDirectory folder_;
+  std::optional<ChildProcess> child_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+TEST_F(ServerProcess, SigtermEndsItCleanly) {
+  Start();
+  const ExitStatus exit = Stop(SIGTERM);
+  EXPECT_TRUE(exit.ok()) << exit.ToString();
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "data/server.json"));
+  Start();  // and it starts again on the same data
+  EXPECT_TRUE(Stop(SIGINT).ok());
+}
+
+TEST_F(ServerProcess, ItSaysWhereItListensInOneLine) {
+  auto pipe = MakePipe();
+  ASSERT_TRUE(pipe.ok());
+  auto child = ChildProcess::Spawn({Command(), {}, {}, {{pipe->write.get(), 1}}});
+  ASSERT_TRUE(child.ok());
+  pipe->write.Reset();
+  std::string line;
+  char byte = 0;
+  while (::read(pipe->read.get(), &byte, 1) == 1 && byte != '\n') {
+    line += byte;
+  }
+  EXPECT_TRUE(line.starts_with("listening grpc=127.0.0.1:")) << line;
+  EXPECT_NE(line.find(" http=127.0.0.1:"), std::string::npos) << line;
+}
+
+TEST_F(ServerProcess, ASecondServerOnTheSameDataIsRefused) {
+  Start();
+  const auto second = RunCommand({Command(), {}, {}, {}}, kPatience);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second->exit.code, 7) << second->output;
+  EXPECT_NE(second->output.find("another tyllm-server is running on the data folder"),
+            std::string::npos)
+      << second->output;
+}
+
+TEST_F(ServerProcess, BadSettingsEndItWithExitCodeTwo) {
+  for (const std::vector<std::string>& bad : std::vector<std::vector<std::string>>{
+           {"--lease-seconds", "0"}, {"--no-such-flag"}, {"--listen", "nowhere"}}) {
+    const auto outcome = RunCommand({Command(bad), {}, {}, {}}, kPatience);
+    ASSERT_TRUE(outcome.ok());
+    EXPECT_EQ(outcome->exit.code, 2) << outcome->output;
+  }
+  const auto elsewhere = RunCommand(
+      {{kProgram, "--data", folder_ / "data", "--listen", "0.0.0.0:0", "--http", "127.0.0.1:0"},
+       {},
+       {},
+       {}},
+      kPatience);
+  ASSERT_TRUE(elsewhere.ok());
+  EXPECT_EQ(elsewhere->exit.code, 2) << elsewhere->output;
+  EXPECT_NE(elsewhere->output.find("would not be encrypted"), std::string::npos);
+}
+
+TEST_F(ServerProcess, KilledInTheMiddleOfSubmissionsItStillHasEveryAcknowledgedJob) {
+  std::map<std::string, std::string> acknowledged;  // request -> job
+  BlobId model;
+  for (int round = 0; round < 3; ++round) {
+    Start();
+    model = BlobClient(channel_).PutTree("config.json", "{}");
+    std::vector<std::thread> clients;
+    Guarded<std::map<std::string, std::string>> answers;
+    for (int c = 0; c < 4; ++c) {
+      clients.emplace_back([&, c] {
+        for (int i = 0; true; ++i) {
+          const std::string request =
+              "r" + std::to_string(round) + "-" + std::to_string(c) + "-" + std::to_string(i);
+          const auto job = Submit(model, request);
+          if (!job.ok()) {
+            return;  // the server is gone
+          }
+          auto view = answers.Lock();
+          (*view)[request] = *job;
+        }
+      });
+    }
+    EXPECT_TRUE(Becomes([&] {
+      auto view = answers.Lock();
+      return view->size() >= 20;
+    }));
+    EXPECT_EQ(Stop(SIGKILL).signal, SIGKILL);
+    for (std::thread& client : clients) {
+      client.join();
+    }
+    auto view = answers.Lock();
+    acknowledged.insert(view->begin(), view->end());
+  }
+  Start();
+  std::set<std::string> jobs;
+  for (const auto& [request, job] : acknowledged) {
+    const auto again = Submit(model, request);
+    ASSERT_TRUE(again.ok()) << again.status().ToString();
+    EXPECT_EQ(*again, job) << request << " was acknowledged as another job";
+    EXPECT_TRUE(jobs.insert(job).second) << job << " was given to two requests";
+  }
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
+class ServerWithWorker : public ServerProcess {
+ protected:
+  /// A program in the worker's place that notes that it was started, then does `then`.
+  std::string FakeWorker(const std::string& then) {
+    const std::string path = folder_ / "fake-worker";
+    std::ofstream(path) << "#!/bin/sh\necho \"$$ $*\" >>" << (folder_ / "starts").string() << "\n"
+                        << then << "\n";
+    ::chmod(path.c_str(), 0755);
+    return path;
+  }
+
+  std::vector<std::string> Starts() {
+    std::ifstream file(folder_ / "starts");
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) {
+      lines.push_back(line);
+    }
+    return lines;
+  }
+};
+
+TEST_F(ServerWithWorker, TheWorkerIsPointedAtTheServerAndStoppedWithIt) {
+  Start({"--with-worker", "--worker-slots", "3", "--worker-program", FakeWorker("exec sleep 600")});
+  ASSERT_TRUE(Becomes([&] { return Starts().size() == 1; }));
+  const std::string line = Starts()[0];
+  const std::string grpc = (*format::ReadJsonFile(folder_ / "data/server.json"))["grpc"];
+  EXPECT_NE(line.find("--server " + grpc), std::string::npos) << line;
+  EXPECT_NE(line.find("--slots 3"), std::string::npos) << line;
+  const pid_t worker = static_cast<pid_t>(std::stol(line));
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+  EXPECT_FALSE(Runs(worker));
+}
+
+TEST_F(ServerWithWorker, AWorkerThatDiesIsStartedAgain) {
+  Start({"--with-worker", "--worker-program", FakeWorker("exit 1")});
+  EXPECT_TRUE(Becomes([&] { return Starts().size() >= 3; }));
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
+TEST_F(ServerWithWorker, AWorkerProgramThatIsNotThereIsNamed) {
+  const auto outcome = RunCommand(
+      {Command({"--with-worker", "--worker-program", "/no/such/worker"}), {}, {}, {}}, kPatience);
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_EQ(outcome->exit.code, 3) << outcome->output;
+  EXPECT_NE(outcome->output.find("/no/such/worker"), std::string::npos);
+}
+
+TEST_F(ServerWithWorker, TheRealWorkerEndsWhenTheServerIsKilled) {
+  Start({"--with-worker", "--worker-program", TYLLM_BIN_DIR "/tyllm-worker"});
+  const std::string children = "/proc/" + std::to_string(child_->pid()) + "/task/" +
+                               std::to_string(child_->pid()) + "/children";
+  pid_t worker = 0;
+  ASSERT_TRUE(Becomes([&] { return bool(std::ifstream(children) >> worker); }));
+  EXPECT_EQ(Stop(SIGKILL).signal, SIGKILL);
+  EXPECT_TRUE(Becomes([&] { return !Runs(worker); })) << "an orphan stays behind";
+}
+
+}  // namespace
+}  // namespace tyllm::server::app
