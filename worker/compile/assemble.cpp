@@ -151,10 +151,11 @@ Status Adopt(FileSystem& files, const Path& part, const Path& root) {
   TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(part));
   for (const Path& path : paths) {
     std::error_code error;
-    if (*path.begin() != "batch_1" || fs::exists(root / path, error)) {
+    if (*path.begin() != "batch_1") {
       continue;
     }
     TYLLM_TRY(files.CreateDirectories((root / path).parent_path()));
+    TYLLM_TRY(files.RemoveAll(root / path));  // of an attempt before this one
     fs::create_hard_link(part / path, root / path, error);
     if (error) {
       TYLLM_TRY(CopyFile(files, part / path, root / path));

@@ -193,7 +193,8 @@ const float* Vector(const DieContext& die, std::uint32_t binding) {
   std::string Row(const SegmentPlan& segment, const std::string& layer) const {
     const bool sums = segment.after == die::Collective::kAllReduceSum;
     return "{\"" + segment.name + "\", " + layer + ", Collective::" +
-           (sums ? "kAllReduceSum, " + names_.Buffer(segment.collective) + ", kBucket * kWidth}"
+           (sums ? "kAllReduceSum, " + names_.Buffer(segment.collective) +
+                       ", std::uint64_t{kBucket} * kWidth}"
                  : "kNone, 0, 0}");
   }
 
