@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/quant/model_config.h"
+
+#include <gtest/gtest.h>
+
+namespace tyllm::quant {
+namespace {
+
+using model::CheckpointFormat;
+
+TEST(QuantizedModelConfig, OfTheAwqLayoutIsWhatVllmAsksFor) {
+  const format::Json source = {{"architectures", {"Qwen3ForCausalLM"}},
+                               {"torch_dtype", "bfloat16"}};
+  const format::Json config = QuantizedModelConfig(source, CheckpointFormat::kAwqGemm, 64, {});
+  EXPECT_EQ(config["torch_dtype"], "float16");
+  EXPECT_EQ(config["quantization_config"].dump(),
+            R"({"quant_method":"awq","zero_point":true,"group_size":64,"bits":4,)"
+            R"("version":"gemm","modules_to_not_convert":null})");
+}
+
+TEST(QuantizedModelConfig, ListsWhatStaysInFloat) {
+  const format::Json config = QuantizedModelConfig(
+      format::Json::object(), CheckpointFormat::kAwqGemm, 128, {"model.layers.0.mlp.down_proj"});
+  EXPECT_EQ(config["quantization_config"]["modules_to_not_convert"].dump(),
+            R"(["model.layers.0.mlp.down_proj"])");
+}
+
+TEST(QuantizedModelConfig, OfAmtcHasNone) {
+  EXPECT_FALSE(QuantizedModelConfig(format::Json::object(), CheckpointFormat::kAmtc, 128, {})
+                   .contains("quantization_config"));
+}
+
+TEST(QuantizedModelConfig, KeepsTheStyleAndTheOrderOfTheSource) {
+  const format::Json source = {{"b", 1}, {"dtype", "bfloat16"}, {"a", nullptr}};
+  EXPECT_EQ(QuantizedModelConfig(source, CheckpointFormat::kAmtc, 128, {}).dump(),
+            R"({"b":1,"dtype":"float16","a":null})");
+}
+
+}  // namespace
+}  // namespace tyllm::quant

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/quant/quantize.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/faulty_file_system.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/worker/quant/made_model.h"
+#include "worker/model/checkpoint.h"
+
+namespace tyllm::quant {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using testing::ModelDirectory;
+using testing::SmallModel;
+
+class RecordedProgress final : public domain::ProgressSink {
+ public:
+  void Report(const domain::Progress& progress) override { records.push_back(progress); }
+
+  std::vector<domain::Progress> records;
+};
+
+class Quantizing : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    testing::internal::WriteText(folder_ / "text.txt", testing::MadeText(4000));
+    request_.model = folder_ / "model";
+    request_.out = folder_ / "out";
+    request_.calibration_text = folder_ / "text.txt";
+    request_.options.group_size = 32;
+    request_.options.samples = 8;
+    request_.options.seq_len = 64;
+    request_.threads = 2;
+  }
+
+  Result<QuantizationReport> Run(const ModelDirectory& model) {
+    std::filesystem::remove_all(request_.model);
+    testing::WriteModel(model, request_.model);
+    return Quantize(request_, progress_);
+  }
+
+  /// The error's text; nothing may be left at or beside the output's name.
+  std::string Refusal(const ModelDirectory& model, StatusCode code) {
+    const auto report = Run(model);
+    EXPECT_FALSE(report.ok());
+    EXPECT_EQ(report.status().code(), code) << report.status().ToString();
+    EXPECT_FALSE(std::filesystem::exists(request_.out));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "out.partial"));
+    return report.status().message();
+  }
+
+  testing::TemporaryDirectory folder_;
+  QuantizeRequest request_;
+  RecordedProgress progress_;
+};
+
+TEST_F(Quantizing, MakesACompleteModelDirectory) {
+  const auto report = Run(SmallModel());
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  const auto files = testing::FilesOf(request_.out);
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "extra/notes.txt",
+                           "chat_template.jinja", "quantization_report.json"}) {
+    EXPECT_TRUE(files.contains(name)) << name;
+  }
+  const auto written = model::Checkpoint::Open(request_.out);
+  ASSERT_TRUE(written.ok()) << written.status().ToString();
+  EXPECT_EQ(written->format(), model::CheckpointFormat::kAmtc);
+  EXPECT_EQ(written->group_size(), 32);
+  EXPECT_TRUE(written->IsQuantized("model.layers.1.mlp.down_proj"));
+  EXPECT_FALSE(written->IsQuantized("lm_head"));
+  EXPECT_EQ(report->linears.size(), 14U);
+  EXPECT_LT(report->mean_error, report->mean_rtn_error);
+  EXPECT_EQ(report->calibration->tokens, 512);
+}
+
+TEST_F(Quantizing, WritesTheReportThatItGives) {
+  const auto report = Run(SmallModel());
+  ASSERT_TRUE(report.ok());
+  const auto json = format::ReadJsonFile(request_.out / "quantization_report.json");
+  const auto read = format::FromJson<QuantizationReport>(*json, "report");
+  ASSERT_TRUE(read.ok()) << read.status().ToString();
+  EXPECT_EQ(read->linears, report->linears);
+  EXPECT_EQ(read->options, request_.options);
+  EXPECT_THAT(ReportText(*report), AllOf(HasSubstr("14 of 14"), HasSubstr("to nearest")));
+}
+
+TEST_F(Quantizing, GivesTheSameWeightsWithAnyNumberOfThreads) {
+  ASSERT_TRUE(Run(SmallModel()).ok());
+  const std::string two = testing::FilesOf(request_.out).at("model.safetensors");
+  for (const int threads : {1, 3}) {
+    request_.threads = threads;
+    request_.out = folder_ / ("out" + std::to_string(threads));
+    ASSERT_TRUE(Run(SmallModel()).ok());
+    EXPECT_TRUE(testing::FilesOf(request_.out).at("model.safetensors") == two) << threads;
+  }
+}
+
+TEST_F(Quantizing, ToTheAwqLayoutGivesTheSameNumbers) {
+  ASSERT_TRUE(Run(SmallModel()).ok());
+  const auto amtc = model::Checkpoint::Open(request_.out);
+  request_.out = folder_ / "awq";
+  request_.options.format = domain::QuantizedFormat::kAwq;
+  ASSERT_TRUE(Run(SmallModel()).ok());
+  const auto awq = model::Checkpoint::Open(request_.out);
+  ASSERT_TRUE(awq.ok());
+  EXPECT_EQ(awq->format(), model::CheckpointFormat::kAwqGemm);
+  EXPECT_EQ(awq->config()["quantization_config"]["version"], "gemm");
+  const std::string linear = "model.layers.0.mlp.gate_proj";
+  EXPECT_EQ(*awq->ReadLinear(linear), *amtc->ReadLinear(linear));
+}
+
+TEST_F(Quantizing, CutsWeightsIntoShards) {
+  request_.shard_bytes = 30000;
+  ASSERT_TRUE(Run(SmallModel()).ok());
+  EXPECT_TRUE(testing::FilesOf(request_.out).contains("model.safetensors.index.json"));
+  EXPECT_TRUE(model::Checkpoint::Open(request_.out).ok());
+}
+
+TEST_F(Quantizing, ByRoundingNeedsNoText) {
+  request_.options.method = domain::QuantizeMethod::kRtn;
+  request_.calibration_text.clear();
+  const auto report = Run(SmallModel());
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_EQ(report->mean_error, report->mean_rtn_error);
+  EXPECT_FALSE(report->calibration.has_value());
+  // Round-to-nearest touches nothing but the linears.
+  const auto source = model::Checkpoint::Open(request_.model);
+  const auto written = model::Checkpoint::Open(request_.out);
+  const std::string norm = "model.layers.0.input_layernorm.weight";
+  EXPECT_EQ(*written->ReadFloats(norm), *source->ReadFloats(norm));
+}
+
+TEST_F(Quantizing, KeepsModulesInFloatAndWarnsOfHalfASet) {
+  request_.options.keep_float = {R"(layers\.0\..*q_proj)", "visual"};
+  const auto report = Run(SmallModel());
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  const auto written = model::Checkpoint::Open(request_.out);
+  EXPECT_FALSE(written->IsQuantized("model.layers.0.self_attn.q_proj"));
+  EXPECT_TRUE(written->IsQuantized("model.layers.1.self_attn.q_proj"));
+  EXPECT_THAT(report->warnings, Contains(AllOf(HasSubstr("not all of"), HasSubstr("k_proj"))));
+  EXPECT_THAT(report->warnings, Contains(HasSubstr("'visual' matches no linear")));
+}
+
+TEST_F(Quantizing, DoesNotStoreATiedHeadTwice) {
+  ModelDirectory model = SmallModel();
+  model.config["tie_word_embeddings"] = true;  // the file still holds the head
+  ASSERT_TRUE(Run(model).ok());
+  const auto written = model::Checkpoint::Open(request_.out);
+  ASSERT_TRUE(written.ok()) << written.status().ToString();
+  EXPECT_FALSE(written->Has("lm_head.weight"));
+}
+
+TEST_F(Quantizing, CopiesTensorsThatTheArchitectureDoesNotUse) {
+  ModelDirectory model = SmallModel();
+  model.tensors["model.extra.table"] = testing::MadeHalves("extra", {3, 5});
+  const auto report = Run(model);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_THAT(report->warnings, Contains(HasSubstr("model.extra.table")));
+  EXPECT_TRUE(model::Checkpoint::Open(request_.out)->Has("model.extra.table"));
+}
+
+TEST_F(Quantizing, ReportsLayersOfEachStage) {
+  ASSERT_TRUE(Run(SmallModel()).ok());
+  const domain::Progress* calibrated = nullptr;
+  const domain::Progress* quantized = nullptr;
+  for (const domain::Progress& record : progress_.records) {
+    EXPECT_LE(record.done, record.total);
+    calibrated = record.stage == "calibrate" ? &record : calibrated;
+    quantized = record.stage == "quantize" ? &record : quantized;
+  }
+  ASSERT_TRUE(calibrated != nullptr && quantized != nullptr);
+  EXPECT_EQ(calibrated->done, 2);
+  EXPECT_EQ(quantized->done, 2);
+  EXPECT_EQ(quantized->unit, "layers");
+}
+
+TEST_F(Quantizing, RefusesAGroupSizeThatDoesNotDivideNamingTheLinear) {
+  request_.options.group_size = 64;  // width 64, but an MLP of 96
+  EXPECT_THAT(Refusal(SmallModel(), StatusCode::kInvalidArgument),
+              AllOf(HasSubstr("down_proj"), HasSubstr("64"), HasSubstr("96")));
+}
+
+TEST_F(Quantizing, RefusesAModelThatIsQuantized) {
+  EXPECT_THAT(Refusal(ModelDirectory::Quantized(ModelDirectory::SmallQwen3Config(),
+                                                model::CheckpointFormat::kAwqGemm, 32),
+                      StatusCode::kFailedPrecondition),
+              HasSubstr("quantized already"));
+}
+
+TEST_F(Quantizing, RefusesWeightsThatAreNotNumbersNamingTheTensor) {
+  for (const std::uint16_t bad : {0x7e00, 0x7c00, 0xfc00}) {  // NaN and both infinities
+    for (const std::string name :
+         {"model.layers.1.mlp.up_proj.weight", "model.layers.0.input_layernorm.weight",
+          "model.embed_tokens.weight"}) {
+      ModelDirectory model = SmallModel();
+      std::memcpy(model.tensors[name].bytes.data() + 6, &bad, sizeof(bad));
+      EXPECT_THAT(Refusal(model, StatusCode::kInvalidArgument),
+                  AllOf(HasSubstr(name), HasSubstr("position 3")));
+    }
+  }
+}
+
+TEST_F(Quantizing, RefusesTooLittleText) {
+  request_.options.samples = 1000;
+  EXPECT_THAT(Refusal(SmallModel(), StatusCode::kInvalidArgument), HasSubstr("64000"));
+}
+
+TEST_F(Quantizing, RefusesWindowsThatTheModelHasNoPositionsFor) {
+  request_.options.seq_len = 256;
+  request_.options.samples = 2;
+  EXPECT_THAT(Refusal(SmallModel(), StatusCode::kInvalidArgument), HasSubstr("128 positions"));
+}
+
+TEST_F(Quantizing, RefusesToKeepEverything) {
+  request_.options.keep_float = {"."};
+  EXPECT_THAT(Refusal(SmallModel(), StatusCode::kInvalidArgument), HasSubstr("nothing is left"));
+}
+
+TEST_F(Quantizing, RefusesAnExpressionThatIsNone) {
+  request_.options.keep_float = {"["};
+  EXPECT_THAT(Refusal(SmallModel(), StatusCode::kInvalidArgument), HasSubstr("'['"));
+}
+
+TEST_F(Quantizing, RefusesAFolderThatHoldsSomething) {
+  ASSERT_TRUE(Run(SmallModel()).ok());
+  EXPECT_EQ(Run(SmallModel()).status().code(), StatusCode::kAlreadyExists);
+}
+
+TEST_F(Quantizing, LeavesNothingBehindOnAFullDisk) {
+  request_.options.method = domain::QuantizeMethod::kRtn;
+  testing::WriteModel(SmallModel(), request_.model);
+  int failures = 0;
+  for (int healthy = 0;; healthy += 5) {
+    testing::FaultyFileSystem files(healthy);
+    const auto report = Quantize(request_, progress_, {files, SystemClock()});
+    if (report.ok()) {
+      break;
+    }
+    ++failures;
+    EXPECT_EQ(report.status().code(), StatusCode::kResourceExhausted) << healthy;
+    EXPECT_FALSE(std::filesystem::exists(request_.out)) << healthy;
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "out.partial")) << healthy;
+  }
+  EXPECT_GT(failures, 5);
+}
+
+}  // namespace
+}  // namespace tyllm::quant
