@@ -11,6 +11,9 @@ namespace tyllm::quant {
 
 namespace {
 
+/// Columns of G that are treated at once.
+constexpr std::int64_t kBlock = 128;
+
 /// Sum in double of single-precision pieces.
 double LongDot(const float* a, const float* b, std::int64_t n) {
   constexpr std::int64_t kPiece = 256;
@@ -28,16 +31,30 @@ void QuadraticForms(const float* e, std::int64_t rows, tensor::MatrixView gram,
                     std::vector<float>& scratch, std::span<double> out) {
   TYLLM_CHECK(static_cast<std::int64_t>(out.size()) == rows);
   const std::int64_t width = gram.columns;
-  const float* product = e;
-  if (gram.rows > 0) {
-    scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(rows * width)));
-    // G is symmetric, so e G is e G^T.
-    tensor::MultiplyTransposed({.rows = rows, .columns = width, .depth = width}, {e, width},
-                               {gram.data, width}, 1.0F, 0.0F, scratch.data(), width);
-    product = scratch.data();
+  if (gram.rows == 0) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      out[static_cast<std::size_t>(r)] = LongDot(e + r * width, e + r * width, width);
+    }
+    return;
   }
-  for (std::int64_t r = 0; r < rows; ++r) {
-    out[static_cast<std::size_t>(r)] = LongDot(e + r * width, product + r * width, width);
+  std::fill(out.begin(), out.end(), 0.0);
+  scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(rows * kBlock)));
+  for (std::int64_t first = 0; first < width; first += kBlock) {
+    const std::int64_t columns = std::min(kBlock, width - first);
+    // G is symmetric: what lies left of the diagonal block counts twice, what lies right not at
+    // all.
+    const float* gram_rows = gram.data + first * width;
+    if (first > 0) {
+      tensor::MultiplyTransposed({.rows = rows, .columns = columns, .depth = first}, {e, width},
+                                 {gram_rows, width}, 2.0F, 0.0F, scratch.data(), columns);
+    }
+    tensor::MultiplyTransposed({.rows = rows, .columns = columns, .depth = columns},
+                               {e + first, width}, {gram_rows + first, width}, 1.0F,
+                               first > 0 ? 1.0F : 0.0F, scratch.data(), columns);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      out[static_cast<std::size_t>(r)] +=
+          LongDot(e + r * width + first, scratch.data() + r * columns, columns);
+    }
   }
 }
 

@@ -11,7 +11,7 @@ namespace tyllm::quant {
 
 /// Rows of a weight matrix that one task treats: enough to make a product with a Gram matrix worth
 /// reading it, few enough for many threads. Results depend on it, so it is a constant.
-inline constexpr std::int64_t kTileRows = 32;
+inline constexpr std::int64_t kTileRows = 64;
 
 /// out[r] = e_r G e_r^T for the rows of e [rows, gram.rows]; plain sums of squares when `gram` has
 /// no rows. `scratch` grows as needed.

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 
+#include "common/cli/task_option_rows.h"
 #include "worker/app/commands/commands.h"
 
 namespace tyllm::app {
@@ -21,10 +22,9 @@ void DeclareConvert(cli::CommandSpec& spec, Invocation& invocation) {
        &request.source, true},
       {"--dst", "DIR", "where the converted model goes; must not exist", &request.destination,
        true},
-      {"--quant-type", "", "layout to convert to",
-       cli::OneOf(domain::kQuantizedFormatNames, &request.options.quant_type)},
       {"--json", "", "print one JSON document", &arguments->json},
   };
+  cli::AddOptions(spec, request.options);
   spec.description = "Turns an AMTC checkpoint into AutoAWQ's GEMM layout, which vLLM loads.";
   spec.examples = {"tyllm convert --src Qwen3-1.7B-AMTC --dst Qwen3-1.7B-AWQ --quant-type awq"};
   spec.run = [arguments, &invocation] {

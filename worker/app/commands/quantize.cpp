@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include "common/cli/task_option_rows.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/installed.h"
 
@@ -29,25 +30,16 @@ Result<quant::QuantizationReport> Run(quant::QuantizeRequest& request, Invocatio
 void DeclareQuantize(cli::CommandSpec& spec, Invocation& invocation) {
   auto arguments = std::make_shared<Arguments>();
   quant::QuantizeRequest& request = arguments->request;
-  domain::QuantizeOptions& options = request.options;
   spec.options = {
       {"--model", "DIR", "the floating-point model", &request.model, true},
       {"--out", "DIR", "where the quantized model goes; must not exist", &request.out, true},
       {"--calibration", "FILE", "UTF-8 text; default: wikitext-2, which came with the program",
        &request.calibration_text},
-      {"--method", "", "how to quantize",
-       cli::OneOf(domain::kQuantizeMethodNames, &options.method)},
-      {"--group-size", "N", "weights that share a scale", &options.group_size},
-      {"--samples", "N", "calibration sequences", &options.samples},
-      {"--seq-len", "N", "tokens of each", &options.seq_len},
-      {"--clip,!--no-clip", "", "search the range of each group", &options.clip},
-      {"--keep-float", "REGEX", "linear layers that stay in floating point", &options.keep_float},
-      {"--format", "", "layout of the result",
-       cli::OneOf(domain::kQuantizedFormatNames, &options.format)},
       {"--device", "DEVICE", "auto, cpu or cuda:N", &request.device},
       {"--threads", "N", "0: all CPUs that this process may use", &request.threads},
       {"--json", "", "print one JSON document", &arguments->json},
   };
+  cli::AddOptions(spec, request.options);
   spec.description =
       "Writes a 4-bit model directory with everything that the source has besides weights, and "
       "quantization_report.json.";
