@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/half_tensors.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -12,6 +13,8 @@ namespace tyllm::quant {
 namespace {
 
 constexpr float kLargestHalf = 65504.0F;
+/// All ones: infinite or not a number.
+constexpr std::uint16_t kExponent = 0x7c00;
 
 }  // namespace
 
@@ -48,11 +51,12 @@ Result<std::vector<std::uint16_t>> ToHalf(std::string_view name, const format::T
   }
   std::vector<std::uint16_t> halves(tensor.bytes.size() / sizeof(std::uint16_t));
   std::memcpy(halves.data(), tensor.bytes.data(), tensor.bytes.size());
-  for (std::size_t i = 0; i < halves.size(); ++i) {
-    if ((halves[i] & 0x7c00U) == 0x7c00U) {  // infinite or not a number
-      const float number = format::HalfToFloat(halves[i]);
-      TYLLM_TRY(CheckNumbers(name, {&number, 1}, kLargestHalf, ""));
-    }
+  const bool is_finite = std::all_of(halves.begin(), halves.end(), [](std::uint16_t half) {
+    return (half & kExponent) != kExponent;
+  });
+  if (!is_finite) {
+    TYLLM_ASSIGN(const std::vector<float> numbers, format::ToFloats(name, tensor));
+    TYLLM_TRY(CheckNumbers(name, numbers, kLargestHalf, "the largest of fp16"));
   }
   return halves;
 }

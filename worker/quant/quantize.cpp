@@ -77,8 +77,9 @@ class Quantizer {
       TYLLM_TRY(CheckDisk());
       CheckpointWriter writer(services_.files, staged.path(),
                               PlanShards(plan_.tensors, request_.shard_bytes));
-      TYLLM_TRY(QuantizeLayers(writer));
       TYLLM_TRY(WriteRest(writer));
+      TYLLM_TRY(QuantizeLayers(writer));
+      TYLLM_TRY(writer.Finish());
       TYLLM_TRY(WritePassengers(staged.path()));
       TYLLM_TRY(Verify(writer, staged.path()));
       TYLLM_TRY(WriteReport(writer, staged.path()));
@@ -260,7 +261,8 @@ class Quantizer {
     return OkStatus();
   }
 
-  /// What belongs to no decoder layer, and what no part of the model uses.
+  /// What belongs to no decoder layer, and what no part of the model uses. First, because what is
+  /// wrong with it need not wait for the layers.
   Status WriteRest(CheckpointWriter& writer) {
     const Stopwatch watch(services_.clock, report_.seconds.write);
     const model::Checkpoint& checkpoint = model_->checkpoint;
@@ -287,8 +289,7 @@ class Quantizer {
       TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
       TYLLM_TRY(writer.Write(name, view.bytes));
     }
-    Tell("write", 1, 1, "models", "");
-    return writer.Finish();
+    return OkStatus();
   }
 
   Status WritePassengers(const Path& directory) {

@@ -34,7 +34,7 @@ struct QuantizeServices {
 /// layer's weights are in memory at a time, and its output is on the way to the disk before the
 /// next is read. The folder appears only when everything was written, read back and compared. The
 /// weight files depend on the model, the text and the options alone, not on the number of threads.
-/// Progress: stages calibrate and quantize by layers, write by tensors.
+/// Progress: stages calibrate and quantize by layers, then verify.
 Result<QuantizationReport> Quantize(const QuantizeRequest& request, domain::ProgressSink& progress,
                                     const QuantizeServices& services = {});
 

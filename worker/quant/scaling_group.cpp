@@ -19,11 +19,19 @@ bool OnlyLinearsRead(const Block& block, graph::ValueId value) {
                      [](const Node* node) { return node->op == Op::kLinear; });
 }
 
-/// The linear layer that makes `value`, if nothing but one node reads it.
+/// How many inputs of nodes `value` is.
+std::int64_t Uses(const Block& block, graph::ValueId value) {
+  std::int64_t uses = value == block.output ? 1 : 0;
+  for (const Node& node : block.nodes) {
+    uses += std::count(node.inputs.begin(), node.inputs.end(), value);
+  }
+  return uses;
+}
+
+/// The linear layer that makes `value`, if it is read in one place only.
 const Node* SoleUseOfLinear(const Block& block, graph::ValueId value) {
   const Node* node = graph::Producer(block, value);
-  const bool fits = node != nullptr && node->op == Op::kLinear && value != block.output &&
-                    graph::Consumers(block, value).size() == 1;
+  const bool fits = node != nullptr && node->op == Op::kLinear && Uses(block, value) == 1;
   return fits ? node : nullptr;
 }
 

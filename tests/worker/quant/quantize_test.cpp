@@ -193,7 +193,8 @@ TEST_F(Quantizing, RefusesAModelThatIsQuantized) {
 }
 
 TEST_F(Quantizing, RefusesWeightsThatAreNotNumbersNamingTheTensor) {
-  for (const std::uint16_t bad : {0x7e00, 0x7c00, 0xfc00}) {  // NaN and both infinities
+  for (const int code : {0x7e00, 0x7c00, 0xfc00}) {  // NaN and both infinities
+    const auto bad = static_cast<std::uint16_t>(code);
     for (const std::string name :
          {"model.layers.1.mlp.up_proj.weight", "model.layers.0.input_layernorm.weight",
           "model.embed_tokens.weight"}) {
