@@ -9,6 +9,7 @@
 #include "worker/quant/coded_linear.h"
 #include "worker/quant/quantize.h"
 #include "worker/quant/scale_search.h"
+#include "worker/tensor/blas.h"
 
 namespace tyllm::quant {
 namespace {
@@ -18,7 +19,9 @@ constexpr std::int64_t kGroup = 128;
 struct MadeLayer {
   MadeLayer(std::int64_t out, std::int64_t in)
       : weights(testing::MadeMatrix("weights", out, in)),
-        statistics(testing::StatisticsOf(testing::MadeInputs("inputs", 64, in))) {}
+        statistics(testing::StatisticsOf(testing::MadeInputs("inputs", 64, in))) {
+    tensor::ConfineBlasToCallers();
+  }
 
   tensor::Matrix weights;
   InputStatistics statistics;
