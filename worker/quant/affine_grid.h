@@ -19,9 +19,9 @@ struct AffineGrid {
   bool operator==(const AffineGrid&) const = default;
 };
 
-/// The interval that a grid has to cover. It always holds 0 (low <= 0 <= high): without that, a
-/// group whose weights all have one sign would lose most of its levels or all of them
-/// (quantization.md in docs/formats says more).
+/// The interval that a grid has to cover. It always holds 0 (low <= 0 <= high), because the zero
+/// point is one of the codes: a range without 0 would move a group of one sign by up to its whole
+/// size (AutoAWQ makes about 0 of a constant group).
 struct WeightRange {
   float low = 0.0F;
   float high = 0.0F;
