@@ -48,6 +48,7 @@ CREATE TABLE tasks(
   inputs TEXT NOT NULL,
   use_cache INTEGER NOT NULL CHECK(use_cache IN (0, 1)),
   action_key BLOB CHECK(action_key IS NULL OR length(action_key) = 32),
+  has_result INTEGER NOT NULL DEFAULT 0 CHECK(has_result IN (0, use_cache)),
   worker TEXT,
   session TEXT,
   failures INTEGER NOT NULL DEFAULT 0,
@@ -68,6 +69,8 @@ CREATE TABLE tasks(
   CHECK(state <> 5 OR failure IS NOT NULL)
 ) STRICT;
 CREATE INDEX tasks_queued ON tasks(job, position) WHERE state = 1;
+CREATE INDEX tasks_queued_key ON tasks(action_key) WHERE state = 1;
+CREATE INDEX tasks_with_result ON tasks(job, position) WHERE state = 1 AND has_result = 1;
 CREATE INDEX tasks_held ON tasks(worker) WHERE state IN (2, 3);
 CREATE INDEX tasks_held_key ON tasks(action_key) WHERE state IN (2, 3);
 CREATE TRIGGER tasks_final BEFORE UPDATE ON tasks WHEN OLD.state >= 4

@@ -249,6 +249,7 @@ class SqliteQueue final : public Queue {
     TYLLM_TRY(attempts::End(db_, id, sched::Ending::kSucceeded, now));
     if (key) {
       TYLLM_TRY(actions::Put(db_, *key, output, id.task, now));
+      TYLLM_TRY(tasks::NoteResult(db_, *key, true));
     }
     return ProgressJob(db_, row.job, {Tell(row, TaskState::kSucceeded, " succeeded")},
                        toolchain_version_, now);
@@ -314,7 +315,10 @@ class SqliteQueue final : public Queue {
         toolchain_version_, now);
   }
 
-  Status ForgetAction(const Sha256& key) override { return actions::Remove(db_, key); }
+  Status ForgetAction(const Sha256& key) override {
+    TYLLM_TRY(actions::Remove(db_, key));
+    return tasks::NoteResult(db_, key, false);
+  }
 
   // --- Workers.
 

@@ -19,16 +19,16 @@ constexpr Sql kInsert{
   "ended_ms FROM tasks "
 constexpr Sql kGet{TYLLM_TASK_COLUMNS "WHERE id = ?1"};
 constexpr Sql kOfJob{TYLLM_TASK_COLUMNS "WHERE job = ?1 ORDER BY position"};
-constexpr Sql kHeld{TYLLM_TASK_COLUMNS "WHERE state IN (2, 3) ORDER BY id"};
+// The index must be named: in the order of ids SQLite would rather walk through the whole table.
+constexpr Sql kHeld{TYLLM_TASK_COLUMNS "INDEXED BY tasks_held WHERE state IN (2, 3) ORDER BY id"};
 constexpr Sql kHeldBy{TYLLM_TASK_COLUMNS "WHERE state IN (2, 3) AND worker = ?1 ORDER BY id"};
 #undef TYLLM_TASK_COLUMNS
 
 // A task whose result exists is not run (CacheHits finds it); one whose action runs waits for that.
 constexpr Sql kCandidates{
     "SELECT id, action_key, use_cache FROM tasks AS t "
-    "WHERE state = 1 AND not_before_ms <= ?1 AND NOT (use_cache AND ("
-    "EXISTS(SELECT 1 FROM actions WHERE key = t.action_key) OR "
-    "EXISTS(SELECT 1 FROM tasks AS r WHERE r.state IN (2, 3) AND r.action_key = t.action_key))) "
+    "WHERE state = 1 AND not_before_ms <= ?1 AND has_result = 0 AND NOT (use_cache AND "
+    "EXISTS(SELECT 1 FROM tasks AS r WHERE r.state IN (2, 3) AND r.action_key = t.action_key)) "
     "ORDER BY job, position LIMIT ?2"};
 constexpr Sql kCount{
     "SELECT t.state, count(*) FROM jobs AS j JOIN tasks AS t ON t.job = j.id "
@@ -41,10 +41,16 @@ constexpr Sql kLostBy{
 constexpr Sql kCacheHits{
     "SELECT t.id, t.action_key, a.output, t.job FROM tasks AS t JOIN actions AS a ON a.key = "
     "t.action_key "
-    "WHERE t.state = 1 AND t.use_cache ORDER BY t.job, t.position LIMIT ?1"};
+    "WHERE t.state = 1 AND t.has_result = 1 ORDER BY t.job, t.position LIMIT ?1"};
 
+// has_result of a task that is queued says whether its action has one: kept right where tasks
+// become queued, here and in kSetQueued, and where results come and go, in kNoteResult.
 constexpr Sql kSetReady{
-    "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3 WHERE id = ?1 AND state = 0"};
+    "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, "
+    "has_result = (use_cache AND EXISTS(SELECT 1 FROM actions WHERE key = ?2)) "
+    "WHERE id = ?1 AND state = 0"};
+constexpr Sql kNoteResult{
+    "UPDATE tasks SET has_result = ?2 WHERE state = 1 AND use_cache = 1 AND action_key = ?1"};
 constexpr Sql kSetLeased{
     "UPDATE tasks SET state = 2, attempt = attempt + 1, worker = ?3, session = ?4, "
     "started_ms = ?5 WHERE id = ?1 AND state = 1 AND attempt = ?2"};
@@ -55,7 +61,9 @@ constexpr Sql kSetSucceeded{
     "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
 constexpr Sql kSetQueued{
     "UPDATE tasks SET state = 1, failures = ?3, losses = ?4, failure = ?5, not_before_ms = ?6, "
-    "queued_ms = ?7 WHERE id = ?1 AND state = 2 AND attempt = ?2"};
+    "queued_ms = ?7, "
+    "has_result = (use_cache AND EXISTS(SELECT 1 FROM actions WHERE key = action_key)) WHERE id = "
+    "?1 AND state = 2 AND attempt = ?2"};
 constexpr Sql kSetFailed{
     "UPDATE tasks SET state = 5, failures = ?3, losses = ?4, failure = ?5, ended_ms = ?6 "
     "WHERE id = ?1 AND state = 2 AND attempt = ?2"};
@@ -200,6 +208,10 @@ Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit) {
 
 Status SetReady(Database& db, const Row& row, const Sha256& key, std::int64_t now) {
   return db.ChangeOne(row.id.ToString(), kSetReady, row.id.value, key, now);
+}
+
+Status NoteResult(Database& db, const Sha256& key, bool exists) {
+  return db.Change(kNoteResult, key, exists).status();
 }
 
 Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now) {

@@ -49,6 +49,8 @@ Result<TaskCounts> Count(Database& db, std::int64_t now);
 Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit);
 
 Status SetReady(Database& db, const Row& row, const Sha256& key, std::int64_t now);
+/// The action has a result now, or has none any more.
+Status NoteResult(Database& db, const Sha256& key, bool exists);
 Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now);
 Status SetSession(Database& db, const Row& row, const std::string& session);
 Status SetSucceeded(Database& db, const Row& row, const BlobId& output, bool cached,
