@@ -1,5 +1,11 @@
 include(GoogleTest)
 
+# What the sanitizer and fuzz presets build: tests without gRPC (Debian's is not instrumented), those of
+# them that use threads, and the fuzzers.
+add_custom_target(core_tests)
+add_custom_target(thread_tests)
+add_custom_target(all_fuzzers)
+
 # tyllm_library(NAME folder-target SOURCES ... LINKS ...): one library a folder.
 function(tyllm_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
@@ -19,7 +25,8 @@ function(tyllm_program name)
   target_link_libraries(${name} PRIVATE tyllm_settings ${ARG_LINKS})
 endfunction()
 
-# tyllm_test(NAME SOURCES ... LINKS ... [LABELS ...]): a GoogleTest program, a ctest entry a test.
+# tyllm_test(NAME SOURCES ... LINKS ... [LABELS ...]): a GoogleTest program, a ctest entry a test. Labels:
+# "e2e" for tests of whole programs, "grpc" for those that link it, "threads" for the thread sanitizer.
 # TYLLM_TEST_DATA is the path of tests/data, TYLLM_BIN_DIR of the programs that were built.
 function(tyllm_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
@@ -30,6 +37,12 @@ function(tyllm_test name)
     TYLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     TYLLM_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  if(NOT "e2e" IN_LIST ARG_LABELS AND NOT "grpc" IN_LIST ARG_LABELS)
+    add_dependencies(core_tests ${name})
+  endif()
+  if("threads" IN_LIST ARG_LABELS)
+    add_dependencies(thread_tests ${name})
+  endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}")
 endfunction()
 
@@ -50,6 +63,7 @@ function(tyllm_fuzzer name)
   endif()
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
+  add_dependencies(all_fuzzers ${name})
   target_link_libraries(${name} PRIVATE tyllm_settings ${ARG_LINKS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   # libFuzzer writes what it finds into the first folder: never into the source tree.
