@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs clang-tidy 19 over the files of a build folder.
 
-Usage: tidy.py BUILD_DIR
+Usage: tidy.py BUILD_DIR FOLDER...
 
 A file's clean result is remembered by the digest of everything it depends on (the file, every header of the
 project, the configuration, the command), so that an unchanged file is not read again. The memory is a folder,
@@ -18,7 +18,6 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("TYLLM_TIDY_CACHE", pathlib.Path.home() / ".cache/tyllm-tidy"))
-PRODUCT = ("common", "server", "worker", "client")
 
 
 def includes(path, seen):
@@ -54,13 +53,13 @@ def check(build, entry):
 
 
 def main():
-    build = sys.argv[1]
+    build, folders = sys.argv[1], [ROOT / folder for folder in sys.argv[2:]]
     CACHE.mkdir(parents=True, exist_ok=True)
     entries = json.loads((pathlib.Path(build) / "compile_commands.json").read_text())
     files = {}
     for entry in entries:
         path = pathlib.Path(entry["file"])
-        if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in PRODUCT:
+        if any(path.is_relative_to(folder) for folder in folders):
             files.setdefault(entry["file"], entry)
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -85,7 +85,8 @@ Result<BoundWeights> BoundWeights::Bind(const plan::Schedule& schedule,
     }
   }
   if (!Fits(bindings.back(), kRangeBytes, constant.size())) {
-    return OutsideFile("the range of the vocabulary", bindings.back(), kRangeBytes, constant.size());
+    return OutsideFile("the range of the vocabulary", bindings.back(), kRangeBytes,
+                       constant.size());
   }
   return bound;
 }
