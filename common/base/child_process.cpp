@@ -14,8 +14,6 @@
 #include <csignal>
 #include <cstring>
 
-extern char** environ;  // NOLINT(readability-redundant-declaration): POSIX asks for it
-
 namespace tyllm {
 
 namespace {
@@ -66,6 +64,7 @@ class SpawnAttributes {
 
 std::vector<char*> PointersTo(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
   for (std::string& text : texts) {
     pointers.push_back(text.data());
   }
