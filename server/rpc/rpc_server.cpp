@@ -51,14 +51,20 @@ Result<std::unique_ptr<RpcServer>> RpcServer::Start(const Environment& environme
   grpc::ServerBuilder builder;
   wire::ConfigureServer(builder);
   int port = 0;
+  int socket = 0;
   builder.AddListeningPort(options.listen, credentials, &port);
   if (!options.local_socket.empty()) {
-    builder.AddListeningPort("unix:" + options.local_socket, grpc::InsecureServerCredentials());
+    builder.AddListeningPort("unix:" + options.local_socket, grpc::InsecureServerCredentials(),
+                             &socket);
   }
   for (const auto& service : state->services) {
     builder.RegisterService(service.get());
   }
   state->server = builder.BuildAndStart();
+  if (!state->server && port != 0 && socket == 0 && !options.local_socket.empty()) {
+    return InvalidArgument("cannot listen on the socket " + options.local_socket +
+                           "; a socket's path has at most 107 characters: give another --data");
+  }
   if (!state->server || port == 0) {
     return Unavailable(
         "cannot listen for gRPC on " + options.listen +

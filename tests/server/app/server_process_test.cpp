@@ -230,6 +230,30 @@ TEST_F(ServerWithWorker, TheWorkerIsPointedAtTheServerAndStoppedWithIt) {
   EXPECT_FALSE(Runs(worker));
 }
 
+TEST_F(ServerWithWorker, WithTlsTheWorkerCallsOverTheLocalSocketAndOthersNeedACertificate) {
+  const std::string certificates = TYLLM_TEST_DATA "/wire/";
+  Start({"--with-worker", "--worker-program", FakeWorker("exec sleep 600"), "--tls-cert",
+         certificates + "server.pem", "--tls-key", certificates + "server.key", "--tls-ca",
+         certificates + "ca.pem"});
+  ASSERT_TRUE(Becomes([&] { return Starts().size() == 1; }));
+  const std::string socket = "unix:" + std::string(folder_ / "data/worker.sock");
+  EXPECT_NE(Starts()[0].find("--server " + socket), std::string::npos) << Starts()[0];
+  const std::string grpc = (*format::ReadJsonFile(folder_ / "data/server.json"))["grpc"];
+  const auto answer = [&](const std::string& address, const wire::Security& security) {
+    channel_ = *wire::MakeChannel(address, security);
+    return Submit({}, "request").status().message();
+  };
+  const std::string missing = "the server does not have";
+  EXPECT_NE(answer(socket, {}).find(missing), std::string::npos) << answer(socket, {});
+  wire::Security client;
+  client.tls = {certificates + "ca.pem", certificates + "client.pem", certificates + "client.key"};
+  EXPECT_NE(answer(grpc, client).find(missing), std::string::npos) << answer(grpc, client);
+  client.tls.certificate.clear();
+  client.tls.key.clear();
+  EXPECT_EQ(answer(grpc, client).find(missing), std::string::npos);
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
 TEST_F(ServerWithWorker, AWorkerThatDiesIsStartedAgain) {
   Start({"--with-worker", "--worker-program", FakeWorker("exit 1")});
   EXPECT_TRUE(Becomes([&] { return Starts().size() >= 3; }));
