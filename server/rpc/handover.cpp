@@ -14,14 +14,14 @@ namespace tyllm::server::rpc {
 namespace asio = boost::asio;
 
 struct Handover::State {
-  explicit State(asio::any_io_executor executor) : timer(std::move(executor)) {}
+  explicit State(const asio::any_io_executor& executor) : timer(executor) {}
 
   asio::steady_timer timer;
   std::optional<bool> reported;
 };
 
-Handover::Handover(asio::any_io_executor executor)
-    : state_(std::make_shared<State>(std::move(executor))) {}
+Handover::Handover(const asio::any_io_executor& executor)
+    : state_(std::make_shared<State>(executor)) {}
 
 void Handover::Report(bool ok) {
   asio::post(state_->timer.get_executor(), [state = state_, ok] {

@@ -15,7 +15,7 @@ namespace tyllm::server::rpc {
 class Handover {
  public:
   /// `executor` is the coroutine's and runs one thing at a time.
-  explicit Handover(boost::asio::any_io_executor executor);
+  explicit Handover(const boost::asio::any_io_executor& executor);
 
   /// Threads: any. The coroutine may be gone.
   void Report(bool ok);

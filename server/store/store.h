@@ -78,10 +78,10 @@ class Store {
     virtual void Finish(const Status& status) = 0;
   };
 
-  static const Status& StatusOf(const Status& status) { return status; }
+  static Status StatusOf(const Status& status) { return status; }
 
   template <typename T>
-  static const Status& StatusOf(const Result<T>& result) {
+  static Status StatusOf(const Result<T>& result) {
     return result.status();
   }
 

@@ -149,6 +149,21 @@ TEST_P(QueueContract, ARetryIsNotDueBeforeItsTime) {
   EXPECT_EQ(Job({1}).tasks[0].failure, SampleFailure("CRASHED"));
 }
 
+TEST_P(QueueContract, TasksOfLiveJobsAreCountedAndTheOldestDueOneIsKnown) {
+  EXPECT_FALSE(queue_->CountTasks(9999)->oldest_due_ms.has_value());
+  Enqueue(SampleJob("a", JobKind::kConvert));  // at 1000
+  Enqueue(SampleJob("b", JobKind::kConvert));
+  EXPECT_EQ(queue_->CountTasks(9999)->by_state.at(domain::TaskState::kQueued), 2);
+  EXPECT_EQ(queue_->CountTasks(9999)->oldest_due_ms, 1000);
+  ASSERT_TRUE(queue_->EndAttempt(Start({1}), sched::Ending::kFailed, Again(500), 3000).ok());
+  const AttemptId second = Start({2});
+  EXPECT_EQ(queue_->CountTasks(3499)->by_state.at(domain::TaskState::kLeased), 1);
+  EXPECT_FALSE(queue_->CountTasks(3499)->oldest_due_ms.has_value()) << "not due before its retry";
+  EXPECT_EQ(queue_->CountTasks(3500)->oldest_due_ms, 3500);
+  Succeed(second);
+  EXPECT_FALSE(queue_->CountTasks(9999)->by_state.contains(domain::TaskState::kSucceeded));
+}
+
 TEST_P(QueueContract, CandidatesKnowWhoLostThem) {
   Enqueue(SampleJob("r", JobKind::kConvert));
   const auto lose = [&](const WorkerSession& worker) {

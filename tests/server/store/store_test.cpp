@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -80,7 +82,12 @@ class StoreTest : public ::testing::Test {
   ManualClock clock_;
   Guarded<Disk> disk_;
   boost::asio::io_context context_{1};
-  Store store_{std::make_unique<WatchedQueue>(disk_), clock_};
+  Guarded<std::vector<std::size_t>> commits_;  ///< operations of each
+  Store store_{std::make_unique<WatchedQueue>(disk_), clock_,
+               [this](const Store::CommitStats& commit) {
+                 auto view = commits_.Lock();
+                 view->push_back(commit.operations);
+               }};
 };
 
 TEST_F(StoreTest, WhatComesWhileACommitRunsSharesTheNextOne) {
@@ -101,6 +108,8 @@ TEST_F(StoreTest, WhatComesWhileACommitRunsSharesTheNextOne) {
   }
   auto view = disk_.Lock();
   EXPECT_LE(view->commits, 3);
+  auto observed = commits_.Lock();
+  EXPECT_EQ(std::accumulate(observed->begin(), observed->end(), std::size_t{0}), 201U);
 }
 
 TEST_F(StoreTest, AnOperationThatFailsLeavesNothingAndDisturbsNobody) {
