@@ -1,8 +1,8 @@
 include(GoogleTest)
 
-# What the sanitizer and fuzz presets build: tests without gRPC (Debian's is not instrumented), those of
-# them that use threads, and the fuzzers.
-add_custom_target(core_tests)
+# What the sanitizer and fuzz presets build: tests that carry the label, and the fuzzers. A test gets a label
+# when it has been run clean under that sanitizer. Debian's gRPC is not instrumented.
+add_custom_target(memory_tests)
 add_custom_target(thread_tests)
 add_custom_target(all_fuzzers)
 
@@ -26,7 +26,7 @@ function(tyllm_program name)
 endfunction()
 
 # tyllm_test(NAME SOURCES ... LINKS ... [LABELS ...]): a GoogleTest program, a ctest entry a test. Labels:
-# "e2e" for tests of whole programs, "grpc" for those that link it, "threads" for the thread sanitizer.
+# "e2e" for tests of whole programs; "memory" and "threads" for those of the sanitizer presets.
 # TYLLM_TEST_DATA is the path of tests/data, TYLLM_BIN_DIR of the programs that were built.
 function(tyllm_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
@@ -37,8 +37,8 @@ function(tyllm_test name)
     TYLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     TYLLM_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-  if(NOT "e2e" IN_LIST ARG_LABELS AND NOT "grpc" IN_LIST ARG_LABELS)
-    add_dependencies(core_tests ${name})
+  if("memory" IN_LIST ARG_LABELS)
+    add_dependencies(memory_tests ${name})
   endif()
   if("threads" IN_LIST ARG_LABELS)
     add_dependencies(thread_tests ${name})
