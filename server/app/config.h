@@ -3,14 +3,13 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <variant>
+#include <vector>
 
 #include "common/base/result.h"
+#include "common/config/settings.h"
 #include "common/telemetry/log.h"
 
 namespace tyllm::server::app {
@@ -40,22 +39,7 @@ struct ServerConfig {
   std::int64_t shutdown_grace_seconds = 5;
 };
 
-/// A configuration key. The rest of its names follow from it: "log.format" is the TOML key `format`
-/// of the table `log`, the environment variable TYLLM_SERVER_LOG_FORMAT and the flag --log-format.
-struct Setting {
-  using Member =
-      std::variant<std::string ServerConfig::*, bool ServerConfig::*, std::int64_t ServerConfig::*,
-                   telemetry::LogFormat ServerConfig::*, telemetry::LogLevel ServerConfig::*>;
-  std::string_view key;
-  Member member;
-  std::string_view value_name;
-  std::string_view help;
-  std::int64_t least = 0;  ///< of numbers
-  std::int64_t most = 0;
-
-  std::string environment() const;
-  std::string flag() const;
-};
+using Setting = config::Setting<ServerConfig, telemetry::LogFormat, telemetry::LogLevel>;
 
 /// The one table of what can be configured.
 inline constexpr std::array kSettings{
@@ -97,39 +81,20 @@ inline constexpr std::array kSettings{
             "time for calls to end when the server stops", 0, 3'600},
 };
 
-enum class Origin : std::uint8_t { kDefault, kFile, kEnvironment, kFlag };
+inline constexpr std::string_view kVariablePrefix = "TYLLM_SERVER_";
 
-inline constexpr EnumTable<Origin, 4> kOriginNames("origin",
-                                                   {{{Origin::kDefault, "default"},
-                                                     {Origin::kFile, "file"},
-                                                     {Origin::kEnvironment, "environment"},
-                                                     {Origin::kFlag, "flag"}}});
+/// The table, bound to `config`, which outlives the rows.
+std::vector<config::Row> RowsOf(ServerConfig& config);
 
 struct LoadedConfig {
   ServerConfig config;
-  std::array<Origin, kSettings.size()> origins{};  ///< of each setting
-};
-
-/// What was given, in rising precedence. An empty file name: TYLLM_SERVER_CONFIG's, or no file.
-struct ConfigSources {
-  std::string file;
-  std::function<std::optional<std::string>(const std::string& name)> environment;
-  std::map<std::string, std::string> flags;  ///< key -> text
+  std::string toml;  ///< as --print-config shows it
 };
 
 /// The process's environment; the only place of the server that reads it.
 std::optional<std::string> FromEnvironment(const std::string& name);
 
-/// Errors name the file and key, variable or flag. Keys of the file that are not in the table are
-/// refused, with the nearest one that is. Unknown TYLLM_SERVER_... variables are not: Kubernetes
-/// makes some for every service.
-Result<LoadedConfig> LoadConfig(const ConfigSources& sources);
-
-/// Sets one member from text ("30", "true", "json"); `what` names the source in errors.
-Status SetFromText(const Setting& setting, std::string_view text, std::string_view what,
-                   ServerConfig& config);
-
-/// TOML that gives the same configuration, with a comment on where each value came from.
-std::string ToToml(const LoadedConfig& loaded);
+/// Settings from all sources (common/config/settings.h). Without a file: TYLLM_SERVER_CONFIG's.
+Result<LoadedConfig> LoadConfig(config::Sources sources);
 
 }  // namespace tyllm::server::app

@@ -6,6 +6,7 @@
 #include "common/base/stop_signals.h"
 #include "common/base/version.h"
 #include "common/cli/command.h"
+#include "common/config/flags.h"
 #include "server/app/config.h"
 #include "server/app/server.h"
 
@@ -18,62 +19,33 @@ constexpr Milliseconds kTick{500};
 /// The command line: a flag for each setting, and two of its own.
 class CommandLineOptions {
  public:
-  CommandLineOptions() {
-    names_.reserve(kSettings.size());
-    for (std::size_t i = 0; i < kSettings.size(); ++i) {
-      names_.push_back(kSettings[i].flag());
-    }
-  }
-
-  CommandLineOptions(const CommandLineOptions&) = delete;
-  CommandLineOptions& operator=(const CommandLineOptions&) = delete;
+  CommandLineOptions() : flags_(RowsOf(defaults_)) {}
 
   std::vector<cli::Option> Declare() {
     std::vector<cli::Option> options = {
         {"--config", "FILE", "TOML file of settings (or TYLLM_SERVER_CONFIG)", &file_},
         {"--print-config", "", "print the effective settings as TOML and end", &print_},
     };
-    for (std::size_t i = 0; i < kSettings.size(); ++i) {
-      options.push_back(Declare(i));
-    }
+    const std::vector<cli::Option> settings = flags_.Declare();
+    options.insert(options.end(), settings.begin(), settings.end());
     return options;
   }
 
-  ConfigSources Sources() const {
-    ConfigSources sources{file_, FromEnvironment, {}};
-    for (std::size_t i = 0; i < kSettings.size(); ++i) {
-      if (flags_[i]) {
-        sources.flags[std::string(kSettings[i].key)] = "true";
-      } else if (texts_[i]) {
-        sources.flags[std::string(kSettings[i].key)] = *texts_[i];
-      }
-    }
-    return sources;
-  }
+  config::Sources Sources() const { return {file_, FromEnvironment, flags_.Given()}; }
 
   bool print() const { return print_; }
 
  private:
-  cli::Option Declare(std::size_t i) {
-    const Setting& setting = kSettings[i];
-    if (std::holds_alternative<bool ServerConfig::*>(setting.member)) {
-      return {names_[i], "", setting.help, &flags_[i]};
-    }
-    return {names_[i], setting.value_name.empty() ? "NAME" : setting.value_name, setting.help,
-            &texts_[i]};
-  }
-
+  ServerConfig defaults_;
   std::string file_;
   bool print_ = false;
-  std::vector<std::string> names_;
-  std::array<bool, kSettings.size()> flags_{};
-  std::array<std::optional<std::string>, kSettings.size()> texts_;
+  config::Flags flags_;
 };
 
 Status Run(const CommandLineOptions& options, const std::stop_token& stop) {
   TYLLM_ASSIGN(const LoadedConfig loaded, LoadConfig(options.Sources()));
   if (options.print()) {
-    std::cout << ToToml(loaded);
+    std::cout << loaded.toml;
     return OkStatus();
   }
   const ServerConfig& config = loaded.config;
