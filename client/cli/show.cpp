@@ -163,6 +163,19 @@ std::string Describe(const std::vector<domain::JobView>& jobs) {
   return Table(rows);
 }
 
+namespace {
+
+// ", cordoned (new disk)".
+std::string ModeSuffix(const domain::ModeOrder& order) {
+  if (order.mode == domain::WorkerMode::kActive) {
+    return "";
+  }
+  return ", " + std::string(domain::kWorkerModeNames.Name(order.mode)) +
+         (order.reason.empty() ? "" : " (" + Printable(order.reason) + ")");
+}
+
+}  // namespace
+
 std::string Describe(const std::vector<domain::WorkerView>& workers) {
   std::vector<std::vector<std::string>> rows = {
       {"worker", "state", "device", "slots", "memory", "disk free", "toolchain", "tasks"}};
@@ -174,7 +187,7 @@ std::string Describe(const std::vector<domain::WorkerView>& workers) {
     const domain::Capabilities& has = worker.capabilities;
     rows.push_back({
         Printable(worker.name),
-        std::string(worker.online ? "online" : "offline") + (worker.drained ? ", drained" : ""),
+        std::string(worker.online ? "online" : "offline") + ModeSuffix(worker.order),
         Printable(has.device),
         std::to_string(has.slots),
         Bytes(static_cast<std::uint64_t>(has.memory_bytes)),

@@ -10,6 +10,9 @@ namespace {
 constexpr std::size_t kLongestName = 128;
 constexpr std::size_t kMostLabels = 64;
 constexpr std::size_t kLongestLabel = 256;
+constexpr std::size_t kMostRequirements = 32;
+constexpr std::size_t kLongestProject = 64;
+constexpr std::int32_t kLargestPriority = 1000;
 
 bool IsNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -27,17 +30,26 @@ Status CheckName(const std::string& name) {
                          "with '.'");
 }
 
-Status CheckLabels(const std::map<std::string, std::string>& labels) {
-  if (labels.size() > kMostLabels) {
-    return InvalidArgument("labels has " + std::to_string(labels.size()) +
-                           " entries, expected at most 64");
+// A number of at least 0, in decimal.
+bool IsNumber(const std::string& text) {
+  return !text.empty() && text.size() <= 18 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+Status CheckRequirements(const std::vector<Requirement>& requirements) {
+  if (requirements.size() > kMostRequirements) {
+    return InvalidArgument("requirements has " + std::to_string(requirements.size()) +
+                           " entries, expected at most 32");
   }
-  for (const auto& [key, value] : labels) {
-    if (key.empty() || key.size() > kLongestLabel || value.size() > kLongestLabel) {
-      return InvalidArgument("labels has '" + key.substr(0, 40) + "' of " +
-                             std::to_string(key.size()) + " bytes with a value of " +
-                             std::to_string(value.size()) +
-                             ", expected keys of 1 to 256 bytes and values of at most 256");
+  for (const Requirement& one : requirements) {
+    if (one.property.empty() || one.property.size() > kLongestLabel ||
+        one.value.size() > kLongestLabel) {
+      return InvalidArgument("requirements has the property '" + one.property.substr(0, 40) +
+                             "', expected properties of 1 to 256 bytes and values of at most 256");
+    }
+    if (one.rule == MatchRule::kMinimum && !IsNumber(one.value)) {
+      return InvalidArgument("requirements: the least " + one.property + " is '" +
+                             one.value.substr(0, 40) + "', expected a whole number");
     }
   }
   return OkStatus();
@@ -147,9 +159,50 @@ void PlanPipeline(const JobSpec& spec, Planner& planner) {
 
 }  // namespace
 
+Status CheckProjectName(std::string_view name) {
+  const auto known = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  };
+  const bool starts_well =
+      !name.empty() && name.front() != '-' && name.front() != '_' && name.front() != '.';
+  if (starts_well && name.size() <= kLongestProject &&
+      std::all_of(name.begin(), name.end(), known)) {
+    return OkStatus();
+  }
+  return InvalidArgument("project is '" + std::string(name.substr(0, kLongestProject)) +
+                         "', expected 1 to 64 of a-z, 0-9, '-', '_' and '.', starting with a "
+                         "letter or digit");
+}
+
+Status CheckLabels(const std::map<std::string, std::string>& labels) {
+  if (labels.size() > kMostLabels) {
+    return InvalidArgument("labels has " + std::to_string(labels.size()) +
+                           " entries, expected at most 64");
+  }
+  for (const auto& [key, value] : labels) {
+    if (key.empty() || key.size() > kLongestLabel || value.size() > kLongestLabel) {
+      return InvalidArgument("labels has '" + key.substr(0, 40) + "' of " +
+                             std::to_string(key.size()) + " bytes with a value of " +
+                             std::to_string(value.size()) +
+                             ", expected keys of 1 to 256 bytes and values of at most 256");
+    }
+  }
+  return OkStatus();
+}
+
+Status CheckPriority(std::int32_t priority) {
+  if (priority >= -kLargestPriority && priority <= kLargestPriority) {
+    return OkStatus();
+  }
+  return InvalidArgument("priority is " + std::to_string(priority) + ", expected -1000 to 1000");
+}
+
 Status CheckWithoutTrees(const JobSpec& spec) {
   TYLLM_TRY(CheckName(spec.name));
   TYLLM_TRY(CheckLabels(spec.labels));
+  TYLLM_TRY(CheckProjectName(spec.project));
+  TYLLM_TRY(CheckPriority(spec.priority));
+  TYLLM_TRY(CheckRequirements(spec.requirements));
   return CheckOptions(spec);
 }
 

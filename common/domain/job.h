@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/digest.h"
+#include "common/domain/matching.h"
 #include "common/domain/task_options.h"
 #include "common/format/json.h"
 
@@ -29,6 +30,20 @@ constexpr const auto& NamesOf(JobKind) {
   return kJobKindNames;
 }
 
+/// Somebody waits for an interactive job: it goes first, within the limits of its project.
+enum class JobClass : std::uint8_t { kBatch, kInteractive };
+
+inline constexpr EnumTable<JobClass, 2> kJobClassNames("job class",
+                                                       {{{JobClass::kBatch, "batch"},
+                                                         {JobClass::kInteractive, "interactive"}}});
+
+constexpr const auto& NamesOf(JobClass) {
+  return kJobClassNames;
+}
+
+/// The project of jobs that name none.
+inline constexpr std::string_view kDefaultProject = "default";
+
 /// A job's request. Trees are names of uploaded folders (common/format/tree.h). A kind reads only
 /// the option groups of its tasks; a pipeline reads all.
 struct JobSpec {
@@ -44,9 +59,20 @@ struct JobSpec {
   EvaluateOptions evaluate;
   CompileOptions compile;
   bool no_cache = false;  ///< run even if the same task has a result
+  std::string project = std::string(kDefaultProject);
+  std::int32_t priority = 0;  ///< within the project, larger first; -1000 to 1000
+  JobClass job_class = JobClass::kBatch;
+  std::vector<Requirement> requirements;  ///< of the workers of all its tasks
 
   bool operator==(const JobSpec&) const = default;
 };
+
+/// 1 to 64 of a-z, 0-9, '-', '_' and '.', starting with a letter or digit.
+Status CheckProjectName(std::string_view name);
+/// At most 64, keys of 1 to 256 bytes, values of at most 256.
+Status CheckLabels(const std::map<std::string, std::string>& labels);
+/// -1000 to 1000.
+Status CheckPriority(std::int32_t priority);
 
 /// First problem of the request, naming the field.
 Status Check(const JobSpec& spec);
@@ -127,6 +153,8 @@ struct tyllm::format::Members<tyllm::domain::JobSpec> {
       Member{"reference", &S::reference},     Member{"quantize", &S::quantize},
       Member{"convert", &S::convert},         Member{"evaluate", &S::evaluate},
       Member{"compile", &S::compile},         Member{"no_cache", &S::no_cache},
+      Member{"project", &S::project},         Member{"priority", &S::priority},
+      Member{"job_class", &S::job_class},     Member{"requirements", &S::requirements},
   };
 };
 

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "common/base/digest.h"
+#include "common/domain/checkpoint.h"
 #include "common/domain/failure.h"
 #include "common/domain/ids.h"
 #include "common/domain/job.h"
+#include "common/domain/pending.h"
 #include "common/domain/progress.h"
 #include "common/domain/states.h"
 
@@ -32,13 +34,16 @@ struct TaskView {
   std::int64_t queued_unix_ms = 0;
   std::int64_t started_unix_ms = 0;
   std::int64_t ended_unix_ms = 0;
+  std::optional<Pending> pending;        ///< while kWaiting or kQueued, of one job asked for
+  std::optional<Checkpoint> checkpoint;  ///< the newest
+  double device_seconds = 0;             ///< of all its attempts, as its project is charged
 
   bool operator==(const TaskView&) const = default;
 };
 
 struct JobView {
   JobId id;
-  JobSpec spec;
+  JobSpec spec;  ///< as submitted; labels and priority may have changed since
   JobState state = JobState::kQueued;
   std::vector<TaskView> tasks;            ///< in plan order; empty in lists
   std::map<std::string, BlobId> outputs;  ///< trees, as they become ready
@@ -46,6 +51,12 @@ struct JobView {
   std::int64_t created_unix_ms = 0;
   std::int64_t ended_unix_ms = 0;
   std::int64_t last_event = 0;
+  std::string etag;  ///< changes with everything but progress
+  std::string project = std::string(kDefaultProject);
+  std::int32_t priority = 0;
+  std::map<std::string, std::string> labels;
+  std::optional<JobId> retry_of;          ///< the job that this one continues
+  std::int64_t expected_end_unix_ms = 0;  ///< 0: nothing to tell from
 
   bool operator==(const JobView&) const = default;
 };
@@ -64,13 +75,38 @@ struct JobEvent {
 struct SubmitRequest {
   std::string request_id;  ///< 1 to 64 characters; the same one gives the job that it gave first
   JobSpec spec;
+  bool validate_only = false;  ///< say what would happen, queue nothing; needs no request_id
 };
 
-/// Which jobs to list, newest first.
+enum class JobOrder : std::uint8_t {
+  kNewest,
+  kOldest,
+  kEnded,     ///< those that ended last first; jobs that have not ended are left out
+  kPriority,  ///< largest first, then oldest
+};
+
+inline constexpr EnumTable<JobOrder, 4> kJobOrderNames("order of jobs",
+                                                       {{{JobOrder::kNewest, "newest"},
+                                                         {JobOrder::kOldest, "oldest"},
+                                                         {JobOrder::kEnded, "ended"},
+                                                         {JobOrder::kPriority, "priority"}}});
+
+constexpr const auto& NamesOf(JobOrder) {
+  return kJobOrderNames;
+}
+
+/// Which jobs to list: those to which everything applies that is given.
 struct JobQuery {
-  std::int64_t page_size = 0;    ///< at most 1000; 0 means 50
-  std::string page_token;        ///< from the last page; empty: the first
-  std::vector<JobState> states;  ///< empty: all
+  std::int64_t page_size = 0;                 ///< at most 1000; 0 means 50
+  std::string page_token;                     ///< from the last page; empty: the first
+  std::vector<JobState> states;               ///< one of these; empty: all
+  std::vector<JobKind> kinds;                 ///< one of these; empty: all
+  std::string project;                        ///< empty: all
+  std::map<std::string, std::string> labels;  ///< all of these; an empty value: any
+  std::string name_prefix;
+  std::int64_t created_from_unix_ms = 0;
+  std::int64_t created_before_unix_ms = 0;  ///< 0: no limit
+  JobOrder order = JobOrder::kNewest;
 };
 
 struct JobPage {

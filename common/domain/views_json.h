@@ -26,6 +26,9 @@ struct tyllm::format::Members<tyllm::domain::TaskView> {
       Member{"queued_unix_ms", &V::queued_unix_ms},
       Member{"started_unix_ms", &V::started_unix_ms},
       Member{"ended_unix_ms", &V::ended_unix_ms},
+      Member{"pending", &V::pending},
+      Member{"checkpoint", &V::checkpoint},
+      Member{"device_seconds", &V::device_seconds},
   };
 };
 
@@ -42,6 +45,12 @@ struct tyllm::format::Members<tyllm::domain::JobView> {
       Member{"created_unix_ms", &V::created_unix_ms},
       Member{"ended_unix_ms", &V::ended_unix_ms},
       Member{"last_event", &V::last_event},
+      Member{"etag", &V::etag},
+      Member{"project", &V::project},
+      Member{"priority", &V::priority},
+      Member{"labels", &V::labels},
+      Member{"retry_of", &V::retry_of},
+      Member{"expected_end_unix_ms", &V::expected_end_unix_ms},
   };
 };
 
@@ -61,8 +70,9 @@ struct tyllm::format::Members<tyllm::domain::WorkerView> {
       Member{"name", &V::name},
       Member{"capabilities", &V::capabilities},
       Member{"online", &V::online},
-      Member{"drained", &V::drained},
+      Member{"order", &V::order},
       Member{"last_seen_unix_ms", &V::last_seen_unix_ms},
+      Member{"session", &V::session},
       Member{"tasks", &V::tasks},
   };
 };

@@ -3,16 +3,20 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <variant>
 #include <vector>
 
 #include "common/base/digest.h"
+#include "common/domain/checkpoint.h"
 #include "common/domain/failure.h"
 #include "common/domain/ids.h"
 #include "common/domain/job.h"
+#include "common/domain/matching.h"
 #include "common/domain/progress.h"
+#include "common/domain/worker_mode.h"
 #include "common/format/json.h"
 
 // What a worker's agent and the server say to each other (workers.proto), as plain data.
@@ -26,6 +30,12 @@ struct Capabilities {
   std::int32_t slots = 1;  ///< tasks at a time
   std::string toolchain_version;
   std::map<std::string, std::string> labels;
+  std::int64_t gpu_memory_bytes = 0;  ///< of the largest GPU; 0: none
+  std::int32_t gpus = 0;
+  std::string gpu;               ///< the largest GPU's name
+  std::int32_t dies = 0;         ///< the most of an artifact that it can make; 0: any number
+  std::vector<TaskKind> kinds;   ///< that it takes; empty: all
+  std::int64_t cache_bytes = 0;  ///< limit of its local cache of trees
 
   bool operator==(const Capabilities&) const = default;
 };
@@ -33,10 +43,11 @@ struct Capabilities {
 struct WorkerView {
   std::string name;
   Capabilities capabilities;
-  bool online = false;   ///< called within a lease's time
-  bool drained = false;  ///< gets nothing new
+  bool online = false;  ///< called within a lease's time
+  ModeOrder order;
   std::int64_t last_seen_unix_ms = 0;
   std::vector<TaskId> tasks;  ///< that it holds
+  std::string session;        ///< of the process that called last
 
   bool operator==(const WorkerView&) const = default;
 };
@@ -82,14 +93,17 @@ struct HeldAttempt {
   Progress progress;
   std::int64_t log_bytes = 0;  ///< written so far by the child
   Outcome outcome;
+  std::optional<Checkpoint> checkpoint;  ///< the newest that is uploaded whole
+  Resources used;                        ///< most so far
 };
 
 struct SyncRequest {
   WorkerSession from;
   Capabilities capabilities;
   std::vector<HeldAttempt> held;
-  bool draining = false;     ///< give me nothing new
-  std::int64_t wait_ms = 0;  ///< how long to hold the call when there is nothing to do
+  bool draining = false;             ///< give me nothing new
+  std::int64_t wait_ms = 0;          ///< how long to hold the call when there is nothing to do
+  std::vector<BlobId> cached_trees;  ///< in the local cache, used last first; at most 256
 };
 
 struct Assignment {
@@ -99,6 +113,9 @@ struct Assignment {
   std::map<std::string, BlobId> inputs;  ///< input name -> tree
   std::int64_t lease_ms = 0;             ///< from when the worker sent its call
   std::int64_t deadline_ms = 0;          ///< for the whole attempt
+  std::int64_t stall_ms = 0;             ///< without any change of its progress
+  std::optional<Checkpoint> checkpoint;  ///< of an earlier attempt: go on from it
+  Resources resources;                   ///< what the task is expected to use
 
   bool operator==(const Assignment&) const = default;
 };
@@ -111,6 +128,7 @@ struct SyncReply {
                                      ///< forget the attempt
   std::int64_t lease_ms = 0;
   std::int64_t next_sync_ms = 0;
+  ModeOrder order;  ///< what a person asked of this worker
 };
 
 struct LogAppend {
@@ -133,5 +151,17 @@ struct tyllm::format::Members<tyllm::domain::Capabilities> {
       Member{"slots", &C::slots},
       Member{"toolchain_version", &C::toolchain_version},
       Member{"labels", &C::labels},
+      Member{"gpu_memory_bytes", &C::gpu_memory_bytes},
+      Member{"gpus", &C::gpus},
+      Member{"gpu", &C::gpu},
+      Member{"dies", &C::dies},
+      Member{"kinds", &C::kinds},
+      Member{"cache_bytes", &C::cache_bytes},
   };
+};
+
+template <>
+struct tyllm::format::Members<tyllm::domain::ModeOrder> {
+  using O = tyllm::domain::ModeOrder;
+  static constexpr auto kTable = std::tuple{Member{"mode", &O::mode}, Member{"reason", &O::reason}};
 };

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "common/wire/enums.h"
 #include "common/wire/limits.h"
 #include "common/wire/text.h"
 
@@ -39,7 +40,9 @@ v1::Worker ToProto(const domain::WorkerView& worker) {
   proto.set_name(ValidUtf8(worker.name));
   *proto.mutable_capabilities() = ToProto(worker.capabilities);
   proto.set_online(worker.online);
-  proto.set_drained(worker.drained);
+  proto.set_mode(EnumToProto<v1::WorkerMode>(worker.order.mode));
+  proto.set_mode_reason(ValidUtf8(worker.order.reason));
+  proto.set_session(ValidUtf8(worker.session));
   proto.set_last_seen_unix_ms(worker.last_seen_unix_ms);
   for (const domain::TaskId task : worker.tasks) {
     proto.add_task_ids(task.ToString());
@@ -50,9 +53,11 @@ v1::Worker ToProto(const domain::WorkerView& worker) {
 Result<domain::WorkerView> FromProto(const v1::Worker& proto) {
   domain::WorkerView worker;
   worker.name = proto.name();
-  worker.capabilities = FromProto(proto.capabilities());
+  TYLLM_ASSIGN(worker.capabilities, FromProto(proto.capabilities()).Annotate("capabilities"));
   worker.online = proto.online();
-  worker.drained = proto.drained();
+  TYLLM_ASSIGN(worker.order.mode, EnumFromProtoOr(proto.mode(), worker.order.mode, "mode"));
+  worker.order.reason = proto.mode_reason();
+  worker.session = proto.session();
   worker.last_seen_unix_ms = proto.last_seen_unix_ms();
   for (const std::string& text : proto.task_ids()) {
     TYLLM_ASSIGN(const auto task, IdFromProto<domain::TaskId>(text, "task_ids"));

@@ -4,11 +4,14 @@
 #include <utility>
 
 #include "common/wire/enums.h"
+#include "common/wire/scheduling.h"
 #include "common/wire/text.h"
 
 namespace tyllm::wire {
 
 static_assert(v1::JobKind_MAX == domain::kJobKindNames.rows().size());
+static_assert(v1::JobClass_MAX == domain::kJobClassNames.rows().size());
+static_assert(v1::JobOrder_MAX == domain::kJobOrderNames.rows().size());
 static_assert(v1::JobState_MAX == domain::kJobStateNames.rows().size());
 static_assert(v1::TaskState_MAX == domain::kTaskStateNames.rows().size());
 
@@ -34,6 +37,10 @@ v1::JobSpec ToProto(const domain::JobSpec& spec) {
   *proto.mutable_evaluate() = ToProto(spec.evaluate);
   *proto.mutable_compile() = ToProto(spec.compile);
   proto.set_no_cache(spec.no_cache);
+  proto.set_project(ValidUtf8(spec.project));
+  proto.set_priority(spec.priority);
+  proto.set_job_class(EnumToProto<v1::JobClass>(spec.job_class));
+  AddAll(spec.requirements, *proto.mutable_requirements());
   return proto;
 }
 
@@ -57,6 +64,11 @@ Result<domain::JobSpec> FromProto(const v1::JobSpec& proto) {
   spec.evaluate = FromProto(proto.evaluate());
   spec.compile = FromProto(proto.compile());
   spec.no_cache = proto.no_cache();
+  spec.project = proto.project().empty() ? spec.project : proto.project();
+  spec.priority = proto.priority();
+  TYLLM_ASSIGN(spec.job_class, EnumFromProtoOr(proto.job_class(), spec.job_class, "job_class"));
+  TYLLM_ASSIGN(spec.requirements,
+               ReadAll<domain::Requirement>(proto.requirements(), "requirements"));
   return spec;
 }
 
@@ -79,6 +91,13 @@ v1::Task ToProto(const domain::TaskView& task) {
   proto.set_queued_unix_ms(task.queued_unix_ms);
   proto.set_started_unix_ms(task.started_unix_ms);
   proto.set_ended_unix_ms(task.ended_unix_ms);
+  if (task.pending) {
+    *proto.mutable_pending() = ToProto(*task.pending);
+  }
+  if (task.checkpoint) {
+    *proto.mutable_checkpoint() = ToProto(*task.checkpoint);
+  }
+  proto.set_device_seconds(task.device_seconds);
   return proto;
 }
 
@@ -101,6 +120,13 @@ Result<domain::TaskView> FromProto(const v1::Task& proto) {
   task.queued_unix_ms = proto.queued_unix_ms();
   task.started_unix_ms = proto.started_unix_ms();
   task.ended_unix_ms = proto.ended_unix_ms();
+  if (proto.has_pending()) {
+    TYLLM_ASSIGN(task.pending, FromProto(proto.pending()).Annotate("pending"));
+  }
+  if (proto.has_checkpoint()) {
+    TYLLM_ASSIGN(task.checkpoint, FromProto(proto.checkpoint()).Annotate("checkpoint"));
+  }
+  task.device_seconds = proto.device_seconds();
   return task;
 }
 
@@ -121,6 +147,16 @@ v1::Job ToProto(const domain::JobView& job) {
   proto.set_created_unix_ms(job.created_unix_ms);
   proto.set_ended_unix_ms(job.ended_unix_ms);
   proto.set_last_event(job.last_event);
+  proto.set_etag(job.etag);
+  proto.set_project(ValidUtf8(job.project));
+  proto.set_priority(job.priority);
+  for (const auto& [key, value] : job.labels) {
+    (*proto.mutable_labels())[ValidUtf8(key)] = ValidUtf8(value);
+  }
+  if (job.retry_of) {
+    proto.set_retry_of(job.retry_of->ToString());
+  }
+  proto.set_expected_end_unix_ms(job.expected_end_unix_ms);
   return proto;
 }
 
@@ -142,6 +178,14 @@ Result<domain::JobView> FromProto(const v1::Job& proto) {
   job.created_unix_ms = proto.created_unix_ms();
   job.ended_unix_ms = proto.ended_unix_ms();
   job.last_event = proto.last_event();
+  job.etag = proto.etag();
+  job.project = proto.project();
+  job.priority = proto.priority();
+  job.labels = {proto.labels().begin(), proto.labels().end()};
+  if (!proto.retry_of().empty()) {
+    TYLLM_ASSIGN(job.retry_of, IdFromProto<domain::JobId>(proto.retry_of(), "retry_of"));
+  }
+  job.expected_end_unix_ms = proto.expected_end_unix_ms();
   return job;
 }
 
@@ -149,12 +193,13 @@ v1::SubmitJobRequest ToProto(const domain::SubmitRequest& request) {
   v1::SubmitJobRequest proto;
   proto.set_request_id(ValidUtf8(request.request_id));
   *proto.mutable_spec() = ToProto(request.spec);
+  proto.set_validate_only(request.validate_only);
   return proto;
 }
 
 Result<domain::SubmitRequest> FromProto(const v1::SubmitJobRequest& proto) {
   TYLLM_ASSIGN(auto spec, FromProto(proto.spec()).Annotate("spec"));
-  return domain::SubmitRequest{proto.request_id(), std::move(spec)};
+  return domain::SubmitRequest{proto.request_id(), std::move(spec), proto.validate_only()};
 }
 
 v1::ListJobsRequest ToProto(const domain::JobQuery& query) {
@@ -164,15 +209,38 @@ v1::ListJobsRequest ToProto(const domain::JobQuery& query) {
   for (const domain::JobState state : query.states) {
     proto.add_states(EnumToProto<v1::JobState>(state));
   }
+  for (const domain::JobKind kind : query.kinds) {
+    proto.add_kinds(EnumToProto<v1::JobKind>(kind));
+  }
+  proto.set_project(ValidUtf8(query.project));
+  for (const auto& [key, value] : query.labels) {
+    (*proto.mutable_labels())[ValidUtf8(key)] = ValidUtf8(value);
+  }
+  proto.set_name_prefix(ValidUtf8(query.name_prefix));
+  proto.set_created_from_unix_ms(query.created_from_unix_ms);
+  proto.set_created_before_unix_ms(query.created_before_unix_ms);
+  proto.set_order(EnumToProto<v1::JobOrder>(query.order));
   return proto;
 }
 
 Result<domain::JobQuery> FromProto(const v1::ListJobsRequest& proto) {
-  domain::JobQuery query{proto.page_size(), proto.page_token(), {}};
+  domain::JobQuery query;
+  query.page_size = proto.page_size();
+  query.page_token = proto.page_token();
   for (const int state : proto.states()) {
     TYLLM_ASSIGN(const auto known, EnumFromProto<domain::JobState>(state, "states"));
     query.states.push_back(known);
   }
+  for (const int kind : proto.kinds()) {
+    TYLLM_ASSIGN(const auto known, EnumFromProto<domain::JobKind>(kind, "kinds"));
+    query.kinds.push_back(known);
+  }
+  query.project = proto.project();
+  query.labels = {proto.labels().begin(), proto.labels().end()};
+  query.name_prefix = proto.name_prefix();
+  query.created_from_unix_ms = proto.created_from_unix_ms();
+  query.created_before_unix_ms = proto.created_before_unix_ms();
+  TYLLM_ASSIGN(query.order, EnumFromProtoOr(proto.order(), query.order, "order"));
   return query;
 }
 

@@ -10,6 +10,7 @@ static_assert(v1::QuantizeMethod_MAX == domain::kQuantizeMethodNames.rows().size
 static_assert(v1::QuantizedFormat_MAX == domain::kQuantizedFormatNames.rows().size());
 static_assert(v1::TaskKind_MAX == domain::kTaskKindNames.rows().size());
 static_assert(v1::Blame_MAX == domain::kBlameNames.rows().size());
+static_assert(v1::MemoryKind_MAX == domain::kMemoryKindNames.rows().size());
 
 v1::BlobId ToProto(const BlobId& id) {
   v1::BlobId proto;
@@ -136,6 +137,13 @@ v1::Failure ToProto(const domain::Failure& failure) {
   proto.set_signal(failure.signal);
   proto.set_retryable(failure.retryable);
   proto.set_log_tail(ValidUtf8(failure.log_tail));
+  if (failure.out_of_memory) {
+    proto.set_out_of_memory(EnumToProto<v1::MemoryKind>(*failure.out_of_memory));
+  }
+  proto.set_action(ValidUtf8(failure.action));
+  proto.set_worker(ValidUtf8(failure.worker));
+  proto.set_attempt(failure.attempt);
+  proto.set_log_bytes(failure.log_bytes);
   return proto;
 }
 
@@ -149,6 +157,14 @@ Result<domain::Failure> FromProto(const v1::Failure& proto) {
   failure.signal = proto.signal();
   failure.retryable = proto.retryable();
   failure.log_tail = proto.log_tail();
+  if (proto.out_of_memory() != v1::MEMORY_KIND_UNSPECIFIED) {
+    TYLLM_ASSIGN(failure.out_of_memory,
+                 EnumFromProto<domain::MemoryKind>(proto.out_of_memory(), "out_of_memory"));
+  }
+  failure.action = proto.action();
+  failure.worker = proto.worker();
+  failure.attempt = proto.attempt();
+  failure.log_bytes = proto.log_bytes();
   return failure;
 }
 

@@ -3,9 +3,13 @@
 
 #include <utility>
 
+#include "common/wire/enums.h"
+#include "common/wire/scheduling.h"
 #include "common/wire/text.h"
 
 namespace tyllm::wire {
+
+static_assert(v1::WorkerMode_MAX == domain::kWorkerModeNames.rows().size());
 
 namespace {
 
@@ -75,10 +79,18 @@ v1::Capabilities ToProto(const domain::Capabilities& capabilities) {
   for (const auto& [key, value] : capabilities.labels) {
     (*proto.mutable_labels())[ValidUtf8(key)] = ValidUtf8(value);
   }
+  proto.set_gpu_memory_bytes(capabilities.gpu_memory_bytes);
+  proto.set_gpus(capabilities.gpus);
+  proto.set_gpu(ValidUtf8(capabilities.gpu));
+  proto.set_dies(capabilities.dies);
+  for (const domain::TaskKind kind : capabilities.kinds) {
+    proto.add_kinds(EnumToProto<v1::TaskKind>(kind));
+  }
+  proto.set_cache_bytes(capabilities.cache_bytes);
   return proto;
 }
 
-domain::Capabilities FromProto(const v1::Capabilities& proto) {
+Result<domain::Capabilities> FromProto(const v1::Capabilities& proto) {
   domain::Capabilities capabilities;
   capabilities.device = proto.device();
   capabilities.memory_bytes = proto.memory_bytes();
@@ -87,6 +99,15 @@ domain::Capabilities FromProto(const v1::Capabilities& proto) {
   capabilities.slots = proto.slots();
   capabilities.toolchain_version = proto.toolchain_version();
   capabilities.labels = {proto.labels().begin(), proto.labels().end()};
+  capabilities.gpu_memory_bytes = proto.gpu_memory_bytes();
+  capabilities.gpus = proto.gpus();
+  capabilities.gpu = proto.gpu();
+  capabilities.dies = proto.dies();
+  for (const int kind : proto.kinds()) {
+    TYLLM_ASSIGN(const auto known, EnumFromProto<domain::TaskKind>(kind, "kinds"));
+    capabilities.kinds.push_back(known);
+  }
+  capabilities.cache_bytes = proto.cache_bytes();
   return capabilities;
 }
 
@@ -97,6 +118,10 @@ v1::Held ToProto(const domain::HeldAttempt& held) {
   *proto.mutable_progress() = ToProto(held.progress);
   proto.set_log_bytes(held.log_bytes);
   std::visit(OutcomeToProto{proto}, held.outcome);
+  if (held.checkpoint) {
+    *proto.mutable_checkpoint() = ToProto(*held.checkpoint);
+  }
+  *proto.mutable_used() = ToProto(held.used);
   return proto;
 }
 
@@ -106,6 +131,10 @@ Result<domain::HeldAttempt> FromProto(const v1::Held& proto) {
   held.progress = FromProto(proto.progress());
   held.log_bytes = proto.log_bytes();
   TYLLM_ASSIGN(held.outcome, OutcomeOf(proto));
+  if (proto.has_checkpoint()) {
+    TYLLM_ASSIGN(held.checkpoint, FromProto(proto.checkpoint()).Annotate("checkpoint"));
+  }
+  held.used = FromProto(proto.used());
   return held;
 }
 
@@ -119,19 +148,21 @@ v1::SyncRequest ToProto(const domain::SyncRequest& request) {
   }
   proto.set_draining(request.draining);
   proto.set_wait_ms(request.wait_ms);
+  AddAll(request.cached_trees, *proto.mutable_cached_trees());
   return proto;
 }
 
 Result<domain::SyncRequest> FromProto(const v1::SyncRequest& proto) {
   domain::SyncRequest request;
   request.from = {proto.worker(), proto.session()};
-  request.capabilities = FromProto(proto.capabilities());
+  TYLLM_ASSIGN(request.capabilities, FromProto(proto.capabilities()).Annotate("capabilities"));
   for (const v1::Held& held : proto.held()) {
     TYLLM_ASSIGN(auto attempt, FromProto(held).Annotate("held " + held.task_id()));
     request.held.push_back(std::move(attempt));
   }
   request.draining = proto.draining();
   request.wait_ms = proto.wait_ms();
+  TYLLM_ASSIGN(request.cached_trees, ReadAll<BlobId>(proto.cached_trees(), "cached_trees"));
   return request;
 }
 
@@ -148,6 +179,11 @@ v1::Assignment ToProto(const domain::Assignment& assignment) {
   }
   proto.set_lease_ms(assignment.lease_ms);
   proto.set_deadline_ms(assignment.deadline_ms);
+  proto.set_stall_ms(assignment.stall_ms);
+  if (assignment.checkpoint) {
+    *proto.mutable_checkpoint() = ToProto(*assignment.checkpoint);
+  }
+  *proto.mutable_resources() = ToProto(assignment.resources);
   return proto;
 }
 
@@ -162,6 +198,11 @@ Result<domain::Assignment> FromProto(const v1::Assignment& proto) {
   }
   assignment.lease_ms = proto.lease_ms();
   assignment.deadline_ms = proto.deadline_ms();
+  assignment.stall_ms = proto.stall_ms();
+  if (proto.has_checkpoint()) {
+    TYLLM_ASSIGN(assignment.checkpoint, FromProto(proto.checkpoint()).Annotate("checkpoint"));
+  }
+  assignment.resources = FromProto(proto.resources());
   return assignment;
 }
 
@@ -178,6 +219,8 @@ v1::SyncResponse ToProto(const domain::SyncReply& reply) {
   }
   proto.set_lease_ms(reply.lease_ms);
   proto.set_next_sync_ms(reply.next_sync_ms);
+  proto.set_mode(EnumToProto<v1::WorkerMode>(reply.order.mode));
+  proto.set_mode_reason(ValidUtf8(reply.order.reason));
   return proto;
 }
 
@@ -191,6 +234,8 @@ Result<domain::SyncReply> FromProto(const v1::SyncResponse& proto) {
   TYLLM_ASSIGN(reply.acknowledged, TaskIdsOf(proto.acknowledged(), "acknowledged"));
   reply.lease_ms = proto.lease_ms();
   reply.next_sync_ms = proto.next_sync_ms();
+  TYLLM_ASSIGN(reply.order.mode, EnumFromProtoOr(proto.mode(), reply.order.mode, "mode"));
+  reply.order.reason = proto.mode_reason();
   return reply;
 }
 

@@ -9,7 +9,7 @@
 namespace tyllm::wire {
 
 v1::Capabilities ToProto(const domain::Capabilities& capabilities);
-domain::Capabilities FromProto(const v1::Capabilities& capabilities);
+Result<domain::Capabilities> FromProto(const v1::Capabilities& capabilities);
 
 v1::Held ToProto(const domain::HeldAttempt& held);
 Result<domain::HeldAttempt> FromProto(const v1::Held& held);

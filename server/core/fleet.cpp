@@ -11,7 +11,8 @@ const Fleet::Member* Fleet::Find(const std::string& worker) const {
 std::vector<std::string> Fleet::TakingWork(Clock::Steady since, const std::string& asking) const {
   std::vector<std::string> names;
   for (const auto& [name, member] : members_) {
-    if (name != asking && member.seen >= since && !member.drained && !member.draining) {
+    if (name != asking && member.seen >= since &&
+        member.order.mode == domain::WorkerMode::kActive && !member.draining) {
       names.push_back(name);
     }
   }

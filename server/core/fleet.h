@@ -16,8 +16,8 @@ class Fleet {
   struct Member {
     std::string session;
     domain::Capabilities capabilities;
-    bool drained = false;   ///< by a person
-    bool draining = false;  ///< says the worker
+    domain::ModeOrder order;  ///< of a person
+    bool draining = false;    ///< says the worker
     std::int64_t calls = 0;
     Clock::Steady seen;
     std::int64_t seen_unix_ms = 0;

@@ -26,9 +26,10 @@ boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm
   for (const store::WorkerRecord& worker : found.workers) {
     domain::WorkerView view{.name = worker.name,
                             .capabilities = worker.capabilities,
-                            .drained = worker.drained,
+                            .order = worker.order,
                             .last_seen_unix_ms = worker.last_seen_unix_ms,
-                            .tasks = {}};
+                            .tasks = {},
+                            .session = worker.session};
     if (const Fleet::Member* const member = farm.fleet.Find(worker.name)) {
       view.capabilities = member->capabilities;
       view.online = member->seen >= alive_since;

@@ -92,6 +92,9 @@ class Turn {
     const std::int64_t now = farm_.parts.clock.UnixMillis();
     const sched::Asking asking = Ask();
     const bool takes_new = TakesNew();
+    if (const Fleet::Member* const member = farm_.fleet.Find(request_.from.worker)) {
+      reply_.order = member->order;
+    }
     TYLLM_CO_ASSIGN(const Found found, co_await farm_.parts.store.Run([&](store::Queue& queue) {
       return FindWork(queue, request_, asking, takes_new, now);
     }));
@@ -114,12 +117,16 @@ class Turn {
   }
 
   /// With a free slot, and nobody has forbidden to fill it.
-  bool MayWait() const { return free_slots_ > 0 && !request_.draining; }
+  bool MayWait() const {
+    return free_slots_ > 0 && !request_.draining &&
+           reply_.order.mode < domain::WorkerMode::kDraining;
+  }
 
  private:
   bool TakesNew() const {
     const Fleet::Member* const member = farm_.fleet.Find(request_.from.worker);
-    return !request_.draining && member != nullptr && !member->drained;
+    return !request_.draining && member != nullptr &&
+           member->order.mode == domain::WorkerMode::kActive;
   }
 
   sched::Asking Ask() const {

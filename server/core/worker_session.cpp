@@ -22,14 +22,14 @@ Status CheckName(const char* field, const std::string& name) {
 }
 
 // What a person has decided about the worker, from the queue.
-Result<bool> StartSession(store::Queue& queue, const domain::SyncRequest& request,
-                          std::int64_t now) {
+Result<domain::ModeOrder> StartSession(store::Queue& queue, const domain::SyncRequest& request,
+                                       std::int64_t now) {
   TYLLM_TRY(queue.StartSession(request.from, request.capabilities, now));
   TYLLM_ASSIGN(const std::vector<store::WorkerRecord> workers, queue.ListWorkers());
   const auto it = std::find_if(
       workers.begin(), workers.end(),
       [&](const store::WorkerRecord& worker) { return worker.name == request.from.worker; });
-  return it != workers.end() && it->drained;
+  return it == workers.end() ? domain::ModeOrder{} : it->order;
 }
 
 }  // namespace
@@ -56,12 +56,12 @@ boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& r
   const Fleet::Member* const known = farm.fleet.Find(request.from.worker);
   if (known == nullptr || known->session != request.from.session) {
     const std::int64_t now = clock.UnixMillis();
-    TYLLM_CO_ASSIGN(const bool drained, co_await farm.parts.store.Run([&](store::Queue& queue) {
-      return StartSession(queue, request, now);
-    }));
+    TYLLM_CO_ASSIGN(const domain::ModeOrder order,
+                    co_await farm.parts.store.Run(
+                        [&](store::Queue& queue) { return StartSession(queue, request, now); }));
     Fleet::Member& member = farm.fleet.At(request.from.worker);
     member.session = request.from.session;
-    member.drained = drained;
+    member.order = order;
   }
   Fleet::Member& member = farm.fleet.At(request.from.worker);
   member.capabilities = request.capabilities;

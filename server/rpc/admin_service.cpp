@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/wire/admin.h"
-#include "server/core/drain_worker.h"
+#include "common/wire/enums.h"
 #include "server/core/list_workers.h"
 #include "server/core/server_info.h"
+#include "server/core/set_worker_mode.h"
 #include "server/rpc/services.h"
 #include "server/rpc/unary.h"
 #include "tyllm/v1/admin.grpc.pb.h"
@@ -11,11 +12,10 @@ namespace tyllm::server::rpc {
 
 namespace {
 
-using boost::asio::awaitable;
-
-awaitable<Result<Nothing>> Drain(core::Farm& farm, v1::DrainWorkerRequest request) {
-  TYLLM_CO_TRY(co_await core::DrainWorker(farm, request.worker(), request.drain()));
-  co_return Nothing{};
+Result<core::WorkerOrder> OrderOf(const v1::SetWorkerModeRequest& request) {
+  core::WorkerOrder order{.worker = request.worker(), .order = {.reason = request.reason()}};
+  TYLLM_ASSIGN(order.order.mode, wire::EnumFromProto<domain::WorkerMode>(request.mode(), "mode"));
+  return order;
 }
 
 class AdminService final : public v1::AdminService::CallbackService {
@@ -44,11 +44,14 @@ class AdminService final : public v1::AdminService::CallbackService {
         });
   }
 
-  grpc::ServerUnaryReactor* DrainWorker(grpc::CallbackServerContext* /*context*/,
-                                        const v1::DrainWorkerRequest* request,
-                                        v1::DrainWorkerResponse* response) override {
-    return Unary(environment_, "AdminService.DrainWorker", control(), Result(*request), Drain,
-                 response, [](Nothing, v1::DrainWorkerResponse&) {});
+  grpc::ServerUnaryReactor* SetWorkerMode(grpc::CallbackServerContext* /*context*/,
+                                          const v1::SetWorkerModeRequest* request,
+                                          v1::SetWorkerModeResponse* response) override {
+    return Unary(environment_, "AdminService.SetWorkerMode", control(), OrderOf(*request),
+                 core::SetWorkerMode, response,
+                 [](const domain::WorkerView& worker, v1::SetWorkerModeResponse& to) {
+                   *to.mutable_worker() = wire::ToProto(worker);
+                 });
   }
 
  private:

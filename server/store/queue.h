@@ -85,7 +85,7 @@ struct WorkerRecord {
   std::string name;
   std::string session;  ///< the last one
   domain::Capabilities capabilities;
-  bool drained = false;
+  domain::ModeOrder order;
   std::int64_t last_seen_unix_ms = 0;
 
   bool operator==(const WorkerRecord&) const = default;
@@ -164,7 +164,8 @@ class Queue {
   virtual Status StartSession(const WorkerSession& worker, const domain::Capabilities& capabilities,
                               std::int64_t now) = 0;
   virtual Result<std::vector<WorkerRecord>> ListWorkers() = 0;
-  virtual Status SetDrained(const std::string& worker, bool drained) = 0;
+  /// kNotFound for a worker that never called.
+  virtual Status SetWorkerMode(const std::string& worker, const domain::ModeOrder& order) = 0;
 };
 
 }  // namespace tyllm::server::store

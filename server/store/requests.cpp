@@ -6,7 +6,8 @@ namespace tyllm::server::store::requests {
 namespace {
 
 constexpr Sql kFind{"SELECT job FROM requests WHERE request_id = ?1"};
-constexpr Sql kInsert{"INSERT INTO requests(request_id, job, at_ms) VALUES(?1, ?2, ?3)"};
+constexpr Sql kInsert{
+    "INSERT INTO requests(request_id, method, job, at_ms) VALUES(?1, 'SubmitJob', ?2, ?3)"};
 
 }  // namespace
 

@@ -329,8 +329,8 @@ class SqliteQueue final : public Queue {
 
   Result<std::vector<WorkerRecord>> ListWorkers() override { return workers::List(db_); }
 
-  Status SetDrained(const std::string& worker, bool drained) override {
-    return workers::SetDrained(db_, worker, drained);
+  Status SetWorkerMode(const std::string& worker, const domain::ModeOrder& order) override {
+    return workers::SetMode(db_, worker, order);
   }
 
  private:

@@ -14,12 +14,15 @@ constexpr Sql kFindSession{
 constexpr Sql kPut{
     "INSERT INTO workers(name, session, capabilities, last_seen_ms) VALUES(?1, ?2, ?3, ?4) "
     "ON CONFLICT(name) DO UPDATE SET session = excluded.session, "
-    "capabilities = excluded.capabilities, last_seen_ms = excluded.last_seen_ms"};
+    "capabilities = excluded.capabilities, last_seen_ms = excluded.last_seen_ms, "
+    // Orders to end were for the process that was there: the next of the name is cordoned.
+    "mode = CASE WHEN mode >= 2 AND session <> excluded.session THEN 1 ELSE mode END"};
 constexpr Sql kInsertSession{
     "INSERT OR IGNORE INTO sessions(worker, session, started_ms) VALUES(?1, ?2, ?3)"};
 constexpr Sql kList{
-    "SELECT name, session, capabilities, drained, last_seen_ms FROM workers ORDER BY name"};
-constexpr Sql kSetDrained{"UPDATE workers SET drained = ?2 WHERE name = ?1"};
+    "SELECT name, session, capabilities, mode, mode_reason, last_seen_ms FROM workers ORDER BY "
+    "name"};
+constexpr Sql kSetMode{"UPDATE workers SET mode = ?2, mode_reason = ?3 WHERE name = ?1"};
 
 Status CheckNotReplaced(Database& db, const WorkerSession& worker) {
   TYLLM_ASSIGN(Rows rows, db.Query(kFindSession, worker.worker, worker.session));
@@ -52,14 +55,15 @@ Result<std::vector<WorkerRecord>> List(Database& db) {
     WorkerRecord worker{.name = rows.Text(0), .session = rows.Text(1)};
     TYLLM_ASSIGN(worker.capabilities,
                  FromColumn<domain::Capabilities>(rows.Text(2), "workers.capabilities"));
-    worker.drained = rows.Integer(3) != 0;
-    worker.last_seen_unix_ms = rows.Integer(4);
+    TYLLM_ASSIGN(worker.order.mode, EnumColumn<domain::WorkerMode>(rows.Integer(3)));
+    worker.order.reason = rows.Text(4);
+    worker.last_seen_unix_ms = rows.Integer(5);
     workers.push_back(std::move(worker));
   }
 }
 
-Status SetDrained(Database& db, const std::string& worker, bool drained) {
-  TYLLM_ASSIGN(const std::int64_t changed, db.Change(kSetDrained, worker, drained));
+Status SetMode(Database& db, const std::string& worker, const domain::ModeOrder& order) {
+  TYLLM_ASSIGN(const std::int64_t changed, db.Change(kSetMode, worker, order.mode, order.reason));
   return changed == 1 ? OkStatus()
                       : NotFound("no worker '" + worker +
                                  "' has ever called; `tyllm-client workers` lists those that did");

@@ -13,6 +13,6 @@ namespace tyllm::server::store::workers {
 Status StartSession(Database& db, const WorkerSession& worker,
                     const domain::Capabilities& capabilities, std::int64_t now);
 Result<std::vector<WorkerRecord>> List(Database& db);
-Status SetDrained(Database& db, const std::string& worker, bool drained);
+Status SetMode(Database& db, const std::string& worker, const domain::ModeOrder& order);
 
 }  // namespace tyllm::server::store::workers

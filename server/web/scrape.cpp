@@ -42,8 +42,9 @@ void TakeWorkers(const std::vector<domain::WorkerView>& workers, Metrics& metric
   int drained = 0;
   std::size_t leases = 0;
   for (const domain::WorkerView& worker : workers) {
-    online += worker.online && !worker.drained ? 1 : 0;
-    drained += worker.online && worker.drained ? 1 : 0;
+    const bool takes_work = worker.order.mode == domain::WorkerMode::kActive;
+    online += worker.online && takes_work ? 1 : 0;
+    drained += worker.online && !takes_work ? 1 : 0;
     leases += worker.tasks.size();
   }
   metrics.Set(Metric::kWorkers, {"online"}, online);

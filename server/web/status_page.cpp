@@ -52,6 +52,16 @@ void AddJobs(std::string& html, const std::vector<domain::JobView>& jobs) {
   html += "</table>\n";
 }
 
+// "offline", "online", or what a person asked of a worker that is online.
+std::string StateOf(const domain::WorkerView& worker) {
+  if (!worker.online) {
+    return "offline";
+  }
+  return worker.order.mode == domain::WorkerMode::kActive
+             ? "online"
+             : std::string(domain::kWorkerModeNames.Name(worker.order.mode));
+}
+
 void AddWorkers(std::string& html, const std::vector<domain::WorkerView>& workers) {
   html += "<h2>Workers</h2>\n<table>\n";
   AddRow(html, "th", {"worker", "state", "device", "slots", "runs", "version", "seen"});
@@ -60,11 +70,10 @@ void AddWorkers(std::string& html, const std::vector<domain::WorkerView>& worker
     for (const domain::TaskId task : worker.tasks) {
       tasks += (tasks.empty() ? "" : " ") + task.ToString();
     }
-    AddRow(
-        html, "td",
-        {Escaped(worker.name), worker.online ? (worker.drained ? "drained" : "online") : "offline",
-         Escaped(worker.capabilities.device), std::to_string(worker.capabilities.slots), tasks,
-         Escaped(worker.capabilities.toolchain_version), TimeCell(worker.last_seen_unix_ms)});
+    AddRow(html, "td",
+           {Escaped(worker.name), StateOf(worker), Escaped(worker.capabilities.device),
+            std::to_string(worker.capabilities.slots), tasks,
+            Escaped(worker.capabilities.toolchain_version), TimeCell(worker.last_seen_unix_ms)});
   }
   html += "</table>\n";
 }

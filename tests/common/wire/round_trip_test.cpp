@@ -8,6 +8,8 @@
 #include "common/wire/admin.h"
 #include "common/wire/blobs.h"
 #include "common/wire/jobs.h"
+#include "common/wire/projects.h"
+#include "common/wire/scheduling.h"
 #include "common/wire/workers.h"
 
 namespace tyllm::wire {
@@ -89,7 +91,36 @@ domain::Progress SomeProgress() {
 }
 
 domain::Failure SomeFailure() {
-  return {domain::Blame::kModel, "NAN_WEIGHTS", "layer 3 has NaN", "quantize", 1, 9, true, "tail"};
+  domain::Failure failure{
+      domain::Blame::kModel, "NAN_WEIGHTS", "layer 3 has NaN", "quantize", 1, 9, true, "tail"};
+  failure.out_of_memory = domain::MemoryKind::kGpu;
+  failure.action = "take a smaller model";
+  failure.worker = "gpu1";
+  failure.attempt = 2;
+  failure.log_bytes = 4096;
+  return failure;
+}
+
+domain::Requirement SomeRequirement() {
+  return {"gpu_memory_bytes", domain::MatchRule::kMinimum, "80000000000"};
+}
+
+domain::Checkpoint SomeCheckpoint() {
+  return {Blob("checkpoint"), "quantize", 7, 28, 1234};
+}
+
+domain::Pending SomePending() {
+  domain::Pending pending;
+  pending.reason = domain::PendingReason::kNoWorker;
+  pending.message = "no worker has 80 GB";
+  pending.position = 3;
+  pending.eligible_workers = 2;
+  pending.free_workers = 1;
+  pending.shortfalls = {{SomeRequirement(), "24000000000"}};
+  pending.joined = domain::TaskId{8};
+  pending.not_before_unix_ms = 99;
+  pending.expected_wait_ms = 5000;
+  return pending;
 }
 
 domain::JobSpec FullJobSpec() {
@@ -106,6 +137,10 @@ domain::JobSpec FullJobSpec() {
   spec.evaluate = {256, 9};
   spec.compile = Compile();
   spec.no_cache = true;
+  spec.project = "vision";
+  spec.priority = -3;
+  spec.job_class = domain::JobClass::kInteractive;
+  spec.requirements = {SomeRequirement()};
   return spec;
 }
 
@@ -124,6 +159,9 @@ domain::TaskView FullTask() {
   task.queued_unix_ms = 1;
   task.started_unix_ms = 2;
   task.ended_unix_ms = 3;
+  task.pending = SomePending();
+  task.checkpoint = SomeCheckpoint();
+  task.device_seconds = 1.5;
   return task;
 }
 
@@ -138,15 +176,28 @@ domain::JobView FullJob() {
   job.created_unix_ms = 5;
   job.ended_unix_ms = 6;
   job.last_event = 7;
+  job.etag = "7-abc";
+  job.project = "vision";
+  job.priority = 5;
+  job.labels = {{"team", "npu"}};
+  job.retry_of = domain::JobId{41};
+  job.expected_end_unix_ms = 8;
   return job;
 }
 
 domain::Capabilities FullCapabilities() {
-  return {"cuda", 80, 90, 16, 2, "0.1.0", {{"zone", "a"}}};
+  domain::Capabilities capabilities{"cuda", 80, 90, 16, 2, "0.1.0", {{"zone", "a"}}};
+  capabilities.gpu_memory_bytes = 70;
+  capabilities.gpus = 2;
+  capabilities.gpu = "H100";
+  capabilities.dies = 4;
+  capabilities.kinds = {domain::TaskKind::kQuantize, domain::TaskKind::kAssemble};
+  capabilities.cache_bytes = 60;
+  return capabilities;
 }
 
 domain::HeldAttempt Held(domain::Outcome outcome) {
-  return {{{7}, 2}, SomeProgress(), 1234, std::move(outcome)};
+  return {{{7}, 2}, SomeProgress(), 1234, std::move(outcome), SomeCheckpoint(), {1, 2, 3, 4}};
 }
 
 TEST(WireTypes, OptionsGoThereAndBack) {
@@ -158,6 +209,11 @@ TEST(WireTypes, OptionsGoThereAndBack) {
   ExpectRoundTrip(Spec());
   ExpectRoundTrip(SomeFailure());
   ExpectRoundTrip(SomeProgress());
+  ExpectRoundTrip(SomeRequirement());
+  ExpectRoundTrip(SomePending());
+  ExpectRoundTrip(SomeCheckpoint());
+  EXPECT_EQ(*FromProto(ToProto(SomePending())), SomePending());
+  EXPECT_EQ(*FromProto(ToProto(SomeFailure())), SomeFailure());
   EXPECT_EQ(*FromProto(ToProto(Quantize())), Quantize());
   EXPECT_EQ(FromProto(ToProto(Compile())), Compile());
   EXPECT_EQ(*FromProto(ToProto(Spec())), Spec());
@@ -189,9 +245,17 @@ TEST(WireJobs, EverythingGoesThereAndBack) {
   ExpectRoundTrip(FullJobSpec());
   ExpectRoundTrip(FullTask());
   ExpectRoundTrip(FullJob());
-  ExpectRoundTrip(domain::SubmitRequest{"request-1", FullJobSpec()});
-  ExpectRoundTrip(
-      domain::JobQuery{20, "token", {domain::JobState::kQueued, domain::JobState::kCancelled}});
+  ExpectRoundTrip(domain::SubmitRequest{"request-1", FullJobSpec(), true});
+  ExpectRoundTrip(domain::JobQuery{20,
+                                   "token",
+                                   {domain::JobState::kQueued, domain::JobState::kCancelled},
+                                   {domain::JobKind::kCompile},
+                                   "vision",
+                                   {{"team", "npu"}},
+                                   "Qwen",
+                                   5,
+                                   6,
+                                   domain::JobOrder::kEnded});
   ExpectRoundTrip(domain::JobPage{{FullJob()}, "next"});
   ExpectRoundTrip(domain::JobEvent{3, 4, "started", domain::JobState::kRunning, FullTask()});
   ExpectRoundTrip(domain::LogChunk{2, 100, std::string("by\0tes\xFF", 7), true});
@@ -217,13 +281,16 @@ TEST(WireWorkers, EverythingGoesThereAndBack) {
   request.held.push_back(Held(domain::Succeeded{Blob("out")}));
   request.draining = true;
   request.wait_ms = 20'000;
+  request.cached_trees = {Blob("m"), Blob("t")};
   ExpectRoundTrip(request);
-  const domain::Assignment assignment{{{7}, 2}, "compile.die2",
-                                      Spec(),   {{"model", Blob("m")}, {"text", Blob("t")}},
-                                      30'000,   60'000};
+  const domain::Assignment assignment{
+      {{7}, 2},    "compile.die2", Spec(), {{"model", Blob("m")}, {"text", Blob("t")}},
+      30'000,      60'000,         40'000, SomeCheckpoint(),
+      {1, 2, 3, 4}};
   ExpectRoundTrip(assignment);
   EXPECT_EQ(*FromProto(ToProto(assignment)), assignment);
-  ExpectRoundTrip(domain::SyncReply{{assignment}, {{1}, {2}}, {{3}}, 30'000, 2'000});
+  ExpectRoundTrip(domain::SyncReply{
+      {assignment}, {{1}, {2}}, {{3}}, 30'000, 2'000, {domain::WorkerMode::kKilled, "stuck"}});
   ExpectRoundTrip(domain::LogAppend{{{7}, 2}, {"gpu1", "s"}, 10, "bytes"});
 }
 
@@ -243,9 +310,26 @@ TEST(WireAdmin, EverythingGoesThereAndBack) {
   info.jobs_by_state = {{domain::JobState::kQueued, 4}, {domain::JobState::kFailed, 1}};
   info.blob_bytes = 5;
   ExpectRoundTrip(info);
-  const domain::WorkerView worker{"gpu1", FullCapabilities(), true, true, 9, {{1}, {2}}};
+  domain::WorkerView worker;
+  worker.name = "gpu1";
+  worker.capabilities = FullCapabilities();
+  worker.online = true;
+  worker.order.mode = domain::WorkerMode::kDraining;
+  worker.order.reason = "new disk";
+  worker.last_seen_unix_ms = 9;
+  worker.tasks = {{1}, {2}};
+  worker.session = "s1";
   ExpectRoundTrip(worker);
   ExpectRoundTrip(std::vector<domain::WorkerView>{worker, worker});
+}
+
+TEST(WireAdmin, ProjectsGoThereAndBack) {
+  domain::ProjectUse use{{"vision", 2.5, 10, 4, 1 << 30}, 1, 2, 3, 4.5, 0.25, 0.5};
+  ExpectRoundTrip(use);
+  EXPECT_EQ(FromProto(ToProto(use)), use);
+  use.project.max_running_tasks.reset();
+  EXPECT_EQ(FromProto(ToProto(use)), use);
+  ExpectRoundTrip(std::vector<domain::ProjectUse>{use});
 }
 
 TEST(WireBlobs, ListsGoThereAndBack) {
@@ -322,6 +406,12 @@ TEST(WireEnums, ProtoNamesAreTheTablesNames) {
   ExpectNamesAgree<domain::TaskState>(*v1::TaskState_descriptor(), "TASK_STATE_");
   ExpectNamesAgree<domain::TaskKind>(*v1::TaskKind_descriptor(), "TASK_KIND_");
   ExpectNamesAgree<domain::Blame>(*v1::Blame_descriptor(), "BLAME_");
+  ExpectNamesAgree<domain::JobOrder>(*v1::JobOrder_descriptor(), "JOB_ORDER_");
+  ExpectNamesAgree<domain::JobClass>(*v1::JobClass_descriptor(), "JOB_CLASS_");
+  ExpectNamesAgree<domain::MemoryKind>(*v1::MemoryKind_descriptor(), "MEMORY_KIND_");
+  ExpectNamesAgree<domain::MatchRule>(*v1::MatchRule_descriptor(), "MATCH_RULE_");
+  ExpectNamesAgree<domain::PendingReason>(*v1::PendingReason_descriptor(), "PENDING_REASON_");
+  ExpectNamesAgree<domain::WorkerMode>(*v1::WorkerMode_descriptor(), "WORKER_MODE_");
   ExpectNamesAgree<domain::QuantizeMethod>(*v1::QuantizeMethod_descriptor(), "QUANTIZE_METHOD_");
   ExpectNamesAgree<domain::QuantizedFormat>(*v1::QuantizedFormat_descriptor(), "QUANTIZED_FORMAT_");
 }

@@ -4,8 +4,8 @@
 #include "server/blobs/folder_blob_store.h"
 #include "server/core/append_log.h"
 #include "server/core/cancel_job.h"
-#include "server/core/drain_worker.h"
 #include "server/core/get_job.h"
+#include "server/core/set_worker_mode.h"
 #include "server/core/submit_job.h"
 #include "server/core/sweep.h"
 #include "server/core/sync_worker.h"
@@ -81,8 +81,8 @@ Status FarmFixture::Sweep() {
   return Await(core::Sweep(*farm_));
 }
 
-Status FarmFixture::Drain(const std::string& worker, bool drain) {
-  return Await(DrainWorker(*farm_, worker, drain));
+Status FarmFixture::Order(const std::string& worker, domain::WorkerMode mode) {
+  return Await(SetWorkerMode(*farm_, {worker, {mode, "as the test says"}})).status();
 }
 
 domain::JobSpec FarmFixture::Spec(JobKind kind, std::int64_t dies) {

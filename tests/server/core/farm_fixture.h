@@ -52,7 +52,7 @@ class FarmFixture : public ::testing::Test {
   Result<SyncReply> Sync(const SyncRequest& request);
   Result<std::int64_t> Append(const domain::LogAppend& append);
   Status Sweep();
-  Status Drain(const std::string& worker, bool drain);
+  Status Order(const std::string& worker, domain::WorkerMode mode);
 
   /// A job on a model that is in the blob store.
   domain::JobSpec Spec(JobKind kind, std::int64_t dies = 1);

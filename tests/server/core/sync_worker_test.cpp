@@ -193,7 +193,7 @@ TEST_F(SyncWorkerTest, AWorkerDoesNotGetBackWhatItLostWhileAnotherIsThere) {
   ASSERT_EQ(Ask("a").size(), 1U);
   Advance(minutes(1));
   ASSERT_TRUE(Sweep().ok());
-  ASSERT_TRUE(Drain("a", false).ok());
+  ASSERT_TRUE(Order("a", domain::WorkerMode::kActive).ok());
   SyncRequest busy = From("b");
   busy.capabilities.slots = 0;
   ASSERT_TRUE(Sync(busy).ok());
@@ -286,11 +286,27 @@ TEST_F(SyncWorkerTest, AWorkerThatDrainsGetsNothingAndHandsBackAtNoCost) {
   draining.held = {{.id = id, .progress = {}, .outcome = domain::Stopped{}}};
   EXPECT_EQ(Sync(draining)->acknowledged.size(), 1U);
   EXPECT_EQ(Show(job), "convert queued; queued");
-  ASSERT_TRUE(Drain("gpu2", true).code() == StatusCode::kNotFound);
-  ASSERT_TRUE(Drain("gpu1", true).ok());
+  ASSERT_TRUE(Order("gpu2", domain::WorkerMode::kCordoned).code() == StatusCode::kNotFound);
+  ASSERT_TRUE(Order("gpu1", domain::WorkerMode::kCordoned).ok());
   EXPECT_TRUE(Ask("gpu1").empty());
-  ASSERT_TRUE(Drain("gpu1", false).ok());
+  ASSERT_TRUE(Order("gpu1", domain::WorkerMode::kActive).ok());
   EXPECT_EQ(Ask("gpu1").size(), 1U);
+}
+
+TEST_F(SyncWorkerTest, OrdersOfAPersonComeWithTheNextAnswer) {
+  const JobId job = SubmitConvert();
+  const AttemptId id = Ask("gpu1").at(0).id;
+  ASSERT_TRUE(Order("gpu1", domain::WorkerMode::kKilled).ok());
+  const auto reply = Sync(From("gpu1", {Running(id)}));
+  EXPECT_EQ(reply->order.mode, domain::WorkerMode::kKilled);
+  EXPECT_EQ(reply->order.reason, "as the test says");
+  const auto after = Sync(From("gpu1", {{.id = id, .progress = {}, .outcome = domain::Stopped{}}}));
+  EXPECT_EQ(after->acknowledged.size(), 1U);
+  EXPECT_TRUE(after->start.empty());
+  EXPECT_EQ(Show(job), "convert queued; queued");
+  SyncRequest next = From("gpu1", {}, "s2");
+  next.wait_ms = 0;
+  EXPECT_EQ(Sync(next)->order.mode, domain::WorkerMode::kCordoned);
 }
 
 TEST_F(SyncWorkerTest, SlotsLimitWhatAWorkerHolds) {

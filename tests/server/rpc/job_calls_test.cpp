@@ -282,25 +282,29 @@ TEST_F(JobCalls, AClientThatGoesAwayLeavesNothingBehind) {
   server_.server().Stop();
 }
 
-TEST_F(JobCalls, WorkersAreListedAndDrained) {
+TEST_F(JobCalls, WorkersAreListedAndCordoned) {
   v1::SyncResponse none;
   ASSERT_TRUE(Sync({}, none).ok());
   const auto admin = v1::AdminService::NewStub(server_.channel());
-  CallContext drain_context;
-  v1::DrainWorkerRequest drain;
-  drain.set_worker("gpu1");
-  drain.set_drain(true);
-  v1::DrainWorkerResponse drained;
-  ASSERT_TRUE(admin->DrainWorker(&drain_context, drain, &drained).ok());
+  CallContext cordon_context;
+  v1::SetWorkerModeRequest cordon;
+  cordon.set_worker("gpu1");
+  cordon.set_mode(v1::WORKER_MODE_CORDONED);
+  cordon.set_reason("new disk");
+  v1::SetWorkerModeResponse cordoned;
+  ASSERT_TRUE(admin->SetWorkerMode(&cordon_context, cordon, &cordoned).ok());
+  EXPECT_EQ(cordoned.worker().mode(), v1::WORKER_MODE_CORDONED);
   CallContext list_context;
   v1::ListWorkersResponse workers;
   ASSERT_TRUE(admin->ListWorkers(&list_context, {}, &workers).ok());
   ASSERT_EQ(workers.workers_size(), 1);
   EXPECT_TRUE(workers.workers(0).online());
-  EXPECT_TRUE(workers.workers(0).drained());
+  EXPECT_EQ(workers.workers(0).mode(), v1::WORKER_MODE_CORDONED);
+  EXPECT_EQ(workers.workers(0).mode_reason(), "new disk");
   CallContext unknown_context;
-  drain.set_worker("nobody");
-  EXPECT_EQ(admin->DrainWorker(&unknown_context, drain, &drained).error_code(), grpc::NOT_FOUND);
+  cordon.set_worker("nobody");
+  EXPECT_EQ(admin->SetWorkerMode(&unknown_context, cordon, &cordoned).error_code(),
+            grpc::NOT_FOUND);
   CallContext info_context;
   v1::GetServerInfoResponse info;
   ASSERT_TRUE(admin->GetServerInfo(&info_context, {}, &info).ok());

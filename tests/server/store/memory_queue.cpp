@@ -384,6 +384,9 @@ Status MemoryQueue::StartSession(const WorkerSession& worker,
     return Aborted("replaced");
   }
   state_.sessions.insert({worker.worker, worker.session});
+  if (record.session != worker.session && record.order.mode > domain::WorkerMode::kCordoned) {
+    record.order.mode = domain::WorkerMode::kCordoned;
+  }
   record.name = worker.worker;
   record.session = worker.session;
   record.capabilities = capabilities;
@@ -399,11 +402,11 @@ Result<std::vector<WorkerRecord>> MemoryQueue::ListWorkers() {
   return workers;
 }
 
-Status MemoryQueue::SetDrained(const std::string& worker, bool drained) {
+Status MemoryQueue::SetWorkerMode(const std::string& worker, const domain::ModeOrder& order) {
   if (!state_.workers.contains(worker)) {
     return NotFound("no such worker");
   }
-  state_.workers[worker].drained = drained;
+  state_.workers[worker].order = order;
   return OkStatus();
 }
 

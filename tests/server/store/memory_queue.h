@@ -62,7 +62,7 @@ class MemoryQueue : public Queue {
   Status StartSession(const WorkerSession& worker, const domain::Capabilities& capabilities,
                       std::int64_t now) override;
   Result<std::vector<WorkerRecord>> ListWorkers() override;
-  Status SetDrained(const std::string& worker, bool drained) override;
+  Status SetWorkerMode(const std::string& worker, const domain::ModeOrder& order) override;
 
  private:
   struct Attempt {

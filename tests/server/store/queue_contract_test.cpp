@@ -332,14 +332,28 @@ TEST_P(QueueContract, ANewSessionReplacesTheOldOneForGood) {
   capabilities.slots = 3;
   ASSERT_TRUE(queue_->StartSession({"gpu1", "old"}, capabilities, 1).ok());
   ASSERT_TRUE(queue_->StartSession({"gpu1", "old"}, capabilities, 2).ok());
-  ASSERT_TRUE(queue_->SetDrained("gpu1", true).ok());
+  const domain::ModeOrder cordoned{domain::WorkerMode::kCordoned, "new disk"};
+  ASSERT_TRUE(queue_->SetWorkerMode("gpu1", cordoned).ok());
   ASSERT_TRUE(queue_->StartSession({"gpu1", "new"}, capabilities, 3).ok());
   EXPECT_EQ(queue_->StartSession({"gpu1", "old"}, capabilities, 4).code(), StatusCode::kAborted);
   ASSERT_TRUE(queue_->StartSession({"gpu0", "old"}, capabilities, 5).ok());
   EXPECT_EQ(*queue_->ListWorkers(),
-            (std::vector<WorkerRecord>{{"gpu0", "old", capabilities, false, 5},
-                                       {"gpu1", "new", capabilities, true, 3}}));
-  EXPECT_EQ(queue_->SetDrained("gpu9", true).code(), StatusCode::kNotFound);
+            (std::vector<WorkerRecord>{{"gpu0", "old", capabilities, {}, 5},
+                                       {"gpu1", "new", capabilities, cordoned, 3}}));
+  EXPECT_EQ(queue_->SetWorkerMode("gpu9", cordoned).code(), StatusCode::kNotFound);
+}
+
+TEST_P(QueueContract, OrdersToEndAreForTheProcessThatIsThere) {
+  using domain::WorkerMode;
+  const auto mode = [&] { return queue_->ListWorkers()->front().order.mode; };
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "a"}, {}, 1).ok());
+  ASSERT_TRUE(queue_->SetWorkerMode("gpu1", {WorkerMode::kKilled, "stuck"}).ok());
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "a"}, {}, 2).ok());
+  EXPECT_EQ(mode(), WorkerMode::kKilled);
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "b"}, {}, 3).ok());
+  EXPECT_EQ(mode(), WorkerMode::kCordoned);
+  ASSERT_TRUE(queue_->SetWorkerMode("gpu1", {}).ok());
+  EXPECT_EQ(mode(), WorkerMode::kActive);
 }
 
 TEST_P(QueueContract, AMarkUndoesOneOperationAndNotTheOthers) {

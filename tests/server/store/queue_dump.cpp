@@ -77,8 +77,9 @@ std::string Dump(Queue& queue, std::int64_t now) {
   DumpTasks(queue, now, out);
   const auto workers = queue.ListWorkers();
   for (const WorkerRecord& worker : *workers) {
-    out << "worker " << worker.name << " " << worker.session << " drained " << worker.drained
-        << " slots " << worker.capabilities.slots << " seen " << worker.last_seen_unix_ms << "\n";
+    out << "worker " << worker.name << " " << worker.session << " "
+        << domain::kWorkerModeNames.Name(worker.order.mode) << worker.order.reason << " slots "
+        << worker.capabilities.slots << " seen " << worker.last_seen_unix_ms << "\n";
   }
   const auto counts = queue.CountJobs();
   for (const auto& [state, count] : *counts) {

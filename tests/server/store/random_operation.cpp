@@ -113,10 +113,10 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
       const WorkerSession worker = AnyWorker();
       domain::Capabilities capabilities;
       capabilities.slots = static_cast<std::int32_t>(Below(4));
-      const bool drained = Below(2) == 0;
+      const domain::ModeOrder order{static_cast<domain::WorkerMode>(Below(4)), "r"};
       return {"session " + worker.session + " of " + worker.worker, [=](Queue& any) -> Status {
                 TYLLM_TRY(any.StartSession(worker, capabilities, now));
-                return any.SetDrained(worker.worker, drained);
+                return any.SetWorkerMode(worker.worker, order);
               }};
     }
   }

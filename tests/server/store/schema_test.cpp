@@ -98,7 +98,7 @@ TEST_F(SchemaTest, RowsThatMakeNoSenseAreRefused) {
        {"INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(6, '{}', '{}', 1)",
         "INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(3, '{}', '{}', 1)",
         "INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(0, '{}', '{}', 'today')",
-        "INSERT INTO requests(request_id, job, at_ms) VALUES('r', 99, 1)"}) {
+        "INSERT INTO requests(request_id, method, at_ms) VALUES('r', NULL, 1)"}) {
     EXPECT_FALSE(database->Execute(row).ok()) << row;
   }
 }

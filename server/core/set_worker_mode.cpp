@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/set_worker_mode.h"
+
+#include <algorithm>
+
+#include "server/core/list_workers.h"
+
+namespace tyllm::server::core {
+
+namespace {
+
+constexpr std::size_t kLongestReason = 256;
+
+}  // namespace
+
+boost::asio::awaitable<Result<domain::WorkerView>> SetWorkerMode(Farm& farm, WorkerOrder order) {
+  if (order.order.reason.size() > kLongestReason) {
+    co_return InvalidArgument("reason has " + std::to_string(order.order.reason.size()) +
+                              " bytes, expected at most 256");
+  }
+  TYLLM_CO_TRY(co_await farm.parts.store.Run(
+      [&](store::Queue& queue) { return queue.SetWorkerMode(order.worker, order.order); }));
+  if (farm.fleet.Find(order.worker) != nullptr) {
+    farm.fleet.At(order.worker).order = order.order;
+  }
+  farm.signals.Notify(Topic::Work());
+  TYLLM_CO_ASSIGN(const std::vector<domain::WorkerView> workers, co_await ListWorkers(farm));
+  const auto it =
+      std::find_if(workers.begin(), workers.end(),
+                   [&](const domain::WorkerView& worker) { return worker.name == order.worker; });
+  if (it == workers.end()) {
+    co_return NotFound("worker '" + order.worker + "' has gone");
+  }
+  co_return *it;
+}
+
+}  // namespace tyllm::server::core
