@@ -113,6 +113,9 @@ Result<Artifact> OpenArtifact(const Path& directory) {
   const Path config = artifact.directory / kConfigFile;
   TYLLM_ASSIGN(const format::Json config_json, format::ReadJsonFile(config));
   TYLLM_ASSIGN(artifact.shape, model::ParseShape(config_json, config.string()));
+  model::ChooseNames(artifact.shape, [&](const model::DecoderNames& names) {
+    return names.layers == artifact.buffers.layers;
+  });
   return artifact;
 }
 

@@ -53,6 +53,7 @@ struct BufferConfig {
   std::vector<std::int64_t> seq_lens;
   std::int64_t max_kv = 0;
   bool embedding_as_input = false;
+  std::string layers;                      ///< module of the layers, "model.layers"
   std::int64_t group = 0;                  ///< of the checkpoint; 0: nothing is quantized
   std::vector<std::string> float_linears;  ///< linear layers that are not quantized
   std::int64_t attention_group = 0;
@@ -146,6 +147,7 @@ struct tyllm::format::Members<tyllm::artifact::BufferConfig> {
       Member{"max_kv", &C::max_kv, true},
       Member{"embedding_as_input", &C::embedding_as_input, true},
       Member{"group", &C::group, true},
+      Member{"layers", &C::layers},
       Member{"float_linears", &C::float_linears, true},
       Member{"attention_group", &C::attention_group, true},
       Member{"mlp_group", &C::mlp_group, true},

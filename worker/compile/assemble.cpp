@@ -65,6 +65,7 @@ Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
   config.seq_lens = options.seq_lens;
   config.max_kv = options.max_kv;
   config.embedding_as_input = options.embedding_as_input;
+  config.layers = preparation.model.shape().names.layers;
   config.group = preparation.formats.group;
   config.float_linears.assign(preparation.formats.float_linears.begin(),
                               preparation.formats.float_linears.end());

@@ -77,6 +77,17 @@ Status CheckCpu(domain::CompileOptions& options) {
   return OkStatus();
 }
 
+/// A cache of more tokens than the model can have would be filled with nonsense.
+Status CheckPositions(const domain::CompileOptions& options, const model::ModelShape& shape) {
+  if (options.max_kv <= shape.max_positions) {
+    return OkStatus();
+  }
+  return InvalidArgument("--max-kv is " + std::to_string(options.max_kv) + ", but the model has " +
+                         std::to_string(shape.max_positions) +
+                         " positions (max_position_embeddings or sliding_window of config.json); "
+                         "expected at most that");
+}
+
 constexpr int kMostJobs = 1024;
 
 /// What can be checked without the model.
@@ -105,6 +116,7 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
     return problems.ToStatus(request.model);
   }
   problems.Add(CheckTokenizer(request));
+  problems.Add(CheckPositions(options, model->shape()));
   plan::WeightFormats formats = FormatsOf(*model);
   std::optional<plan::ShardPlan> shards = problems.Take(
       plan::ShardModel(model->shape(), formats.group, std::max<std::int64_t>(1, options.dies)));

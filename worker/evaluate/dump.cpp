@@ -108,7 +108,7 @@ Status Dump(const DumpRequest& request, FileSystem& files) {
   if (tokens < 1 || tokens > model.shape().max_positions) {
     return InvalidArgument("there are " + std::to_string(tokens) + " token ids, expected 1 to " +
                            std::to_string(model.shape().max_positions) +
-                           ", the model's positions (max_position_embeddings)");
+                           ", the model's positions (max_position_embeddings or sliding_window)");
   }
   TYLLM_ASSIGN(const std::vector<std::int32_t> ids,
                NarrowIds(request.ids, model.shape().vocabulary));

@@ -14,9 +14,11 @@ Result<std::int64_t> CountWindows(std::int64_t tokens, const domain::EvaluateOpt
                            " tokens, expected at least 2: one to see and one to predict");
   }
   if (options.window > shape.max_positions) {
-    return InvalidArgument("window is " + std::to_string(options.window) +
-                           " tokens, but the model has " + std::to_string(shape.max_positions) +
-                           " positions (max_position_embeddings); use a smaller --window");
+    return InvalidArgument(
+        "window is " + std::to_string(options.window) + " tokens, but the model has " +
+        std::to_string(shape.max_positions) +
+        " positions (max_position_embeddings or sliding_window of config.json); use a "
+        "smaller --window");
   }
   const std::int64_t windows = tokens == 0 ? 0 : (tokens - 1) / options.window;
   if (windows == 0) {

@@ -25,10 +25,12 @@ Status Generator::Check(const Request& request) const {
   const auto prompt = static_cast<std::int64_t>(request.prompt.size());
   const std::int64_t positions = model_.shape().max_positions;
   if (prompt > positions || request.max_tokens > positions - prompt) {
-    return InvalidArgument("the prompt has " + std::to_string(prompt) + " tokens and " +
-                           std::to_string(request.max_tokens) +
-                           " more are wanted, but the model has " + std::to_string(positions) +
-                           " positions (max_position_embeddings); ask for fewer tokens");
+    return InvalidArgument(
+        "the prompt has " + std::to_string(prompt) + " tokens and " +
+        std::to_string(request.max_tokens) + " more are wanted, but the model has " +
+        std::to_string(positions) +
+        " positions (max_position_embeddings or sliding_window of config.json); ask for fewer "
+        "tokens");
   }
   return OkStatus();
 }

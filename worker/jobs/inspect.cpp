@@ -38,6 +38,15 @@ Status AddTensors(const model::Checkpoint& checkpoint, ModelInspection& out) {
   return OkStatus();
 }
 
+Status AddVisualTower(const model::Checkpoint& checkpoint, ModelInspection& out) {
+  for (const std::string& name : checkpoint.visual_tensors()) {
+    TYLLM_ASSIGN(const format::TensorView tensor, checkpoint.Find(name));
+    ++out.visual_tensors;
+    out.visual_bytes += static_cast<std::int64_t>(tensor.bytes.size());
+  }
+  return OkStatus();
+}
+
 void AddLinears(const model::Checkpoint& checkpoint, ModelInspection& out) {
   if (out.format == model::CheckpointFormat::kFloat) {
     return;
@@ -86,6 +95,7 @@ void AddShape(const model::ModelShape& shape, ModelInspection& out) {
   out.intermediate = shape.intermediate;
   out.vocabulary = shape.vocabulary;
   out.max_positions = shape.max_positions;
+  out.sliding_window = shape.sliding_window;
   out.tied_head = shape.tied_head;
 }
 
@@ -97,6 +107,7 @@ Result<Inspection> InspectModel(const Path& directory) {
   out.group_size = checkpoint.group_size();
   out.bits = out.group_size == 0 ? 0 : 4;
   TYLLM_TRY(AddTensors(checkpoint, out));
+  TYLLM_TRY(AddVisualTower(checkpoint, out));
   AddLinears(checkpoint, out);
   AddWeightFiles(directory, out);
   for (const Path& file : checkpoint.PassengerFiles()) {

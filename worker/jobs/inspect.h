@@ -35,6 +35,7 @@ struct ModelInspection {
   std::int64_t intermediate = 0;
   std::int64_t vocabulary = 0;
   std::int64_t max_positions = 0;
+  std::int64_t sliding_window = 0;  ///< tokens; 0 when attention sees everything before
   bool tied_head = false;
   std::int64_t bits = 0;        ///< of a quantized weight; 0 when nothing is quantized
   std::int64_t group_size = 0;  ///< columns that share a scale; 0 when nothing is quantized
@@ -44,6 +45,8 @@ struct ModelInspection {
   std::vector<std::string> weight_files;
   std::int64_t weight_bytes = 0;
   std::vector<std::string> other_files;
+  std::int64_t visual_tensors = 0;  ///< of the visual tower, which stays as it is
+  std::int64_t visual_bytes = 0;
   std::vector<std::string> unused_tensors;
 };
 
@@ -118,6 +121,7 @@ struct tyllm::format::Members<tyllm::jobs::ModelInspection> {
       Member{"intermediate", &M::intermediate},
       Member{"vocabulary", &M::vocabulary},
       Member{"max_positions", &M::max_positions},
+      Member{"sliding_window", &M::sliding_window},
       Member{"tied_head", &M::tied_head},
       Member{"bits", &M::bits},
       Member{"group_size", &M::group_size},
@@ -127,6 +131,8 @@ struct tyllm::format::Members<tyllm::jobs::ModelInspection> {
       Member{"weight_files", &M::weight_files},
       Member{"weight_bytes", &M::weight_bytes},
       Member{"other_files", &M::other_files},
+      Member{"visual_tensors", &M::visual_tensors},
+      Member{"visual_bytes", &M::visual_bytes},
       Member{"unused_tensors", &M::unused_tensors},
   };
 };

@@ -94,6 +94,9 @@ Result<Checkpoint> Checkpoint::Open(const Path& directory) {
   TYLLM_ASSIGN(state->shape, ParseShape(state->config, what));
   TYLLM_ASSIGN(const auto quantization, ReadQuantizationConfig(state->config, what));
   TYLLM_ASSIGN(state->weights, WeightFiles::Open(directory));
+  ChooseNames(state->shape, [&](const DecoderNames& names) {
+    return state->weights.Find(Join(names.embedding, ".weight")) != nullptr;
+  });
   if (quantization && !IsAmtc(state->weights)) {
     TYLLM_TRY(CheckAwqGemmConfig(*quantization, what));
   }
@@ -120,6 +123,10 @@ CheckpointFormat Checkpoint::format() const {
 
 std::int64_t Checkpoint::group_size() const {
   return state_->layout.group;
+}
+
+const std::vector<std::string>& Checkpoint::visual_tensors() const {
+  return state_->layout.visual;
 }
 
 const std::vector<std::string>& Checkpoint::unused_tensors() const {

@@ -41,6 +41,9 @@ class Checkpoint {
   Result<format::TensorView> Find(std::string_view tensor) const;
   /// Names of all tensors as the files spell them, sorted.
   std::vector<std::string> TensorNames() const;
+  /// Tensors of the visual tower, sorted: the language model does not use them, and every
+  /// conversion passes them on as they are.
+  const std::vector<std::string>& visual_tensors() const;
   /// Tensors in the files that no part of the model uses, sorted. Harmless; worth a line in a log.
   const std::vector<std::string>& unused_tensors() const;
   /// A float tensor as float32.

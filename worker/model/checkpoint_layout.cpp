@@ -54,8 +54,10 @@ class LayoutFinder {
     TYLLM_TRY(CheckQuantized());
     TYLLM_TRY(CheckBiases());
     for (const std::string& name : weights_.Names()) {
-      // A tied head may be stored as well; it is the embedding table, which is read instead.
-      if (!used_.contains(name) && name != Join(shape.names.head, ".weight")) {
+      if (shape.names.IsVisual(name)) {
+        layout_.visual.push_back(name);
+      } else if (!used_.contains(name) && name != Join(shape.names.head, ".weight")) {
+        // A tied head may be stored as well; it is the embedding table, which is read instead.
         layout_.unused.push_back(name);
       }
     }

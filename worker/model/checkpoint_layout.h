@@ -26,6 +26,7 @@ struct CheckpointLayout {
   CheckpointFormat format = CheckpointFormat::kFloat;
   std::int64_t group = 0;  ///< 0 when nothing is quantized
   std::map<std::string, LinearStorage, std::less<>> linears;
+  std::vector<std::string> visual;  ///< tensors of the visual tower, sorted
   std::vector<std::string> unused;  ///< tensors that no part of the model uses, sorted
 };
 

@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/model/decoder_config.h"
 
-#include <array>
-#include <cmath>
+#include <algorithm>
+#include <utility>
 
 namespace tyllm::format {
-
-template <>
-struct Members<model::RopeConfig> {
-  static constexpr auto kTable = std::tuple{
-      Member{"rope_theta", &model::RopeConfig::rope_theta},
-      Member{"rope_type", &model::RopeConfig::rope_type}, Member{"type", &model::RopeConfig::type},
-      Member{"partial_rotary_factor", &model::RopeConfig::partial_rotary_factor}};
-};
 
 template <>
 struct Members<model::DecoderConfig> {
@@ -32,6 +24,8 @@ struct Members<model::DecoderConfig> {
                  Member{"attention_bias", &C::attention_bias},
                  Member{"mlp_bias", &C::mlp_bias},
                  Member{"use_sliding_window", &C::use_sliding_window},
+                 Member{"sliding_window", &C::sliding_window},
+                 Member{"max_window_layers", &C::max_window_layers},
                  Member{"layer_types", &C::layer_types},
                  Member{"rope_theta", &C::rope_theta},
                  Member{"rope_scaling", &C::rope_scaling},
@@ -43,6 +37,10 @@ struct Members<model::DecoderConfig> {
 namespace tyllm::model {
 
 namespace {
+
+constexpr std::string_view kFullAttention = "full_attention";
+constexpr std::string_view kSlidingAttention = "sliding_attention";
+constexpr std::int64_t kMostTokens = 1 << 27;
 
 std::string Key(std::string_view what, std::string_view key) {
   return std::string(what) + "." + std::string(key);
@@ -63,7 +61,6 @@ Status CheckRanges(const DecoderConfig& config, std::string_view what) {
   constexpr std::int64_t kMostHeads = 4096;
   constexpr std::int64_t kMostHeadSize = 4096;
   constexpr std::int64_t kMostColumns = 1 << 20;
-  constexpr std::int64_t kMostTokens = 1 << 27;
   TYLLM_TRY(CheckRange(what, "hidden_size", config.hidden_size, kMostColumns));
   TYLLM_TRY(CheckRange(what, "num_hidden_layers", config.num_hidden_layers, kMostLayers));
   TYLLM_TRY(CheckRange(what, "num_attention_heads", config.num_attention_heads, kMostHeads));
@@ -76,43 +73,21 @@ Status CheckRanges(const DecoderConfig& config, std::string_view what) {
   return CheckRange(what, "max_position_embeddings", config.max_position_embeddings, kMostTokens);
 }
 
-Status CheckRope(const RopeConfig& rope, std::string_view what) {
-  const std::string type = rope.rope_type.value_or(rope.type.value_or("default"));
-  if (type != "default") {
-    return Unimplemented(Key(what, "rope_type") + " is '" + type +
-                         "', supported is only 'default' (no scaling)");
+Status CheckLayerTypes(const DecoderConfig& config, std::string_view what) {
+  if (!config.layer_types) {
+    return OkStatus();
   }
-  if (rope.partial_rotary_factor.value_or(1.0) != 1.0) {
-    return Unimplemented(Key(what, "partial_rotary_factor") + " is " +
-                         std::to_string(*rope.partial_rotary_factor) + ", supported is only 1");
-  }
-  return OkStatus();
-}
-
-Status CheckAttention(const DecoderConfig& config, std::string_view what) {
-  if (config.use_sliding_window.value_or(false)) {
-    return Unimplemented(Key(what, "use_sliding_window") +
-                         " is true; attention over a sliding window is not supported");
-  }
-  if (config.layer_types) {
-    for (const std::string& type : *config.layer_types) {
-      if (type != "full_attention") {
-        return Unimplemented(Key(what, "layer_types") + " has '" + type.substr(0, 80) +
-                             "', supported is only 'full_attention'");
-      }
-    }
-    if (std::cmp_not_equal(config.layer_types->size(), config.num_hidden_layers)) {
-      return InvalidArgument(Key(what, "layer_types") + " has " +
-                             std::to_string(config.layer_types->size()) + " entries, expected " +
-                             std::to_string(config.num_hidden_layers) +
-                             ", one for each of num_hidden_layers");
+  for (const std::string& type : *config.layer_types) {
+    if (type != kFullAttention && type != kSlidingAttention) {
+      return Unimplemented(Key(what, "layer_types") + " has '" + type.substr(0, 80) +
+                           "', supported are 'full_attention' and 'sliding_attention'");
     }
   }
-  if (config.rope_scaling) {
-    TYLLM_TRY(CheckRope(*config.rope_scaling, Key(what, "rope_scaling")));
-  }
-  if (config.rope_parameters) {
-    TYLLM_TRY(CheckRope(*config.rope_parameters, Key(what, "rope_parameters")));
+  if (std::cmp_not_equal(config.layer_types->size(), config.num_hidden_layers)) {
+    return InvalidArgument(Key(what, "layer_types") + " has " +
+                           std::to_string(config.layer_types->size()) + " entries, expected " +
+                           std::to_string(config.num_hidden_layers) +
+                           ", one for each of num_hidden_layers");
   }
   return OkStatus();
 }
@@ -133,20 +108,31 @@ Status CheckArithmetic(const DecoderConfig& config, std::string_view what) {
   return OkStatus();
 }
 
-Result<double> RopeTheta(const DecoderConfig& config, std::string_view what) {
-  std::optional<double> theta = config.rope_theta;
-  if (config.rope_parameters && config.rope_parameters->rope_theta) {
-    theta = config.rope_parameters->rope_theta;
+/// Whether some layer attends over a window only.
+bool Slides(const DecoderConfig& config, const DecoderRules& rules) {
+  if (config.layer_types) {
+    return std::ranges::find(*config.layer_types, kSlidingAttention) != config.layer_types->end();
   }
-  if (!theta) {
+  if (config.use_sliding_window) {
+    return *config.use_sliding_window &&
+           config.max_window_layers.value_or(0) < config.num_hidden_layers;
+  }
+  return rules.always_slides && config.sliding_window.has_value();
+}
+
+/// In tokens; 0: no layer has one.
+Result<std::int64_t> ReadSlidingWindow(const DecoderConfig& config, const DecoderRules& rules,
+                                       std::string_view what) {
+  if (!Slides(config, rules)) {
+    return 0;
+  }
+  if (!config.sliding_window) {
     return InvalidArgument(std::string(what) +
-                           " has neither 'rope_theta' nor 'rope_parameters.rope_theta'; add one");
+                           " has layers with sliding attention, but no number 'sliding_window'; "
+                           "add it, or set use_sliding_window to false and leave out layer_types");
   }
-  if (!(*theta > 1.0 && *theta < 1e30)) {
-    return InvalidArgument(Key(what, "rope_theta") + " is " + std::to_string(*theta) +
-                           ", expected more than 1 and less than 1e30");
-  }
-  return *theta;
+  TYLLM_TRY(CheckRange(what, "sliding_window", *config.sliding_window, kMostTokens));
+  return *config.sliding_window;
 }
 
 Status CheckHeads(const ModelShape& shape, bool head_size_is_given, std::string_view what) {
@@ -173,29 +159,52 @@ Result<DecoderConfig> ReadDecoderConfig(const format::Json& json, std::string_vi
   TYLLM_ASSIGN(DecoderConfig config,
                format::FromJson<DecoderConfig>(json, what, format::UnknownKeys::kIgnore));
   TYLLM_TRY(CheckRanges(config, what));
-  TYLLM_TRY(CheckAttention(config, what));
+  TYLLM_TRY(CheckLayerTypes(config, what));
   TYLLM_TRY(CheckArithmetic(config, what));
   return config;
 }
 
-Result<ModelShape> ShapeOf(const DecoderConfig& config, std::int64_t default_head_size,
+Result<ModelShape> ShapeOf(const DecoderConfig& config, const DecoderRules& rules,
                            std::string_view what) {
   ModelShape shape;
   shape.layers = config.num_hidden_layers;
   shape.width = config.hidden_size;
   shape.heads = config.num_attention_heads;
   shape.kv_heads = config.num_key_value_heads.value_or(shape.heads);
-  const bool head_size_is_given = config.head_dim.has_value() || default_head_size > 0;
-  shape.head_size = config.head_dim.value_or(default_head_size > 0 ? default_head_size
-                                                                   : shape.width / shape.heads);
+  const bool head_size_is_given = config.head_dim.has_value() || rules.default_head_size > 0;
+  shape.head_size = config.head_dim.value_or(
+      rules.default_head_size > 0 ? rules.default_head_size : shape.width / shape.heads);
   shape.intermediate = config.intermediate_size;
   shape.vocabulary = config.vocab_size;
   shape.max_positions = config.max_position_embeddings;
+  TYLLM_ASSIGN(shape.sliding_window, ReadSlidingWindow(config, rules, what));
+  if (shape.sliding_window > 0) {
+    shape.max_positions = std::min(shape.max_positions, shape.sliding_window);
+  }
   shape.tied_head = config.tie_word_embeddings;
   shape.norm_epsilon = static_cast<float>(config.rms_norm_eps);
-  TYLLM_ASSIGN(shape.rope_theta, RopeTheta(config, what));
   TYLLM_TRY(CheckHeads(shape, head_size_is_given, what));
+  TYLLM_ASSIGN(const Rope rope,
+               ReadRope({config.rope_theta, config.rope_scaling, config.rope_parameters},
+                        shape.head_size, what));
+  shape.rope_theta = rope.theta;
+  shape.rope_scaling = rope.scaling;
   return shape;
+}
+
+Result<TextConfig> ReadTextConfig(const format::Json& config, std::string_view what) {
+  const auto inner = config.find("text_config");
+  if (inner == config.end() || inner->is_null()) {
+    return TextConfig{config, std::string(what)};
+  }
+  TextConfig text{*inner, Key(what, "text_config")};
+  if (!inner->is_object()) {
+    return format::WrongKind(text.what, *inner, "an object");
+  }
+  if (const auto tied = config.find("tie_word_embeddings"); tied != config.end()) {
+    text.json["tie_word_embeddings"] = *tied;
+  }
+  return text;
 }
 
 }  // namespace tyllm::model

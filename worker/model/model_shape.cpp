@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/model/model_shape.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace tyllm::model {
-
-std::string DecoderNames::Layer(std::int64_t layer) const {
-  return std::string(layers) + "." + std::to_string(layer);
-}
-
-std::string DecoderNames::InLayer(std::int64_t layer, std::string_view module) const {
-  return Layer(layer) + "." + std::string(module);
-}
 
 std::int64_t ModelShape::parameters() const {
   const std::int64_t qkv = q_columns() + 2 * kv_columns();
@@ -23,13 +16,21 @@ std::int64_t ModelShape::parameters() const {
   return layers * (attention + mlp + norms) + tables + width;
 }
 
+void ChooseNames(ModelShape& shape, const std::function<bool(const DecoderNames&)>& fits) {
+  const auto found = std::ranges::find_if(shape.possible_names, fits);
+  if (found != shape.possible_names.end()) {
+    shape.names = *found;
+  }
+}
+
 std::vector<float> RopeFrequencies(const ModelShape& shape) {
   // transformers: 1.0 / (base ** (torch.arange(0, dim, 2).float() / dim)), all in float32.
   std::vector<float> frequencies;
   const auto theta = static_cast<float>(shape.rope_theta);
   for (std::int64_t i = 0; i < shape.head_size; i += 2) {
     const float exponent = static_cast<float>(i) / static_cast<float>(shape.head_size);
-    frequencies.push_back(1.0F / std::pow(theta, exponent));
+    const float frequency = 1.0F / std::pow(theta, exponent);
+    frequencies.push_back(shape.rope_scaling ? shape.rope_scaling->Scaled(frequency) : frequency);
   }
   return frequencies;
 }

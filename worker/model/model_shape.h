@@ -2,36 +2,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "worker/model/decoder_names.h"
+#include "worker/model/rope_scaling.h"
+
 namespace tyllm::model {
-
-/// What a family calls its modules in a checkpoint: the hub's usual names unless it says otherwise.
-/// Names of modules, to which ".weight" or ".bias" is added; those of a layer follow its prefix.
-struct DecoderNames {
-  std::string_view embedding = "model.embed_tokens";
-  std::string_view layers = "model.layers";
-  std::string_view final_norm = "model.norm";
-  std::string_view head = "lm_head";
-  std::string_view attention_norm = "input_layernorm";
-  std::string_view q = "self_attn.q_proj";
-  std::string_view k = "self_attn.k_proj";
-  std::string_view v = "self_attn.v_proj";
-  std::string_view o = "self_attn.o_proj";
-  std::string_view q_norm = "self_attn.q_norm";
-  std::string_view k_norm = "self_attn.k_norm";
-  std::string_view mlp_norm = "post_attention_layernorm";
-  std::string_view gate = "mlp.gate_proj";
-  std::string_view up = "mlp.up_proj";
-  std::string_view down = "mlp.down_proj";
-
-  /// "model.layers.3"
-  std::string Layer(std::int64_t layer) const;
-  /// "model.layers.3.mlp.up_proj" for `module` "mlp.up_proj"
-  std::string InLayer(std::int64_t layer, std::string_view module) const;
-};
 
 /// Everything that distinguishes one decoder-only transformer from another of the supported kind.
 /// Filled by a family's parse function from config.json; nothing after that asks which family it
@@ -46,13 +26,20 @@ struct ModelShape {
   std::int64_t head_size = 0;     ///< even
   std::int64_t intermediate = 0;  ///< width of the MLP
   std::int64_t vocabulary = 0;
+  /// Tokens of a text that are computed rightly: max_position_embeddings, or the sliding window
+  /// where that is shorter (within a window there is nothing that attention does not see).
   std::int64_t max_positions = 0;
-  bool tied_head = false;  ///< the head uses the embedding table
-  bool qk_norm = false;    ///< RMS norm over each head of q and k before rope
+  std::int64_t sliding_window = 0;  ///< tokens; 0 when attention sees everything before
+  bool tied_head = false;           ///< the head uses the embedding table
+  bool qk_norm = false;             ///< RMS norm over each head of q and k before rope
   bool qkv_bias = false;
   float norm_epsilon = 1e-6F;
   double rope_theta = 10000.0;
+  std::optional<Llama3Scaling> rope_scaling;
   DecoderNames names;
+  /// Where a checkpoint may use one of several sets of names: all of them. The one that it does use
+  /// becomes `names` when it is opened.
+  std::span<const DecoderNames> possible_names;
 
   std::int64_t q_columns() const { return heads * head_size; }
 
@@ -65,10 +52,13 @@ struct ModelShape {
   std::int64_t parameters() const;
 };
 
-/// theta^(-2i/head_size) for i in [0, head_size/2), in float32 as the reference implementations
-/// hold it. The angle of position p is float(p) * frequency[i]; sine and cosine of it are taken in
-/// float64 and rounded to float32. Halves are rotated as in transformers' rotate_half: x[i] with
-/// x[i + head_size/2].
+/// Makes `names` the first of the possible ones that fits; without one they stay as they are.
+void ChooseNames(ModelShape& shape, const std::function<bool(const DecoderNames&)>& fits);
+
+/// theta^(-2i/head_size) for i in [0, head_size/2), scaled as the model asks, in float32 as the
+/// reference implementations hold it. The angle of position p is float(p) * frequency[i]; sine and
+/// cosine of it are taken in float64 and rounded to float32. Halves are rotated as in transformers'
+/// rotate_half: x[i] with x[i + head_size/2].
 std::vector<float> RopeFrequencies(const ModelShape& shape);
 
 }  // namespace tyllm::model

@@ -17,22 +17,41 @@ format::Json AwqConfig(std::int64_t group_size, const std::vector<std::string>& 
   return config;
 }
 
+/// The element type that readers of a model are told, in the keys of `config` that tell it.
+void SetType(format::Json& config) {
+  for (const char* const key : {"dtype", "torch_dtype"}) {
+    if (config.contains(key)) {
+      config[key] = "float16";
+    }
+  }
+}
+
+/// The visual tower is never quantized. Readers compare names in two ways: as part of a module's
+/// name, and as its beginning.
+std::vector<std::string> WithVisualTower(const format::Json& source,
+                                         std::vector<std::string> kept) {
+  if (source.contains("vision_config")) {
+    kept.insert(kept.begin(), {"visual", "model.visual"});
+  }
+  return kept;
+}
+
 }  // namespace
 
 format::Json QuantizedModelConfig(const format::Json& source, model::CheckpointFormat format,
                                   std::int64_t group_size, const std::vector<std::string>& kept) {
   format::Json config = source;
   // transformers 5 writes "dtype", earlier versions "torch_dtype".
-  const bool is_new_style = config.contains("dtype");
-  if (is_new_style) {
-    config["dtype"] = "float16";
-  }
-  if (!is_new_style || config.contains("torch_dtype")) {
+  if (!config.contains("dtype") && !config.contains("torch_dtype")) {
     config["torch_dtype"] = "float16";
+  }
+  SetType(config);
+  if (config.contains("text_config") && config["text_config"].is_object()) {
+    SetType(config["text_config"]);
   }
   config.erase("quantization_config");
   if (format == model::CheckpointFormat::kAwqGemm) {
-    config["quantization_config"] = AwqConfig(group_size, kept);
+    config["quantization_config"] = AwqConfig(group_size, WithVisualTower(source, kept));
   }
   return config;
 }

@@ -116,7 +116,10 @@ Status ChooseModules(const forward::Model& model, const domain::QuantizeOptions&
                            " linear layers, so nothing is left to quantize; expected patterns "
                            "such as '\\.down_proj$'");
   }
-  for (const std::string& unused : patterns.Unused(linears)) {
+  // A pattern for the visual tower asks for what is done anyway.
+  std::vector<std::string> names = linears;
+  std::ranges::copy(model.checkpoint.visual_tensors(), std::back_inserter(names));
+  for (const std::string& unused : patterns.Unused(names)) {
     plan.warnings.push_back("--keep-float '" + unused + "' matches no linear layer, such as " +
                             linears.front());
   }
@@ -125,16 +128,18 @@ Status ChooseModules(const forward::Model& model, const domain::QuantizeOptions&
 }
 
 Status AddCopied(const model::Checkpoint& checkpoint, QuantizePlan& plan) {
-  plan.copied = checkpoint.unused_tensors();
+  const std::vector<std::string>& unused = checkpoint.unused_tensors();
+  plan.copied = checkpoint.visual_tensors();
+  plan.copied.insert(plan.copied.end(), unused.begin(), unused.end());
   for (const std::string& name : plan.copied) {
     TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
     plan.tensors.push_back({name, view.dtype, view.shape});
   }
-  if (!plan.copied.empty()) {
-    plan.warnings.push_back(std::to_string(plan.copied.size()) +
+  if (!unused.empty()) {
+    plan.warnings.push_back(std::to_string(unused.size()) +
                             " tensors that the architecture does not use are copied as they are, "
                             "such as " +
-                            plan.copied.front());
+                            unused.front());
   }
   return OkStatus();
 }

@@ -22,7 +22,7 @@ struct QuantizePlan {
   std::vector<std::string> kept;
   /// All tensors of the output, in the order in which they are used.
   std::vector<format::TensorSpec> tensors;
-  /// Tensors that no part of the model uses: copied as they are.
+  /// Tensors of the visual tower, and those that no part of the model uses: copied as they are.
   std::vector<std::string> copied;
   std::int64_t source_bytes = 0;  ///< of all tensors of the source
   std::vector<std::string> warnings;

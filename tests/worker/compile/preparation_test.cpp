@@ -29,6 +29,16 @@ TEST(PreparationTest, AllProblemsComeAtOnce) {
   }
 }
 
+TEST(PreparationTest, ACacheOfMoreTokensThanTheModelHasPositionsIsRefused) {
+  CompileRequest request = GoldenRequest(1);
+  request.options.max_kv = 1024;
+  EXPECT_TRUE(PrepareQuietly(request).ok());
+  request.options.max_kv = 1032;
+  const auto prepared = PrepareQuietly(request);
+  ASSERT_EQ(prepared.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(prepared.status().message().find("--max-kv is 1032"), std::string::npos);
+}
+
 TEST(PreparationTest, AMissingModelIsNotFound) {
   CompileRequest request = GoldenRequest(1);
   request.model = "/nowhere/model";

@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include "common/format/float16.h"
+#include <cmath>
+#include <filesystem>
+
+#include "tests/support/temporary_directory.h"
 #include "worker/forward/generator.h"
 #include "worker/forward/streamed_pass.h"
 
@@ -13,6 +16,7 @@ namespace {
 
 using testing::Golden;
 using testing::MaxDifference;
+using testing::RoundedFrequencies;
 
 class Goldens : public ::testing::TestWithParam<const char*> {};
 
@@ -20,7 +24,23 @@ class Goldens : public ::testing::TestWithParam<const char*> {};
 struct Differences {
   std::vector<float> hidden;
   float logits = 0.0F;
+  float nll = 0.0F;
 };
+
+/// Of each token but the first, given those before it.
+std::vector<float> NegativeLogLikelihoods(const tensor::Matrix& logits,
+                                          const std::vector<std::int32_t>& ids) {
+  std::vector<float> nll;
+  for (std::int64_t t = 0; t + 1 < logits.rows(); ++t) {
+    double sum = 0.0;
+    for (const float logit : logits.row(t)) {
+      sum += std::exp(static_cast<double>(logit));
+    }
+    const auto next = static_cast<std::size_t>(ids[static_cast<std::size_t>(t + 1)]);
+    nll.push_back(static_cast<float>(std::log(sum) - logits.row(t)[next]));
+  }
+  return nll;
+}
 
 Differences Compare(const Golden& golden, BlockRunner& runner) {
   Differences found;
@@ -43,20 +63,8 @@ Differences Compare(const Golden& golden, BlockRunner& runner) {
                                      }
                                    });
   found.logits = MaxDifference(logits.data(), golden.Floats("logits"));
+  found.nll = MaxDifference(NegativeLogLikelihoods(logits, batch.ids).data(), golden.Floats("nll"));
   return found;
-}
-
-/// The goldens' maker held its rotary frequencies in the 16-bit type of the weights (a PyTorch
-/// model cast as a whole). A model loaded from a file has them in float32, so ours do.
-std::vector<float> RoundedFrequencies(const Golden& golden) {
-  std::vector<float> frequencies = model::RopeFrequencies(golden.model.shape());
-  const bool bfloat16 =
-      golden.model.checkpoint.Find("model.norm.weight")->dtype == format::DType::kBF16;
-  for (float& f : frequencies) {
-    f = bfloat16 ? format::BFloat16ToFloat(format::FloatToBFloat16(f))
-                 : format::HalfToFloat(format::FloatToHalf(f));
-  }
-  return frequencies;
 }
 
 TEST_P(Goldens, WithTheGoldensFrequenciesAllHiddenStatesAndLogitsAgree) {
@@ -69,6 +77,7 @@ TEST_P(Goldens, WithTheGoldensFrequenciesAllHiddenStatesAndLogitsAgree) {
     EXPECT_LT(difference, 1e-5F);
   }
   EXPECT_LT(found.logits, 1e-4F);
+  EXPECT_LT(found.nll, 1e-4F);
 }
 
 TEST_P(Goldens, WithExactFrequenciesTheyAreStillNear) {
@@ -80,6 +89,7 @@ TEST_P(Goldens, WithExactFrequenciesTheyAreStillNear) {
     EXPECT_LT(difference, 2e-3F);
   }
   EXPECT_LT(found.logits, 1e-2F);  // of logits as large as 76
+  EXPECT_LT(found.nll, 1e-2F);
 }
 
 TEST_P(Goldens, GreedyTokensAreTheSame) {
@@ -93,11 +103,36 @@ TEST_P(Goldens, GreedyTokensAreTheSame) {
   EXPECT_EQ(*generated, std::vector<std::int32_t>(ids.begin() + 16, ids.end()));
 }
 
+TEST_P(Goldens, GreedyTokensAreTheSameWithTheOtherFormOfTheConfiguration) {
+  const Golden golden = Golden::Open(GetParam());
+  const tyllm::testing::TemporaryDirectory folder;
+  const format::Json other = testing::InOtherForm(golden.model.checkpoint.config());
+  EXPECT_NE(other.contains("rope_parameters"),
+            golden.model.checkpoint.config().contains("rope_parameters"));
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), folder / "config.json", format::PrettyJson(other))
+          .ok());
+  std::filesystem::create_symlink(golden.directory / "model.safetensors",
+                                  folder / "model.safetensors");
+  const auto model = OpenModel(folder.path());
+  ASSERT_TRUE(model.ok()) << model.status().ToString();
+  const std::vector<std::int32_t> ids = golden.Ids("greedy_ids");
+  const auto backend = *tensor::MakeBackend("cpu", 2);
+  Generator generator(*model, *backend);
+  const auto generated =
+      generator.Greedy({.prompt = {ids.begin(), ids.begin() + 16}, .max_tokens = 24, .stop = {}});
+  ASSERT_TRUE(generated.ok()) << generated.status().ToString();
+  EXPECT_EQ(*generated, std::vector<std::int32_t>(ids.begin() + 16, ids.end()));
+}
+
 INSTANTIATE_TEST_SUITE_P(TextModels, Goldens,
-                         ::testing::Values("tiny-qwen3", "tiny-qwen3-newstyle-config"),
+                         ::testing::Values("tiny-qwen3", "tiny-qwen3-newstyle-config", "tiny-qwen2",
+                                           "tiny-qwen1.5", "tiny-llama3", "tiny-llama3.1",
+                                           "tiny-mistral"),
                          [](const auto& instance) {
-                           return std::string(instance.param) == "tiny-qwen3" ? "Qwen3"
-                                                                              : "Qwen3NewStyle";
+                           std::string name(instance.param);
+                           std::erase_if(name, [](char c) { return std::isalnum(c) == 0; });
+                           return name;
                          });
 
 }  // namespace

@@ -130,15 +130,72 @@ TEST_P(FamilyContract, WhatItCannotComputeIsRefused) {
   ExpectRefused("head_dim", 15);
   ExpectRefused("num_attention_heads", 5);
   ExpectRefused("hidden_act", "gelu");
-  ExpectRefused("use_sliding_window", true);
-  ExpectRefused("layer_types", {"full_attention", "sliding_attention", "full_attention"});
+  ExpectRefused("layer_types", {"full_attention", "linear_attention", "full_attention"});
   ExpectRefused("layer_types", {"full_attention"});
   ExpectRefused("rope_scaling", {{"type", "yarn"}, {"factor", 4.0}});
   ExpectRefused("rope_parameters", {{"rope_theta", 1e6}, {"rope_type", "longrope"}});
   ExpectRefused("rope_parameters", {{"rope_theta", 1e6}, {"partial_rotary_factor", 0.5}});
+  ExpectRefused("rope_scaling", {{"type", "mrope"}, {"mrope_section", {4, 4, 4}}});
+  ExpectRefused("rope_scaling", {{"type", "mrope"}, {"mrope_section", {4, 4}}});
   ExpectRefused("rope_theta", -1.0);
   ExpectRefused("rms_norm_eps", 0.0);
   ExpectRefused("mlp_bias", true);
+}
+
+TEST_P(FamilyContract, RopeIsScaledAsLlama3AsksInBothForms) {
+  const format::Json scaling{{"factor", 8.0},
+                             {"low_freq_factor", 1.0},
+                             {"high_freq_factor", 4.0},
+                             {"original_max_position_embeddings", 64},
+                             {"rope_type", "llama3"}};
+  const Llama3Scaling expected{8.0, 1.0, 4.0, 64};
+  config_["rope_scaling"] = scaling;
+  EXPECT_EQ(ParseShape(config_, "config.json")->rope_scaling, expected);
+  config_.erase("rope_scaling");
+  config_["rope_parameters"] = scaling;
+  EXPECT_EQ(ParseShape(config_, "config.json")->rope_scaling, expected);
+}
+
+TEST_P(FamilyContract, AKeyOfTheScalingThatIsMissingOrWrongIsNamed) {
+  const format::Json good{{"factor", 8.0},
+                          {"low_freq_factor", 1.0},
+                          {"high_freq_factor", 4.0},
+                          {"original_max_position_embeddings", 64},
+                          {"type", "llama3"}};
+  for (const auto& [key, value] : good.items()) {
+    if (key == "type") {
+      continue;
+    }
+    for (const format::Json& wrong : {format::Json(), format::Json(0), format::Json(-3)}) {
+      config_["rope_scaling"] = good;
+      config_["rope_scaling"][key] = wrong;
+      EXPECT_THAT(Error().message(), HasSubstr("config.json.rope_scaling")) << key << wrong;
+      EXPECT_THAT(Error().message(), HasSubstr(key)) << wrong;
+    }
+  }
+  config_["rope_scaling"] = good;
+  config_["rope_scaling"]["high_freq_factor"] = 1.0;
+  EXPECT_THAT(Error().message(), HasSubstr("more than low_freq_factor"));
+}
+
+TEST_P(FamilyContract, ASlidingWindowLimitsThePositionsToWhatItSees) {
+  config_["use_sliding_window"] = true;
+  config_["sliding_window"] = 32;
+  config_["max_window_layers"] = 2;
+  auto shape = ParseShape(config_, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_EQ(shape->sliding_window, 32);
+  EXPECT_EQ(shape->max_positions, 32);
+  config_["sliding_window"] = 4096;
+  EXPECT_EQ(ParseShape(config_, "config.json")->max_positions, 128);
+  config_["max_window_layers"] = 3;  // no layer is left
+  EXPECT_EQ(ParseShape(config_, "config.json")->sliding_window, 0);
+  config_["layer_types"] = {"full_attention", "sliding_attention", "full_attention"};
+  EXPECT_EQ(ParseShape(config_, "config.json")->sliding_window, 4096);
+  config_["sliding_window"] = nullptr;
+  EXPECT_THAT(Error().message(), HasSubstr("'sliding_window'"));
+  config_["sliding_window"] = 0;
+  EXPECT_THAT(Error().message(), HasSubstr("config.json.sliding_window is 0"));
 }
 
 TEST_P(FamilyContract, HarmlessKeysAreAccepted) {
@@ -194,6 +251,17 @@ TEST(Qwen3, HeadSizeIs128WhereTheConfigurationLeavesItOut) {
 
 TEST(PublishedModels, HaveAsManyParametersAsTheirMakersSay) {
   const std::pair<std::string_view, std::int64_t> expected[] = {
+      {"Qwen1.5-1.8B", 1836828672},
+      {"Qwen2-7B", 7615616512},
+      {"Qwen2.5-0.5B", 494032768},
+      {"Qwen2.5-1.5B", 1543714304},
+      {"DeepSeek-R1-Distill-Qwen-1.5B", 1777088000},
+      {"DeepSeek-R1-Distill-Qwen-7B", 7615616512},
+      {"DeepSeek-R1-Distill-Qwen-32B", 32763876352},
+      {"Llama3-8B", 8030261248},
+      {"Mistral-7B-v0.1", 7241732096},
+      {"Mistral-7B-v0.3", 7248023552},
+      {"Mistral-Nemo-12B", 12247782400},
       {"Qwen3-0.6B", 596049920},
       {"Qwen3-1.7B", 1720574976},
       {"Qwen3-4B", 4022468096},
@@ -206,6 +274,99 @@ TEST(PublishedModels, HaveAsManyParametersAsTheirMakersSay) {
     ASSERT_NE(found, models.end()) << name;
     EXPECT_EQ(found->shape.parameters(), parameters) << name;
   }
+}
+
+/// A configuration in the form that visual-language models have now.
+format::Json NestedConfigOf(const Family& family) {
+  format::Json text = ConfigOf(family);
+  text.erase("architectures");
+  text["tie_word_embeddings"] = false;
+  return {{"architectures", {family.architecture}},
+          {"text_config", text},
+          {"tie_word_embeddings", true},
+          {"vision_config", {{"depth", 2}}}};
+}
+
+class VisualFamily : public ::testing::TestWithParam<const Family*> {};
+
+INSTANTIATE_TEST_SUITE_P(All, VisualFamily, ::testing::Values(&kQwen2Vl, &kQwen25Vl, &kQwen3Vl),
+                         [](const auto& test) { return std::string(test.param->name); });
+
+TEST_P(VisualFamily, ReadsTheLanguageModelFromItsPart) {
+  const auto shape = ParseShape(NestedConfigOf(*GetParam()), "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_EQ(shape->width, 64);
+  EXPECT_EQ(shape->rope_theta, 500000.0);
+  EXPECT_TRUE(shape->tied_head);  // the top has the last word
+  EXPECT_EQ(shape->possible_names.size(), 2U);
+  EXPECT_FALSE(shape->names.visual.empty());
+}
+
+TEST_P(VisualFamily, MessagesNameTheLanguageModelsPart) {
+  format::Json config = NestedConfigOf(*GetParam());
+  config["text_config"]["hidden_size"] = 0;
+  EXPECT_THAT(ParseShape(config, "config.json").status().message(),
+              HasSubstr("config.json.text_config.hidden_size is 0"));
+  config["text_config"] = 3;
+  EXPECT_THAT(ParseShape(config, "config.json").status().message(),
+              HasSubstr("config.json.text_config is"));
+}
+
+TEST_P(VisualFamily, TakesTheSectionsOfItsRope) {
+  format::Json config = NestedConfigOf(*GetParam());
+  config["text_config"]["rope_scaling"] = {{"type", "mrope"}, {"mrope_section", {2, 3, 3}}};
+  const auto shape = ParseShape(config, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_FALSE(shape->rope_scaling);
+}
+
+TEST(Qwen2, HasBiasesAndNoNormsOnHeads) {
+  format::Json config = ConfigOf(kQwen2);
+  config.erase("head_dim");
+  const auto shape = ParseShape(config, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_TRUE(shape->qkv_bias);
+  EXPECT_FALSE(shape->qk_norm);
+  EXPECT_EQ(shape->head_size, 16);
+}
+
+TEST(Llama, HasNeitherBiasesNorNormsOnHeads) {
+  format::Json config = ConfigOf(kLlama);
+  const auto shape = ParseShape(config, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_FALSE(shape->qkv_bias);
+  EXPECT_FALSE(shape->qk_norm);
+  config["attention_bias"] = true;
+  EXPECT_THAT(ParseShape(config, "config.json").status().message(), HasSubstr("attention_bias"));
+}
+
+TEST(Mistral, HasItsWindowInEveryLayerUnlessItIsNull) {
+  format::Json config = ConfigOf(kMistral);
+  EXPECT_EQ(ParseShape(config, "config.json")->max_positions, 128);
+  config["sliding_window"] = 48;
+  EXPECT_EQ(ParseShape(config, "config.json")->max_positions, 48);
+  config["sliding_window"] = nullptr;
+  EXPECT_EQ(ParseShape(config, "config.json")->sliding_window, 0);
+}
+
+TEST(DecoderNames, TellWhatBelongsToTheVisualTower) {
+  EXPECT_TRUE(kVisualBeside.IsVisual("visual.blocks.0.norm1.weight"));
+  EXPECT_FALSE(kVisualBeside.IsVisual("visually.weight"));
+  EXPECT_FALSE(kVisualBeside.IsVisual("visual"));
+  EXPECT_TRUE(kVisualWithin.IsVisual("model.visual.pos_embed.weight"));
+  EXPECT_FALSE(kVisualWithin.IsVisual("model.language_model.norm.weight"));
+  EXPECT_FALSE(DecoderNames().IsVisual("visual.blocks.0.norm1.weight"));
+}
+
+// Wavelengths of 128 positions at most are kept, from 512 on they are divided, between blended.
+TEST(RopeFrequencies, AreScaledByTheirWavelengthWhereLlama3AsksForIt) {
+  const Llama3Scaling scaling{8.0, 1.0, 4.0, 512};
+  const auto of_wavelength = [](float length) { return 6.2831853F / length; };
+  EXPECT_EQ(scaling.Scaled(of_wavelength(100)), of_wavelength(100));
+  EXPECT_FLOAT_EQ(scaling.Scaled(of_wavelength(600)), of_wavelength(600) / 8.0F);
+  // 512 / 256 is a third of the way from 1 to 4.
+  EXPECT_NEAR(scaling.Scaled(of_wavelength(256)) / of_wavelength(256),
+              (2.0 / 3.0) / 8.0 + 1.0 / 3.0, 1e-6);
 }
 
 TEST(RopeFrequencies, FallFromOneByEqualFactors) {

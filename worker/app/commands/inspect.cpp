@@ -68,7 +68,10 @@ void Print(const ModelInspection& m) {
                    ":" + Number(m.kv_heads) + " heads of " + Number(m.head_size) + ", MLP " +
                    Number(m.intermediate) + ", vocabulary " + Number(m.vocabulary) +
                    (m.tied_head ? ", tied head" : ""));
-  Row("positions", Number(m.max_positions));
+  Row("positions",
+      Number(m.max_positions) +
+          (m.sliding_window > 0 ? ", limited by the sliding window of " + Number(m.sliding_window)
+                                : ""));
   PrintQuantization(m);
   for (const jobs::DTypeShare& share : m.dtypes) {
     Row(&share == m.dtypes.data() ? "tensors" : "",
@@ -77,6 +80,11 @@ void Print(const ModelInspection& m) {
   Row("weight files",
       Number(static_cast<std::int64_t>(m.weight_files.size())) + ", " + HumanBytes(m.weight_bytes));
   Row("other files", Joined(m.other_files, 20));
+  if (m.visual_tensors > 0) {
+    Row("visual tower", Number(m.visual_tensors) + " tensors, " + HumanBytes(m.visual_bytes) +
+                            ", passed on as they are; the parameters above are the language "
+                            "model's");
+  }
   if (!m.unused_tensors.empty()) {
     Row("not used", Joined(m.unused_tensors));
   }

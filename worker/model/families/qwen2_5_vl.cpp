@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/model/decoder_config.h"
+#include "worker/model/families.h"
+
+namespace tyllm::model {
+
+namespace {
+
+/// The language model of Qwen2.5-VL is Qwen2's; its checkpoints have a visual tower besides.
+void AddQuirks(ModelShape& shape) {
+  shape.qkv_bias = true;
+  shape.names = kVisualBeside;
+  shape.possible_names = kVisualNames;
+}
+
+Result<ModelShape> Parse(const format::Json& json, std::string_view what) {
+  TYLLM_ASSIGN(const TextConfig text, ReadTextConfig(json, what));
+  TYLLM_ASSIGN(const DecoderConfig config, ReadDecoderConfig(text.json, text.what));
+  TYLLM_ASSIGN(ModelShape shape, ShapeOf(config, {}, text.what));
+  AddQuirks(shape);
+  return shape;
+}
+
+// From the config.json files that are published with the models.
+constexpr PublishedSize kSizes[] = {
+    {"Qwen2.5-VL-3B", 2048, 36, 16, 2, 128, 11008, 151936, 128000, true, 1e6, 1e-6F},
+    {"Qwen2.5-VL-7B", 3584, 28, 28, 4, 128, 18944, 152064, 128000, false, 1e6, 1e-6F},
+};
+
+std::vector<PublishedModel> Published() {
+  return ModelsOf(kSizes, AddQuirks);
+}
+
+}  // namespace
+
+constexpr Family kQwen25Vl{
+    .name = "qwen2_5_vl",
+    .architecture = "Qwen2_5_VLForConditionalGeneration",
+    .parse = Parse,
+    .published = Published,
+};
+
+}  // namespace tyllm::model
