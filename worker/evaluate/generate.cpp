@@ -29,7 +29,11 @@ Result<std::vector<std::int32_t>> PromptIds(const GenerateRequest& request,
                                             const std::optional<model::Tokenizer>& tokenizer,
                                             std::int64_t vocabulary) {
   if (request.prompt) {
-    return tokenizer->Encode(*request.prompt);
+    std::string text = *request.prompt;
+    if (request.chat) {
+      TYLLM_ASSIGN(text, model::WriteChatPrompt(request.model, text, *request.chat));
+    }
+    return tokenizer->Encode(text);
   }
   return NarrowIds(request.ids, vocabulary);
 }

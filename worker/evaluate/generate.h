@@ -11,13 +11,15 @@
 #include "common/base/file_system.h"
 #include "common/domain/progress.h"
 #include "common/format/json.h"
+#include "worker/model/chat_template.h"
 
 namespace tyllm::evaluate {
 
 struct GenerateRequest {
   Path model;
-  std::optional<std::string> prompt;  ///< text as it is, without a chat template; or
-  std::vector<std::int64_t> ids;      ///< the prompt's tokens
+  std::optional<std::string> prompt;      ///< text as it is, or
+  std::optional<model::ChatPrompt> chat;  ///< with it: a message of a conversation; or
+  std::vector<std::int64_t> ids;          ///< the prompt's tokens
   std::int64_t max_tokens = 64;
   bool stop = true;  ///< end at the model's end tokens (generation_config.json, config.json)
   std::string device = "auto";

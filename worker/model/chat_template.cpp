@@ -2,6 +2,7 @@
 #include "worker/model/chat_template.h"
 
 #include <filesystem>
+#include <vector>
 
 #include "common/format/json.h"
 
@@ -142,6 +143,17 @@ Result<std::string> ChatTemplate::Render(std::span<const ChatMessage> messages,
       return text;
   }
   return Internal("a chat format without a writer");
+}
+
+Result<std::string> WriteChatPrompt(const Path& directory, const std::string& prompt,
+                                    const ChatPrompt& chat) {
+  TYLLM_ASSIGN(const ChatTemplate format, ChatTemplate::Load(directory));
+  std::vector<ChatMessage> messages;
+  if (chat.system) {
+    messages.push_back({"system", *chat.system});
+  }
+  messages.push_back({"user", prompt});
+  return format.Render(messages, {.invite_answer = true, .thinking = chat.thinking});
 }
 
 }  // namespace tyllm::model

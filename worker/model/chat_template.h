@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,5 +56,16 @@ class ChatTemplate {
   std::string default_system_;  // written when the conversation has no system message
   bool can_skip_thinking_ = false;
 };
+
+/// One message of a person, as the beginning of a conversation.
+struct ChatPrompt {
+  std::optional<std::string> system;  ///< a system message before it
+  bool thinking = true;               ///< see ChatOptions
+};
+
+/// `prompt` as a user's message in the chat format of the model in `directory`, up to where the
+/// answer begins. Errors as ChatTemplate::Load.
+Result<std::string> WriteChatPrompt(const Path& directory, const std::string& prompt,
+                                    const ChatPrompt& chat);
 
 }  // namespace tyllm::model

@@ -44,12 +44,19 @@ class Text {
     if (request.prompt.has_value() == !request.token_ids.empty()) {
       return InvalidArgument("give either --prompt or --token-ids");
     }
+    if (request.chat && !request.prompt) {
+      return InvalidArgument("--chat needs --prompt TEXT: the message to answer");
+    }
     if (request.prompt) {
       if (tokenizer_ == nullptr) {
         return NotFound("there is no " + (directory / artifact::kTokenizerFile).string() +
                         " to read the prompt with; copy it there or give --token-ids");
       }
-      TYLLM_ASSIGN(prompt_, tokenizer_->Encode(*request.prompt));
+      std::string text = *request.prompt;
+      if (request.chat) {
+        TYLLM_ASSIGN(text, model::WriteChatPrompt(directory, text, *request.chat));
+      }
+      TYLLM_ASSIGN(prompt_, tokenizer_->Encode(text));
       return prompt_.empty() ? InvalidArgument("the prompt is empty; give at least one character")
                              : OkStatus();
     }

@@ -11,6 +11,7 @@
 
 #include "common/base/clock.h"
 #include "common/format/json.h"
+#include "worker/model/chat_template.h"
 #include "worker/simulator/generate.h"
 
 namespace tyllm::simulator {
@@ -18,8 +19,9 @@ namespace tyllm::simulator {
 /// What `tyllm run` does: greedy text of a compiled model, or of a model directory in float32.
 struct RunRequest {
   Path directory;
-  std::optional<std::string> prompt;    ///< this,
-  std::vector<std::int64_t> token_ids;  ///< or these
+  std::optional<std::string> prompt;      ///< this,
+  std::optional<model::ChatPrompt> chat;  ///< with it: the prompt is a message of a conversation
+  std::vector<std::int64_t> token_ids;    ///< or these
   std::int64_t max_tokens = 64;
   std::vector<std::int64_t> chunks;  ///< buckets that may be used; empty: all
   Engine engine = Engine::kCompiled;

@@ -67,6 +67,51 @@ TEST(TyllmProgramTest, GivesOneJsonDocument) {
   EXPECT_EQ(error->at("error").at("code"), "NOT_FOUND");
 }
 
+/// The prompt's tokens of a command that prints JSON.
+std::vector<std::int64_t> PromptIds(const std::string& line) {
+  const CommandOutcome outcome = Shell(kTyllm + " " + line + " --max-tokens 1 --json 2>/dev/null");
+  EXPECT_EQ(outcome.exit.code, 0) << line;
+  const auto report = format::ParseJson(outcome.output, "output");
+  return report.ok() ? report->at("prompt_ids").get<std::vector<std::int64_t>>()
+                     : std::vector<std::int64_t>();
+}
+
+TEST(TyllmProgramTest, WritesAPromptAsAChatWhereItIsAsked) {
+  const std::string run = "run " + kDemo;
+  const std::string evaluate = "evaluate --model " + kDemo;
+  const std::string as_text =
+      " --prompt '<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+      "<|im_start|>assistant\n'";
+  const std::string as_chat = " --chat --system 'Be brief.' --prompt Hi";
+  const std::vector<std::int64_t> expected = PromptIds(run + as_text);
+  EXPECT_EQ(PromptIds(run + as_chat), expected);
+  EXPECT_EQ(PromptIds(evaluate + as_chat), expected);
+  EXPECT_NE(PromptIds(run + " --prompt Hi"), expected);
+}
+
+TEST(TyllmProgramTest, SaysWhatAChatNeeds) {
+  for (const std::string& command : {"run " + kDemo, "evaluate --generate --model " + kDemo}) {
+    const CommandOutcome alone = Shell(kTyllm + " " + command + " --system x --prompt Hi");
+    EXPECT_EQ(alone.exit.code, 2);
+    EXPECT_NE(alone.output.find("add --chat"), std::string::npos) << alone.output;
+    const CommandOutcome ids = Shell(kTyllm + " " + command + " --chat --token-ids 1,2");
+    EXPECT_EQ(ids.exit.code, 2);
+    EXPECT_NE(ids.output.find("--chat needs --prompt"), std::string::npos) << ids.output;
+  }
+}
+
+TEST(TyllmProgramTest, NamesAChatFormatThatItCannotWrite) {
+  const testing::TemporaryDirectory folder;
+  ASSERT_EQ(Shell("cp " + kDemo + "/* " + folder.path().string()).exit.code, 0);
+  const Path chat_template = folder / "chat_template.jinja";
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), chat_template, "[INST]{{ x }}[/INST]").ok());
+  const CommandOutcome outcome =
+      Shell(kTyllm + " run " + folder.path().string() + " --chat --prompt Hi");
+  EXPECT_EQ(outcome.exit.code, 2);
+  EXPECT_NE(outcome.output.find(chat_template.string() + " begins '[INST]"), std::string::npos)
+      << outcome.output;
+}
+
 TEST(TyllmProgramTest, AFullDiskBehindItsOutputIsAFailure) {
   const CommandOutcome outcome = Shell(kTyllm + " models >/dev/full");
   EXPECT_EQ(outcome.exit.code, 1);

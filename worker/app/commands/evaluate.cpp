@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "common/cli/task_option_rows.h"
+#include "worker/app/commands/chat_options.h"
 #include "worker/app/commands/commands.h"
 #include "worker/evaluate/condition.h"
 #include "worker/evaluate/dump.h"
@@ -26,6 +27,7 @@ struct EvaluateArguments {
   std::vector<std::int64_t> token_ids;
   std::optional<Path> dump;
   std::optional<std::string> prompt;
+  ChatArguments chat;
   bool generate = false;
   std::int64_t max_tokens = 64;
   bool stop = true;
@@ -122,9 +124,11 @@ void Print(const evaluate::Generation& generation) {
 }
 
 Status RunGenerate(const EvaluateArguments& arguments, const Invocation& invocation) {
+  TYLLM_ASSIGN(const std::optional<model::ChatPrompt> chat, arguments.chat.ToPrompt());
   TYLLM_ASSIGN(const evaluate::Generation generation,
                evaluate::Generate({.model = arguments.model,
                                    .prompt = arguments.prompt,
+                                   .chat = chat,
                                    .ids = arguments.token_ids,
                                    .max_tokens = arguments.max_tokens,
                                    .stop = arguments.stop,
@@ -160,6 +164,9 @@ Status Run(const EvaluateArguments& arguments, const Invocation& invocation) {
     return arguments.token_ids.empty()
                ? RunPerplexity(arguments, invocation)
                : InvalidArgument("--token-ids needs --dump or --generate, not --perplexity");
+  }
+  if (arguments.chat.chat && !arguments.prompt) {
+    return InvalidArgument("--chat needs --prompt TEXT: the message to answer");
   }
   if (arguments.prompt ? !arguments.token_ids.empty() : arguments.token_ids.empty()) {
     return InvalidArgument(arguments.prompt ? "--prompt and --token-ids are both given, expected "
@@ -197,6 +204,7 @@ void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation) {
       "Runs a model in float32 from its stored weights: how well it predicts a text, how far it is "
       "from a reference, what it computes for given tokens, or how it continues a prompt.";
   spec.options = Options(*arguments);
+  AddChatOptions(spec, arguments->chat);
   cli::AddOptions(spec, arguments->options);
   spec.examples = {
       "tyllm evaluate --model MODEL --perplexity test.txt",

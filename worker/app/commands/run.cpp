@@ -2,6 +2,7 @@
 #include <iostream>
 #include <memory>
 
+#include "worker/app/commands/chat_options.h"
 #include "worker/app/commands/commands.h"
 #include "worker/simulator/run_model.h"
 
@@ -20,6 +21,7 @@ void PrintSummary(const simulator::RunReport& report) {
 void DeclareRun(cli::CommandSpec& spec, Invocation& /*invocation*/) {
   struct Arguments {
     simulator::RunRequest request;
+    ChatArguments chat;
     bool json = false;
   };
 
@@ -36,12 +38,19 @@ void DeclareRun(cli::CommandSpec& spec, Invocation& /*invocation*/) {
       {"--threads", "N", "threads; 0: one a core", &request.threads},
       {"--json", "", "print one JSON document", &arguments->json},
   };
+  AddChatOptions(spec, arguments->chat);
   spec.description =
       "Greedy text of a compiled model on the die simulator, or of a model directory in float32.";
   spec.examples = {"tyllm run Qwen3-1.7B-AOT_96_4096 --prompt \"The server is\"",
+                   "tyllm run Qwen3-1.7B --chat --no-thinking --prompt \"What is a die?\"",
                    "tyllm run Qwen3-1.7B --token-ids 1,2,3 --max-tokens 20 --json"};
   spec.run = [arguments] {
     const bool json = arguments->json;
+    auto chat = arguments->chat.ToPrompt();
+    if (!chat.ok()) {
+      return cli::ReportError(chat.status(), json);
+    }
+    arguments->request.chat = *std::move(chat);
     const simulator::OnText print = [](std::string_view text) { std::cout << text << std::flush; };
     const auto report =
         simulator::RunModel(arguments->request, SystemClock(), json ? simulator::OnText() : print);
