@@ -104,8 +104,7 @@ domain::CompileOptions Normalised(const CompileRequest& request, Problems& probl
 
 }  // namespace
 
-Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
-                            domain::ProgressSink& progress) {
+Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs) {
   Problems problems;
   const domain::CompileOptions options = Normalised(request, problems);
   std::optional<SystemCompiler> compiler = needs == NeedsCompiler::kYes
@@ -121,9 +120,6 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
   std::optional<plan::ShardPlan> shards = problems.Take(
       plan::ShardModel(model->shape(), formats.group, std::max<std::int64_t>(1, options.dies)));
   TYLLM_TRY(problems.ToStatus(request.model));
-  progress.Report({"check", 0, 1, "models", "digest of " + request.model.string()});
-  TYLLM_ASSIGN(std::string digest, artifact::DigestOfTree(request.model));
-  progress.Report({"check", 1, 1, "models", ""});
   artifact::Toolchain toolchain = ToolchainOf(*compiler, options.target_cpu);
   return Preparation{*std::move(model),
                      std::move(formats),
@@ -132,14 +128,24 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
                      options,
                      *std::move(compiler),
                      std::move(toolchain),
-                     std::move(digest)};
+                     ""};
 }
 
-Result<std::vector<PlannedProgram>> Preparation::Plan(std::int64_t die) const {
+Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
+                            domain::ProgressSink& progress) {
+  TYLLM_ASSIGN(Preparation preparation, Preflight(request, needs));
+  progress.Report({"check", 0, 1, "models", "digest of " + request.model.string()});
+  TYLLM_ASSIGN(preparation.model_digest, artifact::DigestOfTree(request.model));
+  progress.Report({"check", 1, 1, "models", ""});
+  return preparation;
+}
+
+Result<std::vector<PlannedProgram>> Preparation::PlanFor(std::int64_t die,
+                                                         std::int64_t max_kv) const {
   std::vector<PlannedProgram> planned;
   for (const plan::ProgramId& program : programs) {
     TYLLM_ASSIGN(plan::Schedule schedule,
-                 plan::BuildSchedule(model.graph, formats, shards, die, program, options.max_kv,
+                 plan::BuildSchedule(model.graph, formats, shards, die, program, max_kv,
                                      options.embedding_as_input));
     TYLLM_ASSIGN(plan::MemoryPlan memory, plan::PlanMemory(schedule));
     GeneratedProgram generated = Generate(schedule, memory, options.target_cpu);

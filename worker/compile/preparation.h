@@ -33,7 +33,12 @@ struct Preparation {
   std::string model_digest;
 
   /// All programs of a die, in the order of `programs`.
-  Result<std::vector<PlannedProgram>> Plan(std::int64_t die) const;
+  Result<std::vector<PlannedProgram>> Plan(std::int64_t die) const {
+    return PlanFor(die, options.max_kv);
+  }
+
+  /// The same for another length of the KV cache.
+  Result<std::vector<PlannedProgram>> PlanFor(std::int64_t die, std::int64_t max_kv) const;
   /// Digest of everything that the output depends on: what staged work must agree in to be resumed.
   std::string Key() const;
 };
@@ -41,8 +46,11 @@ struct Preparation {
 enum class NeedsCompiler : std::uint8_t { kYes, kNo };
 
 /// Looks for everything that can go wrong: options, the model's form, files needed at the end, the
-/// number of dies, the compiler. All problems come in one message, a line each. Then takes the
-/// model's digest (stage "check").
+/// number of dies, the compiler. All problems come in one message, a line each. Reads headers only;
+/// `model_digest` stays empty.
+Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs);
+
+/// Preflight, then the model's digest (stage "check"), for which every file is read.
 Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
                             domain::ProgressSink& progress);
 

@@ -11,6 +11,9 @@
 #include "common/format/json.h"
 #include "worker/app/cache_folder.h"
 #include "worker/app/commands/commands.h"
+#include "worker/app/commands/human_bytes.h"
+#include "worker/app/installed.h"
+#include "worker/compile/fit_report.h"
 
 namespace tyllm::app {
 
@@ -22,6 +25,9 @@ struct CompileArguments {
   std::string out;
   std::string cache;
   std::int64_t jobs = 0;
+  bool dry_run = false;
+  std::string board;
+  std::optional<Path> boards;
   bool json = false;
 };
 
@@ -52,10 +58,80 @@ void Print(const compile::CompileSummary& summary, double seconds) {
   }
 }
 
+std::string Size(std::uint64_t bytes) {
+  return HumanBytes(static_cast<std::int64_t>(bytes));
+}
+
+void Print(const compile::FitReport& report) {
+  std::printf("die  heads    weights  constants   KV cache      arena      total   a token\n");
+  for (const compile::DieFit& die : report.die_list) {
+    const std::string heads = std::to_string(die.heads) + ":" + std::to_string(die.kv_heads);
+    std::printf("%3lld  %5s  %9s  %9s  %9s  %9s  %9s %9s\n", static_cast<long long>(die.die),
+                heads.c_str(), Size(die.weight_bytes).c_str(), Size(die.constant_bytes).c_str(),
+                Size(die.kv_bytes).c_str(), Size(die.arena_bytes).c_str(),
+                Size(die.total_bytes).c_str(), Size(die.token_bytes).c_str());
+  }
+  std::printf("\nboard         a die has  fits  longest context  tokens/s at most\n");
+  for (const compile::BoardFit& fit : report.boards) {
+    std::printf("%-12s  %9s  %-4s  %15lld  %16.1f\n", fit.board.name.c_str(),
+                Size(fit.board.die_memory_bytes).c_str(), fit.fits ? "yes" : "no",
+                static_cast<long long>(fit.longest_context), fit.tokens_per_second);
+  }
+  std::printf("\n%lld programs, %lld to compile; %s on disk; about %.0f s\n",
+              static_cast<long long>(report.programs),
+              static_cast<long long>(report.distinct_sources), Size(report.directory_bytes).c_str(),
+              report.seconds);
+}
+
+/// The rows of the table of boards that are asked for.
+Result<std::vector<compile::Board>> BoardsOf(const CompileArguments& arguments) {
+  Path table;
+  if (arguments.boards) {
+    table = *arguments.boards;
+  } else {
+    TYLLM_ASSIGN(table, InstalledFile("boards/boards.json"));
+  }
+  TYLLM_ASSIGN(std::vector<compile::Board> boards, compile::ReadBoards(table));
+  if (arguments.board.empty()) {
+    return boards;
+  }
+  TYLLM_ASSIGN(compile::Board board, compile::FindBoard(boards, arguments.board, table));
+  return std::vector{std::move(board)};
+}
+
+Result<compile::FitReport> DryRun(const CompileArguments& arguments) {
+  TYLLM_ASSIGN(const std::vector<compile::Board> boards, BoardsOf(arguments));
+  TYLLM_ASSIGN(const compile::Preparation preparation,
+               compile::Preflight(arguments.request, compile::NeedsCompiler::kYes));
+  return compile::Fit(preparation, boards, ThreadPool(arguments.request.jobs).threads());
+}
+
+cli::ExitCode RunDry(const CompileArguments& arguments) {
+  const Result<compile::FitReport> report = DryRun(arguments);
+  if (!report.ok()) {
+    return cli::ReportError(report.status(), arguments.json);
+  }
+  if (arguments.json) {
+    std::cout << format::PrettyJson(format::ToJson(*report));
+  } else {
+    Print(*report);
+  }
+  return cli::ExitCode::kOk;
+}
+
 cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
   compile::CompileRequest& request = arguments.request;
   request.model = arguments.model;
   request.jobs = static_cast<int>(arguments.jobs);
+  if (arguments.dry_run) {
+    return RunDry(arguments);
+  }
+  if (arguments.out.empty()) {
+    return cli::ReportError(
+        InvalidArgument("--out is missing; name the folder that gets <N>die, or ask what would be "
+                        "made with --dry-run"),
+        arguments.json);
+  }
   request.cache = arguments.cache.empty() ? CacheFolder() / "objects" : Path(arguments.cache);
   const Clock::Steady start = SystemClock().Now();
   const auto summary =
@@ -79,7 +155,7 @@ void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation) {
   compile::CompileRequest& request = arguments->request;
   spec.options = {
       {"--model", "DIR", "model directory, quantized or not", &arguments->model, true},
-      {"--out", "DIR", "folder that gets <N>die", &arguments->out, true},
+      {"--out", "DIR", "folder that gets <N>die", &arguments->out},
   };
   cli::AddOptions(spec, request.options);
   spec.options.push_back(
@@ -89,6 +165,14 @@ void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation) {
   spec.options.push_back({"--cache", "DIR", "folder of compiled objects", &arguments->cache});
   spec.options.push_back(
       {"--no-tokenizer", "", "the model has no tokenizer.json", &request.allow_missing_tokenizer});
+  spec.options.push_back({"--dry-run", "",
+                          "check everything, tell memory, longest context and time, make nothing",
+                          &arguments->dry_run});
+  spec.options.push_back(
+      {"--board", "NAME", "with --dry-run: only this row of the boards", &arguments->board});
+  spec.options.push_back({"--boards", "FILE",
+                          "with --dry-run: table of boards; default: the one of the program",
+                          &arguments->boards});
   spec.options.push_back({"--json", "", "print one JSON document", &arguments->json});
   spec.run = [arguments, &invocation] { return Run(*arguments, invocation); };
 }
