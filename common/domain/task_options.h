@@ -17,10 +17,16 @@
 // file.
 namespace tyllm::domain {
 
-enum class QuantizeMethod : std::uint8_t { kAwq, kRtn };
+enum class QuantizeMethod : std::uint8_t {
+  kAwq,      ///< scales and ranges by output errors, each weight to the nearest
+  kRtn,      ///< round to nearest: looks at no text
+  kAwqGptq,  ///< awq's scales, then each weight makes good the errors of those before it
+};
 
-inline constexpr EnumTable<QuantizeMethod, 2> kQuantizeMethodNames(
-    "quantization method", {{{QuantizeMethod::kAwq, "awq"}, {QuantizeMethod::kRtn, "rtn"}}});
+inline constexpr EnumTable<QuantizeMethod, 3> kQuantizeMethodNames(
+    "quantization method", {{{QuantizeMethod::kAwq, "awq"},
+                             {QuantizeMethod::kRtn, "rtn"},
+                             {QuantizeMethod::kAwqGptq, "awq+gptq"}}});
 
 constexpr const auto& NamesOf(QuantizeMethod) {
   return kQuantizeMethodNames;
@@ -37,7 +43,7 @@ constexpr const auto& NamesOf(QuantizedFormat) {
 }
 
 struct QuantizeOptions {
-  QuantizeMethod method = QuantizeMethod::kAwq;
+  QuantizeMethod method = QuantizeMethod::kAwqGptq;
   std::int64_t group_size = 128;
   std::int64_t samples = 128;  ///< calibration sequences
   std::int64_t seq_len = 512;  ///< tokens of each

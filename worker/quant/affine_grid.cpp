@@ -55,4 +55,20 @@ AffineGrid NarrowedGrid(WeightRange range, float factor, float shift) {
   return {scale, WholeCode(std::nearbyint(-range.low / scale - cut_steps / 2.0F) + shift)};
 }
 
+std::array<AffineGrid, kGridCandidates> CandidateGrids(WeightRange range) {
+  constexpr int kFactors = 18;
+  constexpr float kFirstFactor = 1.04F;
+  constexpr float kFactorStep = 0.03F;
+  std::array<AffineGrid, kGridCandidates> grids;
+  std::size_t k = 0;
+  grids[k++] = MinMaxGrid(range);
+  for (int f = 0; f < kFactors; ++f) {
+    const float factor = kFirstFactor - kFactorStep * static_cast<float>(f);
+    for (const float shift : {0.0F, -1.0F, 1.0F}) {
+      grids[k++] = NarrowedGrid(range, factor, shift);
+    }
+  }
+  return grids;
+}
+
 }  // namespace tyllm::quant

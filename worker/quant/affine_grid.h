@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -40,6 +41,11 @@ AffineGrid MinMaxGrid(WeightRange range);
 /// A grid of `factor` times the min-max step, cutting (or padding) both ends alike, moved by
 /// `shift` whole steps. factor > 0.
 AffineGrid NarrowedGrid(WeightRange range, float factor, float shift);
+
+/// Grids that a search tries: the min-max grid first, then steps of 1.04, 1.01, ... 0.53 times its,
+/// each where it cuts both ends alike and one step to either side.
+inline constexpr std::size_t kGridCandidates = 1 + 18 * 3;
+std::array<AffineGrid, kGridCandidates> CandidateGrids(WeightRange range);
 
 /// A weight beyond this cannot be stored: 15 times the largest step.
 inline constexpr float kLargestWeight = kLargestCode * 65504.0F;

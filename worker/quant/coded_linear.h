@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "worker/model/quantized_matrix.h"
+#include "worker/quant/error_feedback.h"
+#include "worker/quant/input_metric.h"
 #include "worker/tensor/matrix.h"
 #include "worker/tensor/task_lanes.h"
 
@@ -37,6 +39,12 @@ CodedLinear RoundToNearest(tensor::MatrixView weights, tensor::MatrixView gram, 
 /// never worse than RoundToNearest on the same weights, row by row.
 CodedLinear SearchRanges(tensor::MatrixView weights, tensor::MatrixView gram, std::int64_t group,
                          tensor::TaskLanes& lanes);
+
+/// Rounds with error feedback (error_feedback.h) and refines the codes (code_refinement.h); grids
+/// are searched and refit, or each from minimum to maximum. A row that would end up no better than
+/// with each weight rounded to the nearest on its min-max grids is rounded so.
+CodedLinear CompensateErrors(tensor::MatrixView weights, const InputMetric& metric,
+                             GridChoice choice, tensor::TaskLanes& lanes);
 
 /// row_errors of a layer that keeps its weights but for `difference` [out, in].
 std::vector<double> RowErrors(tensor::MatrixView difference, tensor::MatrixView gram,

@@ -5,7 +5,8 @@
 namespace tyllm::quant {
 
 const GridLoops& Avx2GridLoops() {
-  static constexpr GridLoops kLoops = {Range, Round, Errors, Dot};
+  static constexpr GridLoops kLoops = {Range,     Round,          Errors,    Dot,
+                                       AddScaled, WeighedSquares, Compensate};
   return kLoops;
 }
 

@@ -4,7 +4,8 @@
 namespace tyllm::quant {
 
 const GridLoops& BaselineGridLoops() {
-  static constexpr GridLoops kLoops = {Range, Round, Errors, Dot};
+  static constexpr GridLoops kLoops = {Range,     Round,          Errors,    Dot,
+                                       AddScaled, WeighedSquares, Compensate};
   return kLoops;
 }
 

@@ -77,5 +77,76 @@ float Dot(const float* a, const float* b, std::int64_t n) {
   return lanes[0] + rest;
 }
 
+void AddScaled(const float* __restrict a, float factor, std::int64_t n, float* __restrict to) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    to[i] += a[i] * factor;
+  }
+}
+
+float WeighedSquares(const float* __restrict w, const float* __restrict cost, std::int64_t n,
+                     float step, float zero) {
+  constexpr std::int64_t kLanes = 16;
+  const float inverse = 1.0F / step;
+  float lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      const float v = w[i + lane];
+      const float error = (CodeOf(v, inverse, zero) - zero) * step - v;
+      lanes[lane] += cost[i + lane] * (error * error);
+    }
+  }
+  for (; i < n; ++i) {
+    const float error = (CodeOf(w[i], inverse, zero) - zero) * step - w[i];
+    lanes[0] += cost[i] * (error * error);
+  }
+  for (std::int64_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::int64_t lane = 0; lane < half; ++lane) {
+      lanes[lane] += lanes[lane + half];
+    }
+  }
+  return lanes[0];
+}
+
+/// The columns from `first` on give what the error of column `first - 1` asks of them.
+inline void PassOn(const FeedbackRun& run, std::int64_t first, const float* __restrict error,
+                   float* __restrict later) {
+  const float* row = run.feedback + (first - 1) * run.stride;
+  for (std::int64_t m = first; m < run.count; ++m) {
+    const float factor = row[m];
+    for (std::int64_t lane = 0; lane < kGridLanes; ++lane) {
+      later[lane] -= error[lane] * factor;
+    }
+    later += kGridLanes;
+  }
+}
+
+void Compensate(const FeedbackRun& run, const float* __restrict steps,
+                const float* __restrict zeros, float* __restrict errors, float* __restrict scores) {
+  float inverses[kGridLanes];
+  for (std::int64_t lane = 0; lane < kGridLanes; ++lane) {
+    inverses[lane] = 1.0F / steps[lane];
+    scores[lane] = 0.0F;
+  }
+  for (std::int64_t i = 0; i < run.count; ++i) {
+    for (std::int64_t lane = 0; lane < kGridLanes; ++lane) {
+      errors[i * kGridLanes + lane] = run.target[i];
+    }
+  }
+  for (std::int64_t k = 0; k < run.count; ++k) {
+    float* here = errors + k * kGridLanes;
+    float error[kGridLanes];
+    for (std::int64_t lane = 0; lane < kGridLanes; ++lane) {
+      const float target = here[lane];
+      const float coded = (CodeOf(target, inverses[lane], zeros[lane]) - zeros[lane]) * steps[lane];
+      const float residual = coded - target;
+      scores[lane] += run.cost[k] * (residual * residual);
+      error[lane] = coded - run.weights[k];
+      here[lane] = error[lane];
+    }
+    PassOn(run, k + 1, error, here + kGridLanes);
+  }
+}
+
 }  // namespace
 }  // namespace tyllm::quant

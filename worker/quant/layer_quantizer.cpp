@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <ranges>
 
 #include "worker/quant/fold.h"
@@ -182,15 +183,32 @@ class LayerQuantizer {
     return BestScales(candidates, weighed, input.gram.view(), size, lanes_);
   }
 
+  using Coder = std::function<CodedLinear(MatrixView)>;
+
+  /// Makes integers of weights whose input was divided by `scales`.
+  Coder MakeCoder(const InputStatistics& input, std::span<const float> scales) const {
+    const std::int64_t size = task_.options->group_size;
+    const bool clip = task_.options->clip;
+    if (task_.options->method == domain::QuantizeMethod::kAwqGptq) {
+      const auto metric =
+          std::make_shared<InputMetric>(MakeInputMetric(input.gram, scales, size, lanes_));
+      const GridChoice choice = clip ? GridChoice::kSearched : GridChoice::kMinMax;
+      return [=, this](MatrixView weights) {
+        return CompensateErrors(weights, *metric, choice, lanes_);
+      };
+    }
+    const auto gram = std::make_shared<Matrix>(Unscaled(input.gram, scales));
+    const auto code = clip ? SearchRanges : RoundToNearest;
+    return [=, this](MatrixView weights) { return code(weights, gram->view(), size, lanes_); };
+  }
+
   Trial Try(const ScalingGroup& group, const std::vector<std::string>& linears,
             const InputStatistics& input, std::span<const float> scales) const {
     Trial trial;
     trial.fold = PlanFold(group, weights_, scales);
-    const Matrix gram = Unscaled(input.gram, trial.fold.scales);
+    const Coder code = MakeCoder(input, trial.fold.scales);
     for (const std::string& linear : linears) {
-      const Matrix scaled = Scaled(Weights(linear), trial.fold.scales);
-      const auto code = task_.options->clip ? SearchRanges : RoundToNearest;
-      trial.coded.push_back(code(scaled.view(), gram.view(), task_.options->group_size, lanes_));
+      trial.coded.push_back(code(Scaled(Weights(linear), trial.fold.scales).view()));
     }
     trial.error = WeighedError(linears, trial.coded);
     return trial;

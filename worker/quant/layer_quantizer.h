@@ -43,9 +43,10 @@ struct LayerTask {
 QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
                           tensor::TaskLanes& lanes);
 
-/// AWQ: the scaling groups from the last to the first (a group's producer is rounded after it was
-/// divided), each: search scales, fold them exactly, search ranges. A group whose weighed output
-/// error is not lower than round-to-nearest's keeps scales of 1; so no group is ever worse.
+/// AWQ, with or without compensation of errors: the scaling groups from the last to the first (a
+/// group's producer is rounded after it was divided), each: search scales, fold them exactly,
+/// choose integers. A group whose weighed output error is not lower than round-to-nearest's keeps
+/// scales of 1; so no group is ever worse.
 QuantizedLayer QuantizeLayer(const LayerTask& task, const LayerStatistics& statistics,
                              forward::BlockWeights weights, tensor::TaskLanes& lanes);
 

@@ -89,7 +89,7 @@ class Quantizer {
   }
 
  private:
-  bool IsAwq() const { return options_.method == domain::QuantizeMethod::kAwq; }
+  bool ReadsText() const { return options_.method != domain::QuantizeMethod::kRtn; }
 
   /// All that can be found wrong before any work is.
   Status Prepare() {
@@ -105,7 +105,7 @@ class Quantizer {
     report_.device = backend_->name();
     report_.warnings = plan_.warnings;
     report_.source_bytes = plan_.source_bytes;
-    return IsAwq() ? ReadCalibration() : OkStatus();
+    return ReadsText() ? ReadCalibration() : OkStatus();
   }
 
   Status ReadCalibration() {
@@ -150,7 +150,7 @@ class Quantizer {
   Status QuantizeLayers(CheckpointWriter& writer) {
     CalibrationPass calibration(*backend_, lanes_, model_->shape());
     std::vector<const graph::Block*> blocks;
-    if (IsAwq()) {
+    if (ReadsText()) {
       TYLLM_TRY(StartCalibration(calibration));
     }
     for (std::int64_t k = 0; k < Layers(); ++k) {
@@ -158,7 +158,7 @@ class Quantizer {
       TYLLM_ASSIGN(forward::BlockWeights weights, forward::LoadBlock(model_->checkpoint, block));
       TYLLM_TRY(CheckWeights(block, weights));
       LayerStatistics statistics;
-      if (IsAwq()) {
+      if (ReadsText()) {
         TYLLM_ASSIGN(statistics, Calibrate(calibration, k, block, weights));
       }
       Tell("quantize", k, Layers(), "layers", block.name);
@@ -196,8 +196,8 @@ class Quantizer {
     const LayerTask task{&block, &model_->shape(), &options_, [this](std::string_view module) {
                            return !plan_.quantized.contains(module);
                          }};
-    return IsAwq() ? QuantizeLayer(task, statistics, std::move(weights), lanes_)
-                   : RoundLayer(task, std::move(weights), lanes_);
+    return ReadsText() ? QuantizeLayer(task, statistics, std::move(weights), lanes_)
+                       : RoundLayer(task, std::move(weights), lanes_);
   }
 
   Status CheckWeights(const graph::Block& block, const forward::BlockWeights& weights) const {

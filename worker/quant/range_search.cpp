@@ -13,13 +13,7 @@ namespace tyllm::quant {
 
 namespace {
 
-/// Grids that are tried for each group besides the min-max grid: steps of 1.04, 1.01, ... 0.53
-/// times the min-max step, each where it cuts both ends alike and one step to either side.
-constexpr int kFactors = 18;
-constexpr float kFirstFactor = 1.04F;
-constexpr float kFactorStep = 0.03F;
-constexpr std::array<float, 3> kShifts = {0.0F, -1.0F, 1.0F};
-constexpr std::int64_t kCandidates = 1 + kFactors * static_cast<std::int64_t>(kShifts.size());
+constexpr auto kCandidates = static_cast<std::int64_t>(kGridCandidates);
 
 /// Rows whose candidates are scored by one product.
 constexpr std::int64_t kScoredRows = 8;
@@ -157,15 +151,7 @@ class RowTile {
   void FillCandidates(std::int64_t row, std::int64_t g, std::array<AffineGrid, kCandidates>& grids,
                       float* errors) const {
     const std::span<const float> weights = Weights(row, g);
-    const WeightRange range = RangeOf(weights);
-    std::size_t k = 0;
-    grids[k++] = MinMaxGrid(range);
-    for (int f = 0; f < kFactors; ++f) {
-      const float factor = kFirstFactor - kFactorStep * static_cast<float>(f);
-      for (const float shift : kShifts) {
-        grids[k++] = NarrowedGrid(range, factor, shift);
-      }
-    }
+    grids = CandidateGrids(RangeOf(weights));
     for (const AffineGrid& grid : grids) {
       loops_.errors(weights.data(), group_, grid.scale, grid.zero, errors);
       errors += group_;

@@ -35,6 +35,19 @@ void Multiply(const ProductShape& shape, Tile a, Tile b, float* out, std::int64_
                 Int(out_stride));
 }
 
+void AccumulateProduct(const ProductShape& shape, Tile a, Tile b, float* out,
+                       std::int64_t out_stride) {
+  ::cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, Int(shape.rows), Int(shape.columns),
+                Int(shape.depth), 1.0F, a.data, Int(a.stride), b.data, Int(b.stride), 1.0F, out,
+                Int(out_stride));
+}
+
+void SolveUpperTransposed(std::int64_t rows, std::int64_t columns, Tile u, float* x,
+                          std::int64_t x_stride) {
+  ::cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, CblasTrans, CblasNonUnit, Int(rows),
+                Int(columns), 1.0F, u.data, Int(u.stride), x, Int(x_stride));
+}
+
 void AccumulateTransposed(const ProductShape& shape, Tile a, Tile b, float* out,
                           std::int64_t out_stride) {
   ::cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, Int(shape.rows), Int(shape.columns),

@@ -392,7 +392,8 @@ void ExpectNamesAgree(const google::protobuf::EnumDescriptor& proto, std::string
   for (const auto& [value, name] : names.rows()) {
     std::string expected(prefix);
     for (const char c : name) {
-      expected += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+      const auto letter = static_cast<unsigned char>(c);
+      expected += std::isalnum(letter) != 0 ? static_cast<char>(std::toupper(letter)) : '_';
     }
     const auto* const found = proto.FindValueByNumber(static_cast<int>(value) + 1);
     ASSERT_NE(found, nullptr);

@@ -19,6 +19,10 @@ struct Outcome {
   float low = 0.0F;
   float high = 0.0F;
   float dot = 0.0F;
+  float squares = 0.0F;
+  std::vector<float> sums;
+  std::vector<float> compensated;
+  std::vector<float> scores;
 
   bool operator==(const Outcome&) const = default;
 };
@@ -33,6 +37,25 @@ Outcome Everything(const GridLoops& loops, std::int64_t n) {
   loops.errors(w.data(), n, 0.109375F, 7.0F, outcome.errors.data());
   loops.range(w.data(), n, &outcome.low, &outcome.high);
   outcome.dot = loops.dot(w.data(), other.data(), n);
+  outcome.squares = loops.weighed_squares(w.data(), other.data(), n, 0.109375F, 7.0F);
+  outcome.sums = other;
+  loops.add_scaled(w.data(), 0.7F, n, outcome.sums.data());
+  const std::vector<float> feedback = MadeFloats("feedback", n * n);
+  std::vector<float> steps;
+  std::vector<float> zeros;
+  for (int lane = 0; lane < kGridLanes; ++lane) {
+    steps.push_back(0.1F + 0.01F * static_cast<float>(lane));
+    zeros.push_back(static_cast<float>(lane));
+  }
+  outcome.compensated.resize(static_cast<std::size_t>(n * kGridLanes));
+  outcome.scores.resize(kGridLanes);
+  loops.compensate({.target = w.data(),
+                    .weights = w.data(),
+                    .feedback = feedback.data(),
+                    .stride = n,
+                    .cost = other.data(),
+                    .count = n},
+                   steps.data(), zeros.data(), outcome.compensated.data(), outcome.scores.data());
   return outcome;
 }
 
@@ -55,6 +78,29 @@ TEST(GridLoops, RoundAsTheDefinitionSays) {
     dot += static_cast<double>(w[i]) * other[i];
   }
   EXPECT_NEAR(outcome.dot, dot, 1e-4);
+}
+
+TEST(GridLoops, CompensateByWhatTheColumnsBeforeAskFor) {
+  constexpr std::size_t kColumns = 3;
+  const std::vector<float> w = {0.3F, 0.4F, -0.2F};
+  const std::vector<float> feedback = {0, 0.5F, 0.25F, 0, 0, -1.0F, 0, 0, 0};
+  const std::vector<float> cost = {1.0F, 2.0F, 3.0F};
+  const std::vector<float> steps(kGridLanes, 1.0F);
+  const std::vector<float> zeros(kGridLanes, 5.0F);
+  std::vector<float> errors(kColumns * kGridLanes);
+  std::vector<float> scores(kGridLanes);
+  GridLoopsForThisProcessor().compensate({.target = w.data(),
+                                          .weights = w.data(),
+                                          .feedback = feedback.data(),
+                                          .stride = kColumns,
+                                          .cost = cost.data(),
+                                          .count = kColumns},
+                                         steps.data(), zeros.data(), errors.data(), scores.data());
+  // 0.3 -> 0, off by -0.3, so 0.4 aims at 0.55 -> 1, off by 0.6, so -0.2 aims at 0.475 -> 0.
+  EXPECT_FLOAT_EQ(errors[0], -0.3F);
+  EXPECT_FLOAT_EQ(errors[kGridLanes], 0.6F);
+  EXPECT_FLOAT_EQ(errors[2 * kGridLanes], 0.2F);
+  EXPECT_NEAR(scores[0], 0.3 * 0.3 + 2 * 0.45 * 0.45 + 3 * 0.475 * 0.475, 1e-6);
 }
 
 TEST(GridLoops, RoundHalvesToEven) {

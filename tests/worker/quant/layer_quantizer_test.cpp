@@ -71,12 +71,22 @@ class QuantizingALayer : public ::testing::Test {
 TEST_F(QuantizingALayer, BringsItsOutputsNearerThanRoundToNearest) {
   const LayerTask task{&block(), &model_->shape(), &options_, [](auto) { return false; }};
   const double nearest = OutputError(RoundLayer(task, weights_, lanes_));
-  options_.clip = false;
-  const double scaled = OutputError(Quantize());
-  options_.clip = true;
-  const double searched = OutputError(Quantize());
-  EXPECT_LT(scaled, nearest);
-  EXPECT_LT(searched, scaled);
+  for (const auto method : {domain::QuantizeMethod::kAwq, domain::QuantizeMethod::kAwqGptq}) {
+    options_.method = method;
+    options_.clip = false;
+    const double scaled = OutputError(Quantize());
+    options_.clip = true;
+    const double searched = OutputError(Quantize());
+    EXPECT_LT(scaled, nearest);
+    EXPECT_LT(searched, scaled);
+  }
+}
+
+TEST_F(QuantizingALayer, GainsByMakingErrorsGood) {
+  options_.method = domain::QuantizeMethod::kAwq;
+  const double awq = OutputError(Quantize());
+  options_.method = domain::QuantizeMethod::kAwqGptq;
+  EXPECT_LT(OutputError(Quantize()), 0.95 * awq);
 }
 
 TEST_F(QuantizingALayer, ReportsNoLinearThatIsWorseAndOneThatWasScaled) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/worker/quant/made_statistics.h"
+#include "tests/worker/quant/true_error.h"
 #include "worker/quant/coded_linear.h"
 
 namespace tyllm::quant {
@@ -11,27 +12,11 @@ using tensor::Matrix;
 using testing::MadeInputs;
 using testing::MadeMatrix;
 using testing::StatisticsOf;
+using testing::TrueError;
 
 constexpr std::int64_t kOut = 40;
 constexpr std::int64_t kIn = 96;
 constexpr std::int64_t kGroup = 32;
-
-/// Mean squared difference of output `row` over the tokens, from the numbers that a file would
-/// hold.
-double TrueError(const Matrix& x, const Matrix& w, const CodedLinear& coded, std::int64_t row) {
-  const std::vector<float> stored = coded.matrix.Dequantize();
-  double sum = 0.0;
-  for (std::int64_t t = 0; t < x.rows(); ++t) {
-    double difference = 0.0;
-    for (std::int64_t c = 0; c < w.columns(); ++c) {
-      const auto i = static_cast<std::size_t>(c);
-      difference += static_cast<double>(x.row(t)[i]) *
-                    (stored[static_cast<std::size_t>(row * w.columns()) + i] - w.row(row)[i]);
-    }
-    sum += difference * difference;
-  }
-  return sum / static_cast<double>(x.rows());
-}
 
 class RangeSearch : public ::testing::Test {
  protected:

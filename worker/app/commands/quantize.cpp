@@ -19,7 +19,7 @@ struct Arguments {
 };
 
 Result<quant::QuantizationReport> Run(quant::QuantizeRequest& request, Invocation& invocation) {
-  if (request.calibration_text.empty() && request.options.method == domain::QuantizeMethod::kAwq) {
+  if (request.calibration_text.empty() && request.options.method != domain::QuantizeMethod::kRtn) {
     TYLLM_ASSIGN(request.calibration_text, InstalledFile("wikitext-2/valid.txt"));
   }
   return quant::Quantize(request, *invocation.OpenProgress());

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "worker/tensor/matrix.h"
+#include "worker/tensor/task_lanes.h"
+
+namespace tyllm::quant {
+
+/// What errors of a linear layer's weights cost, ready for rounding one column after another.
+/// Columns are treated in an order of their own: a group stays together, the groups with the
+/// strongest inputs come first, and so do the strongest columns of each. (GPTQ's "act-order" as far
+/// as it needs no permutation in the file.) Everything here is in that order.
+struct InputMetric {
+  std::vector<std::int64_t> columns;  ///< columns[i] is the one that is treated i-th
+  tensor::Matrix gram;                ///< G [n, n]
+  /// G with damping is (I + F) diag(cost) (I + F)^T, F strictly upper triangular (what is below the
+  /// diagonal means nothing). So e G e^T is the sum over k of cost[k] * (e[k] + sum over j < k of
+  /// e[j] F[j][k])^2: an error in column j is made good in column k by moving it by -e[j] F[j][k].
+  tensor::Matrix feedback;
+  std::vector<float> cost;
+  std::int64_t group = 0;
+
+  std::int64_t width() const { return gram.columns(); }
+};
+
+/// Of inputs with the Gram matrix `gram` [n, n] that were divided by `scales` [n].
+InputMetric MakeInputMetric(const tensor::Matrix& gram, std::span<const float> scales,
+                            std::int64_t group, tensor::TaskLanes& lanes);
+
+}  // namespace tyllm::quant
