@@ -10,7 +10,7 @@ void Attempts::Follow(const store::HeldTask& task, const Clock& clock) {
   const Clock::Steady now = clock.Now();
   const Milliseconds age(std::max<std::int64_t>(0, clock.UnixMillis() - task.started_unix_ms));
   Live& live =
-      live_.try_emplace(task.id, Live{{now, now, now - age, std::nullopt}, {}}).first->second;
+      live_.try_emplace(task.id, Live{{now, now, now - age, std::nullopt}, {}, {}}).first->second;
   if (task.state == domain::TaskState::kCancelling && !live.times.stopping) {
     live.times.stopping = now;
   }
@@ -30,6 +30,17 @@ bool Attempts::Heard(const domain::AttemptId& id, const domain::Progress& progre
   live.times.progressed = now;
   live.progress = progress;
   return true;
+}
+
+bool Attempts::IsNewCheckpoint(const domain::AttemptId& id, const BlobId& tree) const {
+  const Live* const live = Find(id);
+  return live == nullptr || live->checkpoint != tree;
+}
+
+void Attempts::NoteCheckpoint(const domain::AttemptId& id, const BlobId& tree) {
+  if (const auto it = live_.find(id); it != live_.end()) {
+    it->second.checkpoint = tree;
+  }
 }
 
 const Attempts::Live* Attempts::Find(const domain::AttemptId& id) const {

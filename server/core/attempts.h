@@ -20,12 +20,17 @@ class Attempts {
   struct Live {
     sched::AttemptTimes times;
     domain::Progress progress;
+    std::optional<BlobId> checkpoint;  ///< the newest that is in the queue
   };
 
   /// The queue has this attempt. What is not known of it counts as heard of now.
   void Follow(const store::HeldTask& task, const Clock& clock);
   /// The worker of an attempt that is followed named it. True when the progress is new.
   bool Heard(const domain::AttemptId& id, const domain::Progress& progress, Clock::Steady now);
+
+  /// Whether the queue may not have this unfinished work of the attempt yet.
+  bool IsNewCheckpoint(const domain::AttemptId& id, const BlobId& tree) const;
+  void NoteCheckpoint(const domain::AttemptId& id, const BlobId& tree);
 
   void End(const domain::AttemptId& id) { live_.erase(id); }
 

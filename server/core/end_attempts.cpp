@@ -19,8 +19,16 @@ sched::Verdict JudgeOne(const Farm& farm, const Ended& ended) {
                       ended.task.spent, farm.parts.limits.policy);
 }
 
+// It may be what was finished that the toolchain trips over: the next attempt begins anew.
+bool IsToolchains(const std::optional<domain::Failure>& failure) {
+  return failure && failure->blame == domain::Blame::kToolchain;
+}
+
 Status Record(store::Queue& queue, const Ended& ended, const std::optional<sched::Verdict>& verdict,
               std::int64_t now) {
+  if (IsToolchains(ended.reported)) {
+    TYLLM_TRY(queue.ForgetCheckpoint(ended.task.id.task));
+  }
   const Status status = verdict ? queue.EndAttempt(ended.task.id, ended.ending, *verdict, now)
                                 : queue.EndCancelled(ended.task.id, now);
   return status.code() == StatusCode::kAborted ? OkStatus() : status;

@@ -50,6 +50,7 @@ class Farm {
   Signals signals;    ///< wakes who waits for a change
   Counters counters;  ///< for metrics
   const std::int64_t started_unix_ms;
+  Clock::Steady checkpoints_swept{};  ///< when old ones were looked for
 };
 
 }  // namespace tyllm::server::core

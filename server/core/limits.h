@@ -18,6 +18,8 @@ struct Limits {
   Milliseconds longest_wait = std::chrono::seconds(20);
   /// How often Sweep runs.
   Milliseconds sweep_interval = std::chrono::seconds(1);
+  /// Unfinished work that no task goes on from is forgotten after this long.
+  Milliseconds checkpoint_keep = std::chrono::hours(72);
   std::int64_t largest_spec_bytes = 64 << 10;
   std::int64_t largest_log_append = 1 << 20;
   std::uint64_t largest_tree_bytes = 16 << 20;  ///< of the text that lists a tree's files

@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "server/core/action_cache.h"
+#include "server/core/checkpoints.h"
 #include "server/core/end_attempts.h"
 
 namespace tyllm::server::core {
@@ -79,6 +80,7 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
   FollowQueue(farm, held);
   TYLLM_CO_TRY(co_await EndAttempts(farm, FindEnded(farm, held)));
   TYLLM_CO_TRY(co_await UseCachedResults(farm));
+  TYLLM_CO_TRY(co_await ForgetOldCheckpoints(farm));
   co_return co_await WakeForDueTasks(farm);
 }
 

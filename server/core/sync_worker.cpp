@@ -153,7 +153,8 @@ class Turn {
                             .spec = lease.spec,
                             .inputs = lease.inputs,
                             .lease_ms = policy.lease.count(),
-                            .deadline_ms = policy.deadline.count()});
+                            .deadline_ms = policy.deadline.count(),
+                            .checkpoint = lease.checkpoint});
   }
 
   // While the call was held, attempts may have been cancelled or given to others.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "server/core/action_cache.h"
+#include "server/core/checkpoints.h"
 #include "server/core/end_attempts.h"
 #include "server/core/trees.h"
 
@@ -176,6 +177,7 @@ boost::asio::awaitable<Status> TakeReports(Farm& farm, const SyncRequest& reques
       continue;
     }
     Renew(farm, held, *task, reply);
+    TYLLM_CO_TRY(co_await KeepCheckpoint(farm, held));
     if (HasEnded(held)) {
       ended = true;
       TYLLM_CO_TRY(co_await outcomes.Take(held, *task));

@@ -53,6 +53,7 @@ struct Lease {
   std::string label;
   domain::TaskSpec spec;
   std::map<std::string, BlobId> inputs;
+  std::optional<domain::Checkpoint> checkpoint = std::nullopt;  ///< to go on from
 
   bool operator==(const Lease&) const = default;
 };
@@ -153,6 +154,15 @@ class Queue {
   virtual Status EndCancelled(const AttemptId& id, std::int64_t now) = 0;
   /// `attempt` 0: the last one.
   virtual Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) = 0;
+
+  // Unfinished work, by action key: what another attempt at the same action can go on from.
+  /// Of the attempt's task, in place of an earlier one; it goes when the task succeeds.
+  virtual Status KeepCheckpoint(const AttemptId& id, const domain::Checkpoint& checkpoint,
+                                std::int64_t now) = 0;
+  /// The task's next attempt begins anew.
+  virtual Status ForgetCheckpoint(TaskId task) = 0;
+  /// Those kept before that time, but of tasks that are queued or running; how many.
+  virtual Result<std::int64_t> ForgetCheckpoints(std::int64_t before) = 0;
 
   // Results by action key.
   virtual Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) = 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "server/store/schema_checkpoints.h"
 #include "server/store/schema_queue.h"
 #include "server/store/schema_requests.h"
 
@@ -18,6 +19,7 @@ constexpr std::int64_t kApplicationId = 0x74796c6d;  // "tylm"
 constexpr std::array kSteps = {
     schema::kQueue,
     schema::kRequests,
+    schema::kCheckpoints,
 };
 
 constexpr Sql kGetVersion{"PRAGMA user_version"};

@@ -5,6 +5,7 @@
 
 #include "server/store/actions.h"
 #include "server/store/attempts.h"
+#include "server/store/checkpoints.h"
 #include "server/store/database.h"
 #include "server/store/events.h"
 #include "server/store/job_progress.h"
@@ -131,6 +132,9 @@ class SqliteQueue final : public Queue {
     TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db_, job));
     for (const tasks::Row& task : rows) {
       TYLLM_ASSIGN(domain::TaskView shown, tasks::ToView(task));
+      if (!IsFinal(task.state)) {
+        TYLLM_ASSIGN(shown.checkpoint, checkpoints::Find(db_, task));
+      }
       view.tasks.push_back(std::move(shown));
       for (const auto& [output, label] : outputs) {
         if (label == task.label && task.output) {
@@ -208,6 +212,7 @@ class SqliteQueue final : public Queue {
     Lease lease{.id = id, .job = row.job, .label = row.label, .spec = {}, .inputs = {}};
     TYLLM_ASSIGN(lease.spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
     TYLLM_ASSIGN(lease.inputs, ResolveInputs(job_tasks, row));
+    TYLLM_ASSIGN(lease.checkpoint, checkpoints::Find(db_, row));
     return lease;
   }
 
@@ -246,6 +251,7 @@ class SqliteQueue final : public Queue {
       return EndCancelled(id, now);
     }
     TYLLM_TRY(tasks::SetSucceeded(db_, row, output, false, now));
+    TYLLM_TRY(checkpoints::Remove(db_, row));
     TYLLM_TRY(attempts::End(db_, id, sched::Ending::kSucceeded, now));
     if (key) {
       TYLLM_TRY(actions::Put(db_, *key, output, id.task, now));
@@ -295,6 +301,23 @@ class SqliteQueue final : public Queue {
     }
     TYLLM_ASSIGN(owner.ended, attempts::HasEnded(db_, {task, owner.attempt}));
     return owner;
+  }
+
+  // --- Unfinished work.
+
+  Status KeepCheckpoint(const AttemptId& id, const domain::Checkpoint& checkpoint,
+                        std::int64_t now) override {
+    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
+    return checkpoints::Put(db_, row, checkpoint, now);
+  }
+
+  Status ForgetCheckpoint(TaskId task) override {
+    TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db_, task));
+    return checkpoints::Remove(db_, row);
+  }
+
+  Result<std::int64_t> ForgetCheckpoints(std::int64_t before) override {
+    return checkpoints::RemoveOld(db_, before);
   }
 
   // --- Results by action key.

@@ -7,6 +7,7 @@
 #include "server/core/server_info.h"
 #include "server/core/sync_worker.h"
 #include "server/core/watch_job.h"
+#include "server/store/schema.h"
 #include "tests/server/core/await.h"
 
 namespace tyllm::server::core {
@@ -243,7 +244,7 @@ TEST_F(JobUseCases, TheServerSaysWhatItIs) {
   const auto info = Await(GetServerInfo(*farm_));
   ASSERT_TRUE(info.ok());
   EXPECT_EQ(info->version, "1.0");
-  EXPECT_EQ(info->schema_version, 1);
+  EXPECT_EQ(info->schema_version, store::SchemaVersion());
   EXPECT_EQ(info->jobs_by_state.at(JobState::kQueued), 1);
   EXPECT_GT(info->blob_bytes, 0U);
 }

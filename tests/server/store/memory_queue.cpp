@@ -225,7 +225,8 @@ Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, 
 
 Result<Lease> MemoryQueue::GetLease(const AttemptId& id) {
   TYLLM_ASSIGN(Task* const task, Current(id));
-  return Lease{id, task->job, task->view.label, task->planned.spec, InputsOf(*task)};
+  return Lease{
+      id, task->job, task->view.label, task->planned.spec, InputsOf(*task), CheckpointOf(*task)};
 }
 
 Result<std::optional<HeldTask>> MemoryQueue::FindHeld(const AttemptId& id) {
@@ -266,6 +267,7 @@ Status MemoryQueue::Succeed(const AttemptId& id, const BlobId& output, std::opti
   task->view.failure.reset();
   task->view.ended_unix_ms = now;
   task->attempts.back().ending = sched::Ending::kSucceeded;
+  state_.checkpoints.erase(*task->key);
   if (key) {
     state_.actions[*key] = output;
   }

@@ -59,6 +59,11 @@ class MemoryQueue : public Queue {
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override;
   Status ForgetAction(const Sha256& key) override;
 
+  Status KeepCheckpoint(const AttemptId& id, const domain::Checkpoint& checkpoint,
+                        std::int64_t now) override;
+  Status ForgetCheckpoint(TaskId task) override;
+  Result<std::int64_t> ForgetCheckpoints(std::int64_t before) override;
+
   Status StartSession(const WorkerSession& worker, const domain::Capabilities& capabilities,
                       std::int64_t now) override;
   Result<std::vector<WorkerRecord>> ListWorkers() override;
@@ -90,11 +95,18 @@ class MemoryQueue : public Queue {
     std::vector<domain::JobEvent> events;
   };
 
+  struct KeptCheckpoint {
+    domain::Checkpoint checkpoint;
+    TaskId task;
+    std::int64_t at_ms = 0;
+  };
+
   struct State {
     std::map<JobId, Job> jobs;
     std::map<TaskId, Task> tasks;
     std::map<std::string, JobId> requests;
     std::map<Sha256, BlobId> actions;
+    std::map<Sha256, KeptCheckpoint> checkpoints;
     std::map<std::string, WorkerRecord> workers;
     std::set<std::pair<std::string, std::string>> sessions;
   };
@@ -103,6 +115,7 @@ class MemoryQueue : public Queue {
   Task& WithLabel(const Job& job, const std::string& label);
   std::map<std::string, BlobId> InputsOf(const Task& task);
   bool Waits(const Task& task) const;
+  std::optional<domain::Checkpoint> CheckpointOf(const Task& task) const;
   void Tell(Job& job, const Task* task, std::int64_t now);
   void Follow(Job& job, std::size_t first_new_event, std::int64_t now);
   static HeldTask ToHeld(const Task& task);

@@ -46,6 +46,9 @@ void DumpTasks(Queue& queue, std::int64_t now, std::ostream& out) {
         << task.started_unix_ms << "\n";
     if (task.state == domain::TaskState::kLeased) {
       const auto lease = queue.GetLease(task.id);
+      if (lease->checkpoint) {
+        out << "  checkpoint " << lease->checkpoint->tree.ToString() << "\n";
+      }
       for (const auto& [name, tree] : lease->inputs) {
         out << "  input " << name << " " << tree.ToString() << "\n";
       }

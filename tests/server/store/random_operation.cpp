@@ -74,8 +74,25 @@ Operation RandomOperations::End(Queue& queue, std::int64_t now) {
           [=](Queue& any) { return any.EndAttempt(id, ending, verdict, now); }};
 }
 
+Operation RandomOperations::Checkpoint(Queue& queue, std::int64_t now) {
+  if (Below(8) == 0) {
+    const std::int64_t before = now - Below(500);
+    return {"forget old checkpoints",
+            [=](Queue& any) { return any.ForgetCheckpoints(before).status(); }};
+  }
+  const AttemptId id = AnyAttempt(queue);
+  if (Below(8) == 0) {
+    return {"forget the checkpoint of " + id.task.ToString(),
+            [=](Queue& any) { return any.ForgetCheckpoint(id.task); }};
+  }
+  const domain::Checkpoint checkpoint{.tree = SampleTree("part" + std::to_string(Below(1000))),
+                                      .stage = "pack"};
+  return {"checkpoint of " + id.ToString(),
+          [=](Queue& any) { return any.KeepCheckpoint(id, checkpoint, now); }};
+}
+
 Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
-  switch (Below(16)) {
+  switch (Below(18)) {
     case 0:
     case 1:
       return Submit(now);
@@ -105,6 +122,9 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
       return {"adopt " + id.ToString(), [=](Queue& any) { return any.Adopt(id, session); }};
     }
     case 14:
+    case 15:
+      return Checkpoint(queue, now);
+    case 16:
       return {"use the cache", [=](Queue& any) -> Status {
                 TYLLM_ASSIGN(const std::vector<CacheHit> hits, any.CacheHits(1));
                 return hits.empty() ? OkStatus() : any.SucceedFromCache(hits[0], now);

@@ -34,6 +34,7 @@ class RandomOperations {
   Operation Start(Queue& queue, std::int64_t now);
   Operation Succeed(Queue& queue, std::int64_t now);
   Operation End(Queue& queue, std::int64_t now);
+  Operation Checkpoint(Queue& queue, std::int64_t now);
 
   std::mt19937_64 random_;
   std::int64_t requests_ = 0;
