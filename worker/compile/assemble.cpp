@@ -2,6 +2,7 @@
 #include "worker/compile/assemble.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <optional>
 
@@ -9,6 +10,7 @@
 #include "worker/artifact/buffer_config.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/golden.h"
+#include "worker/compile/staging.h"
 #include "worker/compile/weights.h"
 
 namespace tyllm::compile {
@@ -110,8 +112,8 @@ Status WriteManifest(FileSystem& files, const Preparation& preparation,
                     preparation.model_digest};
   manifest.options = preparation.options;
   manifest.toolchain = toolchain;
-  const Path own(artifact::kManifestFile);
-  TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root, std::span(&own, 1)));
+  const std::array<Path, 2> own = {artifact::kManifestFile, Staging::kKeyFile};
+  TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root, own));
   const Path inside = scratch.lexically_relative(root);
   for (const Path& path : paths) {
     if (*path.begin() != *inside.begin()) {

@@ -9,7 +9,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kScratch = ".build";
-constexpr const char* kKeyFile = "request";
 
 /// Without a slash at its end.
 Path WithName(const Path& path) {
@@ -34,7 +33,7 @@ Result<Staging> Staging::Open(FileSystem& files, const Path& final_path, const s
   Path partial = target;
   partial += ".partial";
   Staging staging(files, target, partial);
-  const Path key_file = staging.scratch() / kKeyFile;
+  const Path key_file = staging.path() / kKeyFile;
   const bool has_key = fs::is_regular_file(key_file, error);
   if (has_key) {
     TYLLM_ASSIGN(const std::string found, files.Read(key_file));
@@ -42,15 +41,17 @@ Result<Staging> Staging::Open(FileSystem& files, const Path& final_path, const s
   }
   if (!staging.resumed_) {
     TYLLM_TRY(files.RemoveAll(partial));
-    TYLLM_TRY(files.CreateDirectories(staging.scratch()));
+    TYLLM_TRY(files.CreateDirectories(partial));
     TYLLM_TRY(WriteFileAtomically(files, key_file, key));
   }
+  TYLLM_TRY(files.CreateDirectories(staging.scratch()));
   return staging;
 }
 
 Status Staging::Commit() {
   std::error_code error;
   TYLLM_TRY(files_->RemoveAll(scratch()));
+  TYLLM_TRY(files_->RemoveAll(path_ / kKeyFile));
   if (fs::is_directory(final_, error)) {
     TYLLM_TRY(files_->RemoveAll(final_));
   }

@@ -9,10 +9,14 @@ namespace tyllm::compile {
 
 /// A folder that appears under its final name only when it is complete, and whose unfinished work
 /// is kept: "<final>.partial" stays when a compilation is killed or fails, and the next one with
-/// the same key goes on there. Work of another key is thrown away. Files in it must get their names
-/// only when they are complete.
+/// the same key goes on there, on this machine or on another that the folder was copied to without
+/// its scratch folder. Work of another key is thrown away. Files in it must get their names only
+/// when they are complete.
 class Staging {
  public:
+  /// Says what the unfinished work is of; not part of the result.
+  static constexpr const char* kKeyFile = ".request";
+
   /// kAlreadyExists when `final_path` exists and is not an empty folder.
   static Result<Staging> Open(FileSystem& files, const Path& final_path, const std::string& key);
 
