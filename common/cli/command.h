@@ -29,7 +29,9 @@ enum class ExitCode : std::uint8_t {
   kJobFailed = 5,     ///< the job ended in failure (client, with --wait)
   kJobCancelled = 6,
   kRefused = 7,         ///< precondition or permission
-  kOutOfResources = 8,  ///< disk, memory or a quota ran out
+  kOutOfResources = 8,  ///< disk or a quota ran out
+  kOutOfMemory = 9,     ///< the machine's memory ran out
+  kOutOfGpuMemory = 10,
   kInterrupted = 130,
 };
 

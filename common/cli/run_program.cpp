@@ -159,7 +159,8 @@ Result<ExitCode> RunGuarded(const Program& program, int argc, const char* const*
   try {
     return program.Run(argc, argv);
   } catch (const std::bad_alloc&) {
-    return ResourceExhausted("memory ran out; free some, or run where there is more");
+    ReportError(ResourceExhausted("memory ran out; free some, or run where there is more"));
+    return ExitCode::kOutOfMemory;
   } catch (const std::exception& error) {
     return Internal(std::string("unexpected: ") + error.what() + "; please report this");
   }

@@ -34,6 +34,8 @@ class TestServer {
 
   server::app::Server& server() { return *server_; }
 
+  std::filesystem::path data() const { return folder_ / "data"; }
+
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
  private:

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/agent/agent.h"
 
-#include <sys/sysinfo.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <random>
-#include <thread>
 #include <utility>
 
 #include "common/base/pause.h"
+#include "common/base/version.h"
+#include "worker/agent/capabilities.h"
+#include "worker/agent/toolchain.h"
 
 namespace tyllm::agent {
 
@@ -17,9 +15,11 @@ namespace {
 
 constexpr Milliseconds kIdleWait{25'000};    // how long the server may hold an idle worker's call
 constexpr Milliseconds kCallMargin{10'000};  // on top of that before the call is given up
+constexpr Milliseconds kShortestCall{500};
 constexpr Milliseconds kFirstRetry{500};
 constexpr Milliseconds kLastRetry{10'000};
-constexpr Milliseconds kHandBackLimit{5'000};
+constexpr Milliseconds kIdlePause{1'000};  // between calls that the server did not hold
+constexpr std::size_t kMostTreesNamed = 256;
 
 std::string NewSession() {
   std::random_device device;
@@ -30,34 +30,20 @@ std::string NewSession() {
   return text;
 }
 
-domain::Capabilities CapabilitiesOf(const AgentConfig& config) {
-  domain::Capabilities is;
-  is.device = config.device == "auto" ? "cpu" : config.device.substr(0, config.device.find(':'));
-  struct sysinfo info{};
-  if (::sysinfo(&info) == 0) {
-    is.memory_bytes = static_cast<std::int64_t>(info.totalram) * info.mem_unit;
-  }
-  const auto disk = LocalFileSystem().FreeBytes(config.work);
-  is.disk_free_bytes = disk.ok() ? static_cast<std::int64_t>(*disk) : 0;
-  is.cpus = static_cast<std::int32_t>(std::thread::hardware_concurrency());
-  is.slots = config.slots;
-  is.toolchain_version = config.toolchain_version;
-  is.labels = config.labels;
-  return is;
-}
-
 bool IsRunning(const domain::HeldAttempt& held) {
   return std::holds_alternative<domain::Running>(held.outcome);
 }
 
 }  // namespace
 
-Agent::Agent(AgentConfig config, const Clock& clock, telemetry::Log& log)
+Agent::Agent(AgentConfig config, WorkFolder folder, const Clock& clock, telemetry::Log& log)
     : config_(std::move(config)),
+      folder_(std::move(folder)),
       clock_(clock),
       logbook_(log),
       session_{config_.name, NewSession()},
-      news_(false) {}
+      news_(false),
+      random_(std::random_device()()) {}
 
 Agent::~Agent() = default;
 
@@ -65,22 +51,23 @@ Result<std::unique_ptr<Agent>> Agent::Create(AgentConfig config,
                                              std::shared_ptr<grpc::Channel> channel,
                                              std::shared_ptr<grpc::Channel> blob_channel,
                                              const Clock& clock, telemetry::Log& log) {
-  std::unique_ptr<Agent> agent(new Agent(std::move(config), clock, log));
-  FileSystem& files = LocalFileSystem();
-  // What an earlier process left of its attempts is lost with its session.
-  TYLLM_TRY(files.RemoveAll(agent->config_.work / "attempts"));
-  TYLLM_TRY(files.CreateDirectories(agent->config_.work / "attempts"));
+  TYLLM_ASSIGN(WorkFolder folder, WorkFolder::Open(config.work));
+  std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(folder), clock, log));
+  TYLLM_TRY(agent->DescribeItself());
   TYLLM_ASSIGN(agent->trees_,
-               TreeCache::Open(agent->config_.work / "trees", agent->config_.cache_bytes, clock));
+               TreeCache::Open(agent->folder_.trees(), agent->config_.cache_bytes, clock));
   agent->link_ = std::make_unique<FarmLink>(channel);
   Agent* const self = agent.get();
   agent->around_ = std::make_unique<AttemptSurroundings>(AttemptSurroundings{
       .config = agent->config_,
+      .folder = agent->folder_,
       .session = agent->session_,
       .link = *agent->link_,
       .channel = std::move(blob_channel),
       .trees = *agent->trees_,
+      .devices = *agent->devices_,
       .clock = clock,
+      .log = log,
       .on_news =
           [self] {
             {
@@ -93,11 +80,34 @@ Result<std::unique_ptr<Agent>> Agent::Create(AgentConfig config,
   return agent;
 }
 
+Status Agent::DescribeItself() {
+  auto facts = AskToolchain(config_.toolchain);
+  if (!facts.ok()) {
+    logbook_.Warning("the toolchain does not say what it is; taken for one of this version",
+                     {{"error", facts.status().message()}});
+    facts = domain::ToolchainFacts{
+        .version = std::string(Version()),
+        .dies = 0,
+        .devices = {{.name = "cpu", .usable = true}},
+    };
+  }
+  TYLLM_ASSIGN(const std::vector<domain::Device> devices, ChooseDevices(config_.device, *facts));
+  std::vector<std::string> names;
+  for (const domain::Device& device : devices) {
+    names.push_back(device.name);
+  }
+  devices_ = std::make_unique<DevicePool>(names);
+  is_ = DescribeWorker(config_, *facts, devices);
+  return OkStatus();
+}
+
 domain::SyncRequest Agent::Request(bool draining) {
   domain::SyncRequest request;
   request.from = session_;
-  request.capabilities = CapabilitiesOf(config_);
+  request.capabilities = is_;
+  request.capabilities.disk_free_bytes = FreeDisk(config_);
   request.draining = draining;
+  request.cached_trees = trees_->Recent(kMostTreesNamed);
   for (const auto& [task, attempt] : attempts_) {
     request.held.push_back(attempt->Held());
   }
@@ -110,7 +120,7 @@ domain::SyncRequest Agent::Request(bool draining) {
 void Agent::Drop(const domain::TaskId& task) {
   const auto it = attempts_.find(task);
   if (it != attempts_.end()) {
-    it->second->Stop();
+    it->second->Stop(StopReason::kUnwanted);
     ending_.push_back(std::move(it->second));
     attempts_.erase(it);
   }
@@ -118,11 +128,14 @@ void Agent::Drop(const domain::TaskId& task) {
 
 void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
   lease_end_ = asked + Milliseconds(reply.lease_ms);
-  next_sync_ = Milliseconds(std::max<std::int64_t>(reply.next_sync_ms, 50));
+  lost_ = false;
+  // Often enough for a call to fail and the next one to come in time.
+  next_sync_ = Milliseconds(std::clamp<std::int64_t>(
+      reply.next_sync_ms, 50, std::max<std::int64_t>(reply.lease_ms / 3, 50)));
   for (const domain::TaskId& task : reply.stop) {
     if (const auto it = attempts_.find(task); it != attempts_.end()) {
       logbook_.Info("told to stop an attempt", {{"attempt", it->second->id().ToString()}});
-      it->second->Stop();
+      it->second->Stop(StopReason::kUnwanted);
     }
   }
   for (const domain::TaskId& task : reply.acknowledged) {
@@ -139,15 +152,27 @@ void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
                   {{"attempt", assignment.id.ToString()}, {"task", assignment.label}});
     attempts_[assignment.id.task] = std::make_unique<AttemptRun>(*around_, assignment);
   }
+  Obey(reply.order);
+}
+
+void Agent::Obey(const domain::ModeOrder& order) {
+  if (order != order_) {
+    logbook_.Info("the worker's mode was set",
+                  {{"mode", domain::kWorkerModeNames.Name(order.mode)}, {"reason", order.reason}});
+    order_ = order;
+  }
 }
 
 void Agent::StopWhatIsLost() {
-  if (attempts_.empty() || clock_.Now() < lease_end_) {
+  if (lost_ || attempts_.empty() || clock_.Now() < lease_end_) {
     return;
   }
+  lost_ = true;
   logbook_.Warning("no answer from the server for a whole lease: stopping what runs",
                    {{"server", config_.server}});
-  attempts_.clear();
+  for (const auto& [task, attempt] : attempts_) {
+    attempt->Stop(StopReason::kAtOnce);
+  }
 }
 
 void Agent::WaitForNews(Milliseconds limit, const std::stop_token& stop) {
@@ -157,42 +182,85 @@ void Agent::WaitForNews(Milliseconds limit, const std::stop_token& stop) {
   *news = false;
 }
 
-Status Agent::Run(const std::stop_token& stop) {
-  Milliseconds retry = kFirstRetry;
-  while (!stop.stop_requested()) {
-    const domain::SyncRequest request = Request(false);
-    const Clock::Steady asked = clock_.Now();
-    const auto reply = link_->Sync(request, Milliseconds(request.wait_ms) + kCallMargin, stop);
-    if (reply.ok()) {
-      retry = kFirstRetry;
-      Apply(*reply, asked);
-      if (!attempts_.empty()) {
-        WaitForNews(next_sync_, stop);
-      }
-      continue;
-    }
-    if (stop.stop_requested()) {
-      break;
-    }
-    logbook_.Warning("the server does not answer",
-                     {{"server", config_.server}, {"error", reply.status().ToString()}});
-    WaitForNews(retry, stop);
-    retry = std::min(2 * retry, kLastRetry);
-    StopWhatIsLost();
+Milliseconds Agent::CallLimit(const domain::SyncRequest& request) const {
+  const Milliseconds usual = Milliseconds(request.wait_ms) + kCallMargin;
+  if (request.held.empty() || lost_) {
+    return usual;
   }
-  HandBack();
+  return std::clamp(TimeToLeaseEnd(), kShortestCall, usual);
+}
+
+Milliseconds Agent::TimeToLeaseEnd() const {
+  return std::chrono::ceil<Milliseconds>(
+      std::max(lease_end_ - clock_.Now(), Clock::Steady::duration(0)));
+}
+
+Milliseconds Agent::RetryPause() {
+  retry_ = std::clamp(2 * retry_, kFirstRetry, kLastRetry);
+  // A thousand workers that lost one server do not come back at one moment.
+  std::uniform_int_distribution<std::int64_t> pause(retry_.count() / 2, retry_.count());
+  return Milliseconds(pause(random_));
+}
+
+Status Agent::Turn(const std::stop_token& stop) {
+  const domain::SyncRequest request = Request(order_.mode == domain::WorkerMode::kDraining);
+  const Clock::Steady asked = clock_.Now();
+  const auto reply = link_->Sync(request, CallLimit(request), stop);
+  if (reply.ok()) {
+    retry_ = Milliseconds(0);
+    Apply(*reply, asked);
+    if (order_.mode == domain::WorkerMode::kKilled ||
+        (order_.mode == domain::WorkerMode::kDraining && IsIdle())) {
+      return Cancelled("the server asked the worker to leave");
+    }
+    if (!IsIdle()) {
+      WaitForNews(next_sync_, stop);
+    } else if (clock_.Now() - asked < kIdlePause) {
+      WaitForNews(kIdlePause, stop);
+    }
+    return OkStatus();
+  }
+  if (stop.stop_requested()) {
+    return OkStatus();
+  }
+  if (reply.status().code() == StatusCode::kAborted) {
+    return FailedPrecondition(reply.status().message());
+  }
+  logbook_.Warning("the server does not answer",
+                   {{"server", config_.server}, {"error", reply.status().ToString()}});
+  StopWhatIsLost();
+  Milliseconds pause = RetryPause();
+  if (!attempts_.empty() && !lost_) {
+    pause = std::min(pause, TimeToLeaseEnd());
+  }
+  WaitForNews(pause, stop);
+  StopWhatIsLost();
   return OkStatus();
 }
 
-void Agent::HandBack() {
-  for (const auto& [task, attempt] : attempts_) {
-    attempt->Stop();
+Status Agent::Run(const std::stop_token& stop) {
+  Status status;
+  while (status.ok() && !stop.stop_requested()) {
+    status = Turn(stop);
   }
-  const Clock::Steady deadline = clock_.Now() + config_.grace + kHandBackLimit;
+  if (status.code() == StatusCode::kFailedPrecondition) {
+    return status;
+  }
+  const bool at_once = status.code() == StatusCode::kCancelled;
+  HandBack(at_once ? StopReason::kAtOnce : StopReason::kHandBack);
+  return OkStatus();
+}
+
+void Agent::HandBack(StopReason reason) {
+  for (const auto& [task, attempt] : attempts_) {
+    attempt->Stop(reason);
+  }
+  const Clock::Steady deadline = clock_.Now() + config_.farewell;
   while (!attempts_.empty() && clock_.Now() < deadline) {
     const domain::SyncRequest request = Request(true);
     const bool ended = std::none_of(request.held.begin(), request.held.end(), IsRunning);
-    const auto reply = link_->Sync(request, kHandBackLimit, {});
+    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - clock_.Now());
+    const auto reply = link_->Sync(request, std::max(left, kShortestCall), {});
     if (reply.ok()) {
       for (const domain::TaskId& task : reply->acknowledged) {
         attempts_.erase(task);

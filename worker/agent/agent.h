@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
+#include <random>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -13,6 +13,8 @@
 #include "common/telemetry/log.h"
 #include "worker/agent/attempt_run.h"
 #include "worker/agent/config.h"
+#include "worker/agent/device_pool.h"
+#include "worker/agent/work_folder.h"
 
 namespace tyllm::agent {
 
@@ -22,44 +24,64 @@ namespace tyllm::agent {
 class Agent {
  public:
   /// `channel` carries Sync and logs, `blob_channel` files, so that a large transfer never delays a
-  /// renewal.
+  /// renewal. Takes the folder and asks the toolchain what it can do.
   static Result<std::unique_ptr<Agent>> Create(AgentConfig config,
                                                std::shared_ptr<grpc::Channel> channel,
                                                std::shared_ptr<grpc::Channel> blob_channel,
                                                const Clock& clock, telemetry::Log& log);
   ~Agent();
 
-  /// Returns OK after a stop: running attempts were stopped and, if the server answers, handed back
-  /// so that they are tried elsewhere at once.
+  /// Returns OK after a stop, or when the server has asked the worker to leave: running attempts
+  /// were stopped and, if the server answers, handed back so that they are tried elsewhere at once.
+  /// kFailedPrecondition when another process has taken the worker's name.
   Status Run(const std::stop_token& stop);
 
  private:
   using Attempts = std::map<domain::TaskId, std::unique_ptr<AttemptRun>>;
 
-  Agent(AgentConfig config, const Clock& clock, telemetry::Log& log);
+  Agent(AgentConfig config, WorkFolder folder, const Clock& clock, telemetry::Log& log);
 
+  Status DescribeItself();
   domain::SyncRequest Request(bool draining);
+  /// One call, and what follows from its answer. kCancelled when the worker is to leave.
+  Status Turn(const std::stop_token& stop);
   void Apply(const domain::SyncReply& reply, Clock::Steady asked);
+  void Obey(const domain::ModeOrder& order);
   /// Ends an attempt without waiting for its child's grace.
   void Drop(const domain::TaskId& task);
-  /// Stops every attempt when no call has succeeded for a lease.
+  /// Stops every attempt when no call has succeeded for a lease. What was finished before is still
+  /// offered when the server answers again.
   void StopWhatIsLost();
-  void HandBack();
+  void HandBack(StopReason reason);
+
+  bool IsIdle() const { return attempts_.empty() && ending_.empty(); }
+
+  /// For the next call: never longer than the lease of what runs.
+  Milliseconds CallLimit(const domain::SyncRequest& request) const;
+  Milliseconds TimeToLeaseEnd() const;
+  Milliseconds RetryPause();
   /// Until news, the time, or a stop.
   void WaitForNews(Milliseconds limit, const std::stop_token& stop);
 
   AgentConfig config_;
+  WorkFolder folder_;
   const Clock& clock_;
   telemetry::Log& logbook_;
   domain::WorkerSession session_;
+  domain::Capabilities is_;
+  domain::ModeOrder order_;
   std::unique_ptr<FarmLink> link_;
   std::unique_ptr<TreeCache> trees_;
+  std::unique_ptr<DevicePool> devices_;
   std::unique_ptr<AttemptSurroundings> around_;
   Guarded<bool> news_;
   Attempts attempts_;
   std::vector<std::unique_ptr<AttemptRun>> ending_;  ///< stopped and of no interest to the server
   Clock::Steady lease_end_{};
+  bool lost_ = false;  ///< the lease has ended
   Milliseconds next_sync_{1000};
+  Milliseconds retry_{0};
+  std::minstd_rand random_;
 };
 
 }  // namespace tyllm::agent

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/agent/attempt_run.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/pause.h"
 #include "common/domain/task_order.h"
 #include "common/format/json.h"
+#include "worker/agent/checkpointer.h"
+#include "worker/agent/job_failure.h"
 #include "worker/agent/log_shipper.h"
+#include "worker/agent/machine.h"
 
 namespace tyllm::agent {
 
@@ -19,10 +23,24 @@ domain::Failure WorkerFailure(std::string_view reason, const Status& status) {
   domain::Failure failure;
   failure.blame =
       status.code() == StatusCode::kDataLoss ? domain::Blame::kFarm : domain::Blame::kWorker;
-  failure.reason = reason;
+  failure.reason = status.code() == StatusCode::kResourceExhausted ? "OUT_OF_RESOURCES" : reason;
   failure.message = status.message();
   failure.retryable = true;
+  failure.action = "it is tried again; look at the worker's log if that does not help";
   return failure;
+}
+
+// The checkpoint is gone or not what its name says: the work begins anew.
+bool IsUseless(const Status& status) {
+  return status.code() == StatusCode::kNotFound || status.code() == StatusCode::kDataLoss ||
+         status.code() == StatusCode::kInvalidArgument;
+}
+
+bool MayComeBack(const Status& status) {
+  return status.code() == StatusCode::kUnavailable ||
+         status.code() == StatusCode::kDeadlineExceeded ||
+         status.code() == StatusCode::kResourceExhausted ||
+         status.code() == StatusCode::kOutOfRange;
 }
 
 }  // namespace
@@ -30,13 +48,14 @@ domain::Failure WorkerFailure(std::string_view reason, const Status& status) {
 AttemptRun::AttemptRun(const AttemptSurroundings& surroundings, domain::Assignment assignment)
     : around_(surroundings),
       assignment_(std::move(assignment)),
-      folder_(around_.config.work / "attempts" /
+      folder_(around_.folder.attempts() /
               (assignment_.id.task.ToString() + "-" + std::to_string(assignment_.id.attempt))),
       log_(folder_ / "log"),
       thread_([this] { Work(); }) {}
 
 AttemptRun::~AttemptRun() {
-  Stop();
+  Stop(StopReason::kAtOnce);
+  destroyed_.request_stop();
   if (thread_.joinable()) {
     thread_.join();
   }
@@ -46,11 +65,22 @@ AttemptRun::~AttemptRun() {
 
 domain::HeldAttempt AttemptRun::Held() {
   auto state = state_.Lock();
-  return {assignment_.id, state->progress, LogBytes(log_), state->outcome};
+  if (state->job > 0) {
+    state->used.memory_bytes = std::max(state->used.memory_bytes, MemoryOfProcess(state->job));
+  }
+  return {assignment_.id, state->progress,   LogBytes(log_),
+          state->outcome, state->checkpoint, state->used};
 }
 
-void AttemptRun::Stop() {
+void AttemptRun::Stop(StopReason reason) {
+  {
+    auto state = state_.Lock();
+    state->stopped = state->stopped.value_or(reason);
+  }
   stop_.request_stop();
+  if (reason == StopReason::kAtOnce) {
+    hurry_.request_stop();
+  }
 }
 
 void AttemptRun::Report(const domain::Progress& progress) {
@@ -60,6 +90,13 @@ void AttemptRun::Report(const domain::Progress& progress) {
 
 void AttemptRun::Report(const std::string& stage, std::uint64_t done, std::uint64_t total) {
   Report({stage, static_cast<std::int64_t>(done), static_cast<std::int64_t>(total), "bytes", ""});
+}
+
+domain::Failure AttemptRun::Signed(domain::Failure failure) const {
+  failure.worker = around_.config.name;
+  failure.attempt = assignment_.id.attempt;
+  failure.log_bytes = LogBytes(log_);
+  return failure;
 }
 
 void AttemptRun::Work() {
@@ -72,6 +109,9 @@ void AttemptRun::Work() {
     outcome = Perform(stop_.get_token());
     job_ended.request_stop();
   }
+  if (auto* const failure = std::get_if<domain::Failure>(&outcome)) {
+    *failure = Signed(std::move(*failure));
+  }
   {
     auto state = state_.Lock();
     state->outcome = std::move(outcome);
@@ -81,6 +121,7 @@ void AttemptRun::Work() {
 
 domain::Outcome AttemptRun::Perform(const std::stop_token& stop) {
   wire::BlobTransfer transfer(around_.channel, around_.clock, around_.config.patience);
+  const DevicePool::Share device = around_.devices.Take();
   const auto failed = [&](std::string_view reason, const Status& status) -> domain::Outcome {
     if (stop.stop_requested()) {
       return domain::Stopped{};
@@ -94,7 +135,10 @@ domain::Outcome AttemptRun::Perform(const std::stop_token& stop) {
   if (!inputs.ok()) {
     return failed("FETCH_FAILED", inputs.status());
   }
-  const auto order = WriteOrder(*inputs);
+  if (const Status fetched = FetchCheckpoint(transfer, stop); !fetched.ok()) {
+    return failed("FETCH_FAILED", fetched);
+  }
+  const auto order = WriteOrder(*inputs, device.name());
   if (!order.ok()) {
     return failed("NO_WORKSPACE", order.status());
   }
@@ -121,7 +165,33 @@ Result<std::vector<TreeCache::Lease>> AttemptRun::FetchInputs(wire::BlobTransfer
   return leases;
 }
 
-Result<Path> AttemptRun::WriteOrder(const std::vector<TreeCache::Lease>& inputs) const {
+Status AttemptRun::FetchCheckpoint(wire::BlobTransfer& transfer, const std::stop_token& stop) {
+  if (!assignment_.checkpoint || !KeepsUnfinishedWork(assignment_.spec.kind)) {
+    return OkStatus();
+  }
+  const auto fetch = [&]() -> Status {
+    TYLLM_ASSIGN(const format::Tree tree, transfer.ReadTree(assignment_.checkpoint->tree, stop));
+    return transfer.DownloadTree(
+        tree, Partial(),
+        [this](std::uint64_t done, std::uint64_t total) { Report("resume", done, total); }, stop);
+  };
+  const Status fetched = fetch();
+  if (IsUseless(fetched) && !stop.stop_requested()) {
+    around_.log.Warning("unfinished work of an earlier attempt cannot be used",
+                        {{"attempt", id().ToString()}, {"error", fetched.message()}});
+    return LocalFileSystem().RemoveAll(Partial());
+  }
+  if (fetched.ok()) {
+    around_.log.Info("going on from an earlier attempt's work",
+                     {{"attempt", id().ToString()},
+                      {"stage", assignment_.checkpoint->stage},
+                      {"done", assignment_.checkpoint->done}});
+  }
+  return fetched;
+}
+
+Result<Path> AttemptRun::WriteOrder(const std::vector<TreeCache::Lease>& inputs,
+                                    const std::string& device) const {
   const domain::TaskSpec& spec = assignment_.spec;
   domain::TaskOrder order{
       .kind = spec.kind,
@@ -136,9 +206,9 @@ Result<Path> AttemptRun::WriteOrder(const std::vector<TreeCache::Lease>& inputs)
   for (const auto& [name, tree] : assignment_.inputs) {
     order.inputs[name] = inputs[next++].path().string();
   }
-  order.output = (folder_ / "output").string();
-  order.device = around_.config.device;
-  order.cache = (around_.config.work / "objects").string();
+  order.output = Output().string();
+  order.device = device;
+  order.cache = around_.folder.objects().string();
   Path path = folder_ / "order.json";
   TYLLM_TRY(
       WriteFileAtomically(LocalFileSystem(), path, format::PrettyJson(format::ToJson(order))));
@@ -146,12 +216,56 @@ Result<Path> AttemptRun::WriteOrder(const std::vector<TreeCache::Lease>& inputs)
 }
 
 std::optional<domain::Outcome> AttemptRun::RunJob(const Path& order, const std::stop_token& stop) {
+  if (!KeepsUnfinishedWork(assignment_.spec.kind)) {
+    return RunChild(order, stop);
+  }
+  wire::BlobTransfer transfer(around_.channel, around_.clock, around_.config.patience);
+  Checkpointer checkpoints({Partial(), folder_ / "snapshot"}, around_.config.checkpoint,
+                           {.transfer = transfer,
+                            .clock = around_.clock,
+                            .progress = [this] { return Held().progress; },
+                            .on_checkpoint =
+                                [this](const domain::Checkpoint& checkpoint) {
+                                  auto state = state_.Lock();
+                                  state->checkpoint = checkpoint;
+                                },
+                            .on_error =
+                                [this](const Status& status) {
+                                  around_.log.Warning(
+                                      "unfinished work was not uploaded",
+                                      {{"attempt", id().ToString()}, {"error", status.message()}});
+                                }});
+  auto outcome = RunChild(order, stop);
+  checkpoints.Finish(IsWorthKeeping(outcome), hurry_.get_token());
+  return outcome;
+}
+
+bool AttemptRun::IsWorthKeeping(const std::optional<domain::Outcome>& outcome) {
+  if (!outcome || hurry_.stop_requested()) {
+    return false;
+  }
+  if (const auto* const failure = std::get_if<domain::Failure>(&*outcome)) {
+    return failure->retryable && failure->blame != domain::Blame::kToolchain;
+  }
+  auto state = state_.Lock();
+  return state->stopped == StopReason::kHandBack;
+}
+
+std::optional<domain::Outcome> AttemptRun::RunChild(const Path& order,
+                                                    const std::stop_token& stop) {
+  const auto set_job = [this](pid_t process) {
+    auto state = state_.Lock();
+    state->job = process;
+  };
   const ChildJob job{
       .argv = {around_.config.toolchain.string(), "task", "--spec", order.string()},
       .log = log_,
       .grace = around_.config.grace,
+      .at_once = hurry_.get_token(),
+      .on_start = set_job,
   };
   const auto end = RunChildJob(job, [this](const domain::Progress& p) { Report(p); }, stop);
+  set_job(-1);
   if (!end.ok()) {
     return WorkerFailure("JOB_NOT_STARTED", end.status());
   }
@@ -166,39 +280,41 @@ std::optional<domain::Outcome> AttemptRun::RunJob(const Path& order, const std::
 
 Result<domain::Succeeded> AttemptRun::UploadOutput(wire::BlobTransfer& transfer,
                                                    const std::stop_token& stop) {
-  const Path output = folder_ / "output";
-  TYLLM_ASSIGN(const format::Tree tree, format::ScanTree(output));
-  const auto progress = [this](std::uint64_t done, std::uint64_t total) {
-    Report("upload", done, total);
+  const auto report = [this](const char* stage) {
+    return [this, stage](std::uint64_t done, std::uint64_t total) { Report(stage, done, total); };
   };
-  TYLLM_TRY(transfer.UploadTree(tree, output, progress, stop));
+  TYLLM_ASSIGN(const format::Tree tree, format::ScanTree(Output(), report("digest")));
+  {
+    auto state = state_.Lock();
+    state->used.disk_bytes = static_cast<std::int64_t>(tree.bytes());
+  }
+  TYLLM_TRY(transfer.UploadTree(tree, Output(), report("upload"), stop));
   const format::TreeId id = IdOf(tree);
-  around_.trees.Adopt(id, tree.bytes(), output);
+  around_.trees.Adopt(id, tree.bytes(), Output());
   return domain::Succeeded{id};
 }
 
 void AttemptRun::ShipLog(const std::stop_token& job_ended) {
   LogShipper shipper(around_.link, around_.session, assignment_.id, log_);
-  const auto give_up = around_.config.patience;
+  const std::stop_token destroyed = destroyed_.get_token();
   Clock::Steady last_success = around_.clock.Now();
-  while (true) {
+  while (!destroyed.stop_requested()) {
     const bool last =
         job_ended.stop_requested();  // before shipping: what is there then is all there is
-    const Status status = shipper.Ship({});
-    if (status.code() == StatusCode::kAborted) {
-      return;  // fenced: nobody wants it
-    }
+    const Status status = shipper.Ship(destroyed);
     if (status.ok()) {
       last_success = around_.clock.Now();
       if (last) {
         return;
       }
       PauseFor(kLogPeriod, job_ended);
-    } else if (around_.clock.Now() - last_success > give_up) {
-      return;  // the server refuses the outcome until it has the log, and the attempt is made again
-    } else {
-      PauseFor(kLogRetry, stop_.get_token());
+      continue;
     }
+    const bool patient = around_.clock.Now() - last_success <= around_.config.patience;
+    if (status.code() == StatusCode::kAborted || !(MayComeBack(status) || patient)) {
+      return;  // fenced: nobody wants it; or the server will not have it, and the attempt's outcome
+    }
+    PauseFor(kLogRetry, destroyed);
   }
 }
 

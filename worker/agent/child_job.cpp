@@ -6,13 +6,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <fstream>
 
-#include "common/cli/command.h"
 #include "common/format/json.h"
 
 namespace tyllm::agent {
@@ -21,7 +18,6 @@ namespace {
 
 constexpr int kProgressFd = 3;
 constexpr std::size_t kLongestRecord = 64 << 10;
-constexpr std::size_t kTailBytes = 2048;
 
 // Splits what comes through the pipe into records; a line that is no record is dropped, because a
 // job's progress is a courtesy and never a reason to fail it.
@@ -84,8 +80,8 @@ bool ReadSome(int fd, RecordReader& records) {
 // Watches a running child: its progress, its end, and the request to stop it.
 class Watch {
  public:
-  Watch(ChildProcess& child, Fd progress, Milliseconds grace, RecordReader& records)
-      : child_(child), progress_(std::move(progress)), grace_(grace), records_(records) {}
+  Watch(ChildProcess& child, Fd progress, const ChildJob& job, RecordReader& records)
+      : child_(child), progress_(std::move(progress)), job_(job), records_(records) {}
 
   Result<ChildEnd> Run(const std::stop_token& stop) {
     const Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -104,7 +100,8 @@ class Watch {
       WaitForNews(wake.get(), end.stopped);
     }
     child_.SignalGroup(SIGKILL);  // whatever it left behind
-    while (progress_ && ReadSome(progress_.get(), records_)) {
+    // Only what is there: a process that left the group may hold the pipe open.
+    while (HasProgress() && ReadSome(progress_.get(), records_)) {
     }
     end.progress = records_.last();
     return end;
@@ -117,9 +114,14 @@ class Watch {
     if (!asked_) {
       asked_ = now;
       child_.SignalGroup(SIGTERM);
-    } else if (now - *asked_ >= grace_) {
+    } else if (now - *asked_ >= job_.grace || job_.at_once.stop_requested()) {
       child_.SignalGroup(SIGKILL);
     }
+  }
+
+  bool HasProgress() const {
+    pollfd ready{progress_ ? progress_.get() : -1, POLLIN, 0};
+    return ::poll(&ready, 1, 0) > 0;
   }
 
   void WaitForNews(int wake, bool stopping) {
@@ -136,69 +138,10 @@ class Watch {
 
   ChildProcess& child_;
   Fd progress_;
-  Milliseconds grace_;
+  const ChildJob& job_;
   RecordReader& records_;
   std::optional<std::chrono::steady_clock::time_point> asked_;
 };
-
-std::string Tail(const Path& log) {
-  std::ifstream in(log, std::ios::binary | std::ios::ate);
-  const std::streamoff size = in ? static_cast<std::streamoff>(in.tellg()) : 0;
-  const std::streamoff start =
-      std::max<std::streamoff>(0, size - static_cast<std::streamoff>(kTailBytes));
-  std::string text(static_cast<std::size_t>(size - start), '\0');
-  in.seekg(start);
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (start > 0) {
-    const std::size_t line = text.find('\n');
-    text.erase(0, line == std::string::npos ? 0 : line + 1);
-  }
-  return text;
-}
-
-// The last "error: ..." line of the log is what the job said of itself.
-std::string LastError(const std::string& tail) {
-  constexpr std::string_view kMark = "error: ";
-  const std::size_t at = tail.rfind(kMark);
-  if (at == std::string::npos) {
-    return "";
-  }
-  const std::size_t end = tail.find('\n', at);
-  return tail.substr(at + kMark.size(), end - at - kMark.size());
-}
-
-struct Meaning {
-  domain::Blame blame;
-  std::string_view reason;
-  bool retryable;
-};
-
-Meaning MeaningOf(const ExitStatus& exit) {
-  if (exit.signal == SIGKILL) {
-    return {domain::Blame::kWorker, "OUT_OF_MEMORY", true};  // nobody else kills it unasked
-  }
-  if (exit.signal != 0) {
-    return {domain::Blame::kToolchain, "CRASHED", true};
-  }
-  switch (static_cast<cli::ExitCode>(exit.code)) {
-    case cli::ExitCode::kBadArguments:
-      return {domain::Blame::kUser, "BAD_ARGUMENTS", false};
-    case cli::ExitCode::kNotFound:
-      return {domain::Blame::kUser, "INPUT_NOT_FOUND", false};
-    case cli::ExitCode::kRefused:
-      return {domain::Blame::kUser, "REFUSED", false};
-    case cli::ExitCode::kOutOfResources:
-      return {domain::Blame::kWorker, "OUT_OF_RESOURCES", true};
-    case cli::ExitCode::kOk:
-    case cli::ExitCode::kFailed:
-    case cli::ExitCode::kUnreachable:
-    case cli::ExitCode::kJobFailed:
-    case cli::ExitCode::kJobCancelled:
-    case cli::ExitCode::kInterrupted:
-      break;
-  }
-  return {domain::Blame::kToolchain, "FAILED", false};
-}
 
 }  // namespace
 
@@ -210,29 +153,16 @@ Result<ChildEnd> RunChildJob(const ChildJob& job,
   CommandLine command{.argv = job.argv};
   command.argv.insert(command.argv.end(), {"--progress-fd", std::to_string(kProgressFd)});
   command.descriptors = {{log.get(), 1}, {log.get(), 2}, {pipe.write.get(), kProgressFd}};
+  const MemoryKills kills;
   TYLLM_ASSIGN(ChildProcess child, ChildProcess::Spawn(command));
   pipe.write.Reset();
-  RecordReader records(on_progress);
-  return Watch(child, std::move(pipe.read), job.grace, records).Run(stop);
-}
-
-domain::Failure FailureOf(const ChildEnd& end, const Path& log) {
-  domain::Failure failure;
-  const Meaning meaning = MeaningOf(end.exit);
-  failure.blame = meaning.blame;
-  failure.reason = meaning.reason;
-  failure.retryable = meaning.retryable;
-  failure.stage = end.progress.stage;
-  failure.exit_code = end.exit.code;
-  failure.signal = end.exit.signal;
-  failure.log_tail = Tail(log);
-  failure.message = LastError(failure.log_tail);
-  if (failure.message.empty()) {
-    failure.message = "the job process ended with " + end.exit.ToString() +
-                      (failure.stage.empty() ? "" : " in stage '" + failure.stage + "'") +
-                      "; its log tells more";
+  if (job.on_start) {
+    job.on_start(child.pid());
   }
-  return failure;
+  RecordReader records(on_progress);
+  TYLLM_ASSIGN(ChildEnd end, Watch(child, std::move(pipe.read), job, records).Run(stop));
+  end.memory = kills.SinceStart();
+  return end;
 }
 
 }  // namespace tyllm::agent

@@ -8,23 +8,26 @@
 
 #include "common/base/child_process.h"
 #include "common/base/clock.h"
-#include "common/domain/failure.h"
 #include "common/domain/progress.h"
+#include "worker/agent/memory_kills.h"
 
 namespace tyllm::agent {
 
 /// A job process to run: `argv` plus "--progress-fd N".
 struct ChildJob {
   std::vector<std::string> argv;
-  Path log;                    ///< everything that it prints goes to the end of this file
-  Milliseconds grace{10'000};  ///< between TERM and KILL when stopped
+  Path log;                             ///< everything that it prints goes to the end of this file
+  Milliseconds grace{10'000};           ///< between TERM and KILL when stopped
+  std::stop_token at_once;              ///< requested: KILL without the rest of the grace
+  std::function<void(pid_t)> on_start;  ///< may be empty; the process is not reaped before the end
 };
 
 /// How the process ended.
 struct ChildEnd {
   ExitStatus exit;
-  bool stopped = false;       ///< a stop was requested while it ran
-  domain::Progress progress;  ///< the last record
+  bool stopped = false;                           ///< a stop was requested while it ran
+  domain::Progress progress;                      ///< the last record
+  MemoryEvidence memory = MemoryEvidence::kNone;  ///< of kills while it ran
 };
 
 /// Runs the process to its end, calling `on_progress` for each record that it writes, on this
@@ -33,9 +36,5 @@ struct ChildEnd {
 Result<ChildEnd> RunChildJob(const ChildJob& job,
                              const std::function<void(const domain::Progress&)>& on_progress,
                              const std::stop_token& stop);
-
-/// What an end without success means, with the last lines of the log. Exit codes are those of
-/// cli::ExitCode.
-domain::Failure FailureOf(const ChildEnd& end, const Path& log);
 
 }  // namespace tyllm::agent

@@ -38,7 +38,11 @@ Status LogShipper::Ship(const std::stop_token& stop) {
     }
     piece.resize(static_cast<std::size_t>(got));
     const domain::LogAppend append{attempt_, from_, shipped_, std::move(piece)};
-    TYLLM_ASSIGN(const std::int64_t size, link_.AppendLog(append, stop));
+    const Result<std::int64_t> taken = link_.AppendLog(append, stop);
+    if (taken.status().code() == StatusCode::kOutOfRange) {
+      shipped_ = 0;  // the server has less than it had; it passes over what it has
+    }
+    TYLLM_ASSIGN(const std::int64_t size, taken);
     if (size <= shipped_) {
       return Unavailable("the server has not taken the log bytes from " + std::to_string(shipped_));
     }

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <stop_token>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/file_system.h"
@@ -15,8 +16,9 @@
 
 namespace tyllm::agent {
 
-/// Input trees as folders, kept for later tasks up to a limit; the longest unused go first, those
-/// in use never. Threads: any; two tasks that want one tree wait for one download.
+/// Input trees as folders, kept for later tasks up to a limit; unfinished downloads that nobody
+/// waits for go first, then the longest unused trees, those in use never. Threads: any; two tasks
+/// that want one tree wait for one download.
 class TreeCache {
  public:
   /// Keeps a tree's folder in place as long as it lives.
@@ -41,17 +43,20 @@ class TreeCache {
   static Result<std::unique_ptr<TreeCache>> Open(Path folder, std::int64_t limit,
                                                  const Clock& clock);
 
-  /// The tree's folder, downloaded when it is not there.
+  /// The tree's folder, downloaded when it is not there. kResourceExhausted when the disk has no
+  /// room for it, also after everything that is not in use has gone.
   Result<Lease> Fetch(const format::TreeId& id, wire::BlobTransfer& transfer,
                       const wire::BlobTransfer::Progress& progress, const std::stop_token& stop);
   /// Takes over a folder that holds the tree: a task's output is often the next one's input.
   void Adopt(const format::TreeId& id, std::uint64_t bytes, const Path& folder);
+  /// Trees that are here, used last first, at most `most`.
+  std::vector<format::TreeId> Recent(std::size_t most);
 
  private:
   struct Entry {
     std::int64_t bytes = 0;
     int users = 0;
-    bool ready = false;
+    bool ready = false;  ///< else what there is of it lies under another name
     Clock::Steady last_used{};
   };
 
@@ -61,13 +66,17 @@ class TreeCache {
       : folder_(std::move(folder)), limit_(limit), clock_(clock) {}
 
   Path PathOf(const format::TreeId& id) const;
-  /// Adds a user; true when the caller has to download.
-  bool Enter(const format::TreeId& id);
-  void Leave(const format::TreeId& id, bool ready, std::int64_t bytes);
+  Path UnfinishedPathOf(const format::TreeId& id) const;
+  /// Adds a user; true when the caller has to download. kCancelled after a stop request.
+  Result<bool> Enter(const format::TreeId& id, const std::stop_token& stop);
+  void Leave(const format::TreeId& id);
+  /// Removes one that nobody uses; false when there is none.
+  bool RemoveOne(Entries& entries);
   void Shrink(Entries& entries);
-  Result<std::int64_t> Download(const format::TreeId& id, wire::BlobTransfer& transfer,
-                                const wire::BlobTransfer::Progress& progress,
-                                const std::stop_token& stop);
+  /// Room for a download on the disk, and in the limit as far as others can go.
+  Status MakeRoom(const format::TreeId& id, std::int64_t bytes);
+  Status Download(const format::TreeId& id, wire::BlobTransfer& transfer,
+                  const wire::BlobTransfer::Progress& progress, const std::stop_token& stop);
 
   Path folder_;
   std::int64_t limit_;

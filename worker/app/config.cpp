@@ -6,8 +6,12 @@
 namespace tyllm::app {
 
 std::string EnvironmentVariable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value == nullptr ? "" : value;
+  return OptionalEnvironmentVariable(name).value_or("");
+}
+
+std::optional<std::string> OptionalEnvironmentVariable(const std::string& name) {
+  const char* const value = std::getenv(name.c_str());
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
 }  // namespace tyllm::app

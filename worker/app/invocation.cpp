@@ -47,4 +47,9 @@ std::unique_ptr<domain::ProgressSink> Invocation::OpenProgress() const {
       STDERR_FILENO, watched ? ProgressStyle::kTerminalLine : ProgressStyle::kPlainLines, clock_);
 }
 
+Fd Invocation::ProgressPipe() const {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-vararg)
+  return progress_fd_ < 0 ? Fd() : Fd(::fcntl(progress_fd_, F_DUPFD_CLOEXEC, 0));
+}
+
 }  // namespace tyllm::app

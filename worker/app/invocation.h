@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "common/base/handle.h"
 #include "common/cli/command.h"
 #include "common/domain/progress.h"
 
@@ -25,6 +26,9 @@ class Invocation {
   /// With --progress-fd: JSON lines there. Otherwise on standard error: a redrawn line on a
   /// terminal, else a line every few seconds.
   std::unique_ptr<domain::ProgressSink> OpenProgress() const;
+
+  /// What --progress-fd named, opened once more; empty without it.
+  Fd ProgressPipe() const;
 
  private:
   Status UseProgressFd(std::string_view text);

@@ -44,38 +44,6 @@ TEST_F(ChildJobTest, GivesEveryProgressRecordAndKeepsOutputAndErrorsInTheLog) {
   EXPECT_EQ(Log(), "hello\ntrouble\n");
 }
 
-TEST_F(ChildJobTest, FailureNamesTheJobsOwnErrorAndWhoIsToBlame) {
-  const ChildEnd end = Run(
-      R"(echo '{"stage":"read"}' >&3; echo starting; echo 'error: model.bin is no model' >&2; exit 2)");
-  const domain::Failure failure = FailureOf(end, directory_ / "log");
-  EXPECT_EQ(failure.blame, domain::Blame::kUser);
-  EXPECT_EQ(failure.reason, "BAD_ARGUMENTS");
-  EXPECT_EQ(failure.message, "model.bin is no model");
-  EXPECT_EQ(failure.stage, "read");
-  EXPECT_EQ(failure.exit_code, 2);
-  EXPECT_FALSE(failure.retryable);
-  EXPECT_EQ(failure.log_tail, "starting\nerror: model.bin is no model\n");
-}
-
-TEST_F(ChildJobTest, ACrashIsTheToolchainsAndAKillTheMachines) {
-  const domain::Failure crash = FailureOf(Run("kill -SEGV $$"), directory_ / "log");
-  EXPECT_EQ(crash.reason, "CRASHED");
-  EXPECT_EQ(crash.signal, SIGSEGV);
-  EXPECT_EQ(crash.blame, domain::Blame::kToolchain);
-  EXPECT_TRUE(crash.retryable);
-  const domain::Failure kill = FailureOf(Run("kill -KILL $$"), directory_ / "log");
-  EXPECT_EQ(kill.reason, "OUT_OF_MEMORY");
-  EXPECT_EQ(kill.blame, domain::Blame::kWorker);
-}
-
-TEST_F(ChildJobTest, OnlyTheLastLinesOfALongLogTravelWithTheFailure) {
-  const ChildEnd end = Run("i=0; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; exit 1");
-  const domain::Failure failure = FailureOf(end, directory_ / "log");
-  EXPECT_LE(failure.log_tail.size(), 2048U);
-  EXPECT_TRUE(failure.log_tail.ends_with("line 1999\n"));
-  EXPECT_TRUE(failure.log_tail.starts_with("line "));
-}
-
 TEST_F(ChildJobTest, AStopEndsTheWholeGroupEvenIfItRefuses) {
   // Says over the progress pipe that its trap is set; only then is it stopped.
   const auto stop_when_ready = [this](const domain::Progress&) { stop_.request_stop(); };
@@ -94,6 +62,31 @@ TEST_F(ChildJobTest, AJobThatEndsByItselfWhenToldIsNotKilled) {
   const ChildEnd end = *RunChildJob(job, stop_when_ready, stop_.get_token());
   EXPECT_TRUE(end.stopped);
   EXPECT_EQ(end.exit.code, 9);
+}
+
+TEST_F(ChildJobTest, HurryCutsTheGraceShort) {
+  std::stop_source hurry;
+  const auto stop_when_ready = [&](const domain::Progress&) {
+    stop_.request_stop();
+    hurry.request_stop();
+  };
+  ChildJob job = Job(R"(trap '' TERM; echo '{"stage":"ready"}' >&3; while :; do sleep 600; done)");
+  job.grace = Milliseconds(600'000);
+  job.at_once = hurry.get_token();
+  EXPECT_EQ(RunChildJob(job, stop_when_ready, stop_.get_token())->exit.signal, SIGKILL);
+}
+
+TEST_F(ChildJobTest, AProcessThatLeftTheGroupWithThePipeDoesNotHoldUpTheEnd) {
+  const ChildEnd end = Run("setsid sleep 30 & exit 4");
+  EXPECT_EQ(end.exit.code, 4);
+}
+
+TEST_F(ChildJobTest, TheProcessIsToldWhileItRuns) {
+  ChildJob job = Job("exit 0");
+  pid_t process = 0;
+  job.on_start = [&](pid_t pid) { process = pid; };
+  ASSERT_TRUE(RunChildJob(job, [](const domain::Progress&) {}, stop_.get_token()).ok());
+  EXPECT_GT(process, 0);
 }
 
 TEST_F(ChildJobTest, AProgramThatIsNotThereIsAnErrorThatNamesIt) {

@@ -9,6 +9,7 @@ namespace tyllm::app {
 
 void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareConvert(cli::CommandSpec& spec, Invocation& invocation);
+void DeclareDevices(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareInspect(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareModels(cli::CommandSpec& spec, Invocation& invocation);
@@ -30,6 +31,7 @@ inline constexpr cli::CommandRow<Invocation> kCommands[] = {
     {"inspect", "Looking", "say what a model directory or a compiled model is", DeclareInspect},
     {"models", "Looking", "list the model families and published models that are supported",
      DeclareModels},
+    {"devices", "Looking", "list what this machine has to compute with", DeclareDevices},
     {"task", "Farm", "carry out one order of a farm's server", DeclareTask},
 };
 

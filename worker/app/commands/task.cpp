@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "common/base/version.h"
 #include "common/format/json.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/installed.h"
+#include "worker/app/lifeline.h"
 #include "worker/jobs/task_runner.h"
 
 namespace tyllm::app {
@@ -35,6 +38,11 @@ void DeclareTask(cli::CommandSpec& spec, Invocation& invocation) {
       "What a worker's agent runs; the file is described in docs/formats/task_order.md.";
   spec.options = {{"--spec", "FILE", "the order to carry out", order.get(), true}};
   spec.run = [order, &invocation] {
+    // A job whose agent is gone has nobody to give its result to.
+    std::optional<Lifeline> agent;
+    if (Fd pipe = invocation.ProgressPipe()) {
+      agent.emplace(std::move(pipe), KillOwnGroup);
+    }
     const Status status = RunOrder(*order, invocation);
     return status.ok() ? cli::ExitCode::kOk : cli::ReportError(status);
   };
