@@ -36,5 +36,17 @@ TEST(QuantizedModelConfig, KeepsTheStyleAndTheOrderOfTheSource) {
             R"({"b":1,"dtype":"float16","a":null})");
 }
 
+TEST(QuantizedModelConfig, NamesTheVisualTowerInBothWaysThatReadersLookForIt) {
+  const format::Json source = {{"text_config", {{"dtype", "bfloat16"}, {"hidden_size", 64}}},
+                               {"vision_config", {{"depth", 2}}},
+                               {"torch_dtype", "bfloat16"}};
+  const format::Json config = QuantizedModelConfig(source, CheckpointFormat::kAwqGemm, 128,
+                                                   {"model.layers.0.mlp.down_proj"});
+  EXPECT_EQ(config["quantization_config"]["modules_to_not_convert"].dump(),
+            R"(["visual","model.visual","model.layers.0.mlp.down_proj"])");
+  EXPECT_EQ(config["text_config"].dump(), R"({"dtype":"float16","hidden_size":64})");
+  EXPECT_EQ(config["torch_dtype"], "float16");
+}
+
 }  // namespace
 }  // namespace tyllm::quant

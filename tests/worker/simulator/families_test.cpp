@@ -67,7 +67,7 @@ class FamilyOnDies : public ::testing::TestWithParam<const char*> {
 
   void ExpectOnDies(std::int64_t dies, const Tokens& expected) {
     domain::CompileOptions options = Options(dies);
-    options.seq_lens = {1, 8};
+    options.seq_lens = dies == 1 ? std::vector<std::int64_t>{1} : std::vector<std::int64_t>{1, 8};
     const Path directory = Compile(awq_, folder_ / "out", options);
     VerifyRequest request;
     request.directory = directory;
@@ -122,6 +122,29 @@ TEST_P(FamilyOnDies, TheVisualTowerPassesThroughAsItIs) {
   const format::Json kept = after->config()["quantization_config"]["modules_to_not_convert"];
   EXPECT_EQ(kept.dump(),
             before->visual_tensors().empty() ? "null" : R"(["visual","model.visual"])");
+}
+
+// Of a family with several sets of names, the compiled model has those of its checkpoint.
+TEST(NamesOnDies, AreThoseOfTheCheckpoint) {
+  const tyllm::testing::TemporaryDirectory folder;
+  const auto golden = model::Checkpoint::Open(Path(TYLLM_TEST_DATA) / "goldens" / "tiny-qwen3-vl");
+  ASSERT_TRUE(golden.ok()) << golden.status().ToString();
+  tyllm::testing::ModelDirectory older{golden->config(), {}};
+  constexpr std::string_view kNewer = "model.language_model.";
+  for (const std::string& name : golden->TensorNames()) {
+    const format::TensorView view = *golden->Find(name);
+    const bool is_text = name.starts_with(kNewer);
+    older.tensors[is_text ? "model." + name.substr(kNewer.size()) : name] = {
+        view.dtype, view.shape, {view.bytes.begin(), view.bytes.end()}};
+  }
+  older.Write(folder / "model");
+  domain::CompileOptions options = Options(1);
+  options.seq_lens = {1};
+  const Path compiled = Compile(folder / "model", folder / "out", options);
+  const LoadedArtifact loaded = Load(compiled);
+  EXPECT_EQ(loaded.artifact().shape.names.layers, "model.layers");
+  Session session = Open(loaded);
+  EXPECT_TRUE(session.Feed(SomeTokens(5, 512)).ok());
 }
 
 }  // namespace
