@@ -34,7 +34,7 @@ void Generation(benchmark::State& state) {
   const auto backend = *tensor::MakeBackend("cpu");
   Generator generator(model, *backend);
   for (auto _ : state) {
-    const auto text = generator.Greedy({.prompt = {1, 2, 3, 4}, .max_tokens = 64, .stop = {}});
+    const auto text = generator.Generate({.prompt = {1, 2, 3, 4}, .max_tokens = 64, .stop = {}});
     benchmark::DoNotOptimize(text->data());
   }
   state.counters["tokens/s"] = benchmark::Counter(64.0 * static_cast<double>(state.iterations()),

@@ -61,7 +61,7 @@ Result<Generation> Generate(const GenerateRequest& request, const Clock& clock,
                      .message = {}});
   };
   const Clock::Steady start = clock.Now();
-  TYLLM_ASSIGN(generation.token_ids, generator.Greedy({.prompt = generation.prompt_ids,
+  TYLLM_ASSIGN(generation.token_ids, generator.Generate({.prompt = generation.prompt_ids,
                                                        .max_tokens = request.max_tokens,
                                                        .stop = std::move(stop)},
                                                       tell));

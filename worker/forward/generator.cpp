@@ -49,7 +49,8 @@ Status Generator::LoadResident() {
   return OkStatus();
 }
 
-Result<std::int32_t> Generator::BestToken(const Head& head, const tensor::Matrix& hidden) {
+Result<std::int32_t> Generator::NextToken(const Head& head, const tensor::Matrix& hidden,
+                                          Sampler& sampler) {
   TYLLM_ASSIGN(const tensor::Matrix logits, head.Logits(runner_, hidden, hidden.rows() - 1, 1));
   std::int32_t best = 0;
   runner_.backend().ArgMax(logits.view(), {&best, 1});
@@ -58,11 +59,11 @@ Result<std::int32_t> Generator::BestToken(const Head& head, const tensor::Matrix
                     " computes logits that are not finite; its weights are damaged or overflow: "
                     "fetch or make it again");
   }
-  return best;
+  return sampler.Choose(logits.row(0));
 }
 
 Result<std::int32_t> Generator::Step(std::vector<std::int32_t> tokens,
-                                     std::vector<LayerCache>& caches) {
+                                     std::vector<LayerCache>& caches, Sampler& sampler) {
   const auto length = static_cast<std::int64_t>(tokens.size());
   const TokenBatch batch{.sequences = 1, .length = length, .ids = std::move(tokens)};
   const std::vector<const graph::Block*> blocks = model_.BodyBlocks();
@@ -78,21 +79,23 @@ Result<std::int32_t> Generator::Step(std::vector<std::int32_t> tokens,
                                 : runner_.Continue(*blocks[i], weights, hidden, caches[i - 1]));
   }
   if (resident_) {
-    return BestToken(*head_, hidden);
+    return NextToken(*head_, hidden, sampler);
   }
   TYLLM_ASSIGN(const Head head, Head::Load(model_));
-  return BestToken(head, hidden);
+  return NextToken(head, hidden, sampler);
 }
 
-Result<std::vector<std::int32_t>> Generator::Greedy(const Request& request,
-                                                    const OnToken& on_token) {
+Result<std::vector<std::int32_t>> Generator::Generate(const Request& request,
+                                                      const OnToken& on_token) {
   TYLLM_TRY(Check(request));
+  TYLLM_TRY(forward::Check(request.sampling));
   TYLLM_TRY(LoadResident());
   std::vector<LayerCache> caches(model_.graph.layers.size());
   std::vector<std::int32_t> generated;
   std::vector<std::int32_t> pending = request.prompt;
+  Sampler sampler(request.sampling);
   while (static_cast<std::int64_t>(generated.size()) < request.max_tokens) {
-    TYLLM_ASSIGN(const std::int32_t token, Step(std::move(pending), caches));
+    TYLLM_ASSIGN(const std::int32_t token, Step(std::move(pending), caches, sampler));
     if (std::ranges::find(request.stop, token) != request.stop.end()) {
       break;
     }

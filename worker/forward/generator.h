@@ -7,11 +7,12 @@
 #include <span>
 #include <vector>
 
+#include "worker/forward/sampling.h"
 #include "worker/forward/streamed_pass.h"
 
 namespace tyllm::forward {
 
-/// Greedy text of a model, computed in float32 with a cache of keys and values. `model` and
+/// Text of a model, computed in float32 with a cache of keys and values. `model` and
 /// `backend` outlive it.
 class Generator {
  public:
@@ -29,18 +30,19 @@ class Generator {
     std::vector<std::int32_t> prompt;  ///< at least one token
     std::int64_t max_tokens = 0;
     std::vector<std::int32_t> stop;  ///< a token that ends the text, and is not part of it
+    SamplingOptions sampling;
   };
 
-  /// The new tokens: each the first of those with the largest logit. Prompt and new tokens together
-  /// must fit the model's positions.
-  Result<std::vector<std::int32_t>> Greedy(const Request& request, const OnToken& on_token = {});
+  /// The new tokens. Prompt and new tokens together must fit the model's positions.
+  Result<std::vector<std::int32_t>> Generate(const Request& request, const OnToken& on_token = {});
 
  private:
   Status Check(const Request& request) const;
   Status LoadResident();
   /// Runs the next tokens through the model; gives the token that follows.
-  Result<std::int32_t> Step(std::vector<std::int32_t> tokens, std::vector<LayerCache>& caches);
-  Result<std::int32_t> BestToken(const Head& head, const tensor::Matrix& hidden);
+  Result<std::int32_t> Step(std::vector<std::int32_t> tokens, std::vector<LayerCache>& caches,
+                            Sampler& sampler);
+  Result<std::int32_t> NextToken(const Head& head, const tensor::Matrix& hidden, Sampler& sampler);
 
   const Model& model_;
   BlockRunner runner_;

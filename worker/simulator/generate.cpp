@@ -15,13 +15,15 @@ Result<Generated> Generate(Session& session, const GenerateRequest& request, con
     return InvalidArgument("asked for " + std::to_string(request.max_tokens) +
                            " new tokens, expected at least 1");
   }
+  TYLLM_TRY(forward::Check(request.sampling));
+  forward::Sampler sampler(request.sampling);
   Generated out;
   const auto begin = clock.Now();
   TYLLM_ASSIGN(std::vector<float> logits, session.Feed(request.prompt));
   const auto first = clock.Now();
   out.prefill_seconds = std::chrono::duration<double>(first - begin).count();
   while (true) {
-    const std::int32_t token = BestToken(logits);
+    const std::int32_t token = sampler.Choose(logits);
     if (std::find(request.stop.begin(), request.stop.end(), token) != request.stop.end()) {
       out.ending = Ending::kStopToken;
       break;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/clock.h"
+#include "worker/forward/sampling.h"
 #include "worker/simulator/session.h"
 
 namespace tyllm::simulator {
@@ -32,6 +33,7 @@ struct GenerateRequest {
   std::vector<std::int32_t> prompt;  ///< at least one token
   std::int64_t max_tokens = 0;       ///< at least one
   std::vector<std::int32_t> stop;    ///< a token that ends the text, and is not part of it
+  forward::SamplingOptions sampling;
 };
 
 struct Generated {
@@ -48,7 +50,7 @@ using OnToken = std::function<void(std::int32_t token)>;
 /// The first of the largest numbers.
 std::int32_t BestToken(std::span<const float> logits);
 
-/// Greedy text after what the session has cached.
+/// Text after what the session has cached.
 Result<Generated> Generate(Session& session, const GenerateRequest& request, const Clock& clock,
                            const OnToken& on_token = {});
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,20 +13,18 @@
 #include "common/base/clock.h"
 #include "common/format/json.h"
 #include "worker/model/chat_template.h"
-#include "worker/simulator/generate.h"
+#include "worker/simulator/text_model.h"
 
 namespace tyllm::simulator {
 
-/// What `tyllm run` does: greedy text of a compiled model, or of a model directory in float32.
+/// What `tyllm run` does: text of a compiled model, or of a model directory in float32.
 struct RunRequest {
-  Path directory;
+  TextModelOptions model;
   std::optional<std::string> prompt;      ///< this,
   std::optional<model::ChatPrompt> chat;  ///< with it: the prompt is a message of a conversation
   std::vector<std::int64_t> token_ids;    ///< or these
   std::int64_t max_tokens = 64;
-  std::vector<std::int64_t> chunks;  ///< buckets that may be used; empty: all
-  Engine engine = Engine::kCompiled;
-  std::int64_t threads = 0;  ///< 0: as many as there are dies or cores
+  forward::SamplingOptions sampling;
 };
 
 struct RunReport {
@@ -47,6 +46,23 @@ using OnText = std::function<void(std::string_view text)>;
 /// A prompt needs the directory's tokenizer.json; token ids do without.
 Result<RunReport> RunModel(const RunRequest& request, const Clock& clock,
                            const OnText& on_text = {});
+
+/// A person's conversation with a model, in the model's chat format. Not thread-safe.
+class Conversation {
+ public:
+  /// `request` has `chat`, and neither a prompt nor token ids.
+  static Result<Conversation> Open(const RunRequest& request);
+  Conversation(Conversation&&) noexcept;
+  ~Conversation();
+
+  /// The answer to the next message. An error leaves the conversation as it was before.
+  Result<RunReport> Answer(const std::string& message, const Clock& clock, const OnText& on_text);
+
+ private:
+  struct State;
+  explicit Conversation(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
 
 }  // namespace tyllm::simulator
 

@@ -217,8 +217,9 @@ std::int64_t Session::max_kv() const {
   return state_->artifact.artifact().buffers.max_kv;
 }
 
-void Session::Reset() {
-  state_->history = 0;
+void Session::Rewind(std::int64_t tokens) {
+  TYLLM_CHECK(tokens >= 0 && tokens <= state_->history);
+  state_->history = tokens;
 }
 
 Result<std::vector<float>> Session::Feed(std::span<const std::int32_t> tokens) {

@@ -33,8 +33,12 @@ class Session {
   /// Tokens that are in the cache.
   std::int64_t history() const;
   std::int64_t max_kv() const;
+
   /// Forgets all tokens.
-  void Reset();
+  void Reset() { Rewind(0); }
+
+  /// Keeps the first `tokens` in the cache, which must be at most history(), and forgets the rest.
+  void Rewind(std::int64_t tokens);
 
   /// Appends the tokens and returns the logits [vocabulary] of the last one. Ids out of range are
   /// kInvalidArgument, more tokens than the cache holds kOutOfRange; then nothing is appended.

@@ -89,6 +89,29 @@ TEST(TyllmProgramTest, WritesAPromptAsAChatWhereItIsAsked) {
   EXPECT_NE(PromptIds(run + " --prompt Hi"), expected);
 }
 
+TEST(TyllmProgramTest, AConversationAnswersLineByLine) {
+  const CommandOutcome outcome = Shell("printf 'Hi\\n\\nWho?\\n' | " + kTyllm + " run " + kDemo +
+                                       " --interactive --max-tokens 3 --temperature 0.8 2>&1");
+  EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
+  std::size_t answers = 0;
+  for (std::size_t at = outcome.output.find("[float32]"); at != std::string::npos;
+       at = outcome.output.find("[float32]", at + 1)) {
+    ++answers;
+  }
+  EXPECT_EQ(answers, 2U) << outcome.output;
+  const CommandOutcome prompt = Shell(kTyllm + " run " + kDemo + " --interactive --prompt Hi");
+  EXPECT_EQ(prompt.exit.code, 2);
+}
+
+TEST(TyllmProgramTest, SeedsDecideDrawnText) {
+  const std::string line =
+      kTyllm + " run " + kDemo + " --prompt 'The river' --max-tokens 12 --temperature 1 --seed ";
+  const std::string text = Shell(line + "1 2>/dev/null").output;
+  EXPECT_EQ(Shell(line + "1 2>/dev/null").output, text);
+  EXPECT_NE(Shell(line + "2 2>/dev/null").output, text);
+  EXPECT_EQ(Shell(line + "1 --top-p 0").exit.code, 2);
+}
+
 TEST(TyllmProgramTest, SaysWhatAChatNeeds) {
   for (const std::string& command : {"run " + kDemo, "evaluate --generate --model " + kDemo}) {
     const CommandOutcome alone = Shell(kTyllm + " " + command + " --system x --prompt Hi");

@@ -22,7 +22,7 @@ class GeneratorTest : public ::testing::Test {
 
 TEST_F(GeneratorTest, ReadingBlocksAgainForEachTokenGivesTheSameTokens) {
   Generator generator(golden_.model, *backend_, 0);
-  const auto generated = generator.Greedy({.prompt = prompt_, .max_tokens = 5, .stop = {}});
+  const auto generated = generator.Generate({.prompt = prompt_, .max_tokens = 5, .stop = {}});
   ASSERT_TRUE(generated.ok()) << generated.status().ToString();
   EXPECT_EQ(*generated, Ids(expected_.begin(), expected_.begin() + 5));
 }
@@ -31,7 +31,7 @@ TEST_F(GeneratorTest, StopsBeforeAStopToken) {
   Generator generator(golden_.model, *backend_);
   const std::int32_t stop = expected_[6];
   const auto first = std::ranges::find(expected_, stop);
-  const auto generated = generator.Greedy({.prompt = prompt_, .max_tokens = 24, .stop = {stop}});
+  const auto generated = generator.Generate({.prompt = prompt_, .max_tokens = 24, .stop = {stop}});
   ASSERT_TRUE(generated.ok()) << generated.status().ToString();
   EXPECT_EQ(*generated, Ids(expected_.begin(), first));
 }
@@ -40,8 +40,8 @@ TEST_F(GeneratorTest, TokensComeOneByOneAndTextsDoNotMix) {
   Generator generator(golden_.model, *backend_);
   for (int text = 0; text < 2; ++text) {
     Ids seen;
-    const auto generated = generator.Greedy({.prompt = prompt_, .max_tokens = 8, .stop = {}},
-                                            [&](std::int32_t token) { seen.push_back(token); });
+    const auto generated = generator.Generate({.prompt = prompt_, .max_tokens = 8, .stop = {}},
+                                              [&](std::int32_t token) { seen.push_back(token); });
     ASSERT_TRUE(generated.ok());
     EXPECT_EQ(seen, *generated);
     EXPECT_EQ(seen, Ids(expected_.begin(), expected_.begin() + 8));
@@ -52,12 +52,12 @@ TEST_F(GeneratorTest, RefusesWhatDoesNotFit) {
   Generator generator(golden_.model, *backend_);
   const std::int64_t positions = golden_.model.shape().max_positions;
   const auto too_long =
-      generator.Greedy({.prompt = prompt_, .max_tokens = positions - 15, .stop = {}});
+      generator.Generate({.prompt = prompt_, .max_tokens = positions - 15, .stop = {}});
   ASSERT_FALSE(too_long.ok());
   EXPECT_NE(too_long.status().message().find(std::to_string(positions)), std::string::npos);
-  EXPECT_FALSE(generator.Greedy({.prompt = {}, .max_tokens = 1, .stop = {}}).ok());
-  EXPECT_FALSE(generator.Greedy({.prompt = prompt_, .max_tokens = 0, .stop = {}}).ok());
-  EXPECT_FALSE(generator.Greedy({.prompt = {512}, .max_tokens = 1, .stop = {}}).ok());
+  EXPECT_FALSE(generator.Generate({.prompt = {}, .max_tokens = 1, .stop = {}}).ok());
+  EXPECT_FALSE(generator.Generate({.prompt = prompt_, .max_tokens = 0, .stop = {}}).ok());
+  EXPECT_FALSE(generator.Generate({.prompt = {512}, .max_tokens = 1, .stop = {}}).ok());
 }
 
 }  // namespace

@@ -98,7 +98,7 @@ TEST_P(Goldens, GreedyTokensAreTheSame) {
   const auto backend = *tensor::MakeBackend("cpu", 2);
   Generator generator(golden.model, *backend);
   const auto generated =
-      generator.Greedy({.prompt = {ids.begin(), ids.begin() + 16}, .max_tokens = 24, .stop = {}});
+      generator.Generate({.prompt = {ids.begin(), ids.begin() + 16}, .max_tokens = 24, .stop = {}});
   ASSERT_TRUE(generated.ok()) << generated.status().ToString();
   EXPECT_EQ(*generated, std::vector<std::int32_t>(ids.begin() + 16, ids.end()));
 }
@@ -120,7 +120,7 @@ TEST_P(Goldens, GreedyTokensAreTheSameWithTheOtherFormOfTheConfiguration) {
   const auto backend = *tensor::MakeBackend("cpu", 2);
   Generator generator(*model, *backend);
   const auto generated =
-      generator.Greedy({.prompt = {ids.begin(), ids.begin() + 16}, .max_tokens = 24, .stop = {}});
+      generator.Generate({.prompt = {ids.begin(), ids.begin() + 16}, .max_tokens = 24, .stop = {}});
   ASSERT_TRUE(generated.ok()) << generated.status().ToString();
   EXPECT_EQ(*generated, std::vector<std::int32_t>(ids.begin() + 16, ids.end()));
 }

@@ -175,7 +175,7 @@ TEST_P(VisualLanguage, ReadsTheConfigurationOfTransformers5) {
 TEST_P(VisualLanguage, WritesGreedyText) {
   const auto backend = *tensor::MakeBackend("cpu", 1);
   Generator generator(golden_.model, *backend);
-  const auto generated = generator.Greedy({.prompt = SomeTokens(), .max_tokens = 8, .stop = {}});
+  const auto generated = generator.Generate({.prompt = SomeTokens(), .max_tokens = 8, .stop = {}});
   ASSERT_TRUE(generated.ok()) << generated.status().ToString();
   EXPECT_EQ(generated->size(), 8U);
 }

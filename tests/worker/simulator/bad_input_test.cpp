@@ -163,7 +163,7 @@ TEST_F(BadInputTest, ABucketThatWasNotCompiledIsRefusedWithThoseThatWere) {
 
 RunRequest Request(const Path& directory) {
   RunRequest request;
-  request.directory = directory;
+  request.model.directory = directory;
   request.token_ids = {3, 1, 4};
   request.max_tokens = 5;
   return request;
@@ -199,7 +199,7 @@ TEST_F(BadInputTest, RunGivesTheSameTokensFromTheModelDirectoryAndFromTheInterpr
   const auto compiled = RunModel(request, SystemClock());
   ASSERT_TRUE(compiled.ok()) << compiled.status().ToString();
   EXPECT_EQ(compiled->chunks, (std::vector<std::int64_t>{1, 1, 1}));
-  request.engine = Engine::kInterpreter;
+  request.model.engine = Engine::kInterpreter;
   const auto interpreted = RunModel(request, SystemClock());
   ASSERT_TRUE(interpreted.ok()) << interpreted.status().ToString();
   EXPECT_EQ(interpreted->token_ids, compiled->token_ids);

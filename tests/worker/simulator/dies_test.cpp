@@ -10,6 +10,7 @@
 #include "tests/worker/simulator/compiled_model.h"
 #include "worker/forward/generator.h"
 #include "worker/simulator/generate.h"
+#include "worker/simulator/text_model.h"
 #include "worker/simulator/verify.h"
 
 namespace tyllm::simulator {
@@ -54,7 +55,7 @@ TEST_P(DiesTest, GreedyTextIsThatOfTheFloatEvaluation) {
   ASSERT_TRUE(model.ok());
   const auto backend = tensor::MakeBackend("cpu", 1);
   forward::Generator generator(*model, **backend);
-  const auto expected = generator.Greedy({.prompt = prompt, .max_tokens = 24, .stop = {}});
+  const auto expected = generator.Generate({.prompt = prompt, .max_tokens = 24, .stop = {}});
   ASSERT_TRUE(expected.ok());
   const LoadedArtifact loaded = Load(directory_);
   Session session = Open(loaded);
@@ -101,6 +102,35 @@ TEST_P(DiesTest, AResetSessionIsAsGoodAsNew) {
   Session fresh = Open(loaded);
   const Tokens tokens = SomeTokens(13, 101);
   EXPECT_EQ(*session.Feed(tokens), *fresh.Feed(tokens));
+}
+
+TEST_P(DiesTest, ARewoundSessionHasReadWhatItKept) {
+  const LoadedArtifact loaded = Load(directory_);
+  const Tokens tokens = SomeTokens(40, 101);
+  Session session = Open(loaded);
+  ASSERT_TRUE(session.Feed(SomeTokens(29, 77)).ok());
+  session.Rewind(0);
+  ASSERT_TRUE(session.Feed(std::span(tokens).first(30)).ok());
+  session.Rewind(11);
+  Session fresh = Open(loaded);
+  EXPECT_EQ(*session.Feed(std::span(tokens).subspan(11)), *fresh.Feed(tokens));
+}
+
+TEST_P(DiesTest, AModelReadsOnlyWhatItsLastTextDidNotBeginWith) {
+  const auto model = TextModel::Open({.directory = directory_, .chunks = {}});
+  ASSERT_TRUE(model.ok()) << model.status().ToString();
+  const Tokens first = SomeTokens(20, 101);
+  const auto begin = (*model)->Continue({first, 4, {}, {}}, SystemClock(), {});
+  ASSERT_TRUE(begin.ok());
+  Tokens longer = first;
+  longer.insert(longer.end(), begin->generated.tokens.begin(), begin->generated.tokens.end());
+  longer.push_back(5);
+  const auto next = (*model)->Continue({longer, 6, {}, {}}, SystemClock(), {});
+  ASSERT_TRUE(next.ok());
+  EXPECT_EQ(next->chunks, (std::vector<std::int64_t>{1, 1}));  // the last new token, and the 5
+  const auto fresh = TextModel::Open({.directory = directory_, .chunks = {}});
+  EXPECT_EQ((*fresh)->Continue({longer, 6, {}, {}}, SystemClock(), {})->generated.tokens,
+            next->generated.tokens);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DiesTest, ::testing::Values(1, 2, 3, 4));

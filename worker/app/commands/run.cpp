@@ -16,55 +16,100 @@ void PrintSummary(const simulator::RunReport& report) {
                report.token_ids.size(), report.decode_tokens_per_second);
 }
 
+struct RunArguments {
+  simulator::RunRequest request;
+  ChatArguments chat;
+  bool interactive = false;
+  bool json = false;
+};
+
+void PrintText(std::string_view text) {
+  std::cout << text << std::flush;
+}
+
+/// Answers line after line, until the input ends. What goes wrong with one message is told, and the
+/// next one is asked for.
+cli::ExitCode Converse(const simulator::RunRequest& request) {
+  auto conversation = simulator::Conversation::Open(request);
+  if (!conversation.ok()) {
+    return cli::ReportError(conversation.status(), false);
+  }
+  std::string line;
+  while (std::cerr << "> " << std::flush, std::getline(std::cin, line)) {
+    if (line.empty()) {
+      continue;
+    }
+    const auto report = conversation->Answer(line, SystemClock(), PrintText);
+    if (!report.ok()) {
+      cli::ReportError(report.status(), false);
+      continue;
+    }
+    std::cout << '\n' << std::flush;
+    PrintSummary(*report);
+  }
+  return cli::ExitCode::kOk;
+}
+
+cli::ExitCode RunOnce(const simulator::RunRequest& request, bool json) {
+  const auto report = simulator::RunModel(
+      request, SystemClock(), json ? simulator::OnText() : simulator::OnText(PrintText));
+  if (!report.ok()) {
+    return cli::ReportError(report.status(), json);
+  }
+  if (json) {
+    std::cout << format::PrettyJson(format::ToJson(*report));
+  } else {
+    std::cout << '\n' << std::flush;
+    PrintSummary(*report);
+  }
+  return cli::ExitCode::kOk;
+}
+
+cli::ExitCode Run(RunArguments& arguments) {
+  arguments.chat.chat = arguments.chat.chat || arguments.interactive;
+  auto chat = arguments.chat.ToPrompt();
+  if (!chat.ok()) {
+    return cli::ReportError(chat.status(), arguments.json);
+  }
+  arguments.request.chat = *std::move(chat);
+  if (arguments.interactive && arguments.json) {
+    return cli::ReportError(InvalidArgument("--interactive talks to a person; leave out --json"),
+                            true);
+  }
+  return arguments.interactive ? Converse(arguments.request)
+                               : RunOnce(arguments.request, arguments.json);
+}
+
 }  // namespace
 
 void DeclareRun(cli::CommandSpec& spec, Invocation& /*invocation*/) {
-  struct Arguments {
-    simulator::RunRequest request;
-    ChatArguments chat;
-    bool json = false;
-  };
-
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RunArguments>();
   simulator::RunRequest& request = arguments->request;
   spec.options = {
-      {"DIR", "DIR", "a compiled model, or a model directory", &request.directory, true},
+      {"DIR", "DIR", "a compiled model, or a model directory", &request.model.directory, true},
       {"--prompt", "TEXT", "text to continue", &request.prompt},
       {"--token-ids", "LIST", "token ids to continue, instead of text", &request.token_ids},
       {"--max-tokens", "N", "new tokens at most", &request.max_tokens},
-      {"--chunks", "LIST", "buckets that may be used; all by default", &request.chunks},
+      {"--temperature", "T", "0: always the likeliest token", &request.sampling.temperature},
+      {"--top-p", "P", "draw among the likeliest that together have P", &request.sampling.top_p},
+      {"--top-k", "K", "draw among the K likeliest; 0: all", &request.sampling.top_k},
+      {"--seed", "N", "equal seeds give equal texts", &request.sampling.seed},
+      {"--interactive", "", "a conversation: every line of the input is a message",
+       &arguments->interactive},
+      {"--chunks", "LIST", "buckets that may be used; all by default", &request.model.chunks},
       {"--engine", "", "who runs a compiled model",
-       cli::OneOf(simulator::kEngineNames, &request.engine)},
-      {"--threads", "N", "threads; 0: one a core", &request.threads},
+       cli::OneOf(simulator::kEngineNames, &request.model.engine)},
+      {"--threads", "N", "threads; 0: one a core", &request.model.threads},
       {"--json", "", "print one JSON document", &arguments->json},
   };
   AddChatOptions(spec, arguments->chat);
   spec.description =
-      "Greedy text of a compiled model on the die simulator, or of a model directory in float32.";
+      "Text of a compiled model on the die simulator, or of a model directory in float32.";
   spec.examples = {"tyllm run Qwen3-1.7B-AOT_96_4096 --prompt \"The server is\"",
                    "tyllm run Qwen3-1.7B --chat --no-thinking --prompt \"What is a die?\"",
+                   "tyllm run Qwen3-1.7B --interactive --temperature 0.7 --top-p 0.8 --top-k 20",
                    "tyllm run Qwen3-1.7B --token-ids 1,2,3 --max-tokens 20 --json"};
-  spec.run = [arguments] {
-    const bool json = arguments->json;
-    auto chat = arguments->chat.ToPrompt();
-    if (!chat.ok()) {
-      return cli::ReportError(chat.status(), json);
-    }
-    arguments->request.chat = *std::move(chat);
-    const simulator::OnText print = [](std::string_view text) { std::cout << text << std::flush; };
-    const auto report =
-        simulator::RunModel(arguments->request, SystemClock(), json ? simulator::OnText() : print);
-    if (!report.ok()) {
-      return cli::ReportError(report.status(), json);
-    }
-    if (json) {
-      std::cout << format::PrettyJson(format::ToJson(*report));
-    } else {
-      std::cout << '\n' << std::flush;
-      PrintSummary(*report);
-    }
-    return cli::ExitCode::kOk;
-  };
+  spec.run = [arguments] { return Run(*arguments); };
 }
 
 }  // namespace tyllm::app

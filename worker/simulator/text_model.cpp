@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/simulator/text_model.h"
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+#include "worker/artifact/artifact.h"
+#include "worker/forward/generator.h"
+
+namespace tyllm::simulator {
+
+namespace {
+
+class CompiledModel final : public TextModel {
+ public:
+  static Result<std::unique_ptr<TextModel>> Open(const TextModelOptions& options) {
+    TYLLM_ASSIGN(LoadedArtifact loaded, LoadedArtifact::Load(options.directory, options.engine));
+    auto model = std::make_unique<CompiledModel>(std::move(loaded), options.chunks);
+    TYLLM_ASSIGN(Session session, Session::Open(model->loaded_, {options.chunks, options.threads}));
+    model->session_.emplace(std::move(session));
+    return std::unique_ptr<TextModel>(std::move(model));
+  }
+
+  CompiledModel(LoadedArtifact loaded, std::vector<std::int64_t> chunks)
+      : loaded_(std::move(loaded)),
+        buckets_(chunks.empty() ? loaded_.artifact().buffers.seq_lens : std::move(chunks)) {}
+
+  std::string name() const override {
+    return std::to_string(loaded_.dies()) + (loaded_.dies() == 1 ? " die, " : " dies, ") +
+           std::string(kEngineNames.Name(loaded_.engine()));
+  }
+
+  Path directory() const override { return loaded_.artifact().directory; }
+
+  Result<Continuation> Continue(const GenerateRequest& request, const Clock& clock,
+                                const OnToken& on_token) override {
+    GenerateRequest rest = request;
+    const std::int64_t known = RewindTo(request.prompt);
+    rest.prompt.erase(rest.prompt.begin(), rest.prompt.begin() + known);
+    Continuation out;
+    for (const Chunk& chunk : PlanChunks(buckets_, known, std::ssize(rest.prompt), Rows::kLast)) {
+      out.chunks.push_back(chunk.tokens);
+    }
+    TYLLM_ASSIGN(out.generated, Generate(*session_, rest, clock, on_token));
+    cached_ = request.prompt;
+    cached_.insert(cached_.end(), out.generated.tokens.begin(), out.generated.tokens.end());
+    cached_.resize(static_cast<std::size_t>(session_->history()));
+    return out;
+  }
+
+ private:
+  /// Keeps of the cache what `prompt` begins with, but never all of it: its last token gives the
+  /// first logits.
+  std::int64_t RewindTo(const std::vector<std::int32_t>& prompt) {
+    const auto [mine, theirs] =
+        std::mismatch(cached_.begin(), cached_.end(), prompt.begin(), prompt.end());
+    const std::int64_t known =
+        std::max<std::int64_t>(0, std::min(mine - cached_.begin(), std::ssize(prompt) - 1));
+    session_->Rewind(known);
+    return known;
+  }
+
+  LoadedArtifact loaded_;
+  std::vector<std::int64_t> buckets_;
+  std::optional<Session> session_;  ///< refers to loaded_
+  std::vector<std::int32_t> cached_;
+};
+
+class FloatModel final : public TextModel {
+ public:
+  static Result<std::unique_ptr<TextModel>> Open(const TextModelOptions& options) {
+    if (!options.chunks.empty()) {
+      return InvalidArgument("--chunks is for compiled models; " + options.directory.string() +
+                             " is a model directory");
+    }
+    TYLLM_ASSIGN(forward::Model model, forward::OpenModel(options.directory));
+    TYLLM_ASSIGN(auto backend, tensor::MakeBackend("cpu", static_cast<int>(options.threads)));
+    return std::unique_ptr<TextModel>(
+        std::make_unique<FloatModel>(options.directory, std::move(model), std::move(backend)));
+  }
+
+  FloatModel(Path directory, forward::Model model, std::unique_ptr<tensor::Backend> backend)
+      : directory_(std::move(directory)),
+        model_(std::move(model)),
+        backend_(std::move(backend)),
+        generator_(model_, *backend_) {}
+
+  std::string name() const override { return "float32"; }
+
+  Path directory() const override { return directory_; }
+
+  Result<Continuation> Continue(const GenerateRequest& request, const Clock& clock,
+                                const OnToken& on_token) override {
+    Continuation out;
+    out.chunks = {std::ssize(request.prompt)};
+    Generated& made = out.generated;
+    const auto begin = clock.Now();
+    std::optional<Clock::Steady> first;
+    TYLLM_ASSIGN(made.tokens, generator_.Generate({request.prompt, request.max_tokens, request.stop,
+                                                   request.sampling},
+                                                  [&](std::int32_t token) {
+                                                    first = first.value_or(clock.Now());
+                                                    if (on_token) {
+                                                      on_token(token);
+                                                    }
+                                                  }));
+    const auto end = clock.Now();
+    made.ending =
+        std::ssize(made.tokens) < request.max_tokens ? Ending::kStopToken : Ending::kMaxTokens;
+    made.prefill_seconds = std::chrono::duration<double>(first.value_or(end) - begin).count();
+    made.decode_seconds = std::chrono::duration<double>(end - first.value_or(end)).count();
+    made.decoded = std::max<std::int64_t>(std::ssize(made.tokens) - 1, 0);
+    return out;
+  }
+
+ private:
+  Path directory_;
+  forward::Model model_;
+  std::unique_ptr<tensor::Backend> backend_;
+  forward::Generator generator_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<TextModel>> TextModel::Open(const TextModelOptions& options) {
+  return artifact::IsArtifact(options.directory) ? CompiledModel::Open(options)
+                                                 : FloatModel::Open(options);
+}
+
+}  // namespace tyllm::simulator
