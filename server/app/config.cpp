@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "server/app/clocks_by_kind.h"
+
 namespace tyllm::server::app {
 
 namespace {
@@ -27,7 +29,8 @@ Status Check(const ServerConfig& config) {
     return InvalidArgument("data is empty, expected the name of a folder");
   }
   TYLLM_TRY(CheckAddress("listen", config.listen));
-  return CheckAddress("http", config.http);
+  TYLLM_TRY(CheckAddress("http", config.http));
+  return ClocksByKind(config).status();
 }
 
 }  // namespace

@@ -30,10 +30,16 @@ struct ServerConfig {
   bool insecure = false;
   std::int64_t lease_seconds = 30;
   std::int64_t lease_grace_seconds = 15;
+  config::Pairs lease_by_kind;
   std::int64_t attempt_stall_seconds = 30 * 60;
+  config::Pairs attempt_stall_by_kind;
   std::int64_t attempt_deadline_seconds = 12 * 60 * 60;
+  config::Pairs attempt_deadline_by_kind;
   std::int64_t attempt_failures = 3;
   std::int64_t attempt_losses = 3;
+  std::int64_t placement_wait_seconds = 5;
+  std::int64_t share_half_life_hours = 24;
+  std::int64_t share_interactive_percent = 25;
   std::int64_t upload_idle_seconds = 60;
   std::int64_t upload_keep_hours = 72;
   std::int64_t shutdown_grace_seconds = 5;
@@ -65,14 +71,26 @@ inline constexpr std::array kSettings{
             "a worker that is silent for so long has lost its tasks", 1, 86'400},
     Setting{"lease.grace_seconds", &ServerConfig::lease_grace_seconds, "N",
             "time after that before they are given to another", 0, 86'400},
+    Setting{"lease.by_kind", &ServerConfig::lease_by_kind, "KIND=SECONDS",
+            "the same of one kind of task, such as quantize"},
     Setting{"attempt.stall_seconds", &ServerConfig::attempt_stall_seconds, "N",
             "an attempt without progress for so long is ended", 1, 30 * 86'400},
+    Setting{"attempt.stall_by_kind", &ServerConfig::attempt_stall_by_kind, "KIND=SECONDS",
+            "the same of one kind of task"},
     Setting{"attempt.deadline_seconds", &ServerConfig::attempt_deadline_seconds, "N",
             "an attempt that takes longer is ended", 1, 365 * 86'400},
+    Setting{"attempt.deadline_by_kind", &ServerConfig::attempt_deadline_by_kind, "KIND=SECONDS",
+            "the same of one kind of task"},
     Setting{"attempt.failures", &ServerConfig::attempt_failures, "N",
             "attempts that may fail before the task does", 1, 100},
     Setting{"attempt.losses", &ServerConfig::attempt_losses, "N",
-            "attempts that may be lost with their worker before the task fails", 1, 100},
+            "different workers that may be lost with a task before it fails", 1, 100},
+    Setting{"placement.wait_seconds", &ServerConfig::placement_wait_seconds, "N",
+            "a task is left so long to a free worker that suits it better", 0, 3'600},
+    Setting{"share.half_life_hours", &ServerConfig::share_half_life_hours, "N",
+            "what a project used so long ago counts half", 1, 24 * 365},
+    Setting{"share.interactive_percent", &ServerConfig::share_interactive_percent, "N",
+            "part of all slots on which interactive tasks go before all others", 0, 100},
     Setting{"upload.idle_seconds", &ServerConfig::upload_idle_seconds, "N",
             "an upload that gets no byte for so long is ended", 1, 86'400},
     Setting{"upload.keep_hours", &ServerConfig::upload_keep_hours, "N",

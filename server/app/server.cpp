@@ -11,6 +11,7 @@
 #include "common/base/version.h"
 #include "common/format/json.h"
 #include "common/telemetry/metrics.h"
+#include "server/app/clocks_by_kind.h"
 #include "server/app/control_thread.h"
 #include "server/app/data_folder.h"
 #include "server/app/embedded_worker.h"
@@ -35,6 +36,13 @@ constexpr int kBlockingThreads = 4;
 constexpr Milliseconds kHousekeepingInterval = hours(1);
 constexpr Milliseconds kWorkerStopLimit = seconds(20);
 
+sched::Fairness FairnessOf(const ServerConfig& config) {
+  sched::Fairness fairness;
+  fairness.half_life = hours(config.share_half_life_hours);
+  fairness.interactive_share = static_cast<double>(config.share_interactive_percent) / 100;
+  return fairness;
+}
+
 core::Limits LimitsOf(const ServerConfig& config) {
   core::Limits limits;
   limits.policy.lease = seconds(config.lease_seconds);
@@ -43,6 +51,11 @@ core::Limits LimitsOf(const ServerConfig& config) {
   limits.policy.deadline = seconds(config.attempt_deadline_seconds);
   limits.policy.failures = static_cast<int>(config.attempt_failures);
   limits.policy.losses = static_cast<int>(config.attempt_losses);
+  limits.policy.placement_wait = seconds(config.placement_wait_seconds);
+  limits.policy.fairness = FairnessOf(config);
+  if (auto by_kind = ClocksByKind(config); by_kind.ok()) {  // as it was when it was loaded
+    limits.policy.by_kind = *std::move(by_kind);
+  }
   return limits;
 }
 
@@ -209,6 +222,7 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
   store::SqliteOptions options;
   options.file = folder.queue();
   options.toolchain_version = Version();
+  options.fairness = FairnessOf(config);
   TYLLM_ASSIGN(auto queue, store::OpenSqliteQueue(options));
   std::unique_ptr<Server> server(new Server(std::make_unique<Assembly>(
       config, surroundings, std::move(folder), std::move(blobs), std::move(queue))));

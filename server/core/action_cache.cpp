@@ -16,8 +16,12 @@ boost::asio::awaitable<Status> Use(Farm& farm, store::CacheHit hit) {
     co_return check.status();  // not known: neither use nor forget it
   }
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  const Status status = co_await farm.parts.store.Run([&](store::Queue& queue) {
-    return complete ? queue.SucceedFromCache(hit, now) : queue.ForgetAction(hit.key);
+  const Status status = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+    if (!complete) {
+      return queue.ForgetAction(hit.key);
+    }
+    TYLLM_TRY(queue.AddTree(hit.job, hit.output, BytesOf(check->tree)));
+    return queue.SucceedFromCache(hit, now);
   });
   if (status.code() == StatusCode::kAborted) {
     co_return OkStatus();  // somebody else has used it

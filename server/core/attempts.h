@@ -18,6 +18,7 @@ namespace tyllm::server::core {
 class Attempts {
  public:
   struct Live {
+    domain::TaskKind kind = domain::TaskKind::kQuantize;
     sched::AttemptTimes times;
     domain::Progress progress;
     std::optional<BlobId> checkpoint;  ///< the newest that is in the queue

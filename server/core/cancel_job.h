@@ -10,7 +10,8 @@
 namespace tyllm::server::core {
 
 /// Idempotent; a job that has ended stays as it is. Tasks that run are told to stop, and the job is
-/// kCancelled when they have (or when their leases ran out).
+/// kCancelled when they have (or when their leases ran out). An attempt whose result another job
+/// waits for is not stopped: it becomes that job's.
 boost::asio::awaitable<Result<domain::JobView>> CancelJob(Farm& farm, domain::JobId job);
 
 }  // namespace tyllm::server::core

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/end_attempts.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/sched/retry.h"
@@ -9,14 +10,18 @@ namespace tyllm::server::core {
 
 namespace {
 
-sched::Verdict JudgeOne(const Farm& farm, const Ended& ended) {
-  const Attempts::Live* const live = farm.attempts.Find(ended.task.id);
-  return sched::Judge({.number = ended.task.id.attempt,
-                       .worker = ended.task.holder.worker,
-                       .stage = live == nullptr ? "" : live->progress.stage,
-                       .ending = ended.ending,
-                       .reported = ended.reported},
-                      ended.task.spent, farm.parts.limits.policy);
+constexpr std::int64_t kLogTail = 2048;
+
+// The last whole lines of the log that the server has.
+boost::asio::awaitable<Status> AddLog(Farm& farm, sched::EndedAttempt& ended) {
+  TYLLM_CO_ASSIGN(ended.log_bytes, co_await farm.parts.logs.Size(ended.id));
+  const std::int64_t from = std::max<std::int64_t>(0, ended.log_bytes - kLogTail);
+  TYLLM_CO_ASSIGN(ended.log_tail, co_await farm.parts.logs.Read(ended.id, from, kLogTail));
+  const std::size_t line_end = ended.log_tail.find('\n');
+  if (from > 0 && line_end != std::string::npos) {
+    ended.log_tail.erase(0, line_end + 1);
+  }
+  co_return OkStatus();
 }
 
 // It may be what was finished that the toolchain trips over: the next attempt begins anew.
@@ -24,14 +29,38 @@ bool IsToolchains(const std::optional<domain::Failure>& failure) {
   return failure && failure->blame == domain::Blame::kToolchain;
 }
 
-Status Record(store::Queue& queue, const Ended& ended, const std::optional<sched::Verdict>& verdict,
-              std::int64_t now) {
+// Everything but what the queue knows.
+boost::asio::awaitable<sched::EndedAttempt> Describe(Farm& farm, const Ended& ended) {
+  sched::EndedAttempt facts;
+  facts.id = ended.task.id;
+  facts.kind = ended.task.kind;
+  facts.worker = ended.task.holder.worker;
+  facts.ending = ended.ending;
+  facts.reported = ended.reported;
+  facts.spent = ended.task.spent;
+  facts.largest_gpu_memory = farm.fleet.LargestGpuMemory();
+  if (const Attempts::Live* const live = farm.attempts.Find(ended.task.id)) {
+    facts.stage = live->progress.stage;
+  }
+  const Fleet::Member* const member = farm.fleet.Find(facts.worker);
+  if (member != nullptr && member->state != nullptr) {
+    facts.gpu_memory = member->state->capabilities.gpu_memory_bytes;
+  }
+  // A log that cannot be read must not keep the attempt from ending.
+  static_cast<void>(co_await AddLog(farm, facts));
+  co_return facts;
+}
+
+Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::EndedAttempt> facts,
+              const sched::Policy& policy, std::int64_t now) {
   if (IsToolchains(ended.reported)) {
     TYLLM_TRY(queue.ForgetCheckpoint(ended.task.id.task));
   }
-  const Status status = verdict ? queue.EndAttempt(ended.task.id, ended.ending, *verdict, now)
-                                : queue.EndCancelled(ended.task.id, now);
-  return status.code() == StatusCode::kAborted ? OkStatus() : status;
+  if (!facts) {
+    return queue.EndCancelled(ended.task.id, now);
+  }
+  TYLLM_ASSIGN(facts->lost_by, queue.LostBy(ended.task.id.task));
+  return queue.EndAttempt(ended.task.id, ended.ending, sched::Judge(*facts, policy), now);
 }
 
 void Count(Counters& counters, sched::Ending ending) {
@@ -62,15 +91,19 @@ boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended)
     co_return OkStatus();
   }
   // Nothing for those that are being cancelled: no verdict is needed.
-  std::vector<std::optional<sched::Verdict>> verdicts;
-  for (const Ended& one : ended) {
-    const bool cancelled = one.task.state == domain::TaskState::kCancelling;
-    verdicts.push_back(cancelled ? std::nullopt : std::optional(JudgeOne(farm, one)));
+  std::vector<std::optional<sched::EndedAttempt>> facts(ended.size());
+  for (std::size_t i = 0; i < ended.size(); ++i) {
+    if (ended[i].task.state != domain::TaskState::kCancelling) {
+      facts[i] = co_await Describe(farm, ended[i]);
+    }
   }
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Status recorded = co_await farm.parts.store.Run([&](store::Queue& queue) {
     for (std::size_t i = 0; i < ended.size(); ++i) {
-      TYLLM_TRY(Record(queue, ended[i], verdicts[i], now));
+      const Status status = Record(queue, ended[i], facts[i], farm.parts.limits.policy, now);
+      if (status.code() != StatusCode::kAborted) {
+        TYLLM_TRY(status);
+      }
     }
     return OkStatus();
   });

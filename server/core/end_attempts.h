@@ -18,7 +18,8 @@ struct Ended {
   std::optional<domain::Failure> reported;  ///< with kFailed
 };
 
-/// Judges and records them; tells who waits. Attempts that ended otherwise meanwhile are left as
+/// Judges and records them, with the last lines of their logs where the worker has not said them;
+/// tells who waits. Attempts that ended otherwise meanwhile are left as
 /// they are. Those that were being cancelled are cancelled, however they ended.
 boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/fleet.h"
 
+#include <algorithm>
+
 namespace tyllm::server::core {
 
 const Fleet::Member* Fleet::Find(const std::string& worker) const {
@@ -8,15 +10,27 @@ const Fleet::Member* Fleet::Find(const std::string& worker) const {
   return it == members_.end() ? nullptr : &it->second;
 }
 
-std::vector<std::string> Fleet::TakingWork(Clock::Steady since, const std::string& asking) const {
-  std::vector<std::string> names;
+std::vector<sched::Online> Fleet::OnlineSince(Clock::Steady since) const {
+  std::vector<sched::Online> online;
   for (const auto& [name, member] : members_) {
-    if (name != asking && member.seen >= since &&
-        member.order.mode == domain::WorkerMode::kActive && !member.draining) {
-      names.push_back(name);
+    if (member.seen >= since && member.state != nullptr) {
+      online.push_back(
+          {.worker = member.state,
+           .free_slots = member.free_slots,
+           .takes_work = member.order.mode == domain::WorkerMode::kActive && !member.draining});
     }
   }
-  return names;
+  return online;
+}
+
+std::int64_t Fleet::LargestGpuMemory() const {
+  std::int64_t largest = 0;
+  for (const auto& [name, member] : members_) {
+    if (member.state != nullptr) {
+      largest = std::max(largest, member.state->capabilities.gpu_memory_bytes);
+    }
+  }
+  return largest;
 }
 
 }  // namespace tyllm::server::core

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/get_job.h"
 
+#include "server/core/explain.h"
+
 namespace tyllm::server::core {
 
-boost::asio::awaitable<Result<domain::JobView>> GetJob(Farm& farm, domain::JobId job) {
+boost::asio::awaitable<Result<domain::JobView>> ReadJob(Farm& farm, domain::JobId job) {
   Result<domain::JobView> view =
       co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.GetJob(job); });
   if (view.ok()) {
     farm.attempts.AddProgress(*view);
+  }
+  co_return view;
+}
+
+boost::asio::awaitable<Result<domain::JobView>> GetJob(Farm& farm, domain::JobId job) {
+  Result<domain::JobView> view = co_await ReadJob(farm, job);
+  if (view.ok()) {
+    TYLLM_CO_TRY(co_await AddPending(farm, *view));
   }
   co_return view;
 }

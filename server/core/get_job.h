@@ -9,7 +9,9 @@
 
 namespace tyllm::server::core {
 
-/// kNotFound when there is no such job.
+/// With why its tasks wait. kNotFound when there is no such job.
 boost::asio::awaitable<Result<domain::JobView>> GetJob(Farm& farm, domain::JobId job);
+/// Without.
+boost::asio::awaitable<Result<domain::JobView>> ReadJob(Farm& farm, domain::JobId job);
 
 }  // namespace tyllm::server::core

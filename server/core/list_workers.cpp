@@ -31,7 +31,7 @@ boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm
                             .tasks = {},
                             .session = worker.session};
     if (const Fleet::Member* const member = farm.fleet.Find(worker.name)) {
-      view.capabilities = member->capabilities;
+      view.capabilities = member->state->capabilities;
       view.online = member->seen >= alive_since;
       view.last_seen_unix_ms = member->seen_unix_ms;
     }

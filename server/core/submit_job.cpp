@@ -2,7 +2,9 @@
 #include "server/core/submit_job.h"
 
 #include "server/core/action_cache.h"
+#include "server/core/explain.h"
 #include "server/core/get_job.h"
+#include "server/core/project_admission.h"
 #include "server/core/trees.h"
 
 namespace tyllm::server::core {
@@ -49,7 +51,8 @@ std::vector<Input> InputsOf(const JobSpec& spec) {
   return inputs;
 }
 
-boost::asio::awaitable<Status> CheckInput(Farm& farm, Input input) {
+// Bytes of its files.
+boost::asio::awaitable<Result<std::int64_t>> CheckInput(Farm& farm, Input input) {
   const Result<TreeCheck> check = co_await CheckTree(farm, input.tree);
   TYLLM_CO_TRY(check.status().Annotate(input.field));
   if (!check->missing.empty()) {
@@ -62,7 +65,7 @@ boost::asio::awaitable<Status> CheckInput(Farm& farm, Input input) {
     co_return InvalidArgument(input.field + " is a tree of " + std::to_string(files) +
                               " files, expected " + (input.one_file ? "one" : "a model's"));
   }
-  co_return OkStatus();
+  co_return BytesOf(check->tree);
 }
 
 // The job that this request made before, if it did.
@@ -80,12 +83,17 @@ Result<std::optional<JobId>> FindSame(store::Queue& queue, const domain::SubmitR
 }
 
 Result<JobId> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest& request,
-                            std::int64_t now) {
+                            const TreeSizes& inputs, std::int64_t now) {
   TYLLM_ASSIGN(const std::optional<JobId> job, FindSame(queue, request));
   if (job) {
     return *job;
   }
-  return queue.Enqueue({request.request_id, request.spec, domain::PlanJob(request.spec)}, now);
+  TYLLM_TRY(AdmitToProject(queue, request.spec, inputs));
+  TYLLM_ASSIGN(
+      const JobId made,
+      queue.Enqueue({request.request_id, request.spec, domain::PlanJob(request.spec)}, now));
+  TYLLM_TRY(NoteTrees(queue, made, inputs));
+  return made;
 }
 
 }  // namespace
@@ -100,18 +108,23 @@ boost::asio::awaitable<Result<domain::JobView>> SubmitJob(Farm& farm,
   if (same) {
     co_return co_await GetJob(farm, *same);
   }
+  TreeSizes inputs;
   for (const Input& input : InputsOf(request.spec)) {
-    TYLLM_CO_TRY(co_await CheckInput(farm, input));
+    TYLLM_CO_ASSIGN(inputs[input.tree], co_await CheckInput(farm, input));
   }
   const std::int64_t now = farm.parts.clock.UnixMillis();
   TYLLM_CO_ASSIGN(const JobId job, co_await farm.parts.store.Run([&](store::Queue& queue) {
-    return FindOrEnqueue(queue, request, now);
+    return FindOrEnqueue(queue, request, inputs, now);
   }));
   ++farm.counters.jobs_submitted;
   // The job is accepted, whatever happens now: a sweep would do the same later.
   static_cast<void>(co_await UseCachedResults(farm));
+  const Result<bool> told = co_await TellIfNobodyCan(farm, job, request.spec);
   farm.signals.Notify(Topic::Work());
-  co_return co_await GetJob(farm, job);
+  if (told.ok() && *told) {
+    co_return co_await GetJob(farm, job);  // says why it will wait
+  }
+  co_return co_await ReadJob(farm, job);
 }
 
 }  // namespace tyllm::server::core

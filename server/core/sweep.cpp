@@ -51,12 +51,23 @@ boost::asio::awaitable<Status> ProbeStore(Farm& farm) {
   co_return co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.Probe(now); });
 }
 
+bool SomebodyIsFreeFor(const std::vector<sched::Online>& online, const sched::Lane& lane) {
+  return std::any_of(online.begin(), online.end(), [&](const sched::Online& one) {
+    return one.takes_work && one.free_slots > 0 &&
+           sched::CanTake(one.worker->capabilities, lane.key.needs);
+  });
+}
+
+// Pauses that are over, and tasks that were left to a worker which did not come.
 boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  TYLLM_CO_ASSIGN(const auto due, co_await farm.parts.store.Run([&](store::Queue& queue) {
-    return queue.Candidates(now, 1);
-  }));
-  if (!due.empty()) {
+  TYLLM_CO_ASSIGN(
+      const std::vector<sched::Lane> lanes,
+      co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.Lanes(now); }));
+  const auto online =
+      farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.lease);
+  if (std::any_of(lanes.begin(), lanes.end(),
+                  [&](const sched::Lane& lane) { return SomebodyIsFreeFor(online, lane); })) {
     farm.signals.Notify(Topic::Work());
   }
   co_return OkStatus();

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 
+#include "server/core/assign_work.h"
 #include "server/core/end_attempts.h"
 #include "server/core/worker_reports.h"
 #include "server/core/worker_session.h"
-#include "server/sched/assignment.h"
 
 namespace tyllm::server::core {
 
@@ -15,8 +15,6 @@ namespace {
 using domain::SyncReply;
 using domain::SyncRequest;
 using store::HeldTask;
-
-constexpr std::int64_t kCandidatesAtATime = 256;
 
 bool Contains(const std::vector<domain::TaskId>& all, domain::TaskId one) {
   return std::find(all.begin(), all.end(), one) != all.end();
@@ -62,21 +60,20 @@ Status EndUnheardCancelled(store::Queue& queue, const SyncRequest& request, std:
   return OkStatus();
 }
 
-Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, sched::Asking asking,
-                       bool takes_new, std::int64_t now) {
+Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWorker worker,
+                       bool takes_new, const sched::Policy& policy, std::int64_t now) {
   Found found;
   TYLLM_TRY(EndUnheardCancelled(queue, request, now, found));
   TYLLM_TRY(FindUnheard(queue, request, found));
-  asking.free_slots = request.capabilities.slots - static_cast<int>(found.held.size());
-  if (!takes_new || asking.free_slots <= 0) {
+  worker.free_slots = request.capabilities.slots - static_cast<int>(found.held.size());
+  if (!takes_new || worker.free_slots <= 0) {
     return found;
   }
-  TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates,
-               queue.Candidates(now, kCandidatesAtATime));
-  for (const domain::TaskId task : sched::Choose(asking, candidates)) {
-    TYLLM_ASSIGN(store::Lease lease, queue.StartAttempt(task, request.from, now));
-    found.leases.push_back(std::move(lease));
+  TYLLM_ASSIGN(std::vector<store::Lease> given, AssignWork(queue, std::move(worker), policy, now));
+  if (given.empty()) {
+    return found;
   }
+  std::move(given.begin(), given.end(), std::back_inserter(found.leases));
   TYLLM_ASSIGN(found.held, queue.HeldBy(request.from.worker));
   return found;
 }
@@ -90,20 +87,24 @@ class Turn {
   /// Gives the worker what there is for it, and tells what it is to stop.
   boost::asio::awaitable<Status> Look() {
     const std::int64_t now = farm_.parts.clock.UnixMillis();
-    const sched::Asking asking = Ask();
+    const FreeWorker worker = Ask();
     const bool takes_new = TakesNew();
     if (const Fleet::Member* const member = farm_.fleet.Find(request_.from.worker)) {
       reply_.order = member->order;
     }
     TYLLM_CO_ASSIGN(const Found found, co_await farm_.parts.store.Run([&](store::Queue& queue) {
-      return FindWork(queue, request_, asking, takes_new, now);
+      return FindWork(queue, request_, worker, takes_new, farm_.parts.limits.policy, now);
     }));
     free_slots_ = request_.capabilities.slots - static_cast<int>(found.held.size());
+    farm_.fleet.At(request_.from.worker).free_slots = free_slots_;
     for (const HeldTask& task : found.ended) {
       AttemptIsOver(farm_, task);
     }
     for (const HeldTask& task : found.held) {
       farm_.attempts.Follow(task, farm_.parts.clock);
+      // One lease for all that it holds: the shortest.
+      reply_.lease_ms =
+          std::min(reply_.lease_ms, farm_.parts.limits.policy.ClocksOf(task.kind).lease.count());
     }
     for (const store::Lease& lease : found.leases) {
       Start(lease);
@@ -129,20 +130,25 @@ class Turn {
            member->order.mode == domain::WorkerMode::kActive;
   }
 
-  sched::Asking Ask() const {
+  FreeWorker Ask() const {
     const Clock::Steady since = farm_.parts.clock.Now() - farm_.parts.limits.policy.lease;
-    sched::Asking asking{.worker = request_.from.worker,
-                         .held = {},
-                         .others = farm_.fleet.TakingWork(since, request_.from.worker)};
+    FreeWorker worker{.session = request_.from, .asking = {}};
+    worker.asking.worker = farm_.fleet.At(request_.from.worker).state;
+    for (sched::Online& one : farm_.fleet.OnlineSince(since)) {
+      worker.slots.total += one.takes_work ? one.worker->capabilities.slots : 0;
+      if (one.worker != worker.asking.worker) {
+        worker.asking.others.push_back(std::move(one));
+      }
+    }
     for (const domain::HeldAttempt& held : request_.held) {
       // What is acknowledged in this answer is forgotten before the new attempt is begun.
-      asking.held.push_back(held.id.task);
+      worker.asking.held.push_back(held.id.task);
     }
-    return asking;
+    return worker;
   }
 
   void Start(const store::Lease& lease) {
-    const sched::Policy& policy = farm_.parts.limits.policy;
+    const sched::Clocks clocks = farm_.parts.limits.policy.ClocksOf(lease.spec.kind);
     // Naming it in this answer is as good as hearing of it: the worker counts from its call.
     farm_.attempts.Heard(lease.id, {}, farm_.parts.clock.Now());
     farm_.signals.Notify(Topic::Of(lease.job));
@@ -152,8 +158,9 @@ class Turn {
                             .label = lease.label,
                             .spec = lease.spec,
                             .inputs = lease.inputs,
-                            .lease_ms = policy.lease.count(),
-                            .deadline_ms = policy.deadline.count(),
+                            .lease_ms = clocks.lease.count(),
+                            .deadline_ms = clocks.deadline.count(),
+                            .stall_ms = clocks.stall.count(),
                             .checkpoint = lease.checkpoint});
   }
 

@@ -35,6 +35,14 @@ boost::asio::awaitable<Result<TreeCheck>> CheckTree(Farm& farm, format::TreeId i
                                        [&] { return Look(farm.parts.blobs, id, limit); });
 }
 
+std::int64_t BytesOf(const format::Tree& tree) {
+  std::int64_t bytes = 0;
+  for (const format::TreeEntry& entry : tree.entries) {
+    bytes += static_cast<std::int64_t>(entry.blob.size);
+  }
+  return bytes;
+}
+
 std::string NameSome(const std::vector<BlobId>& blobs) {
   constexpr std::size_t kNamed = 3;
   std::string text = std::to_string(blobs.size()) + (blobs.size() == 1 ? " blob: " : " blobs: ");

@@ -20,6 +20,9 @@ struct TreeCheck {
 /// threads.
 boost::asio::awaitable<Result<TreeCheck>> CheckTree(Farm& farm, format::TreeId id);
 
+/// Bytes of a tree's files.
+std::int64_t BytesOf(const format::Tree& tree);
+
 /// "3 blobs: <id>, <id>, ...": at most a few of them.
 std::string NameSome(const std::vector<BlobId>& blobs);
 

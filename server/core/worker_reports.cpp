@@ -113,6 +113,10 @@ class Outcomes {
       TYLLM_ASSIGN(const store::Lease lease, queue.GetLease(task.id));
       // Under the version that made it, which need not be the server's.
       const Sha256 key = domain::ActionKey(lease.spec, lease.inputs, toolchain);
+      TYLLM_ASSIGN(const std::optional<HeldTask> held, queue.FindHeld(task.id));
+      if (held && held->state == domain::TaskState::kLeased) {
+        TYLLM_TRY(queue.AddTree(held->job, output, BytesOf(check->tree)));
+      }
       return queue.Succeed(task.id, output, key, now);
     });
     if (recorded.code() != StatusCode::kAborted) {

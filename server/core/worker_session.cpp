@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kLongestName = 64;
 constexpr std::size_t kMostHeld = 1024;
 constexpr std::int32_t kMostSlots = 256;
+constexpr std::size_t kMostTrees = 256;
 
 Status CheckName(const char* field, const std::string& name) {
   const bool printable =
@@ -32,6 +33,19 @@ Result<domain::ModeOrder> StartSession(store::Queue& queue, const domain::SyncRe
   return it == workers.end() ? domain::ModeOrder{} : it->order;
 }
 
+// The one that is known is kept while nothing has changed: snapshots share it.
+std::shared_ptr<const sched::WorkerState> StateOf(const domain::SyncRequest& request,
+                                                  std::shared_ptr<const sched::WorkerState> known) {
+  sched::WorkerState state{.name = request.from.worker,
+                           .capabilities = request.capabilities,
+                           .trees = {request.cached_trees.begin(), request.cached_trees.end()}};
+  if (known != nullptr && known->capabilities == state.capabilities &&
+      known->trees == state.trees) {
+    return known;
+  }
+  return std::make_shared<const sched::WorkerState>(std::move(state));
+}
+
 }  // namespace
 
 Status CheckSync(const domain::SyncRequest& request) {
@@ -45,6 +59,10 @@ Status CheckSync(const domain::SyncRequest& request) {
   if (request.held.size() > kMostHeld) {
     return InvalidArgument("held has " + std::to_string(request.held.size()) +
                            " attempts, expected at most 1024");
+  }
+  if (request.cached_trees.size() > kMostTrees) {
+    return InvalidArgument("cached_trees has " + std::to_string(request.cached_trees.size()) +
+                           " trees, expected at most 256");
   }
   return request.wait_ms >= 0 ? OkStatus()
                               : InvalidArgument("wait_ms is " + std::to_string(request.wait_ms) +
@@ -64,7 +82,7 @@ boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& r
     member.order = order;
   }
   Fleet::Member& member = farm.fleet.At(request.from.worker);
-  member.capabilities = request.capabilities;
+  member.state = StateOf(request, member.state);
   member.draining = request.draining;
   member.seen = clock.Now();
   member.seen_unix_ms = clock.UnixMillis();

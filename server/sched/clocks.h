@@ -19,8 +19,9 @@ struct AttemptTimes {
   bool operator==(const AttemptTimes&) const = default;
 };
 
-/// Which of the three clocks ran out, if one did (kStopped: a cancelled attempt had its time). A
-/// worker that is gone says nothing about progress, so the lease comes first.
-std::optional<Ending> Overdue(const AttemptTimes& times, Clock::Steady now, const Policy& policy);
+/// Which of the three clocks of its kind ran out, if one did (kStopped: a cancelled attempt had its
+/// time). A worker that is gone says nothing about progress, so the lease comes first.
+std::optional<Ending> Overdue(const AttemptTimes& times, domain::TaskKind kind, Clock::Steady now,
+                              const Policy& policy);
 
 }  // namespace tyllm::server::sched

@@ -2,104 +2,118 @@
 #include "server/sched/retry.h"
 
 #include <algorithm>
+#include <set>
+
+#include "server/sched/failure_class.h"
+#include "server/sched/noticed_failure.h"
 
 namespace tyllm::server::sched {
 
 namespace {
 
-using domain::Blame;
 using domain::Failure;
 
-std::string Duration(Milliseconds time) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time).count();
-  return seconds % 60 == 0 && seconds > 0 ? std::to_string(seconds / 60) + " min"
-                                          : std::to_string(seconds) + " s";
+constexpr int kLossesAWorker = 3;
+
+std::string GiB(std::int64_t bytes) {
+  const std::int64_t tenths = bytes * 10 / (1LL << 30);
+  return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " GiB";
 }
 
-Failure Described(const EndedAttempt& ended, Blame blame, std::string reason, std::string message) {
-  return {.blame = blame,
-          .reason = std::move(reason),
-          .message = std::move(message),
-          .stage = ended.stage,
-          .retryable = true,
-          .log_tail = {}};
-}
-
-// What the server itself noticed, in words.
-Failure FailureOf(const EndedAttempt& ended, const Policy& policy) {
-  const std::string who = "attempt " + std::to_string(ended.number) + " on worker " + ended.worker;
-  const std::string where = ended.stage.empty() ? "" : " in stage '" + ended.stage + "'";
-  switch (ended.ending) {
-    case Ending::kLeaseLost:
-      return Described(ended, Blame::kWorker, "LEASE_LOST",
-                       who + " was lost" + where + ": the worker said nothing for " +
-                           Duration(policy.lease + policy.lease_grace) +
-                           " or came back without it; see the worker's own log");
-    case Ending::kStalled:
-      return Described(ended, Blame::kToolchain, "STALLED",
-                       who + " made no progress" + where + " for " + Duration(policy.stall) +
-                           "; the worker is alive, the task is stuck");
-    case Ending::kDeadline:
-      return Described(ended, Blame::kToolchain, "DEADLINE",
-                       who + " took longer than " + Duration(policy.deadline) + where +
-                           "; raise the server's attempt deadline or ask for less");
-    case Ending::kReturned:
-      return Described(ended, Blame::kWorker, "RETURNED", who + " was handed back by its worker");
-    case Ending::kFailed:
-    case Ending::kSucceeded:
-    case Ending::kStopped:
-      break;
+// Doubles with every attempt that counted, and up to a quarter more: some number that is the same
+// for the same attempt.
+Milliseconds Wait(const EndedAttempt& ended, const ClassRule& rule, const Policy& policy) {
+  Milliseconds wait = rule.first_wait;
+  for (int i = 0; i < ended.spent.failures && wait < policy.longest_backoff; ++i) {
+    wait *= 2;
   }
-  return ended.reported.value_or(Described(ended, Blame::kFarm, "UNKNOWN", who + " ended"));
+  wait = std::min(wait, policy.longest_backoff);
+  const auto luck = DigestOf(ended.id.ToString()).bytes[0];
+  return wait + wait * luck / (4 * 256);
 }
 
-Milliseconds Backoff(int failures_before, const Policy& policy) {
-  Milliseconds delay = policy.first_backoff;
-  for (int i = 0; i < failures_before && delay < policy.longest_backoff; ++i) {
-    delay *= 2;
-  }
-  return std::min(delay, policy.longest_backoff);
+Verdict GiveUp(Verdict verdict, const std::string& why) {
+  verdict.again = false;
+  verdict.delay = {};
+  verdict.failure.message += "; given up: " + why;
+  verdict.failure.retryable = false;
+  return verdict;
 }
 
-// Enough is enough: the failure that the task ends with.
-Verdict GiveUp(Failure failure, int times, const std::string& what) {
-  failure.message += "; given up after " + std::to_string(times) + " " + what;
-  failure.retryable = false;
-  return {.again = false, .delay = {}, .failure = std::move(failure)};
+std::string Named(const std::set<std::string>& workers) {
+  std::string text;
+  for (const std::string& worker : workers) {
+    text += (text.empty() ? "" : ", ") + worker;
+  }
+  return text;
 }
 
-Verdict JudgeFailure(Failure failure, const Spent& spent, const Policy& policy) {
-  if (!failure.retryable) {
-    return {.again = false, .delay = {}, .failure = std::move(failure)};
+Verdict JudgeLoss(const EndedAttempt& ended, Verdict verdict, const Policy& policy) {
+  ++verdict.spent.losses;
+  std::set<std::string> workers(ended.lost_by.begin(), ended.lost_by.end());
+  workers.insert(ended.worker);
+  const bool poison = static_cast<int>(workers.size()) >= policy.losses ||
+                      verdict.spent.losses >= kLossesAWorker * policy.losses;
+  if (!poison) {
+    return verdict;
   }
-  if (spent.failures + 1 >= policy.failures) {
-    return GiveUp(std::move(failure), spent.failures + 1, "failed attempts");
+  verdict.failure.action = "read the logs of those attempts (`tyllm-client logs " +
+                           ended.id.task.ToString() +
+                           " --attempt N`) and of those workers before submitting it again";
+  return GiveUp(std::move(verdict), std::to_string(verdict.spent.losses) +
+                                        " attempts were lost, on workers " + Named(workers) +
+                                        ": the task may be what brings them down");
+}
+
+Verdict JudgeGpuMemory(const EndedAttempt& ended, Verdict verdict) {
+  verdict.needs_gpu_memory = ended.gpu_memory + 1;
+  verdict.failure.retryable = true;
+  if (ended.largest_gpu_memory > ended.gpu_memory) {
+    verdict.failure.action = "nothing: it is tried on a GPU with more memory";
+    return verdict;
   }
-  return {.again = true, .delay = Backoff(spent.failures, policy), .failure = std::move(failure)};
+  verdict.failure.blame = domain::Blame::kWorker;
+  verdict.failure.action =
+      "add a worker with a larger GPU, or ask for less (fewer or shorter samples)";
+  return GiveUp(std::move(verdict), "no worker has a GPU with more than " + GiB(ended.gpu_memory));
+}
+
+Verdict JudgeFailure(const EndedAttempt& ended, const ClassRule& rule, Verdict verdict,
+                     const Policy& policy) {
+  ++verdict.spent.failures;
+  if (!rule.again) {
+    verdict.again = false;
+    verdict.delay = {};
+    verdict.failure.retryable = false;
+    return verdict;
+  }
+  if (verdict.spent.failures >= policy.failures) {
+    return GiveUp(std::move(verdict), std::to_string(verdict.spent.failures) + " attempts failed");
+  }
+  verdict.delay = Wait(ended, rule, policy);
+  return verdict;
 }
 
 }  // namespace
 
-Verdict Judge(const EndedAttempt& ended, const Spent& spent, const Policy& policy) {
-  Failure failure = FailureOf(ended, policy);
-  switch (ended.ending) {
-    case Ending::kLeaseLost:
-      if (spent.losses + 1 >= policy.losses) {
-        return GiveUp(std::move(failure), spent.losses + 1,
-                      "lost attempts: the task may be what brings workers down");
-      }
-      return {.again = true, .delay = {}, .failure = std::move(failure)};
-    case Ending::kReturned:
-      return {.again = true, .delay = {}, .failure = std::move(failure)};
-    case Ending::kFailed:
-    case Ending::kStalled:
-    case Ending::kDeadline:
-      return JudgeFailure(std::move(failure), spent, policy);
-    case Ending::kSucceeded:
-    case Ending::kStopped:
+Verdict Judge(const EndedAttempt& ended, const Policy& policy) {
+  TYLLM_CHECK(ended.ending != Ending::kSucceeded && ended.ending != Ending::kStopped);
+  Verdict verdict{.again = true, .failure = DescribeFailure(ended, policy), .spent = ended.spent};
+  FailureClass failure_class = ClassOf(ended.ending, verdict.failure);
+  if (failure_class == FailureClass::kGpuMemory && ended.gpu_memory == 0) {
+    failure_class = FailureClass::kMachine;  // what is larger than unknown is unknown
+  }
+  const ClassRule& rule = RuleOf(failure_class);
+  switch (rule.budget) {
+    case Budget::kLosses:
+      return JudgeLoss(ended, std::move(verdict), policy);
+    case Budget::kFailures:
+      return JudgeFailure(ended, rule, std::move(verdict), policy);
+    case Budget::kNone:
       break;
   }
-  CheckFailed("these endings need no verdict", std::source_location::current());
+  return failure_class == FailureClass::kGpuMemory ? JudgeGpuMemory(ended, std::move(verdict))
+                                                   : verdict;
 }
 
 }  // namespace tyllm::server::sched

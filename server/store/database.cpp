@@ -97,6 +97,10 @@ std::int64_t Rows::Integer(int column) const {
   return sqlite3_column_int64(statement_, column);
 }
 
+double Rows::Real(int column) const {
+  return sqlite3_column_double(statement_, column);
+}
+
 std::string Rows::Text(int column) const {
   const auto* const text = sqlite3_column_text(statement_, column);
   const int size = sqlite3_column_bytes(statement_, column);
@@ -207,6 +211,10 @@ void Database::Bind(sqlite3_stmt* statement, int index, std::string_view text) {
 
 void Database::Bind(sqlite3_stmt* statement, int index, const Sha256& digest) {
   sqlite3_bind_blob64(statement, index, digest.bytes.data(), digest.bytes.size(), SQLITE_TRANSIENT);
+}
+
+void Database::Bind(sqlite3_stmt* statement, int index, double value) {
+  sqlite3_bind_double(statement, index, value);
 }
 
 void Database::BindInteger(sqlite3_stmt* statement, int index, std::int64_t value) {

@@ -53,6 +53,7 @@ class Rows {
 
   bool IsNull(int column) const;
   std::int64_t Integer(int column) const;  ///< 0 for NULL
+  double Real(int column) const;           ///< 0 for NULL
   std::string Text(int column) const;      ///< empty for NULL
   std::optional<Sha256> Digest(int column) const;
 
@@ -121,6 +122,7 @@ class Database {
 
   static void Bind(sqlite3_stmt* statement, int index, std::string_view text);
   static void Bind(sqlite3_stmt* statement, int index, const Sha256& digest);
+  static void Bind(sqlite3_stmt* statement, int index, double value);
   static void BindInteger(sqlite3_stmt* statement, int index, std::int64_t value);
   static void BindNull(sqlite3_stmt* statement, int index);
 

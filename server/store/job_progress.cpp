@@ -42,7 +42,8 @@ Status MakeReady(Database& db, const std::vector<tasks::Row>& rows, tasks::Row& 
                  std::string_view toolchain_version, std::int64_t now) {
   TYLLM_ASSIGN(const auto inputs, ResolveInputs(rows, row));
   TYLLM_ASSIGN(const auto spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
-  TYLLM_TRY(tasks::SetReady(db, row, domain::ActionKey(spec, inputs, toolchain_version), now));
+  TYLLM_TRY(
+      tasks::SetReady(db, row, domain::ActionKey(spec, inputs, toolchain_version), inputs, now));
   row.state = TaskState::kQueued;
   return OkStatus();
 }

@@ -12,7 +12,9 @@ namespace {
 
 using domain::JobState;
 
-constexpr Sql kInsert{"INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(0, ?1, ?2, ?3)"};
+constexpr Sql kInsert{
+    "INSERT INTO jobs(state, spec, outputs, created_ms, project, priority, job_class) "
+    "VALUES(0, ?1, ?2, ?3, ?4, ?5, ?6)"};
 constexpr Sql kGet{
     "SELECT id, state, cancel_asked, spec, outputs, failure, created_ms, ended_ms, last_event "
     "FROM jobs WHERE id = ?1"};
@@ -61,7 +63,9 @@ Status Collect(Rows& rows, std::vector<Row>& found) {
 
 Result<JobId> Insert(Database& db, const domain::JobSpec& spec,
                      const std::map<std::string, std::string>& outputs, std::int64_t now) {
-  TYLLM_TRY(db.Change(kInsert, ToColumn(spec), ToColumn(outputs), now).status());
+  TYLLM_TRY(db.Change(kInsert, ToColumn(spec), ToColumn(outputs), now, spec.project, spec.priority,
+                      spec.job_class)
+                .status());
   return JobId{db.last_insert_id()};
 }
 

@@ -9,11 +9,14 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/domain/project.h"
 #include "common/domain/views.h"
 #include "common/domain/worker_sync.h"
-#include "server/sched/assignment.h"
 #include "server/sched/ending.h"
+#include "server/sched/fair_order.h"
+#include "server/sched/placement.h"
 #include "server/sched/retry.h"
+#include "server/sched/shares.h"
 
 namespace tyllm::server::store {
 
@@ -38,6 +41,7 @@ struct JobFilter {
 struct HeldTask {
   AttemptId id;
   JobId job;
+  domain::TaskKind kind = domain::TaskKind::kQuantize;
   domain::TaskState state = domain::TaskState::kLeased;  ///< or kCancelling
   WorkerSession holder;
   sched::Spent spent;
@@ -79,6 +83,31 @@ struct CacheHit {
 struct TaskCounts {
   std::map<domain::TaskState, std::int64_t> by_state;  ///< of jobs that have not ended
   std::optional<std::int64_t> oldest_due_ms;           ///< since when the oldest queued task is due
+};
+
+/// A project with what it has had and has.
+struct ProjectRecord {
+  domain::Project project;
+  double used_seconds = 0;  ///< device-seconds of attempts that ended, decayed to used_at_ms
+  std::int64_t used_at_ms = 0;
+  double total_seconds = 0;       ///< the same without decay
+  std::int64_t stored_bytes = 0;  ///< of the trees of its jobs, each tree once
+  std::int64_t queued_jobs = 0;   ///< that have not ended
+
+  bool operator==(const ProjectRecord&) const = default;
+};
+
+/// A task that has not begun, with what its waiting depends on.
+struct PendingRecord {
+  TaskId id;
+  domain::TaskState state = domain::TaskState::kQueued;  ///< or kWaiting
+  std::int64_t lane = 0;
+  sched::LaneKey lane_key;
+  std::vector<std::string> waits_for;  ///< labels of tasks whose outputs are missing
+  std::optional<TaskId> joined;        ///< runs the same action
+  std::int64_t not_before_ms = 0;
+
+  bool operator==(const PendingRecord&) const = default;
 };
 
 /// Workers as they are remembered.
@@ -126,15 +155,37 @@ class Queue {
   virtual Result<std::map<domain::JobState, std::int64_t>> CountJobs() = 0;
   virtual Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                             std::int64_t limit) = 0;
-  /// Nothing for a job that has ended.
-  virtual Status CancelJob(JobId job, std::int64_t now) = 0;
+  /// Nothing for a job that has ended. Attempts whose result other jobs wait for go on as theirs:
+  /// those jobs are returned.
+  virtual Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) = 0;
+  /// Something that people should know of a task; the state of nothing changes.
+  virtual Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) = 0;
+  virtual Status SetPriority(JobId job, std::int32_t priority) = 0;
 
   virtual Result<TaskCounts> CountTasks(std::int64_t now) = 0;
 
-  // Attempts.
-  /// Queued, due, not the same action as one that has a result or runs; in queue order.
-  virtual Result<std::vector<sched::Candidate>> Candidates(std::int64_t now,
+  // Who is next.
+  /// Lanes with a task that is due, by number.
+  virtual Result<std::vector<sched::Lane>> Lanes(std::int64_t now) = 0;
+  /// Of a lane: queued, due, not the same action as one that has a result or runs; the oldest
+  /// first.
+  virtual Result<std::vector<sched::Candidate>> Candidates(std::int64_t lane, std::int64_t now,
                                                            std::int64_t limit) = 0;
+  virtual Result<sched::Shares> Shares(std::int64_t now) = 0;
+  /// Tasks of the job that have not begun, in plan order.
+  virtual Result<std::vector<PendingRecord>> Pending(JobId job) = 0;
+  /// Queued tasks of a lane of jobs before this one; counts no further than `limit`.
+  virtual Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) = 0;
+
+  // Projects.
+  /// One that is not known is one of weight 1 without quotas.
+  virtual Result<ProjectRecord> GetProject(const std::string& name) = 0;
+  virtual Result<std::vector<ProjectRecord>> ListProjects() = 0;
+  virtual Status SetProject(const domain::Project& project) = 0;
+  /// The job refers to a tree whose files have so many bytes.
+  virtual Status AddTree(JobId job, const BlobId& tree, std::int64_t bytes) = 0;
+
+  // Attempts.
   virtual Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker,
                                      std::int64_t now) = 0;
   virtual Result<Lease> GetLease(const AttemptId& id) = 0;
@@ -150,6 +201,8 @@ class Queue {
                          std::int64_t now) = 0;
   virtual Status EndAttempt(const AttemptId& id, sched::Ending ending,
                             const sched::Verdict& verdict, std::int64_t now) = 0;
+  /// Workers that were lost with an attempt of it, by name, each once.
+  virtual Result<std::vector<std::string>> LostBy(TaskId task) = 0;
   /// The end of an attempt of a task that is being cancelled.
   virtual Status EndCancelled(const AttemptId& id, std::int64_t now) = 0;
   /// `attempt` 0: the last one.

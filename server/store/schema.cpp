@@ -5,6 +5,7 @@
 #include <string>
 
 #include "server/store/schema_checkpoints.h"
+#include "server/store/schema_lanes.h"
 #include "server/store/schema_queue.h"
 #include "server/store/schema_requests.h"
 
@@ -20,6 +21,7 @@ constexpr std::array kSteps = {
     schema::kQueue,
     schema::kRequests,
     schema::kCheckpoints,
+    schema::kLanes,
 };
 
 constexpr Sql kGetVersion{"PRAGMA user_version"};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/sqlite_queue.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/store/actions.h"
@@ -9,7 +10,12 @@
 #include "server/store/database.h"
 #include "server/store/events.h"
 #include "server/store/job_progress.h"
+#include "server/store/job_view.h"
 #include "server/store/jobs.h"
+#include "server/store/joining.h"
+#include "server/store/lanes.h"
+#include "server/store/pending.h"
+#include "server/store/projects.h"
 #include "server/store/requests.h"
 #include "server/store/rows_json.h"
 #include "server/store/schema.h"
@@ -38,7 +44,7 @@ std::string Number(domain::Attempt attempt) {
 }
 
 HeldTask ToHeld(const tasks::Row& row) {
-  return {row.attempt_id(), row.job, row.state, row.holder, row.spent, row.started_ms};
+  return {row.attempt_id(), row.job, row.kind, row.state, row.holder, row.spent, row.started_ms};
 }
 
 std::vector<HeldTask> ToHeld(const std::vector<tasks::Row>& rows) {
@@ -60,30 +66,13 @@ Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
   return row;
 }
 
-sched::Spent SpentAfter(sched::Spent spent, sched::Ending ending) {
-  switch (ending) {
-    case sched::Ending::kLeaseLost:
-      ++spent.losses;
-      break;
-    case sched::Ending::kFailed:
-    case sched::Ending::kStalled:
-    case sched::Ending::kDeadline:
-      ++spent.failures;
-      break;
-    case sched::Ending::kSucceeded:
-    case sched::Ending::kReturned:
-    case sched::Ending::kStopped:
-      break;
-  }
-  return spent;
-}
-
 class SqliteQueue final : public Queue {
  public:
-  SqliteQueue(std::unique_ptr<Database> database, std::string toolchain_version)
+  SqliteQueue(std::unique_ptr<Database> database, const SqliteOptions& options)
       : database_(std::move(database)),
         db_(*database_),
-        toolchain_version_(std::move(toolchain_version)) {}
+        toolchain_version_(options.toolchain_version),
+        fairness_(options.fairness) {}
 
   Status Begin() override { return db_.Begin(); }
 
@@ -117,33 +106,15 @@ class SqliteQueue final : public Queue {
     TYLLM_TRY(requests::Insert(db_, job.request_id, id, now));
     std::int64_t position = 0;
     for (const domain::PlannedTask& task : job.plan.tasks) {
-      TYLLM_TRY(tasks::Insert(db_, id, position++, task, !job.spec.no_cache).status());
+      TYLLM_ASSIGN(const std::int64_t lane, lanes::FindOrMake(db_, lanes::KeyOf(job.spec, task)));
+      TYLLM_TRY(tasks::Insert(db_, id, position++, task, !job.spec.no_cache, lane).status());
     }
     const std::string text = "job accepted: " + std::to_string(position) + " tasks";
     TYLLM_TRY(ProgressJob(db_, id, {{.text = text, .task = {}}}, toolchain_version_, now));
     return id;
   }
 
-  Result<domain::JobView> GetJob(JobId job) override {
-    TYLLM_ASSIGN(const jobs::Row row, jobs::Get(db_, job));
-    TYLLM_ASSIGN(domain::JobView view, jobs::ToView(row));
-    using Labels = std::map<std::string, std::string>;
-    TYLLM_ASSIGN(const auto outputs, FromColumn<Labels>(row.outputs, "jobs.outputs"));
-    TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db_, job));
-    for (const tasks::Row& task : rows) {
-      TYLLM_ASSIGN(domain::TaskView shown, tasks::ToView(task));
-      if (!IsFinal(task.state)) {
-        TYLLM_ASSIGN(shown.checkpoint, checkpoints::Find(db_, task));
-      }
-      view.tasks.push_back(std::move(shown));
-      for (const auto& [output, label] : outputs) {
-        if (label == task.label && task.output) {
-          view.outputs[output] = *task.output;
-        }
-      }
-    }
-    return view;
-  }
+  Result<domain::JobView> GetJob(JobId job) override { return ViewOf(db_, job); }
 
   Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override {
     TYLLM_ASSIGN(const std::vector<jobs::Row> rows, jobs::List(db_, filter));
@@ -165,29 +136,63 @@ class SqliteQueue final : public Queue {
     return events::After(db_, job, after, limit);
   }
 
-  Status CancelJob(JobId job, std::int64_t now) override {
+  Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) override {
+    return store::CancelJob(db_, job, toolchain_version_, now);
+  }
+
+  Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override {
+    TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db_, task));
+    TYLLM_ASSIGN(const jobs::Row job, jobs::Get(db_, row.job));
+    if (IsFinal(job.state)) {
+      return Aborted(row.job.ToString() + " has ended");
+    }
+    return ProgressJob(db_, row.job, {Tell(row, row.state, ": " + text)}, toolchain_version_, now);
+  }
+
+  Status SetPriority(JobId job, std::int32_t priority) override {
     TYLLM_ASSIGN(const jobs::Row row, jobs::Get(db_, job));
-    if (IsFinal(row.state) || row.cancel_asked) {
-      return OkStatus();
+    if (IsFinal(row.state)) {
+      return FailedPrecondition(job.ToString() + " has ended");
     }
-    TYLLM_TRY(jobs::AskCancel(db_, job));
-    std::vector<events::Draft> drafts = {{.text = "cancellation asked for", .task = {}}};
-    TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db_, job));
-    for (const tasks::Row& task : rows) {
-      if (const auto next = Next(task.state, domain::TaskEvent::kCancel)) {
-        TYLLM_TRY(tasks::SetCancelled(db_, task, *next, now));
-        drafts.push_back(Tell(
-            task, *next, *next == TaskState::kCancelled ? " is cancelled" : " is being stopped"));
-      }
-    }
-    return ProgressJob(db_, job, std::move(drafts), toolchain_version_, now);
+    return lanes::MoveJob(db_, job, priority);
+  }
+
+  // --- Who is next.
+
+  Result<std::vector<sched::Lane>> Lanes(std::int64_t now) override {
+    return lanes::Waiting(db_, now);
+  }
+
+  Result<std::vector<sched::Candidate>> Candidates(std::int64_t lane, std::int64_t now,
+                                                   std::int64_t limit) override {
+    return tasks::Candidates(db_, lane, now, limit);
+  }
+
+  Result<sched::Shares> Shares(std::int64_t now) override {
+    return projects::SharesAt(db_, now, fairness_);
+  }
+
+  Result<std::vector<PendingRecord>> Pending(JobId job) override { return PendingOf(db_, job); }
+
+  Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) override {
+    return lanes::CountBefore(db_, lane, job, limit);
+  }
+
+  // --- Projects.
+
+  Result<ProjectRecord> GetProject(const std::string& name) override {
+    return projects::Get(db_, name);
+  }
+
+  Result<std::vector<ProjectRecord>> ListProjects() override { return projects::List(db_); }
+
+  Status SetProject(const domain::Project& project) override { return projects::Set(db_, project); }
+
+  Status AddTree(JobId job, const BlobId& tree, std::int64_t bytes) override {
+    return projects::AddTree(db_, job, tree, bytes);
   }
 
   // --- Attempts.
-
-  Result<std::vector<sched::Candidate>> Candidates(std::int64_t now, std::int64_t limit) override {
-    return tasks::Candidates(db_, now, limit);
-  }
 
   Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) override {
     TYLLM_ASSIGN(tasks::Row row, tasks::Get(db_, task));
@@ -250,6 +255,7 @@ class SqliteQueue final : public Queue {
     if (row.state == TaskState::kCancelling) {
       return EndCancelled(id, now);
     }
+    TYLLM_TRY(Charge(row, now));
     TYLLM_TRY(tasks::SetSucceeded(db_, row, output, false, now));
     TYLLM_TRY(checkpoints::Remove(db_, row));
     TYLLM_TRY(attempts::End(db_, id, sched::Ending::kSucceeded, now));
@@ -267,7 +273,11 @@ class SqliteQueue final : public Queue {
     if (row.state == TaskState::kCancelling) {
       return EndCancelled(id, now);
     }
-    TYLLM_TRY(tasks::SetJudged(db_, row, SpentAfter(row.spent, ending), verdict, now));
+    TYLLM_TRY(Charge(row, now));
+    if (verdict.again && verdict.needs_gpu_memory > 0) {
+      TYLLM_TRY(lanes::AskForGpuMemory(db_, id.task, verdict.needs_gpu_memory));
+    }
+    TYLLM_TRY(tasks::SetJudged(db_, row, verdict, now));
     TYLLM_TRY(attempts::End(db_, id, ending, now));
     const std::string why = ": " + verdict.failure.reason + ": " + verdict.failure.message;
     if (verdict.again) {
@@ -281,11 +291,14 @@ class SqliteQueue final : public Queue {
                        toolchain_version_, now);
   }
 
+  Result<std::vector<std::string>> LostBy(TaskId task) override { return tasks::LostBy(db_, task); }
+
   Status EndCancelled(const AttemptId& id, std::int64_t now) override {
     TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
     if (row.state != TaskState::kCancelling) {
       return Aborted(id.ToString() + " is not being cancelled");
     }
+    TYLLM_TRY(Charge(row, now));
     TYLLM_TRY(tasks::SetCancelled(db_, row, TaskState::kCancelled, now));
     TYLLM_TRY(attempts::End(db_, id, sched::Ending::kStopped, now));
     return ProgressJob(db_, row.job, {Tell(row, TaskState::kCancelled, " has stopped")},
@@ -347,7 +360,8 @@ class SqliteQueue final : public Queue {
 
   Status StartSession(const WorkerSession& worker, const domain::Capabilities& capabilities,
                       std::int64_t now) override {
-    return workers::StartSession(db_, worker, capabilities, now);
+    return workers::StartSession(db_, worker, capabilities, now,
+                                 sched::RateOf(capabilities, fairness_));
   }
 
   Result<std::vector<WorkerRecord>> ListWorkers() override { return workers::List(db_); }
@@ -357,9 +371,19 @@ class SqliteQueue final : public Queue {
   }
 
  private:
+  // What the attempt that ends now has cost.
+  Status Charge(const tasks::Row& row, std::int64_t now) {
+    const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - row.started_ms));
+    const double seconds = ran / 1000 * row.rate;
+    TYLLM_TRY(tasks::AddDeviceSeconds(db_, row, seconds));
+    TYLLM_ASSIGN(const sched::LaneKey lane, lanes::Get(db_, row.lane));
+    return projects::Charge(db_, lane.project, seconds, now, fairness_);
+  }
+
   std::unique_ptr<Database> database_;
   Database& db_;
   std::string toolchain_version_;
+  sched::Fairness fairness_;
 };
 
 }  // namespace
@@ -368,8 +392,7 @@ Result<std::unique_ptr<Queue>> OpenSqliteQueue(const SqliteOptions& options) {
   TYLLM_ASSIGN(std::unique_ptr<Database> database,
                Database::Open(options.file.string(), options.vfs));
   TYLLM_TRY(Migrate(*database).Annotate(options.file.string()));
-  return std::unique_ptr<Queue>(
-      std::make_unique<SqliteQueue>(std::move(database), options.toolchain_version));
+  return std::unique_ptr<Queue>(std::make_unique<SqliteQueue>(std::move(database), options));
 }
 
 }  // namespace tyllm::server::store

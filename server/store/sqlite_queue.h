@@ -13,6 +13,7 @@ struct SqliteOptions {
   Path file;                      ///< created when absent; its folder exists
   std::string toolchain_version;  ///< goes into action keys
   std::string vfs;                ///< name of a registered SQLite VFS; empty: the default
+  sched::Fairness fairness = {};  ///< how use is counted
 };
 
 /// The queue in one SQLite file (docs/formats/sqlite_schema.md): WAL, synchronous=FULL, migrated to

@@ -10,13 +10,13 @@ namespace {
 using domain::TaskState;
 
 constexpr Sql kInsert{
-    "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, use_cache) "
-    "VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)"};
+    "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, use_cache, lane) "
+    "VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8)"};
 
 #define TYLLM_TASK_COLUMNS                                                              \
   "SELECT id, job, label, kind, state, attempt, spec, inputs, use_cache, action_key, "  \
   "worker, session, failures, losses, output, failure, cached, queued_ms, started_ms, " \
-  "ended_ms FROM tasks "
+  "ended_ms, lane, input_trees, rate, device_seconds, not_before_ms, position FROM tasks "
 constexpr Sql kGet{TYLLM_TASK_COLUMNS "WHERE id = ?1"};
 constexpr Sql kOfJob{TYLLM_TASK_COLUMNS "WHERE job = ?1 ORDER BY position"};
 // The index must be named: in the order of ids SQLite would rather walk through the whole table.
@@ -26,10 +26,11 @@ constexpr Sql kHeldBy{TYLLM_TASK_COLUMNS "WHERE state IN (2, 3) AND worker = ?1 
 
 // A task whose result exists is not run (CacheHits finds it); one whose action runs waits for that.
 constexpr Sql kCandidates{
-    "SELECT id, action_key, use_cache FROM tasks AS t "
-    "WHERE state = 1 AND not_before_ms <= ?1 AND has_result = 0 AND NOT (use_cache AND "
-    "EXISTS(SELECT 1 FROM tasks AS r WHERE r.state IN (2, 3) AND r.action_key = t.action_key)) "
-    "ORDER BY job, position LIMIT ?2"};
+    "SELECT id, action_key, use_cache, attempt, input_trees, max(queued_ms, not_before_ms) "
+    "FROM tasks AS t INDEXED BY tasks_queued "
+    "WHERE state = 1 AND lane = ?1 AND not_before_ms <= ?2 AND has_result = 0 AND NOT (use_cache "
+    "AND EXISTS(SELECT 1 FROM tasks AS r WHERE r.state IN (2, 3) AND r.action_key = "
+    "t.action_key)) ORDER BY job, position LIMIT ?3"};
 constexpr Sql kCount{
     "SELECT t.state, count(*) FROM jobs AS j JOIN tasks AS t ON t.job = j.id "
     "WHERE j.state IN (0, 1, 2) GROUP BY t.state"};
@@ -37,7 +38,17 @@ constexpr Sql kOldestDue{
     "SELECT max(queued_ms, not_before_ms) AS due FROM tasks WHERE state = 1 AND "
     "not_before_ms <= ?1 ORDER BY due LIMIT 1"};
 constexpr Sql kLostBy{
-    "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending = ?2 ORDER BY worker"};
+    "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending = 2 ORDER BY worker"};
+constexpr Sql kFailedOn{
+    "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending IN (1, 3, 4) ORDER BY worker"};
+constexpr Sql kWaitingFor{
+    "SELECT id FROM tasks INDEXED BY tasks_queued_key WHERE state = 1 AND action_key = ?1 AND "
+    "use_cache = 1 AND has_result = 0 AND job <> ?2 ORDER BY job, position LIMIT 1"};
+constexpr Sql kRunning{
+    "SELECT id FROM tasks WHERE state IN (2, 3) AND action_key = ?1 ORDER BY id LIMIT 1"};
+constexpr Sql kSetPlace{
+    "UPDATE tasks SET job = ?2, position = ?3, label = ?4, spec = ?5, inputs = ?6, "
+    "has_result = 0, use_cache = ?7, lane = ?8 WHERE id = ?1 AND state IN (1, 2)"};
 constexpr Sql kCacheHits{
     "SELECT t.id, t.action_key, a.output, t.job FROM tasks AS t JOIN actions AS a ON a.key = "
     "t.action_key "
@@ -46,14 +57,18 @@ constexpr Sql kCacheHits{
 // has_result of a task that is queued says whether its action has one: kept right where tasks
 // become queued, here and in kSetQueued, and where results come and go, in kNoteResult.
 constexpr Sql kSetReady{
-    "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, "
+    "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, input_trees = ?4, "
     "has_result = (use_cache AND EXISTS(SELECT 1 FROM actions WHERE key = ?2)) "
     "WHERE id = ?1 AND state = 0"};
 constexpr Sql kNoteResult{
     "UPDATE tasks SET has_result = ?2 WHERE state = 1 AND use_cache = 1 AND action_key = ?1"};
 constexpr Sql kSetLeased{
     "UPDATE tasks SET state = 2, attempt = attempt + 1, worker = ?3, session = ?4, "
-    "started_ms = ?5 WHERE id = ?1 AND state = 1 AND attempt = ?2"};
+    "started_ms = ?5, rate = coalesce((SELECT rate FROM workers WHERE name = ?3), 1) "
+    "WHERE id = ?1 AND state = 1 AND attempt = ?2"};
+constexpr Sql kAddDeviceSeconds{
+    "UPDATE tasks SET device_seconds = device_seconds + ?3 "
+    "WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
 constexpr Sql kSetSession{
     "UPDATE tasks SET session = ?3 WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
 constexpr Sql kSetSucceeded{
@@ -97,6 +112,12 @@ Result<Row> Read(const Rows& rows) {
   row.queued_ms = rows.Integer(17);
   row.started_ms = rows.Integer(18);
   row.ended_ms = rows.Integer(19);
+  row.lane = rows.Integer(20);
+  row.input_trees = rows.Text(21);
+  row.rate = rows.Real(22);
+  row.device_seconds = rows.Real(23);
+  row.not_before_ms = rows.Integer(24);
+  row.position = rows.Integer(25);
   return row;
 }
 
@@ -113,23 +134,46 @@ Result<std::vector<Row>> ReadAll(Result<Rows> rows) {
   }
 }
 
-Status AddLosers(Database& db, sched::Candidate& candidate) {
-  TYLLM_ASSIGN(Rows rows, db.Query(kLostBy, candidate.id.value, sched::Ending::kLeaseLost));
+Result<std::vector<std::string>> Names(Database& db, const Sql& sql, TaskId task) {
+  TYLLM_ASSIGN(Rows rows, db.Query(sql, task.value));
+  std::vector<std::string> names;
   while (true) {
     TYLLM_ASSIGN(const bool more, rows.Next());
     if (!more) {
-      return OkStatus();
+      return names;
     }
-    candidate.lost_by.push_back(rows.Text(0));
+    names.push_back(rows.Text(0));
   }
+}
+
+Result<sched::Candidate> ToCandidate(Database& db, const Rows& rows) {
+  sched::Candidate candidate;
+  candidate.id = TaskId{rows.Integer(0)};
+  if (rows.Integer(2) != 0) {
+    candidate.shared_key = rows.Digest(1);
+  }
+  if (rows.Integer(3) > 0) {
+    TYLLM_ASSIGN(candidate.lost_by, Names(db, kLostBy, candidate.id));
+    TYLLM_ASSIGN(candidate.failed_on, Names(db, kFailedOn, candidate.id));
+  }
+  TYLLM_ASSIGN(candidate.inputs,
+               FromColumn<std::vector<BlobId>>(rows.Text(4), "tasks.input_trees"));
+  candidate.due_ms = rows.Integer(5);
+  return candidate;
+}
+
+Result<std::optional<TaskId>> OneId(Result<Rows> rows) {
+  TYLLM_TRY(rows.status());
+  TYLLM_ASSIGN(const bool found, rows->Next());
+  return found ? std::optional(TaskId{rows->Integer(0)}) : std::nullopt;
 }
 
 }  // namespace
 
 Result<TaskId> Insert(Database& db, JobId job, std::int64_t position,
-                      const domain::PlannedTask& task, bool use_cache) {
+                      const domain::PlannedTask& task, bool use_cache, std::int64_t lane) {
   TYLLM_TRY(db.Change(kInsert, job.value, position, task.label, task.spec.kind, ToColumn(task.spec),
-                      ToColumn(task.inputs), use_cache)
+                      ToColumn(task.inputs), use_cache, lane)
                 .status());
   return TaskId{db.last_insert_id()};
 }
@@ -155,22 +199,48 @@ Result<std::vector<Row>> HeldBy(Database& db, const std::string& worker) {
   return ReadAll(db.Query(kHeldBy, worker));
 }
 
-Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t now,
+Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t lane, std::int64_t now,
                                                  std::int64_t limit) {
-  TYLLM_ASSIGN(Rows rows, db.Query(kCandidates, now, limit));
+  TYLLM_ASSIGN(Rows rows, db.Query(kCandidates, lane, now, limit));
   std::vector<sched::Candidate> candidates;
   while (true) {
     TYLLM_ASSIGN(const bool more, rows.Next());
     if (!more) {
       return candidates;
     }
-    sched::Candidate candidate{.id = TaskId{rows.Integer(0)}, .shared_key = {}, .lost_by = {}};
-    if (rows.Integer(2) != 0) {
-      candidate.shared_key = rows.Digest(1);
-    }
-    TYLLM_TRY(AddLosers(db, candidate));
+    TYLLM_ASSIGN(sched::Candidate candidate, ToCandidate(db, rows));
     candidates.push_back(std::move(candidate));
   }
+}
+
+Result<std::vector<std::string>> LostBy(Database& db, TaskId task) {
+  return Names(db, kLostBy, task);
+}
+
+Result<std::optional<Row>> FindWaitingFor(Database& db, const Row& running) {
+  TYLLM_ASSIGN(const std::optional<TaskId> found,
+               OneId(db.Query(kWaitingFor, running.key, running.job.value)));
+  if (!found) {
+    return std::optional<Row>();
+  }
+  TYLLM_ASSIGN(Row row, Get(db, *found));
+  return std::optional(std::move(row));
+}
+
+Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued) {
+  return queued.use_cache ? OneId(db.Query(kRunning, queued.key)) : std::optional<TaskId>();
+}
+
+Status Exchange(Database& db, const Row& one, const Row& other) {
+  const auto put = [&](const Row& row, const Row& place, std::int64_t position,
+                       const std::string& label) {
+    return db.ChangeOne(row.id.ToString(), kSetPlace, row.id.value, place.job.value, position,
+                        label, place.spec, ToColumn(place.inputs), place.use_cache, place.lane);
+  };
+  // A place of nobody's in between: positions and labels are unique in a job.
+  TYLLM_TRY(put(one, other, -1, ""));
+  TYLLM_TRY(put(other, one, one.position, one.label));
+  return put(one, other, other.position, other.label);
 }
 
 Result<TaskCounts> Count(Database& db, std::int64_t now) {
@@ -206,8 +276,17 @@ Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit) {
   }
 }
 
-Status SetReady(Database& db, const Row& row, const Sha256& key, std::int64_t now) {
-  return db.ChangeOne(row.id.ToString(), kSetReady, row.id.value, key, now);
+Status SetReady(Database& db, const Row& row, const Sha256& key,
+                const std::map<std::string, BlobId>& inputs, std::int64_t now) {
+  std::vector<BlobId> trees;
+  for (const auto& [name, tree] : inputs) {
+    trees.push_back(tree);
+  }
+  return db.ChangeOne(row.id.ToString(), kSetReady, row.id.value, key, now, ToColumn(trees));
+}
+
+Status AddDeviceSeconds(Database& db, const Row& row, double seconds) {
+  return db.ChangeOne(row.id.ToString(), kAddDeviceSeconds, row.id.value, row.attempt, seconds);
 }
 
 Status NoteResult(Database& db, const Sha256& key, bool exists) {
@@ -229,8 +308,8 @@ Status SetSucceeded(Database& db, const Row& row, const BlobId& output, bool cac
                       output.ToString(), cached, now);
 }
 
-Status SetJudged(Database& db, const Row& row, const sched::Spent& spent,
-                 const sched::Verdict& verdict, std::int64_t now) {
+Status SetJudged(Database& db, const Row& row, const sched::Verdict& verdict, std::int64_t now) {
+  const sched::Spent& spent = verdict.spent;
   const std::string failure = ToColumn(verdict.failure);
   if (verdict.again) {
     return db.ChangeOne(row.id.ToString(), kSetQueued, row.id.value, row.attempt, spent.failures,
@@ -260,6 +339,7 @@ Result<domain::TaskView> ToView(const Row& row) {
     TYLLM_ASSIGN(view.failure, FromColumn<domain::Failure>(*row.failure, "tasks.failure"));
   }
   view.cached = row.cached;
+  view.device_seconds = row.device_seconds;
   view.queued_unix_ms = row.queued_ms;
   view.started_unix_ms = row.started_ms;
   view.ended_unix_ms = row.ended_ms;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@ namespace tyllm::server::store::tasks {
 struct Row {
   TaskId id;
   JobId job;
+  std::int64_t position = 0;
   std::string label;
   domain::TaskKind kind = domain::TaskKind::kQuantize;
   domain::TaskState state = domain::TaskState::kWaiting;
@@ -25,9 +27,14 @@ struct Row {
   std::optional<Sha256> key;
   WorkerSession holder;  ///< of the running or last attempt
   sched::Spent spent;
+  std::int64_t lane = 0;
+  std::string input_trees;  ///< JSON, as soon as they are known
+  double rate = 0;          ///< device-seconds a second of the running or last attempt
+  double device_seconds = 0;
   std::optional<BlobId> output;
   std::optional<std::string> failure;  ///< JSON
   bool cached = false;
+  std::int64_t not_before_ms = 0;
   std::int64_t queued_ms = 0;
   std::int64_t started_ms = 0;
   std::int64_t ended_ms = 0;
@@ -36,19 +43,32 @@ struct Row {
 };
 
 Result<TaskId> Insert(Database& db, JobId job, std::int64_t position,
-                      const domain::PlannedTask& task, bool use_cache);
+                      const domain::PlannedTask& task, bool use_cache, std::int64_t lane);
 /// kNotFound when there is no such task.
 Result<Row> Get(Database& db, TaskId id);
 /// In plan order.
 Result<std::vector<Row>> OfJob(Database& db, JobId job);
 Result<std::vector<Row>> Held(Database& db);
 Result<std::vector<Row>> HeldBy(Database& db, const std::string& worker);
-Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t now,
+/// In order of jobs, then of plans.
+Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t lane, std::int64_t now,
                                                  std::int64_t limit);
+/// Workers that lost an attempt of it, by name, each once.
+Result<std::vector<std::string>> LostBy(Database& db, TaskId task);
+/// The first queued task of another job that waits for the result of `running`.
+Result<std::optional<Row>> FindWaitingFor(Database& db, const Row& running);
+/// The task that runs the action of `queued`, if it waits for one.
+Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued);
+/// The two, of one action, change places in their jobs: what they were asked to do and why goes
+/// with the place, what has become of it with the row.
+Status Exchange(Database& db, const Row& one, const Row& other);
 Result<TaskCounts> Count(Database& db, std::int64_t now);
 Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit);
 
-Status SetReady(Database& db, const Row& row, const Sha256& key, std::int64_t now);
+Status SetReady(Database& db, const Row& row, const Sha256& key,
+                const std::map<std::string, BlobId>& inputs, std::int64_t now);
+/// Notes what the running attempt has cost; to be called before the task may have ended.
+Status AddDeviceSeconds(Database& db, const Row& row, double seconds);
 /// The action has a result now, or has none any more.
 Status NoteResult(Database& db, const Sha256& key, bool exists);
 Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now);
@@ -56,8 +76,7 @@ Status SetSession(Database& db, const Row& row, const std::string& session);
 Status SetSucceeded(Database& db, const Row& row, const BlobId& output, bool cached,
                     std::int64_t now);
 /// Queued again or failed, as the verdict says.
-Status SetJudged(Database& db, const Row& row, const sched::Spent& spent,
-                 const sched::Verdict& verdict, std::int64_t now);
+Status SetJudged(Database& db, const Row& row, const sched::Verdict& verdict, std::int64_t now);
 /// Cancelled, or being cancelled when somebody holds it.
 Status SetCancelled(Database& db, const Row& row, domain::TaskState next, std::int64_t now);
 

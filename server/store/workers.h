@@ -10,8 +10,9 @@
 // Tables workers and sessions.
 namespace tyllm::server::store::workers {
 
+/// `rate`: device-seconds that a second of it costs.
 Status StartSession(Database& db, const WorkerSession& worker,
-                    const domain::Capabilities& capabilities, std::int64_t now);
+                    const domain::Capabilities& capabilities, std::int64_t now, double rate);
 Result<std::vector<WorkerRecord>> List(Database& db);
 Status SetMode(Database& db, const std::string& worker, const domain::ModeOrder& order);
 

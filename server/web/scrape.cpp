@@ -2,7 +2,9 @@
 #include "server/web/scrape.h"
 
 #include "server/core/count_farm.h"
+#include "server/core/explain.h"
 #include "server/core/list_workers.h"
+#include "server/core/projects.h"
 #include "server/core/server_info.h"
 
 namespace tyllm::server::web {
@@ -54,6 +56,15 @@ void TakeWorkers(const std::vector<domain::WorkerView>& workers, Metrics& metric
   metrics.Set(Metric::kLeases, {}, static_cast<double>(leases));
 }
 
+void TakeProjects(const std::vector<core::ProjectStanding>& projects, Metrics& metrics) {
+  for (const core::ProjectStanding& one : projects) {
+    const std::string& name = one.use.project.name;
+    metrics.SetTotal(Metric::kProjectDeviceSeconds, {name}, one.total_seconds);
+    metrics.Set(Metric::kProjectShare, {name}, one.use.share);
+    metrics.Set(Metric::kProjectShareDue, {name}, one.use.due);
+  }
+}
+
 }  // namespace
 
 boost::asio::awaitable<void> Scrape(const Sources& sources) {
@@ -74,6 +85,12 @@ boost::asio::awaitable<void> Scrape(const Sources& sources) {
   }
   if (const auto workers = co_await core::ListWorkers(sources.farm); workers.ok()) {
     TakeWorkers(*workers, metrics);
+  }
+  if (const auto projects = co_await core::StandingOfProjects(sources.farm); projects.ok()) {
+    TakeProjects(*projects, metrics);
+  }
+  if (const auto tasks = co_await core::CountUnsatisfiable(sources.farm); tasks.ok()) {
+    metrics.Set(Metric::kUnsatisfiableTasks, {}, static_cast<double>(*tasks));
   }
 }
 

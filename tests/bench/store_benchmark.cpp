@@ -77,10 +77,12 @@ class Farm {
 
  private:
   static Result<AttemptId> Claim(Queue& queue, const WorkerSession& worker) {
-    TYLLM_ASSIGN(const auto candidates, queue.Candidates(2, 1));
-    if (candidates.empty()) {
+    TYLLM_ASSIGN(const auto lanes, queue.Lanes(2));
+    if (lanes.empty()) {
       return NotFound("nothing queued");
     }
+    TYLLM_ASSIGN(const auto candidates, queue.Candidates(lanes.front().id, 2, 1));
+    TYLLM_CHECK(!candidates.empty());
     TYLLM_ASSIGN(const Lease lease, queue.StartAttempt(candidates.front().id, worker, 2));
     return lease.id;
   }

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <set>
 
+#include "server/app/clocks_by_kind.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::server::app {
@@ -52,6 +53,9 @@ std::string TextFor(const Setting& setting) {
   if (std::holds_alternative<std::int64_t ServerConfig::*>(setting.member)) {
     return std::to_string(setting.most);
   }
+  if (std::holds_alternative<config::Pairs ServerConfig::*>(setting.member)) {
+    return "convert=7";
+  }
   if (setting.key == "log.format") {
     return "json";
   }
@@ -69,8 +73,9 @@ TEST_F(ConfigTest, EveryRowCanBeSetFromEverySource) {
     const std::string text = TextFor(setting);
     const bool quoted = !std::holds_alternative<bool ServerConfig::*>(setting.member) &&
                         !std::holds_alternative<std::int64_t ServerConfig::*>(setting.member);
-    const std::string toml =
-        std::string(setting.key) + " = " + (quoted ? "\"" + text + "\"" : text);
+    const bool pairs = std::holds_alternative<config::Pairs ServerConfig::*>(setting.member);
+    const std::string value = pairs ? "{ \"convert\" = \"7\" }" : quoted ? "\"" + text + "\"" : text;
+    const std::string toml = std::string(setting.key) + " = " + value;
 
     file_.clear();
     flags_ = {{std::string(setting.key), text}};
@@ -169,6 +174,24 @@ TEST_F(ConfigTest, PrintedSettingsReadBackAsTheSame) {
   EXPECT_EQ(again->config.data, loaded->config.data);
   EXPECT_EQ(again->config.lease_seconds, 7);
   EXPECT_EQ(again->config.log_format, telemetry::LogFormat::kJson);
+}
+
+TEST_F(ConfigTest, ClocksOfAKindComeFromTablesByKind) {
+  WriteFile(
+      "[lease.by_kind]\nconvert = \"7\"\n[attempt.stall_by_kind]\nquantize = \"8\"\n"
+      "[attempt.deadline_by_kind]\nquantize = \"9\"\n");
+  const auto loaded = Load();
+  ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+  const auto clocks = ClocksByKind(loaded->config);
+  ASSERT_TRUE(clocks.ok());
+  EXPECT_EQ(clocks->at(domain::TaskKind::kConvert).lease, std::chrono::seconds(7));
+  EXPECT_EQ(clocks->at(domain::TaskKind::kConvert).stall, std::nullopt);
+  EXPECT_EQ(clocks->at(domain::TaskKind::kQuantize).stall, std::chrono::seconds(8));
+  EXPECT_EQ(clocks->at(domain::TaskKind::kQuantize).deadline, std::chrono::seconds(9));
+  WriteFile("[attempt.stall_by_kind]\nbake = \"8\"\n");
+  ExpectRefused("attempt.stall_by_kind: task kind is 'bake', expected one of: quantize");
+  WriteFile("[attempt.stall_by_kind]\nquantize = \"soon\"\n");
+  ExpectRefused("attempt.stall_by_kind.quantize: 'soon', expected a whole number of seconds");
 }
 
 }  // namespace

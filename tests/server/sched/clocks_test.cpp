@@ -8,7 +8,10 @@
 namespace tyllm::server::sched {
 namespace {
 
+using domain::TaskKind;
 using std::chrono::seconds;
+
+constexpr TaskKind kKind = TaskKind::kQuantize;
 
 Clock::Steady At(int second) {
   return Clock::Steady(seconds(second));
@@ -38,14 +41,42 @@ TEST(Overdue, TellsTheThreeClocksApart) {
   };
   for (const Case& c : cases) {
     const AttemptTimes times{At(c.heard), At(c.progressed), At(c.started), std::nullopt};
-    EXPECT_EQ(Overdue(times, At(c.now), policy), c.ending) << c.says;
+    EXPECT_EQ(Overdue(times, kKind, At(c.now), policy), c.ending) << c.says;
   }
 }
 
 TEST(Overdue, ACancelledAttemptHasItsTimeToStopAndNoOtherClock) {
   const Policy policy{.stall = seconds(1), .deadline = seconds(1), .stop = seconds(60)};
-  EXPECT_EQ(Overdue({At(100), At(0), At(0), At(40)}, At(100), policy), std::nullopt);
-  EXPECT_EQ(Overdue({At(101), At(0), At(0), At(40)}, At(101), policy), Ending::kStopped);
+  EXPECT_EQ(Overdue({At(100), At(0), At(0), At(40)}, kKind, At(100), policy), std::nullopt);
+  EXPECT_EQ(Overdue({At(101), At(0), At(0), At(40)}, kKind, At(101), policy), Ending::kStopped);
+}
+
+TEST(Overdue, AKindMayHaveItsOwnClocks) {
+  Policy policy;
+  policy.by_kind[TaskKind::kQuantize] = {
+      .lease = seconds(600), .stall = seconds(700), .deadline = seconds(800)};
+  policy.by_kind[TaskKind::kConvert] = {.lease = {}, .stall = seconds(1), .deadline = {}};
+
+  struct Case {
+    TaskKind kind;
+    int heard, progressed, started;
+    std::optional<Ending> ending;
+  };
+
+  const std::vector<Case> cases = {
+      {TaskKind::kEvaluate, 900, 900, 900, Ending::kLeaseLost},
+      {TaskKind::kQuantize, 900, 900, 900, std::nullopt},
+      {TaskKind::kQuantize, 384, 384, 384, Ending::kLeaseLost},
+      {TaskKind::kQuantize, 1000, 299, 299, Ending::kStalled},
+      {TaskKind::kQuantize, 1000, 1000, 199, Ending::kDeadline},
+      {TaskKind::kConvert, 1000, 998, 998, Ending::kStalled},
+      {TaskKind::kConvert, 900, 900, 900, Ending::kLeaseLost},
+  };
+  for (const Case& c : cases) {
+    const AttemptTimes times{At(c.heard), At(c.progressed), At(c.started), std::nullopt};
+    EXPECT_EQ(Overdue(times, c.kind, At(1000), policy), c.ending)
+        << domain::kTaskKindNames.Name(c.kind) << " " << c.heard << " " << c.started;
+  }
 }
 
 }  // namespace

@@ -64,6 +64,8 @@ Result<JobId> MemoryQueue::Enqueue(const NewJob& job, std::int64_t now) {
     task.job = id;
     task.planned = planned;
     task.use_cache = !job.spec.no_cache;
+    task.lane = LaneOf({job.spec.project, job.spec.job_class, job.spec.priority,
+                        sched::NeedsOf(planned.spec, job.spec.requirements)});
     added.tasks.push_back(task_id);
   }
   Tell(added, nullptr, now);
@@ -126,13 +128,14 @@ Result<std::vector<domain::JobEvent>> MemoryQueue::EventsAfter(JobId job, std::i
   return found;
 }
 
-Status MemoryQueue::CancelJob(JobId id, std::int64_t now) {
+Result<std::vector<JobId>> MemoryQueue::CancelJob(JobId id, std::int64_t now) {
   TYLLM_TRY(GetJob(id).status());
   Job& job = state_.jobs[id];
   if (IsFinal(job.view.state) || job.cancel_asked) {
-    return OkStatus();
+    return std::vector<JobId>();
   }
   job.cancel_asked = true;
+  std::vector<JobId> heirs = HandOver(job, now);
   const std::size_t first = job.events.size();
   Tell(job, nullptr, now);
   for (const TaskId task_id : job.tasks) {
@@ -147,7 +150,7 @@ Status MemoryQueue::CancelJob(JobId id, std::int64_t now) {
     }
   }
   Follow(job, first, now);
-  return OkStatus();
+  return heirs;
 }
 
 // --- Attempts.
@@ -177,30 +180,6 @@ Result<TaskCounts> MemoryQueue::CountTasks(std::int64_t now) {
   return counts;
 }
 
-Result<std::vector<sched::Candidate>> MemoryQueue::Candidates(std::int64_t now,
-                                                              std::int64_t limit) {
-  std::vector<sched::Candidate> found;
-  for (const auto& [id, task] : state_.tasks) {  // ids rise with jobs and plan order
-    if (task.view.state != TaskState::kQueued || task.not_before > now || Waits(task) ||
-        static_cast<std::int64_t>(found.size()) >= limit) {
-      continue;
-    }
-    sched::Candidate candidate{.id = id, .shared_key = {}, .lost_by = {}};
-    if (task.use_cache) {
-      candidate.shared_key = task.key;
-    }
-    std::set<std::string> losers;
-    for (const Attempt& attempt : task.attempts) {
-      if (attempt.ending == sched::Ending::kLeaseLost) {
-        losers.insert(attempt.worker);
-      }
-    }
-    candidate.lost_by.assign(losers.begin(), losers.end());
-    found.push_back(std::move(candidate));
-  }
-  return found;
-}
-
 Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, std::int64_t now) {
   const auto it = state_.tasks.find(id);
   if (it == state_.tasks.end()) {
@@ -215,6 +194,7 @@ Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, 
   task.view.worker = worker.worker;
   task.view.started_unix_ms = now;
   task.holder = worker;
+  task.rate = state_.rates.contains(worker.worker) ? state_.rates[worker.worker] : 1;
   task.attempts.push_back({worker.worker, std::nullopt});
   Job& job = state_.jobs[task.job];
   const std::size_t first = job.events.size();
@@ -262,6 +242,7 @@ Status MemoryQueue::Succeed(const AttemptId& id, const BlobId& output, std::opti
   if (task->view.state == TaskState::kCancelling) {
     return EndCancelled(id, now);
   }
+  Charge(*task, now);
   task->view.state = TaskState::kSucceeded;
   task->view.output = output;
   task->view.failure.reset();
@@ -284,11 +265,13 @@ Status MemoryQueue::EndAttempt(const AttemptId& id, sched::Ending ending,
   if (task->view.state == TaskState::kCancelling) {
     return EndCancelled(id, now);
   }
+  Charge(*task, now);
   task->attempts.back().ending = ending;
-  if (ending == sched::Ending::kLeaseLost) {
-    ++task->spent.losses;
-  } else if (ending != sched::Ending::kReturned) {
-    ++task->spent.failures;
+  task->spent = verdict.spent;
+  if (verdict.again && verdict.needs_gpu_memory > 0) {
+    sched::LaneKey key = state_.lanes[static_cast<std::size_t>(task->lane) - 1];
+    key.needs = sched::WithGpuMemory(key.needs, verdict.needs_gpu_memory);
+    task->lane = LaneOf(key);
   }
   task->view.failure = verdict.failure;
   Job& job = state_.jobs[task->job];
@@ -314,6 +297,7 @@ Status MemoryQueue::EndCancelled(const AttemptId& id, std::int64_t now) {
   if (task->view.state != TaskState::kCancelling) {
     return Aborted("not being cancelled");
   }
+  Charge(*task, now);
   task->view.state = TaskState::kCancelled;
   task->view.ended_unix_ms = now;
   task->attempts.back().ending = sched::Ending::kStopped;
@@ -392,6 +376,7 @@ Status MemoryQueue::StartSession(const WorkerSession& worker,
   record.name = worker.worker;
   record.session = worker.session;
   record.capabilities = capabilities;
+  state_.rates[worker.worker] = sched::RateOf(capabilities, {});
   record.last_seen_unix_ms = now;
   return OkStatus();
 }
@@ -494,7 +479,12 @@ void MemoryQueue::Follow(Job& job, std::size_t first_new_event, std::int64_t now
 }
 
 HeldTask MemoryQueue::ToHeld(const Task& task) {
-  return {{task.view.id, task.view.attempt}, task.job, task.view.state, task.holder, task.spent,
+  return {{task.view.id, task.view.attempt},
+          task.job,
+          task.view.kind,
+          task.view.state,
+          task.holder,
+          task.spent,
           task.view.started_unix_ms};
 }
 

@@ -38,10 +38,22 @@ class MemoryQueue : public Queue {
   Result<std::map<domain::JobState, std::int64_t>> CountJobs() override;
   Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                     std::int64_t limit) override;
-  Status CancelJob(JobId job, std::int64_t now) override;
+  Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) override;
+  Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override;
+  Status SetPriority(JobId job, std::int32_t priority) override;
   Result<TaskCounts> CountTasks(std::int64_t now) override;
 
-  Result<std::vector<sched::Candidate>> Candidates(std::int64_t now, std::int64_t limit) override;
+  Result<std::vector<sched::Lane>> Lanes(std::int64_t now) override;
+  Result<std::vector<sched::Candidate>> Candidates(std::int64_t lane, std::int64_t now,
+                                                   std::int64_t limit) override;
+  Result<sched::Shares> Shares(std::int64_t now) override;
+  Result<std::vector<PendingRecord>> Pending(JobId job) override;
+  Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) override;
+  Result<ProjectRecord> GetProject(const std::string& name) override;
+  Result<std::vector<ProjectRecord>> ListProjects() override;
+  Status SetProject(const domain::Project& project) override;
+  Status AddTree(JobId job, const BlobId& tree, std::int64_t bytes) override;
+
   Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) override;
   Result<Lease> GetLease(const AttemptId& id) override;
   Result<std::optional<HeldTask>> FindHeld(const AttemptId& id) override;
@@ -52,6 +64,7 @@ class MemoryQueue : public Queue {
                  std::int64_t now) override;
   Status EndAttempt(const AttemptId& id, sched::Ending ending, const sched::Verdict& verdict,
                     std::int64_t now) override;
+  Result<std::vector<std::string>> LostBy(TaskId task) override;
   Status EndCancelled(const AttemptId& id, std::int64_t now) override;
   Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) override;
 
@@ -85,6 +98,8 @@ class MemoryQueue : public Queue {
     sched::Spent spent;
     std::int64_t not_before = 0;
     std::vector<Attempt> attempts;
+    std::int64_t lane = 0;
+    double rate = 0;
   };
 
   struct Job {
@@ -107,6 +122,10 @@ class MemoryQueue : public Queue {
     std::map<std::string, JobId> requests;
     std::map<Sha256, BlobId> actions;
     std::map<Sha256, KeptCheckpoint> checkpoints;
+    std::vector<sched::LaneKey> lanes;  ///< number i + 1
+    std::map<std::string, ProjectRecord> projects;
+    std::map<JobId, std::map<BlobId, std::int64_t>> trees;
+    std::map<std::string, double> rates;  ///< of workers
     std::map<std::string, WorkerRecord> workers;
     std::set<std::pair<std::string, std::string>> sessions;
   };
@@ -119,6 +138,14 @@ class MemoryQueue : public Queue {
   void Tell(Job& job, const Task* task, std::int64_t now);
   void Follow(Job& job, std::size_t first_new_event, std::int64_t now);
   static HeldTask ToHeld(const Task& task);
+  std::int64_t LaneOf(const sched::LaneKey& key);
+  void Charge(Task& task, std::int64_t now);
+  /// In order of jobs, then of plans.
+  std::vector<const Task*> QueuedIn(std::int64_t lane) const;
+  std::vector<JobId> HandOver(Job& job, std::int64_t now);
+  void Exchange(Task& one, Task& other);
+  std::int64_t StoredBy(const std::string& project) const;
+  std::int64_t QueuedJobsOf(const std::string& project) const;
 
   std::string toolchain_version_;
   State state_;

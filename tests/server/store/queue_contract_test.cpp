@@ -56,9 +56,8 @@ class QueueContract : public ::testing::TestWithParam<const char*> {
   }
 
   std::vector<TaskId> Due(std::int64_t now = 1'000'000) {
-    const auto candidates = queue_->Candidates(now, 100);
     std::vector<TaskId> ids;
-    for (const sched::Candidate& candidate : *candidates) {
+    for (const sched::Candidate& candidate : AllCandidates(*queue_, now)) {
       ids.push_back(candidate.id);
     }
     return ids;
@@ -106,7 +105,7 @@ TEST_P(QueueContract, QueuedTasksComeFirstInFirstOutAndInPlanOrder) {
   Enqueue(SampleJob("a", JobKind::kCompile, 2));
   Enqueue(SampleJob("b", JobKind::kQuantize));
   EXPECT_EQ(Due(), (std::vector<TaskId>{{1}, {2}, {4}}));
-  EXPECT_EQ(queue_->Candidates(0, 2)->size(), 2U);
+  EXPECT_EQ(queue_->Candidates(1, 1000, 1)->size(), 1U);
 }
 
 TEST_P(QueueContract, ARequestIdIsFoundAgain) {
@@ -127,7 +126,7 @@ TEST_P(QueueContract, OnlyTheCurrentAttemptMayEndATask) {
             StatusCode::kAborted);
   EXPECT_EQ(*queue_->FindHeld(first), std::nullopt);
   EXPECT_EQ((*queue_->FindHeld(second))->holder.worker, "gpu2");
-  EXPECT_EQ((*queue_->FindHeld(second))->spent, (sched::Spent{0, 1}));
+  EXPECT_EQ((*queue_->FindHeld(second))->spent, (sched::Spent{1, 2})) << "as the verdict says";
   Succeed(second);
   EXPECT_EQ(queue_->Succeed(second, SampleTree("twice"), {}, 3000).code(), StatusCode::kAborted);
   EXPECT_EQ(Job(job).tasks[0].output, SampleTree("out" + second.ToString()));
@@ -174,7 +173,7 @@ TEST_P(QueueContract, CandidatesKnowWhoLostThem) {
   lose({"a", "1"});
   lose({"b", "2"});
   ASSERT_TRUE(queue_->EndAttempt(Start({1}, {"c", "1"}), sched::Ending::kFailed, Again(), 1).ok());
-  EXPECT_EQ(queue_->Candidates(9999, 1)->front().lost_by, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(AllCandidates(*queue_, 9999).front().lost_by, (std::vector<std::string>{"a", "b"}));
 }
 
 TEST_P(QueueContract, AFailureCancelsWhatNeedsItAndLetsTheRestFinish) {
@@ -242,7 +241,7 @@ TEST_P(QueueContract, AnActionWithAResultIsNotRunButSucceedsFromTheCache) {
   second.request_id = "b";
   Enqueue(first);
   const JobId again = Enqueue(second);
-  EXPECT_EQ(queue_->Candidates(9999, 9)->size(), 2U);
+  EXPECT_EQ(AllCandidates(*queue_, 9999).size(), 2U);
   const AttemptId attempt = Start({1});
   EXPECT_TRUE(Due().empty()) << "the same action runs: wait for it";
   const auto lease = queue_->GetLease(attempt);
@@ -377,7 +376,7 @@ TEST_P(QueueContract, AMarkUndoesOneOperationAndNotTheOthers) {
 
 TEST_P(QueueContract, UnknownThingsAreNotFound) {
   EXPECT_EQ(queue_->GetJob({7}).status().code(), StatusCode::kNotFound);
-  EXPECT_EQ(queue_->CancelJob({7}, 1).code(), StatusCode::kNotFound);
+  EXPECT_EQ(queue_->CancelJob({7}, 1).status().code(), StatusCode::kNotFound);
   EXPECT_EQ(queue_->StartAttempt({7}, kWorker, 1).status().code(), StatusCode::kNotFound);
 }
 

@@ -12,7 +12,8 @@ std::ostream& operator<<(std::ostream& out, const domain::TaskView& task) {
       << domain::kTaskStateNames.Name(task.state) << " attempt " << task.attempt << " worker '"
       << task.worker << "' output " << (task.output ? task.output->ToString() : "-") << " failure "
       << (task.failure ? task.failure->reason : "-") << " cached " << task.cached << " times "
-      << task.queued_unix_ms << " " << task.started_unix_ms << " " << task.ended_unix_ms << "\n";
+      << task.queued_unix_ms << " " << task.started_unix_ms << " " << task.ended_unix_ms
+      << " device seconds " << task.device_seconds << "\n";
   return out;
 }
 
@@ -38,6 +39,60 @@ void DumpJob(Queue& queue, const domain::JobView& job, std::ostream& out) {
   }
 }
 
+void DumpLane(Queue& queue, const sched::Lane& lane, std::int64_t now, std::ostream& out) {
+  out << "lane " << lane.id << " " << lane.key.project << " "
+      << domain::kJobClassNames.Name(lane.key.job_class) << " " << lane.key.priority << " "
+      << domain::kTaskKindNames.Name(lane.key.needs.kind);
+  for (const domain::Requirement& one : lane.key.needs.requirements) {
+    out << " " << one.property << " " << one.value;
+  }
+  out << " oldest " << lane.oldest_job.ToString() << " since " << lane.oldest_queued_ms
+      << " before j3 " << *queue.CountBefore(lane.id, JobId{3}, 2) << "\n";
+  const auto candidates = queue.Candidates(lane.id, now, 1000);
+  for (const sched::Candidate& candidate : *candidates) {
+    out << "  candidate " << candidate.id.ToString() << " due " << candidate.due_ms << " "
+        << (candidate.shared_key ? candidate.shared_key->Hex() : "-");
+    for (const std::string& worker : candidate.lost_by) {
+      out << " lost by " << worker;
+    }
+    for (const std::string& worker : candidate.failed_on) {
+      out << " failed on " << worker;
+    }
+    for (const BlobId& tree : candidate.inputs) {
+      out << " " << tree.ToString();
+    }
+    out << "\n";
+  }
+}
+
+void DumpProjects(Queue& queue, std::int64_t now, std::ostream& out) {
+  const auto projects = queue.ListProjects();
+  for (const ProjectRecord& one : *projects) {
+    out << "project " << one.project.name << " " << one.project.weight << " limit "
+        << one.project.max_running_tasks.value_or(-1) << " used " << one.used_seconds << " at "
+        << one.used_at_ms << " of " << one.total_seconds << " stored " << one.stored_bytes
+        << " jobs " << one.queued_jobs << "\n";
+  }
+  const auto shares = queue.Shares(now);
+  out << "interactive " << shares->interactive_tasks << "\n";
+  for (const auto& [name, share] : shares->projects) {
+    out << "share " << name << " " << share.weight << " used " << share.used_seconds << " running "
+        << share.running_tasks << " " << share.running_seconds << " " << share.running_rate << "\n";
+  }
+}
+
+void DumpPending(Queue& queue, JobId job, std::ostream& out) {
+  const auto tasks = queue.Pending(job);
+  for (const PendingRecord& task : *tasks) {
+    out << "  pending " << task.id.ToString() << " lane " << task.lane << " not before "
+        << task.not_before_ms << " joined " << (task.joined ? task.joined->ToString() : "-");
+    for (const std::string& label : task.waits_for) {
+      out << " needs " << label;
+    }
+    out << "\n";
+  }
+}
+
 void DumpTasks(Queue& queue, std::int64_t now, std::ostream& out) {
   const auto held = queue.AllHeld();
   for (const HeldTask& task : *held) {
@@ -54,14 +109,9 @@ void DumpTasks(Queue& queue, std::int64_t now, std::ostream& out) {
       }
     }
   }
-  const auto candidates = queue.Candidates(now, 1000);
-  for (const sched::Candidate& candidate : *candidates) {
-    out << "candidate " << candidate.id.ToString() << " "
-        << (candidate.shared_key ? candidate.shared_key->Hex() : "-");
-    for (const std::string& worker : candidate.lost_by) {
-      out << " lost by " << worker;
-    }
-    out << "\n";
+  const auto lanes = queue.Lanes(now);
+  for (const sched::Lane& lane : *lanes) {
+    DumpLane(queue, lane, now, out);
   }
   const auto hits = queue.CacheHits(1000);
   for (const CacheHit& hit : *hits) {
@@ -76,8 +126,12 @@ std::string Dump(Queue& queue, std::int64_t now) {
   const auto jobs = queue.ListJobs({.before = {}, .states = {}, .limit = 1'000'000});
   for (const domain::JobView& job : *jobs) {
     DumpJob(queue, *queue.GetJob(job.id), out);
+    if (!IsFinal(job.state)) {
+      DumpPending(queue, job.id, out);
+    }
   }
   DumpTasks(queue, now, out);
+  DumpProjects(queue, now, out);
   const auto workers = queue.ListWorkers();
   for (const WorkerRecord& worker : *workers) {
     out << "worker " << worker.name << " " << worker.session << " "

@@ -18,12 +18,12 @@ AttemptId RandomOperations::AnyAttempt(Queue& queue) {
 }
 
 TaskId RandomOperations::AnyTask(Queue& queue, std::int64_t now) {
-  const auto candidates = queue.Candidates(now, 5);
-  if (candidates->empty() || Below(10) == 0) {
+  const auto candidates = AllCandidates(queue, now);
+  if (candidates.empty() || Below(10) == 0) {
     return TaskId{Below(20) + 1};
   }
-  const auto last = static_cast<std::int64_t>(candidates->size());
-  return (*candidates)[static_cast<std::size_t>(Below(last))].id;
+  const auto last = std::min<std::int64_t>(5, static_cast<std::int64_t>(candidates.size()));
+  return candidates[static_cast<std::size_t>(Below(last))].id;
 }
 
 WorkerSession RandomOperations::AnyWorker() {
@@ -38,11 +38,21 @@ Operation RandomOperations::Submit(std::int64_t now) {
   NewJob job = SampleJob("r" + std::to_string(number), kKinds[Below(5)], Below(2) + 1);
   job.spec.no_cache = Below(2) == 0;
   job.spec.model = SampleTree("model" + std::to_string(Below(3)));
+  job.spec.project = "p" + std::to_string(Below(3));
+  job.spec.priority = static_cast<std::int32_t>(Below(2));
+  job.spec.job_class = static_cast<domain::JobClass>(Below(2));
+  if (Below(3) == 0) {
+    job.spec.requirements = {{"cpus", domain::MatchRule::kMinimum, std::to_string(Below(2))}};
+  }
   job.plan = domain::PlanJob(job.spec);
-  return {"submit r" + std::to_string(number), [job, now](Queue& queue) {
+  return {"submit r" + std::to_string(number), [job, now](Queue& queue) -> Status {
             const auto known = queue.FindRequest(job.request_id);
             TYLLM_TRY(known.status());
-            return *known ? OkStatus() : queue.Enqueue(job, now).status();
+            if (*known) {
+              return OkStatus();
+            }
+            TYLLM_ASSIGN(const JobId id, queue.Enqueue(job, now));
+            return queue.AddTree(id, job.spec.model, 100);
           }};
 }
 
@@ -59,6 +69,10 @@ Operation RandomOperations::Succeed(Queue& queue, std::int64_t now) {
   return {"succeed " + id.ToString(), [=](Queue& any) -> Status {
             TYLLM_ASSIGN(const Lease lease, any.GetLease(id));
             const Sha256 key = domain::ActionKey(lease.spec, lease.inputs, "1.0");
+            TYLLM_ASSIGN(const std::optional<HeldTask> held, any.FindHeld(id));
+            if (held && held->state == domain::TaskState::kLeased) {
+              TYLLM_TRY(any.AddTree(lease.job, output, 7));
+            }
             return any.Succeed(id, output, key, now);
           }};
 }
@@ -69,7 +83,8 @@ Operation RandomOperations::End(Queue& queue, std::int64_t now) {
                                         sched::Ending::kReturned};
   const AttemptId id = AnyAttempt(queue);
   const sched::Ending ending = kEndings[Below(5)];
-  const sched::Verdict verdict = Below(4) == 0 ? GivenUp() : Again(Below(50));
+  sched::Verdict verdict = Below(4) == 0 ? GivenUp() : Again(Below(50));
+  verdict.needs_gpu_memory = Below(4) == 0 ? Below(1000) : 0;
   return {"end " + id.ToString(),
           [=](Queue& any) { return any.EndAttempt(id, ending, verdict, now); }};
 }
@@ -110,7 +125,13 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
       return End(queue, now);
     case 11: {
       const JobId job{Below(std::max<std::int64_t>(1, requests_)) + 1};
-      return {"cancel " + job.ToString(), [=](Queue& any) { return any.CancelJob(job, now); }};
+      if (Below(3) == 0) {
+        const auto priority = static_cast<std::int32_t>(Below(3));
+        return {"priority of " + job.ToString(),
+                [=](Queue& any) { return any.SetPriority(job, priority); }};
+      }
+      return {"cancel " + job.ToString(),
+              [=](Queue& any) { return any.CancelJob(job, now).status(); }};
     }
     case 12: {
       const AttemptId id = AnyAttempt(queue);
@@ -133,9 +154,14 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
       const WorkerSession worker = AnyWorker();
       domain::Capabilities capabilities;
       capabilities.slots = static_cast<std::int32_t>(Below(4));
+      capabilities.gpus = static_cast<std::int32_t>(Below(2));
+      const domain::Project project{.name = "p" + std::to_string(Below(4)),
+                                    .weight = static_cast<double>(Below(5) + 1),
+                                    .max_running_tasks = Below(9)};
       const domain::ModeOrder order{static_cast<domain::WorkerMode>(Below(4)), "r"};
       return {"session " + worker.session + " of " + worker.worker, [=](Queue& any) -> Status {
                 TYLLM_TRY(any.StartSession(worker, capabilities, now));
+                TYLLM_TRY(any.SetProject(project));
                 return any.SetWorkerMode(worker.worker, order);
               }};
     }

@@ -103,5 +103,51 @@ TEST_F(SchemaTest, RowsThatMakeNoSenseAreRefused) {
   }
 }
 
+TEST_F(SchemaTest, TasksThatWereQueuedBeforeThereWereLanesKeepTheirTurn) {
+  {
+    const auto database = Open();
+    ASSERT_TRUE(Migrate(*database, 2).ok());
+    ASSERT_TRUE(database
+                    ->Execute("INSERT INTO jobs(state, spec, outputs, created_ms, priority) "
+                              "VALUES(0, '{}', '{}', 1, 5);"
+                              "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, "
+                              "use_cache, action_key, queued_ms) "
+                              "VALUES(1, 0, 'convert', 1, 1, '{}', '[]', 0, zeroblob(32), 1)")
+                    .ok());
+  }
+  const auto queue = OpenQueue();
+  ASSERT_TRUE(queue.ok()) << queue.status().ToString();
+  ASSERT_TRUE((*queue)->Begin().ok());
+  const auto lanes = (*queue)->Lanes(10);
+  ASSERT_TRUE(lanes.ok()) << lanes.status().ToString();
+  ASSERT_EQ(lanes->size(), 1U);
+  EXPECT_EQ(lanes->front().key.project, "default");
+  EXPECT_EQ(lanes->front().key.priority, 5);
+  EXPECT_EQ(lanes->front().key.needs.kind, domain::TaskKind::kConvert);
+  EXPECT_EQ((*queue)->Candidates(lanes->front().id, 10, 9)->size(), 1U);
+}
+
+TEST_F(SchemaTest, WhatJobsStoreGoesWithThem) {
+  const auto stored = [&] {
+    const auto queue = OpenQueue();
+    EXPECT_TRUE((*queue)->Begin().ok());
+    return (*queue)->GetProject("default")->stored_bytes;
+  };
+  {
+    const auto queue = OpenQueue();
+    ASSERT_TRUE((*queue)->Begin().ok());
+    for (const char* request : {"a", "b"}) {
+      const auto job = (*queue)->Enqueue(SampleJob(request, domain::JobKind::kConvert), 1);
+      ASSERT_TRUE((*queue)->AddTree(*job, SampleTree("model"), 100).ok());
+    }
+    ASSERT_TRUE((*queue)->Commit().ok());
+  }
+  EXPECT_EQ(stored(), 100);
+  ASSERT_TRUE(Open()->Execute("DELETE FROM job_trees WHERE job = 1").ok());
+  EXPECT_EQ(stored(), 100);
+  ASSERT_TRUE(Open()->Execute("DELETE FROM job_trees WHERE job = 2").ok());
+  EXPECT_EQ(stored(), 0);
+}
+
 }  // namespace
 }  // namespace tyllm::server::store

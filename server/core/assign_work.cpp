@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/assign_work.h"
+
+#include <algorithm>
+
+namespace tyllm::server::core {
+
+namespace {
+
+/// Of a lane: those behind are behind in age only, and have their turn when these are gone.
+constexpr std::int64_t kLookedAt = 32;
+
+Result<std::vector<sched::Lane>> LanesFor(store::Queue& queue, const sched::WorkerState& worker,
+                                          std::int64_t now) {
+  TYLLM_ASSIGN(std::vector<sched::Lane> lanes, queue.Lanes(now));
+  std::erase_if(lanes, [&](const sched::Lane& lane) {
+    return !sched::CanTake(worker.capabilities, lane.key.needs);
+  });
+  return lanes;
+}
+
+/// Gives one task after another.
+class Giving {
+ public:
+  Giving(store::Queue& queue, FreeWorker& worker, const sched::Policy& policy, std::int64_t now)
+      : queue_(queue), worker_(worker), policy_(policy), now_(now) {}
+
+  Result<std::vector<store::Lease>> Run() {
+    TYLLM_ASSIGN(const std::vector<sched::Lane> lanes,
+                 LanesFor(queue_, *worker_.asking.worker, now_));
+    if (lanes.empty()) {
+      return std::vector<store::Lease>();
+    }
+    TYLLM_ASSIGN(shares_, queue_.Shares(now_));
+    while (static_cast<int>(leases_.size()) < worker_.free_slots) {
+      TYLLM_ASSIGN(const bool given, GiveOne(lanes));
+      if (!given) {
+        break;
+      }
+    }
+    return std::move(leases_);
+  }
+
+ private:
+  Result<bool> GiveOne(const std::vector<sched::Lane>& lanes) {
+    for (const std::size_t i :
+         sched::FairOrder(lanes, shares_, worker_.slots, now_, policy_.fairness)) {
+      TYLLM_ASSIGN(const bool given, GiveFrom(lanes[i]));
+      if (given) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  Result<bool> GiveFrom(const sched::Lane& lane) {
+    TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates,
+                 queue_.Candidates(lane.id, now_, kLookedAt));
+    const auto picked = sched::Pick(worker_.asking, lane.key.needs, candidates, now_, policy_);
+    if (!picked) {
+      return false;
+    }
+    const domain::TaskId task = candidates[*picked].id;
+    TYLLM_ASSIGN(store::Lease lease, queue_.StartAttempt(task, worker_.session, now_));
+    leases_.push_back(std::move(lease));
+    worker_.asking.held.push_back(task);
+    const auto& capabilities = worker_.asking.worker->capabilities;
+    sched::NoteStart(shares_, lane.key, sched::RateOf(capabilities, policy_.fairness));
+    return true;
+  }
+
+  store::Queue& queue_;
+  FreeWorker& worker_;
+  const sched::Policy& policy_;
+  const std::int64_t now_;
+  sched::Shares shares_;
+  std::vector<store::Lease> leases_;
+};
+
+}  // namespace
+
+Result<std::vector<store::Lease>> AssignWork(store::Queue& queue, FreeWorker worker,
+                                             const sched::Policy& policy, std::int64_t now) {
+  return Giving(queue, worker, policy, now).Run();
+}
+
+}  // namespace tyllm::server::core

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "server/sched/placement.h"
+#include "server/store/queue.h"
+
+namespace tyllm::server::core {
+
+/// A worker with free slots, and the farm around it at the moment of its call.
+struct FreeWorker {
+  store::WorkerSession session;
+  sched::Asking asking;
+  sched::Slots slots;  ///< of all workers that take work
+  int free_slots = 0;
+};
+
+/// Leases what the worker gets now: lanes in the fair order, of each lane the first task that is
+/// for this worker. On the store's thread, so that every choice sees the ones before it.
+Result<std::vector<store::Lease>> AssignWork(store::Queue& queue, FreeWorker worker,
+                                             const sched::Policy& policy, std::int64_t now);
+
+}  // namespace tyllm::server::core

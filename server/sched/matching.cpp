@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sched/matching.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <map>
+#include <optional>
+#include <tuple>
+
+namespace tyllm::server::sched {
+
+namespace {
+
+using domain::Capabilities;
+using domain::MatchRule;
+using domain::Requirement;
+using domain::Shortfall;
+using Workers = std::span<const Capabilities* const>;
+
+constexpr std::string_view kLabelPrefix = "label.";
+constexpr std::string_view kGpuMemory = "gpu_memory_bytes";
+constexpr std::string_view kDies = "dies";
+
+struct NumberRow {
+  std::string_view property;
+  std::int64_t (*value)(const Capabilities&);
+};
+
+// 0 dies: any number.
+std::int64_t DiesOf(const Capabilities& c) {
+  return c.dies == 0 ? std::numeric_limits<std::int64_t>::max() : c.dies;
+}
+
+constexpr std::array kNumbers{
+    NumberRow{"cpus", [](const Capabilities& c) -> std::int64_t { return c.cpus; }},
+    NumberRow{"memory_bytes", [](const Capabilities& c) { return c.memory_bytes; }},
+    NumberRow{kGpuMemory, [](const Capabilities& c) { return c.gpu_memory_bytes; }},
+    NumberRow{"disk_free_bytes", [](const Capabilities& c) { return c.disk_free_bytes; }},
+    NumberRow{kDies, DiesOf},
+};
+
+std::optional<std::int64_t> Number(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value)
+                                                                  : std::nullopt;
+}
+
+bool TakesKind(const Capabilities& worker, domain::TaskKind kind) {
+  return worker.kinds.empty() ||
+         std::find(worker.kinds.begin(), worker.kinds.end(), kind) != worker.kinds.end();
+}
+
+std::vector<Requirement> Unmet(const Capabilities& worker, const Needs& needs) {
+  std::vector<Requirement> unmet;
+  for (const Requirement& requirement : needs.requirements) {
+    if (!Meets(worker, requirement)) {
+      unmet.push_back(requirement);
+    }
+  }
+  return unmet;
+}
+
+Needs Sorted(Needs needs) {
+  const auto key = [](const Requirement& one) {
+    return std::tie(one.property, one.rule, one.value);
+  };
+  auto& all = needs.requirements;
+  std::sort(all.begin(), all.end(),
+            [&](const Requirement& a, const Requirement& b) { return key(a) < key(b); });
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return needs;
+}
+
+// The largest number, or the text that most workers state.
+std::string BestOf(const Requirement& asked, Workers workers) {
+  std::map<std::string, int> counts;
+  std::optional<std::int64_t> largest;
+  for (const Capabilities* worker : workers) {
+    const std::string offered = PropertyOf(*worker, asked.property);
+    if (const auto number = Number(offered); number && asked.rule == MatchRule::kMinimum) {
+      largest = std::max(largest.value_or(*number), *number);
+    } else if (!offered.empty()) {
+      ++counts[offered];
+    }
+  }
+  if (asked.rule == MatchRule::kMinimum) {
+    return largest ? std::to_string(*largest) : "";
+  }
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == counts.end() ? "" : most->first;
+}
+
+}  // namespace
+
+std::string PropertyOf(const Capabilities& worker, std::string_view property) {
+  for (const NumberRow& row : kNumbers) {
+    if (row.property == property) {
+      return std::to_string(row.value(worker));
+    }
+  }
+  if (property == "device") {
+    return worker.device;
+  }
+  if (property == "toolchain_version") {
+    return worker.toolchain_version;
+  }
+  if (property.starts_with(kLabelPrefix)) {
+    const auto label = worker.labels.find(std::string(property.substr(kLabelPrefix.size())));
+    return label == worker.labels.end() ? "" : label->second;
+  }
+  return "";
+}
+
+bool Meets(const Capabilities& worker, const Requirement& requirement) {
+  const std::string offered = PropertyOf(worker, requirement.property);
+  switch (requirement.rule) {
+    case MatchRule::kExact:
+      return offered == requirement.value;
+    case MatchRule::kMinimum: {
+      const auto has = Number(offered);
+      const auto wanted = Number(requirement.value);
+      return has && wanted && *has >= *wanted;
+    }
+    case MatchRule::kPreferred:
+      return true;
+  }
+  return false;
+}
+
+bool CanTake(const Capabilities& worker, const Needs& needs) {
+  return TakesKind(worker, needs.kind) &&
+         std::all_of(needs.requirements.begin(), needs.requirements.end(),
+                     [&](const Requirement& one) { return Meets(worker, one); });
+}
+
+int PreferencesMet(const Capabilities& worker, const Needs& needs) {
+  return static_cast<int>(std::count_if(
+      needs.requirements.begin(), needs.requirements.end(), [&](const Requirement& one) {
+        return one.rule == MatchRule::kPreferred && PropertyOf(worker, one.property) == one.value;
+      }));
+}
+
+std::vector<Shortfall> FindShortfalls(const Needs& needs, Workers all) {
+  std::vector<const Capabilities*> workers;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(workers),
+               [&](const Capabilities* worker) { return TakesKind(*worker, needs.kind); });
+  std::vector<Shortfall> lacking;
+  for (const Requirement& one : needs.requirements) {
+    if (!workers.empty() && std::none_of(workers.begin(), workers.end(),
+                                         [&](const auto* worker) { return Meets(*worker, one); })) {
+      lacking.push_back({one, BestOf(one, workers)});
+    }
+  }
+  if (!lacking.empty() || workers.empty()) {
+    return lacking;
+  }
+  const auto unmet = [&](const Capabilities* worker) { return Unmet(*worker, needs).size(); };
+  const Capabilities* const closest =
+      *std::min_element(workers.begin(), workers.end(),
+                        [&](const auto* a, const auto* b) { return unmet(a) < unmet(b); });
+  for (const Requirement& one : Unmet(*closest, needs)) {
+    lacking.push_back({one, PropertyOf(*closest, one.property)});
+  }
+  return lacking;
+}
+
+Needs NeedsOf(const domain::TaskSpec& task, const std::vector<Requirement>& of_job) {
+  Needs needs{task.kind, of_job};
+  if (task.kind == domain::TaskKind::kAssemble || task.kind == domain::TaskKind::kCompileDie) {
+    needs.requirements.push_back(
+        {std::string(kDies), MatchRule::kMinimum, std::to_string(task.compile.dies)});
+  }
+  return Sorted(std::move(needs));
+}
+
+Needs WithGpuMemory(Needs needs, std::int64_t bytes) {
+  const auto is_gpu_memory = [](const Requirement& one) {
+    return one.property == kGpuMemory && one.rule == MatchRule::kMinimum;
+  };
+  for (const Requirement& one : needs.requirements) {
+    if (is_gpu_memory(one)) {
+      bytes = std::max(bytes, Number(one.value).value_or(0));
+    }
+  }
+  std::erase_if(needs.requirements, is_gpu_memory);
+  needs.requirements.push_back(
+      {std::string(kGpuMemory), MatchRule::kMinimum, std::to_string(bytes)});
+  return Sorted(std::move(needs));
+}
+
+}  // namespace tyllm::server::sched

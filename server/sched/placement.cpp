@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sched/placement.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace tyllm::server::sched {
+
+namespace {
+
+template <typename T>
+bool Contains(const std::vector<T>& all, const T& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+/// How well a worker suits a task; larger is better.
+using Suits = std::tuple<bool, int, std::ptrdiff_t>;
+
+Suits SuitsOf(const WorkerState& worker, const Needs& needs, const Candidate& task) {
+  const auto inputs =
+      std::count_if(task.inputs.begin(), task.inputs.end(),
+                    [&](const BlobId& tree) { return worker.trees.contains(tree); });
+  return {!Contains(task.failed_on, worker.name), PreferencesMet(worker.capabilities, needs),
+          inputs};
+}
+
+bool MayTake(const Online& other, const Needs& needs, const Candidate& task) {
+  return other.takes_work && !Contains(task.lost_by, other.worker->name) &&
+         CanTake(other.worker->capabilities, needs);
+}
+
+// Somebody else may have better luck with it.
+bool LostHereOnly(const Asking& asking, const Needs& needs, const Candidate& task) {
+  return Contains(task.lost_by, asking.worker->name) &&
+         std::any_of(asking.others.begin(), asking.others.end(),
+                     [&](const Online& other) { return MayTake(other, needs, task); });
+}
+
+bool SuitsAnotherBetter(const Asking& asking, const Needs& needs, const Candidate& task) {
+  const Suits here = SuitsOf(*asking.worker, needs, task);
+  return std::any_of(asking.others.begin(), asking.others.end(), [&](const Online& other) {
+    return other.free_slots > 0 && MayTake(other, needs, task) &&
+           SuitsOf(*other.worker, needs, task) > here;
+  });
+}
+
+}  // namespace
+
+std::optional<std::size_t> Pick(const Asking& asking, const Needs& needs,
+                                std::span<const Candidate> candidates, std::int64_t now,
+                                const Policy& policy) {
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    const Candidate& task = candidates[i];
+    if (Contains(asking.held, task.id) || LostHereOnly(asking, needs, task)) {
+      continue;
+    }
+    const bool may_wait = now - task.due_ms < policy.placement_wait.count();
+    if (!may_wait || !SuitsAnotherBetter(asking, needs, task)) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace tyllm::server::sched

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "common/domain/ids.h"
+#include "server/sched/matching.h"
+#include "server/sched/policy.h"
+
+namespace tyllm::server::sched {
+
+/// A task that may be leased.
+struct Candidate {
+  domain::TaskId id;
+  std::optional<Sha256> shared_key;    ///< tasks with one key have one result: run only one of them
+  std::vector<std::string> lost_by;    ///< workers that were lost with an attempt of it
+  std::vector<std::string> failed_on;  ///< workers on which one failed, stalled or was late
+  std::vector<BlobId> inputs;          ///< trees
+  std::int64_t due_ms = 0;             ///< since when it may run
+
+  bool operator==(const Candidate&) const = default;
+};
+
+/// What a worker is and has. Shared between snapshots.
+struct WorkerState {
+  std::string name;
+  domain::Capabilities capabilities;
+  std::set<BlobId> trees;  ///< in its local cache
+};
+
+/// A worker that is online, at a moment.
+struct Online {
+  std::shared_ptr<const WorkerState> worker;
+  int free_slots = 0;
+  bool takes_work = true;  ///< nobody has cordoned or drained it
+};
+
+/// The worker that asks, and who else there is.
+struct Asking {
+  std::shared_ptr<const WorkerState> worker;
+  std::vector<domain::TaskId> held;  ///< tasks that it names, also of attempts that are over
+  std::vector<Online> others;
+};
+
+/// Which of `candidates`, the oldest tasks of one lane in order, the worker gets now: the first
+/// that
+/// - it does not name already (old and new attempt could not be told apart in its answers),
+/// - it was not lost with, while somebody is there who can take it and was not,
+/// - no free worker suits better, or has been waited for long enough. Better suits, in this order,
+///   one on which it has not failed, that meets more preferences, that has more of its inputs.
+/// The worker can take what the lane needs.
+std::optional<std::size_t> Pick(const Asking& asking, const Needs& needs,
+                                std::span<const Candidate> candidates, std::int64_t now,
+                                const Policy& policy);
+
+}  // namespace tyllm::server::sched

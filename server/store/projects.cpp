@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/projects.h"
+
+#include "server/store/rows_json.h"
+
+namespace tyllm::server::store::projects {
+
+namespace {
+
+constexpr Sql kEnsure{"INSERT INTO projects(name) VALUES(?1) ON CONFLICT(name) DO NOTHING"};
+constexpr Sql kSet{
+    "UPDATE projects SET weight = ?2, max_queued_jobs = ?3, max_running_tasks = ?4, "
+    "max_stored_bytes = ?5 WHERE name = ?1"};
+
+#define TYLLM_PROJECT_COLUMNS                                                                  \
+  "SELECT p.name, p.weight, p.max_queued_jobs, p.max_running_tasks, p.max_stored_bytes, "      \
+  "p.used_seconds, p.used_at_ms, p.total_seconds, p.stored_bytes, (SELECT count(*) FROM jobs " \
+  "WHERE project = p.name AND ended_ms IS NULL) FROM projects AS p "
+constexpr Sql kGet{TYLLM_PROJECT_COLUMNS "WHERE p.name = ?1"};
+constexpr Sql kList{TYLLM_PROJECT_COLUMNS "ORDER BY p.name"};
+#undef TYLLM_PROJECT_COLUMNS
+
+constexpr Sql kUsed{"SELECT used_seconds, used_at_ms FROM projects WHERE name = ?1"};
+constexpr Sql kCharge{
+    "UPDATE projects SET used_seconds = ?2, used_at_ms = ?3, total_seconds = total_seconds + ?4 "
+    "WHERE name = ?1"};
+constexpr Sql kUses{
+    "SELECT name, weight, used_seconds, used_at_ms, max_running_tasks FROM projects"};
+constexpr Sql kRunning{
+    "SELECT l.project, l.job_class, count(*), sum(t.rate), sum(t.rate * max(0, ?1 - t.started_ms)) "
+    "FROM tasks AS t INDEXED BY tasks_held JOIN lanes AS l ON l.id = t.lane "
+    "WHERE t.state IN (2, 3) GROUP BY l.project, l.job_class"};
+constexpr Sql kAddTree{
+    "INSERT INTO job_trees(job, tree, project, bytes) SELECT id, ?2, project, ?3 FROM jobs "
+    "WHERE id = ?1 AND NOT EXISTS(SELECT 1 FROM job_trees WHERE job = ?1 AND tree = ?2)"};
+
+std::optional<std::int64_t> Optional(const Rows& rows, int column) {
+  return rows.IsNull(column) ? std::nullopt : std::optional(rows.Integer(column));
+}
+
+ProjectRecord Read(const Rows& rows) {
+  ProjectRecord record;
+  record.project.name = rows.Text(0);
+  record.project.weight = rows.Real(1);
+  record.project.max_queued_jobs = Optional(rows, 2);
+  record.project.max_running_tasks = Optional(rows, 3);
+  record.project.max_stored_bytes = Optional(rows, 4);
+  record.used_seconds = rows.Real(5);
+  record.used_at_ms = rows.Integer(6);
+  record.total_seconds = rows.Real(7);
+  record.stored_bytes = rows.Integer(8);
+  record.queued_jobs = rows.Integer(9);
+  return record;
+}
+
+Status AddRunning(Database& db, std::int64_t now, sched::Shares& shares) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kRunning, now));
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return OkStatus();
+    }
+    TYLLM_ASSIGN(const auto job_class, EnumColumn<domain::JobClass>(rows.Integer(1)));
+    sched::Share& share = shares.projects[rows.Text(0)];
+    share.running_tasks += rows.Integer(2);
+    share.running_rate += rows.Real(3);
+    share.running_seconds += rows.Real(4) / 1000;
+    shares.interactive_tasks += job_class == domain::JobClass::kInteractive ? rows.Integer(2) : 0;
+  }
+}
+
+}  // namespace
+
+Status Ensure(Database& db, const std::string& name) {
+  return db.Change(kEnsure, name).status();
+}
+
+Status Set(Database& db, const domain::Project& project) {
+  TYLLM_TRY(Ensure(db, project.name));
+  return db.ChangeOne("project " + project.name, kSet, project.name, project.weight,
+                      project.max_queued_jobs, project.max_running_tasks, project.max_stored_bytes);
+}
+
+Result<ProjectRecord> Get(Database& db, const std::string& name) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kGet, name));
+  TYLLM_ASSIGN(const bool found, rows.Next());
+  if (found) {
+    return Read(rows);
+  }
+  ProjectRecord record;
+  record.project.name = name;
+  return record;
+}
+
+Result<std::vector<ProjectRecord>> List(Database& db) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kList));
+  std::vector<ProjectRecord> all;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return all;
+    }
+    all.push_back(Read(rows));
+  }
+}
+
+Status Charge(Database& db, const std::string& name, double device_seconds, std::int64_t now,
+              const sched::Fairness& fairness) {
+  double used = 0;
+  {
+    TYLLM_ASSIGN(Rows rows, db.Query(kUsed, name));
+    TYLLM_TRY(rows.Next().status());
+    used = sched::Decayed(rows.Real(0), Milliseconds(now - rows.Integer(1)), fairness);
+  }
+  return db.ChangeOne("project " + name, kCharge, name, used + device_seconds, now, device_seconds);
+}
+
+Result<sched::Shares> SharesAt(Database& db, std::int64_t now, const sched::Fairness& fairness) {
+  sched::Shares shares;
+  TYLLM_ASSIGN(Rows rows, db.Query(kUses));
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      break;
+    }
+    sched::Share& share = shares.projects[rows.Text(0)];
+    share.weight = rows.Real(1);
+    share.used_seconds =
+        sched::Decayed(rows.Real(2), Milliseconds(now - rows.Integer(3)), fairness);
+    share.max_running_tasks = Optional(rows, 4);
+  }
+  TYLLM_TRY(AddRunning(db, now, shares));
+  return shares;
+}
+
+Status AddTree(Database& db, JobId job, const BlobId& tree, std::int64_t bytes) {
+  return db.Change(kAddTree, job.value, tree.ToString(), bytes).status();
+}
+
+}  // namespace tyllm::server::store::projects

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/projects.h"
+#include "tests/server/core/await.h"
+
+// Which worker gets what, and what becomes of attempts that end badly: the policies of
+// server/sched, seen through the use cases.
+namespace tyllm::server::core {
+namespace {
+
+using domain::MatchRule;
+using domain::PendingReason;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::int64_t kGiB = 1LL << 30;
+
+class Scheduling : public FarmFixture {
+ protected:
+  SyncRequest Gpu(const std::string& worker, std::int64_t memory, int slots = 1) {
+    SyncRequest request = From(worker);
+    request.capabilities.device = "cuda";
+    request.capabilities.gpus = 1;
+    request.capabilities.gpu_memory_bytes = memory;
+    request.capabilities.slots = slots;
+    return request;
+  }
+
+  std::vector<domain::Assignment> Started(const SyncRequest& request) {
+    const auto reply = Sync(request);
+    EXPECT_TRUE(reply.ok()) << reply.status().ToString();
+    return reply->start;
+  }
+
+  /// Reports and takes nothing new.
+  void End(SyncRequest request, const AttemptId& id, domain::Outcome outcome) {
+    request.held = {{.id = id, .progress = {.stage = "pack"}, .outcome = std::move(outcome)}};
+    request.draining = true;
+    EXPECT_EQ(Sync(request)->acknowledged, std::vector<TaskId>{id.task});
+  }
+
+  domain::JobSpec SpecOf(const std::string& project, const std::string& model = "a model") {
+    domain::JobSpec spec = Spec(JobKind::kConvert);
+    spec.model = Upload(model);
+    spec.project = project;
+    return spec;
+  }
+
+  domain::Failure OutOfGpuMemory() {
+    return {.blame = domain::Blame::kWorker,
+            .reason = "GPU_OUT_OF_MEMORY",
+            .message = "3 GiB more were needed",
+            .retryable = true,
+            .out_of_memory = domain::MemoryKind::kGpu};
+  }
+
+  std::vector<std::string> Events(JobId job) {
+    std::vector<std::string> texts;
+    const auto events =
+        Await(store_->Run([&](store::Queue& queue) { return queue.EventsAfter(job, 0, 100); }));
+    for (const domain::JobEvent& event : *events) {
+      texts.push_back(event.text);
+    }
+    return texts;
+  }
+};
+
+TEST_F(Scheduling, AWorkerGetsOnlyWhatItCanTake) {
+  domain::JobSpec spec = SpecOf("default");
+  spec.requirements = {{"device", MatchRule::kExact, "cuda"},
+                       {"gpu_memory_bytes", MatchRule::kMinimum, std::to_string(40 * kGiB)}};
+  ASSERT_TRUE(Submit("r", spec).ok());
+  EXPECT_TRUE(Ask("cpu1").empty());
+  EXPECT_TRUE(Started(Gpu("small", 24 * kGiB)).empty());
+  EXPECT_EQ(Started(Gpu("large", 80 * kGiB)).size(), 1U);
+}
+
+TEST_F(Scheduling, WhatNoWorkerCanTakeIsSaidAtOnceWithTheBestOnOffer) {
+  ASSERT_TRUE(Started(Gpu("small", 24 * kGiB)).empty());
+  domain::JobSpec spec = SpecOf("default");
+  spec.requirements = {{"gpu_memory_bytes", MatchRule::kMinimum, std::to_string(80 * kGiB)}};
+  const auto job = Submit("r", spec);
+  ASSERT_TRUE(job.ok());
+  const std::string words =
+      "gpu_memory_bytes is to be at least 80.0 GiB, the best on offer is 24.0 GiB";
+  ASSERT_TRUE(job->tasks[0].pending.has_value());
+  EXPECT_EQ(job->tasks[0].pending->reason, PendingReason::kNoWorker);
+  EXPECT_NE(job->tasks[0].pending->message.find(words), std::string::npos);
+  EXPECT_NE(Events(job->id).back().find("convert: none of 1 worker"), std::string::npos);
+  EXPECT_EQ(job->state, JobState::kQueued) << "such a worker may come";
+}
+
+TEST_F(Scheduling, WaitingTasksSayWhy) {
+  const JobId first = Submit("1", Spec(JobKind::kPipeline))->id;
+  const JobId second = Submit("2", SpecOf("default", "another model"))->id;
+  EXPECT_EQ(Get(first).tasks[0].pending->reason, PendingReason::kNoWorker);
+  ASSERT_EQ(Ask("gpu1").size(), 1U);
+  EXPECT_EQ(Get(first).tasks[0].pending, std::nullopt) << "it runs";
+  EXPECT_EQ(Get(first).tasks[1].pending->reason, PendingReason::kInputs);
+  EXPECT_EQ(Get(second).tasks[0].pending->reason, PendingReason::kBusy);
+  const JobId same = Submit("3", Spec(JobKind::kPipeline))->id;
+  EXPECT_EQ(Get(same).tasks[0].pending->joined, TaskId{1});
+}
+
+TEST_F(Scheduling, TooLittleGpuMemoryGoesToALargerGpuAndCountsNothing) {
+  const JobId job = Submit("r", SpecOf("default"))->id;
+  const SyncRequest small = Gpu("small", 24 * kGiB);
+  const SyncRequest large = Gpu("large", 80 * kGiB);
+  const AttemptId first = Started(small).at(0).id;
+  ASSERT_TRUE(Started(Gpu("large", 80 * kGiB, 0)).empty());
+  End(small, first, OutOfGpuMemory());
+  EXPECT_EQ(Show(job), "convert queued; queued");
+  EXPECT_EQ(Get(job).tasks[0].failure->out_of_memory, domain::MemoryKind::kGpu);
+  EXPECT_TRUE(Started(small).empty());
+  const AttemptId second = Started(large).at(0).id;
+  const auto held = Await(store_->Run([&](store::Queue& queue) { return queue.FindHeld(second); }));
+  EXPECT_EQ((*held)->spent, sched::Spent{});
+  End(large, second, OutOfGpuMemory());
+  EXPECT_EQ(Get(job).state, JobState::kFailed) << "there is no larger one";
+  EXPECT_NE(Get(job).failure->message.find("more than 80.0 GiB"), std::string::npos);
+  EXPECT_FALSE(Get(job).failure->action.empty());
+}
+
+TEST_F(Scheduling, OnlyDifferentWorkersMakeALostTaskPoisonous) {
+  const JobId job = Submit("r", SpecOf("default"))->id;
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_EQ(Ask("only").size(), 1U) << i;
+    Advance(minutes(1));
+    ASSERT_TRUE(Sweep().ok());
+  }
+  EXPECT_EQ(Get(job).state, JobState::kQueued);
+  for (const char* worker : {"b", "c"}) {
+    ASSERT_EQ(Ask(worker).size(), 1U) << worker;
+    Advance(minutes(1));
+    ASSERT_TRUE(Sweep().ok());
+  }
+  EXPECT_EQ(Get(job).state, JobState::kFailed);
+  EXPECT_NE(Get(job).failure->message.find("on workers b, c, only"), std::string::npos);
+}
+
+TEST_F(Scheduling, ALostAttemptFailsWithTheLastLinesThatCame) {
+  const JobId job = Submit("r", SpecOf("default"))->id;
+  const AttemptId id = Ask("gpu1").at(0).id;
+  const std::string log = std::string(3000, 'x') + "\nlayer 12 of 28\n";
+  ASSERT_TRUE(Append({.id = id, .from = {"gpu1", "s1"}, .offset = 0, .data = log}).ok());
+  Advance(minutes(1));
+  ASSERT_TRUE(Sweep().ok());
+  const domain::Failure failure = *Get(job).tasks[0].failure;
+  EXPECT_EQ(failure.reason, "LEASE_LOST");
+  EXPECT_EQ(failure.log_tail, "layer 12 of 28\n");
+  EXPECT_EQ(failure.log_bytes, static_cast<std::int64_t>(log.size()));
+  EXPECT_EQ(failure.worker, "gpu1");
+  EXPECT_EQ(failure.attempt, 1);
+}
+
+TEST_F(Scheduling, ChangingOnlyTheNumberOfDiesReusesTheQuantizedModel) {
+  ASSERT_TRUE(Submit("1", Spec(JobKind::kPipeline, 1)).ok());
+  for (const char* output : {"quantized", "converted"}) {
+    const AttemptId id = Ask("gpu1").at(0).id;
+    End(From("gpu1"), id, domain::Succeeded{Upload(output)});
+  }
+  const JobId second = Submit("2", Spec(JobKind::kPipeline, 2))->id;
+  const JobView job = Get(second);
+  EXPECT_TRUE(job.tasks[0].cached);
+  EXPECT_TRUE(job.tasks[1].cached);
+  EXPECT_EQ(Show(second),
+            "quantize succeeded, convert succeeded, evaluate queued, compile.die0 queued, "
+            "compile.die1 queued, assemble waiting; running");
+}
+
+TEST_F(Scheduling, ARunThatOthersWaitForOutlivesItsJob) {
+  const JobId first = Submit("1", SpecOf("a"))->id;
+  const JobId second = Submit("2", SpecOf("b"))->id;
+  const AttemptId id = Ask("gpu1").at(0).id;
+  EXPECT_EQ(Cancel(first)->state, JobState::kCancelled);
+  const auto reply = Sync(From("gpu1", {{.id = id, .progress = {.stage = "pack"}, .outcome = {}}}));
+  EXPECT_TRUE(reply->stop.empty());
+  EXPECT_EQ(Show(second), "convert running; running");
+  Report("gpu1", id, domain::Succeeded{Upload("out")});
+  EXPECT_EQ(Get(second).outputs.at("model"), Upload("out"));
+  EXPECT_EQ(Get(first).state, JobState::kCancelled);
+}
+
+TEST_F(Scheduling, ProjectsTakeTurnsByWeight) {
+  ASSERT_TRUE(Await(SetProject(*farm_, {.name = "big", .weight = 2})).ok());
+  for (int i = 0; i < 6; ++i) {
+    const std::string model = std::to_string(i);
+    ASSERT_TRUE(Submit("b" + model, SpecOf("big", "b" + model)).ok());
+    ASSERT_TRUE(Submit("s" + model, SpecOf("small", "s" + model)).ok());
+  }
+  std::map<std::string, int> given;
+  for (const domain::Assignment& one : Started(Gpu("gpu1", 0, 6))) {
+    const auto held =
+        Await(store_->Run([&](store::Queue& queue) { return queue.FindHeld(one.id); }));
+    ++given[Get((*held)->job).spec.project];
+  }
+  EXPECT_EQ(given["big"], 4);
+  EXPECT_EQ(given["small"], 2);
+  const auto uses = Await(ListProjects(*farm_));
+  ASSERT_EQ(uses->size(), 3U);
+  EXPECT_EQ(uses->at(0).project.name, "big");
+  EXPECT_EQ(uses->at(0).running_tasks, 4);
+  EXPECT_EQ(uses->at(0).queued_jobs, 6);
+  EXPECT_DOUBLE_EQ(uses->at(0).due, 2.0 / 3);
+  EXPECT_EQ(uses->at(1).project.name, "default");
+  EXPECT_DOUBLE_EQ(uses->at(1).due, 0);
+}
+
+TEST_F(Scheduling, QuotasOfQueuedJobsAndStoredBytesAreMetAtAdmission) {
+  domain::Project project{.name = "a"};
+  project.max_queued_jobs = 1;
+  ASSERT_TRUE(Await(SetProject(*farm_, project)).ok());
+  const auto first = Submit("1", SpecOf("a"));
+  ASSERT_TRUE(first.ok());
+  const auto second = Submit("2", SpecOf("a"));
+  EXPECT_EQ(second.status().code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(second.status().message().starts_with("quota: project 'a' has 1 jobs"));
+  EXPECT_EQ(Submit("1", SpecOf("a"))->id, first->id) << "a repetition is no second job";
+  EXPECT_TRUE(Submit("3", SpecOf("b")).ok());
+  ASSERT_TRUE(Cancel(first->id).ok());
+  EXPECT_TRUE(Submit("4", SpecOf("a")).ok());
+
+  project = {.name = "c"};
+  project.max_stored_bytes = 20;
+  ASSERT_TRUE(Await(SetProject(*farm_, project)).ok());
+  ASSERT_TRUE(Submit("5", SpecOf("c", "sixteen bytes...")).ok());
+  EXPECT_EQ(Submit("6", SpecOf("c", "12 bytes...")).status().code(),
+            StatusCode::kResourceExhausted);
+}
+
+TEST_F(Scheduling, AProjectRunsNoMoreThanItMayAtATime) {
+  domain::Project project{.name = "a"};
+  project.max_running_tasks = 1;
+  ASSERT_TRUE(Await(SetProject(*farm_, project)).ok());
+  ASSERT_TRUE(Submit("1", SpecOf("a", "1")).ok());
+  const JobId second = Submit("2", SpecOf("a", "2"))->id;
+  EXPECT_EQ(Started(Gpu("gpu1", 0, 2)).size(), 1U);
+  EXPECT_EQ(Get(second).tasks[0].pending->reason, PendingReason::kQuota);
+}
+
+TEST_F(Scheduling, WrongProjectsAreRefused) {
+  EXPECT_EQ(Await(SetProject(*farm_, {.name = "No!"})).status().code(),
+            StatusCode::kInvalidArgument);
+  EXPECT_EQ(Await(SetProject(*farm_, {.name = "a", .weight = 0})).status().code(),
+            StatusCode::kInvalidArgument);
+  domain::Project negative{.name = "a"};
+  negative.max_queued_jobs = -1;
+  EXPECT_NE(Await(SetProject(*farm_, negative)).status().message().find("max_queued_jobs is -1"),
+            std::string::npos);
+}
+
+TEST_F(Scheduling, ATaskIsLeftForAWhileToAFreeWorkerThatHasItsInputs) {
+  SyncRequest has_it = From("near");
+  has_it.cached_trees = {Upload("a model")};
+  ASSERT_TRUE(Started(has_it).empty());
+  ASSERT_TRUE(Submit("1", SpecOf("default")).ok());
+  ASSERT_TRUE(Submit("2", SpecOf("default", "another model")).ok());
+  const auto far = Ask("far");
+  ASSERT_EQ(far.size(), 1U);
+  EXPECT_EQ(far[0].inputs.at("model"), Upload("another model"));
+  EXPECT_TRUE(Ask("farther").empty());
+  Advance(seconds(6));
+  EXPECT_EQ(Ask("farther").size(), 1U) << "it did not come";
+}
+
+TEST_F(Scheduling, AssignmentsHaveTheClocksOfTheirKind) {
+  limits_.policy.by_kind[domain::TaskKind::kConvert] = {
+      .lease = seconds(7), .stall = seconds(8), .deadline = seconds(9)};
+  Restart();
+  ASSERT_TRUE(Submit("1", SpecOf("default")).ok());
+  const auto reply = Sync(From("gpu1"));
+  ASSERT_EQ(reply->start.size(), 1U);
+  EXPECT_EQ(reply->start[0].lease_ms, 7'000);
+  EXPECT_EQ(reply->start[0].stall_ms, 8'000);
+  EXPECT_EQ(reply->start[0].deadline_ms, 9'000);
+  EXPECT_EQ(reply->lease_ms, 7'000);
+  EXPECT_EQ(Sync(From("gpu2"))->lease_ms, 30'000);
+}
+
+}  // namespace
+}  // namespace tyllm::server::core

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sched/matching.h"
+
+#include <gtest/gtest.h>
+
+namespace tyllm::server::sched {
+namespace {
+
+using domain::Capabilities;
+using domain::MatchRule;
+using domain::Requirement;
+using domain::Shortfall;
+using domain::TaskKind;
+
+Capabilities Worker() {
+  Capabilities worker;
+  worker.device = "cuda";
+  worker.cpus = 16;
+  worker.memory_bytes = 64'000;
+  worker.gpu_memory_bytes = 24'000;
+  worker.disk_free_bytes = 500;
+  worker.dies = 2;
+  worker.toolchain_version = "1.4";
+  worker.labels["zone"] = "a";
+  return worker;
+}
+
+TEST(Meets, TableOfPropertiesAndRules) {
+  struct Case {
+    Requirement requirement;
+    bool met;
+  };
+
+  const std::vector<Case> cases = {
+      {{"device", MatchRule::kExact, "cuda"}, true},
+      {{"device", MatchRule::kExact, "cpu"}, false},
+      {{"cpus", MatchRule::kMinimum, "16"}, true},
+      {{"cpus", MatchRule::kMinimum, "17"}, false},
+      {{"cpus", MatchRule::kExact, "16"}, true},
+      {{"memory_bytes", MatchRule::kMinimum, "64000"}, true},
+      {{"memory_bytes", MatchRule::kMinimum, "64001"}, false},
+      {{"gpu_memory_bytes", MatchRule::kMinimum, "9000"}, true},
+      {{"gpu_memory_bytes", MatchRule::kMinimum, "80000"}, false},
+      {{"disk_free_bytes", MatchRule::kMinimum, "501"}, false},
+      {{"dies", MatchRule::kMinimum, "2"}, true},
+      {{"dies", MatchRule::kMinimum, "4"}, false},
+      {{"toolchain_version", MatchRule::kExact, "1.4"}, true},
+      {{"toolchain_version", MatchRule::kExact, "1.5"}, false},
+      {{"label.zone", MatchRule::kExact, "a"}, true},
+      {{"label.zone", MatchRule::kExact, "b"}, false},
+      {{"label.rack", MatchRule::kExact, "7"}, false},
+      {{"label.zone", MatchRule::kMinimum, "1"}, false},
+      {{"colour", MatchRule::kExact, "red"}, false},
+      {{"cpus", MatchRule::kMinimum, "many"}, false},
+      {{"label.zone", MatchRule::kPreferred, "b"}, true},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(Meets(Worker(), c.requirement), c.met)
+        << c.requirement.property << " " << c.requirement.value;
+  }
+}
+
+TEST(Meets, AWorkerThatStatesNoNumberOfDiesTakesAnyNumber) {
+  Capabilities any = Worker();
+  any.dies = 0;
+  EXPECT_TRUE(Meets(any, {"dies", MatchRule::kMinimum, "4"}));
+}
+
+TEST(CanTake, AWorkerMayTakeSomeKindsOnly) {
+  Capabilities worker = Worker();
+  worker.kinds = {TaskKind::kConvert, TaskKind::kEvaluate};
+  EXPECT_TRUE(CanTake(worker, {TaskKind::kConvert, {}}));
+  EXPECT_FALSE(CanTake(worker, {TaskKind::kQuantize, {}}));
+}
+
+TEST(PreferencesMet, CountsOnlyPreferences) {
+  const Needs needs{TaskKind::kConvert,
+                    {{"device", MatchRule::kExact, "cuda"},
+                     {"label.zone", MatchRule::kPreferred, "a"},
+                     {"label.rack", MatchRule::kPreferred, "7"}}};
+  EXPECT_EQ(PreferencesMet(Worker(), needs), 1);
+}
+
+TEST(FindShortfalls, SaysWhatNobodyHasAndTheBestOnOffer) {
+  Capabilities small = Worker();
+  small.gpu_memory_bytes = 8'000;
+  const Capabilities large = Worker();
+  const std::vector<const Capabilities*> workers = {&small, &large};
+  const Requirement memory{"gpu_memory_bytes", MatchRule::kMinimum, "80000"};
+  const Requirement rack{"label.rack", MatchRule::kExact, "7"};
+  const Requirement zone{"label.zone", MatchRule::kExact, "b"};
+  const Requirement device{"device", MatchRule::kExact, "cuda"};
+  EXPECT_EQ(FindShortfalls({TaskKind::kConvert, {device, memory, rack, zone}}, workers),
+            (std::vector<Shortfall>{{memory, "24000"}, {rack, ""}, {zone, "a"}}));
+  EXPECT_TRUE(FindShortfalls({TaskKind::kConvert, {device}}, workers).empty());
+  EXPECT_TRUE(FindShortfalls({TaskKind::kConvert, {memory}}, {}).empty()) << "there is nobody";
+}
+
+TEST(FindShortfalls, WhereEverythingIsThereButNotTogetherSaysWhatTheClosestLacks) {
+  Capabilities gpu = Worker();
+  gpu.cpus = 2;
+  Capabilities cpu = Worker();
+  cpu.device = "cpu";
+  cpu.gpu_memory_bytes = 0;
+  const std::vector<const Capabilities*> workers = {&cpu, &gpu};
+  const Requirement device{"device", MatchRule::kExact, "cuda"};
+  const Requirement memory{"gpu_memory_bytes", MatchRule::kMinimum, "10000"};
+  const Requirement cpus{"cpus", MatchRule::kMinimum, "8"};
+  EXPECT_EQ(FindShortfalls({TaskKind::kConvert, {device, memory, cpus}}, workers),
+            (std::vector<Shortfall>{{cpus, "2"}}));
+}
+
+TEST(NeedsOf, EqualNeedsAreEqualWhateverTheOrder) {
+  domain::TaskSpec task;
+  task.kind = TaskKind::kAssemble;
+  task.compile.dies = 3;
+  const Requirement zone{"label.zone", MatchRule::kExact, "b"};
+  const Requirement cpus{"cpus", MatchRule::kMinimum, "8"};
+  const Needs needs = NeedsOf(task, {zone, cpus});
+  EXPECT_EQ(needs, NeedsOf(task, {cpus, zone, cpus}));
+  EXPECT_EQ(needs.requirements.size(), 3U) << "the dies are its own";
+  task.kind = TaskKind::kConvert;
+  EXPECT_EQ(NeedsOf(task, {zone}).requirements, std::vector<Requirement>{zone});
+}
+
+TEST(WithGpuMemory, RaisesAndNeverLowers) {
+  const Needs none{TaskKind::kQuantize, {}};
+  const Needs some = WithGpuMemory(none, 100);
+  EXPECT_EQ(some.requirements,
+            (std::vector<Requirement>{{"gpu_memory_bytes", MatchRule::kMinimum, "100"}}));
+  EXPECT_EQ(WithGpuMemory(some, 50), some);
+  EXPECT_EQ(WithGpuMemory(some, 200).requirements[0].value, "200");
+}
+
+}  // namespace
+}  // namespace tyllm::server::sched

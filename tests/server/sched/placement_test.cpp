@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/sched/placement.h"
+
+#include <gtest/gtest.h>
+
+namespace tyllm::server::sched {
+namespace {
+
+using domain::MatchRule;
+using domain::TaskId;
+using domain::TaskKind;
+
+constexpr std::int64_t kNow = 100'000;
+constexpr std::int64_t kLongAgo = 0;
+
+BlobId Tree(const char* name) {
+  return {DigestOf(std::string_view(name)), 1};
+}
+
+std::shared_ptr<const WorkerState> Worker(const std::string& name, const char* zone = "",
+                                          std::set<BlobId> trees = {}) {
+  WorkerState worker{.name = name, .capabilities = {}, .trees = std::move(trees)};
+  worker.capabilities.labels["zone"] = zone;
+  return std::make_shared<const WorkerState>(std::move(worker));
+}
+
+Candidate Task(std::int64_t id, std::int64_t due = kLongAgo) {
+  Candidate candidate;
+  candidate.id = TaskId{id};
+  candidate.due_ms = due;
+  return candidate;
+}
+
+Candidate LostBy(Candidate candidate, std::vector<std::string> workers) {
+  candidate.lost_by = std::move(workers);
+  return candidate;
+}
+
+Candidate FailedOn(Candidate candidate, std::vector<std::string> workers) {
+  candidate.failed_on = std::move(workers);
+  return candidate;
+}
+
+Candidate WithInputs(Candidate candidate, std::vector<BlobId> inputs) {
+  candidate.inputs = std::move(inputs);
+  return candidate;
+}
+
+TEST(Pick, TableOfSnapshots) {
+  const auto a = Worker("a");
+  const auto b = Worker("b");
+  const auto with_model = Worker("b", "", {Tree("model")});
+  const auto in_zone = Worker("b", "z");
+  const Needs any{TaskKind::kConvert, {}};
+  const Needs zone_preferred{TaskKind::kConvert, {{"label.zone", MatchRule::kPreferred, "z"}}};
+  const Needs zone_needed{TaskKind::kConvert, {{"label.zone", MatchRule::kExact, ""}}};
+  constexpr auto kNothing = std::optional<std::size_t>();
+
+  struct Case {
+    const char* says;
+    Asking asking;
+    Needs needs;
+    std::vector<Candidate> candidates;
+    std::optional<std::size_t> picked;
+  };
+
+  const std::vector<Case> cases = {
+      {"first in, first out", {a, {}, {}}, any, {Task(1), Task(2)}, 0},
+      {"nothing there", {a, {}, {}}, any, {}, kNothing},
+      {"not what it still names", {a, {{1}}, {}}, any, {Task(1), Task(2)}, 1},
+      {"lost it, another is there", {a, {}, {{b, 1}}}, any, {LostBy(Task(1), {"a"}), Task(2)}, 1},
+      {"lost it, another is there but busy", {a, {}, {{b, 0}}}, any, {LostBy(Task(1), {"a"})}, {}},
+      {"lost it, nobody else", {a, {}, {}}, any, {LostBy(Task(1), {"a"})}, 0},
+      {"lost it, so did the others", {a, {}, {{b, 1}}}, any, {LostBy(Task(1), {"a", "b"})}, 0},
+      {"lost it, the other drains", {a, {}, {{b, 1, false}}}, any, {LostBy(Task(1), {"a"})}, 0},
+      {"lost it, the other cannot take it",
+       {a, {}, {{in_zone, 1}}},
+       zone_needed,
+       {LostBy(Task(1), {"a"})},
+       0},
+      {"another lost it", {a, {}, {{b, 1}}}, any, {LostBy(Task(1), {"b"})}, 0},
+      {"failed here, another is free",
+       {a, {}, {{b, 1}}},
+       any,
+       {FailedOn(Task(1, kNow), {"a"})},
+       kNothing},
+      {"failed here, another is busy", {a, {}, {{b, 0}}}, any, {FailedOn(Task(1, kNow), {"a"})}, 0},
+      {"failed here, nobody came in time",
+       {a, {}, {{b, 1}}},
+       any,
+       {FailedOn(Task(1, kNow - 5'000), {"a"})},
+       0},
+      {"its inputs are elsewhere",
+       {a, {}, {{with_model, 1}}},
+       any,
+       {WithInputs(Task(1, kNow), {Tree("model")}), Task(2, kNow)},
+       1},
+      {"its inputs are elsewhere, where there is no room",
+       {a, {}, {{with_model, 0}}},
+       any,
+       {WithInputs(Task(1, kNow), {Tree("model")})},
+       0},
+      {"its inputs are elsewhere, for too long",
+       {a, {}, {{with_model, 1}}},
+       any,
+       {WithInputs(Task(1, kNow - 5'000), {Tree("model")})},
+       0},
+      {"its inputs are here",
+       {with_model, {}, {{a, 1}}},
+       any,
+       {WithInputs(Task(1, kNow), {Tree("model")})},
+       0},
+      {"preferred elsewhere", {a, {}, {{in_zone, 1}}}, zone_preferred, {Task(1, kNow)}, kNothing},
+      {"preferred here", {in_zone, {}, {{a, 1}}}, zone_preferred, {Task(1, kNow)}, 0},
+      {"a preference before inputs",
+       {in_zone, {}, {{Worker("c", "", {Tree("model")}), 1}}},
+       zone_preferred,
+       {WithInputs(Task(1, kNow), {Tree("model")})},
+       0},
+      {"another luck before a preference",
+       {in_zone, {}, {{a, 1}}},
+       zone_preferred,
+       {FailedOn(Task(1, kNow), {"b"})},
+       kNothing},
+  };
+  for (const Case& c : cases) {
+    EXPECT_EQ(Pick(c.asking, c.needs, c.candidates, kNow, Policy{}), c.picked) << c.says;
+  }
+}
+
+}  // namespace
+}  // namespace tyllm::server::sched

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/server/sched/simulated_farm.h"
+
+#include <algorithm>
+
+namespace tyllm::server::sched {
+
+namespace {
+
+constexpr std::size_t kLookedAt = 32;
+
+}  // namespace
+
+void SimulatedFarm::AddWorker(domain::Capabilities capabilities) {
+  auto state = std::make_shared<WorkerState>();
+  state->name = "w" + std::to_string(workers_.size());
+  state->capabilities = std::move(capabilities);
+  workers_.push_back({std::move(state), 0});
+}
+
+void SimulatedFarm::SetProject(const std::string& name, double weight,
+                               std::optional<std::int64_t> max_running) {
+  projects_[name].weight = weight;
+  projects_[name].max_running_tasks = max_running;
+  most_running_[name] = 0;
+}
+
+void SimulatedFarm::At(std::int64_t time, std::function<void()> happen) {
+  events_.push({time, ++event_number_, std::move(happen)});
+}
+
+void SimulatedFarm::Run() {
+  for (std::size_t i = 0; i < jobs_.size(); ++i) {
+    Waiting waiting{.job = i, .candidate = {}, .spent = {}};
+    waiting.candidate.id = domain::TaskId{static_cast<std::int64_t>(i) + 1};
+    At(jobs_[i].arrives_ms, [this, waiting] { Enqueue(waiting); });
+  }
+  while (!events_.empty()) {
+    const Event event = events_.top();
+    events_.pop();
+    now_ = event.at_ms;
+    event.happen();
+    Dispatch();
+  }
+}
+
+void SimulatedFarm::Enqueue(Waiting waiting) {
+  const LaneKey& key = jobs_[waiting.job].lane;
+  auto queue = std::find_if(queues_.begin(), queues_.end(),
+                            [&](const Queue& one) { return one.key == key; });
+  if (queue == queues_.end()) {
+    queue = queues_.insert(queue, {key, {}});
+  }
+  waiting.candidate.due_ms = std::max(waiting.candidate.due_ms, now_);
+  const std::int64_t due = waiting.candidate.due_ms;
+  // First in, first out by job, also after a failure.
+  const auto place = std::find_if(queue->tasks.begin(), queue->tasks.end(),
+                                  [&](const Waiting& other) { return other.job > waiting.job; });
+  queue->tasks.insert(place, std::move(waiting));
+  At(std::max(due, now_ + policy_.placement_wait.count()), [] {});
+}
+
+std::vector<Lane> SimulatedFarm::Lanes() const {
+  std::vector<Lane> lanes;
+  for (std::size_t i = 0; i < queues_.size(); ++i) {
+    const auto& tasks = queues_[i].tasks;
+    const auto oldest = std::find_if(tasks.begin(), tasks.end(), [&](const Waiting& one) {
+      return one.candidate.due_ms <= now_;
+    });
+    if (oldest != tasks.end()) {
+      lanes.push_back({.id = static_cast<std::int64_t>(i),
+                       .key = queues_[i].key,
+                       .oldest_job = {static_cast<std::int64_t>(oldest->job) + 1},
+                       .oldest_queued_ms = jobs_[oldest->job].arrives_ms});
+    }
+  }
+  return lanes;
+}
+
+Shares SimulatedFarm::SharesNow() const {
+  Shares shares;
+  for (const auto& [name, share] : projects_) {
+    Share& now = shares.projects[name] = share;
+    const auto since = used_at_.find(name);
+    const std::int64_t age = since == used_at_.end() ? 0 : now_ - since->second;
+    now.used_seconds = Decayed(share.used_seconds, Milliseconds(age), policy_.fairness);
+  }
+  for (const Use& use : running_) {
+    Share& share = shares.projects[use.project];
+    ++share.running_tasks;
+    share.running_rate += use.rate;
+    share.running_seconds += static_cast<double>(now_ - use.from_ms) / 1000 * use.rate;
+    shares.interactive_tasks += use.interactive ? 1 : 0;
+  }
+  return shares;
+}
+
+std::vector<Candidate> SimulatedFarm::DueIn(const Queue& queue) const {
+  std::vector<Candidate> due;
+  for (const Waiting& waiting : queue.tasks) {
+    if (due.size() == kLookedAt) {
+      break;
+    }
+    due.push_back(waiting.candidate);
+  }
+  std::erase_if(due, [&](const Candidate& one) { return one.due_ms > now_; });
+  return due;
+}
+
+bool SimulatedFarm::Give(std::size_t index) {
+  Asking asking{workers_[index].state, {}, {}};
+  Slots slots;
+  for (const Worker& worker : workers_) {
+    slots.total += worker.state->capabilities.slots;
+    if (worker.state != asking.worker) {
+      asking.others.push_back({worker.state, worker.state->capabilities.slots - worker.running});
+    }
+  }
+  const std::vector<Lane> lanes = Lanes();
+  for (const std::size_t i : FairOrder(lanes, SharesNow(), slots, now_, policy_.fairness)) {
+    Queue& queue = queues_[static_cast<std::size_t>(lanes[i].id)];
+    if (!CanTake(asking.worker->capabilities, queue.key.needs)) {
+      continue;
+    }
+    const std::vector<Candidate> due = DueIn(queue);
+    if (const auto picked = Pick(asking, queue.key.needs, due, now_, policy_)) {
+      const auto task =
+          std::find_if(queue.tasks.begin(), queue.tasks.end(),
+                       [&](const Waiting& one) { return one.candidate.id == due[*picked].id; });
+      Start(index, queue, static_cast<std::size_t>(task - queue.tasks.begin()));
+      return true;
+    }
+  }
+  return false;
+}
+
+void SimulatedFarm::Dispatch() {
+  std::vector<std::size_t> order(workers_.size());
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    order[i] = i;
+  }
+  std::shuffle(order.begin(), order.end(), random_);
+  for (const std::size_t i : order) {
+    while (workers_[i].running < workers_[i].state->capabilities.slots && Give(i)) {
+    }
+  }
+  CheckNobodyIdles();
+}
+
+void SimulatedFarm::Start(std::size_t index, Queue& queue, std::size_t place) {
+  Waiting task = std::move(queue.tasks[place]);
+  queue.tasks.erase(queue.tasks.begin() + static_cast<std::ptrdiff_t>(place));
+  SimulatedJob& job = jobs_[task.job];
+  job.started_ms = job.started_ms < 0 ? now_ : job.started_ms;
+  ++job.attempts;
+  ++workers_[index].running;
+  const double rate = RateOf(workers_[index].state->capabilities, policy_.fairness);
+  running_.push_back({queue.key.project, queue.key.job_class == domain::JobClass::kInteractive,
+                      now_, now_ + job.runs_ms, rate});
+  const auto count = std::count_if(running_.begin(), running_.end(), [&](const Use& use) {
+    return use.project == queue.key.project;
+  });
+  most_running_[queue.key.project] =
+      std::max<std::int64_t>(most_running_[queue.key.project], count);
+  const auto run = std::prev(running_.end());
+  At(now_ + job.runs_ms, [this, index, task, run] { End(index, task, run); });
+}
+
+void SimulatedFarm::End(std::size_t index, Waiting task, std::list<Use>::iterator run) {
+  --workers_[index].running;
+  Share& share = projects_[run->project];
+  share.used_seconds =
+      Decayed(share.used_seconds, Milliseconds(now_ - used_at_[run->project]), policy_.fairness) +
+      static_cast<double>(now_ - run->from_ms) / 1000 * run->rate;
+  used_at_[run->project] = now_;
+  past_.push_back(*run);
+  running_.erase(run);
+  SimulatedJob& job = jobs_[task.job];
+  const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
+  if (chance >= chances_.crash + chances_.loss) {
+    job.ended_ms = now_;
+    return;
+  }
+  const std::string& worker = workers_[index].state->name;
+  const bool lost = chance < chances_.loss;
+  EndedAttempt ended;
+  ended.id = {task.candidate.id, job.attempts};
+  ended.kind = job.lane.needs.kind;
+  ended.worker = worker;
+  ended.ending = lost ? Ending::kLeaseLost : Ending::kFailed;
+  if (!lost) {
+    ended.reported = domain::Failure{.reason = "CRASHED", .retryable = true};
+  }
+  ended.spent = task.spent;
+  ended.lost_by = task.candidate.lost_by;
+  const Verdict verdict = Judge(ended, policy_);
+  if (!verdict.again) {
+    job.failed = true;
+    job.ended_ms = now_;
+    return;
+  }
+  (lost ? task.candidate.lost_by : task.candidate.failed_on).push_back(worker);
+  task.spent = verdict.spent;
+  task.candidate.due_ms = now_ + verdict.delay.count();
+  Enqueue(std::move(task));
+}
+
+void SimulatedFarm::CheckNobodyIdles() {
+  const Shares shares = SharesNow();
+  for (const Queue& queue : queues_) {
+    if (queue.tasks.empty() || AtRunningLimit(shares, queue.key.project)) {
+      continue;
+    }
+    const Candidate& oldest = queue.tasks.front().candidate;
+    const bool may_still_wait = now_ - oldest.due_ms < policy_.placement_wait.count();
+    const bool idle = std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) {
+      const auto& lost_by = oldest.lost_by;
+      return worker.running < worker.state->capabilities.slots &&
+             CanTake(worker.state->capabilities, queue.key.needs) &&
+             std::find(lost_by.begin(), lost_by.end(), worker.state->name) == lost_by.end();
+    });
+    idle_faults_ += idle && !may_still_wait ? 1 : 0;
+  }
+}
+
+double SimulatedFarm::DeviceSeconds(const std::string& project, std::int64_t from_ms,
+                                    std::int64_t to_ms) const {
+  double seconds = 0;
+  for (const Use& use : past_) {
+    const std::int64_t inside = std::min(to_ms, use.to_ms) - std::max(from_ms, use.from_ms);
+    if (use.project == project && inside > 0) {
+      seconds += static_cast<double>(inside) / 1000 * use.rate;
+    }
+  }
+  return seconds;
+}
+
+}  // namespace tyllm::server::sched
