@@ -62,7 +62,8 @@ class FamilyOnDies : public ::testing::TestWithParam<const char*> {
     EXPECT_TRUE(model.ok()) << model.status().ToString();
     const auto backend = *tensor::MakeBackend("cpu", 1);
     forward::Generator generator(*model, *backend);
-    return *generator.Greedy({.prompt = SomeTokens(21, 512), .max_tokens = kNewTokens, .stop = {}});
+    return *generator.Generate(
+        {.prompt = SomeTokens(21, 512), .max_tokens = kNewTokens, .stop = {}});
   }
 
   void ExpectOnDies(std::int64_t dies, const Tokens& expected) {
