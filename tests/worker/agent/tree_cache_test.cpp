@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/agent/tree_cache.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/support/blob_client.h"
+#include "tests/support/test_server.h"
+
+namespace tyllm::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Trees on a real server, a cache on a clock that the test moves.
+class TreeCacheTest : public ::testing::Test {
+ protected:
+  void Open(std::int64_t limit) { cache_ = *TreeCache::Open(folder_ / "trees", limit, clock_); }
+
+  /// A tree of one file of so many bytes.
+  format::TreeId Put(char content, std::size_t size) {
+    return blobs_.PutTree("file", std::string(size, content));
+  }
+
+  Result<TreeCache::Lease> Fetch(const format::TreeId& id) {
+    clock_.Advance(Milliseconds(1000));
+    return cache_->Fetch(id, transfer_, [](auto, auto) {}, stop_.get_token());
+  }
+
+  testing::TestServer server_;
+  testing::TemporaryDirectory folder_;
+  testing::BlobClient blobs_{server_.channel()};
+  ManualClock clock_;
+  wire::BlobTransfer transfer_{server_.channel(), SystemClock(), Milliseconds(2000)};
+  std::stop_source stop_;
+  std::unique_ptr<TreeCache> cache_;
+};
+
+TEST_F(TreeCacheTest, TheLongestUnusedGoFirstAndThoseInUseNever) {
+  Open(250);
+  const auto a = Put('a', 100);
+  const auto b = Put('b', 100);
+  const auto c = Put('c', 100);
+  const auto lease = Fetch(a);
+  ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+  ASSERT_TRUE(Fetch(b).ok());
+  ASSERT_TRUE(Fetch(c).ok());
+  EXPECT_EQ(cache_->Recent(9), (std::vector{c, a})) << "b was free and older than c";
+  EXPECT_TRUE(fs::exists(lease->path() / "file"));
+  EXPECT_EQ(cache_->Recent(1), std::vector{c});
+}
+
+TEST_F(TreeCacheTest, AnEarlierProcesssTreesAreTakenOverUpToTheLimit) {
+  Open(1000);
+  const auto a = Put('a', 100);
+  const auto b = Put('b', 100);
+  ASSERT_TRUE(Fetch(a).ok());
+  ASSERT_TRUE(Fetch(b).ok());
+  Open(1000);
+  EXPECT_EQ(cache_->Recent(9).size(), 2U);
+  server_.server().Stop();
+  EXPECT_TRUE(Fetch(a).ok()) << "nothing is fetched";
+  Open(150);
+  EXPECT_EQ(cache_->Recent(9).size(), 1U);
+}
+
+TEST_F(TreeCacheTest, AnUnfinishedDownloadCountsAndGoesFirst) {
+  Open(1000);
+  const auto a = Put('a', 100);
+  const Path unfinished =
+      folder_ / "trees" / (a.sha256.Hex() + "-" + std::to_string(a.size) + ".incoming");
+  fs::create_directories(unfinished);
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), unfinished / "part", std::string(90, 'a')).ok());
+  Open(150);
+  ASSERT_TRUE(Fetch(Put('b', 100)).ok());
+  EXPECT_FALSE(fs::exists(unfinished));
+  ASSERT_TRUE(Fetch(a).ok());
+  EXPECT_EQ(cache_->Recent(9), std::vector{a});
+}
+
+TEST_F(TreeCacheTest, AFailedDownloadIsNoTree) {
+  Open(1000);
+  const format::TreeId nowhere{DigestOf(std::string_view("nowhere")), 7};
+  EXPECT_EQ(Fetch(nowhere).status().code(), StatusCode::kNotFound);
+  EXPECT_TRUE(cache_->Recent(9).empty());
+  EXPECT_EQ(Fetch(nowhere).status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(TreeCacheTest, ATreeThatTheDiskHasNoRoomForIsRefusedBeforeAnyByteIsFetched) {
+  Open(1000);
+  format::Tree tree;
+  tree.entries.push_back({"huge", {DigestOf(std::string_view("huge")), 1ULL << 60}, false});
+  const auto id = blobs_.Put(format::ToText(tree));
+  const Status status = Fetch(id).status();
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status.ToString();
+  EXPECT_NE(status.message().find("make room"), std::string::npos);
+}
+
+TEST_F(TreeCacheTest, AFolderThatHoldsTheTreeIsTakenOver) {
+  Open(1000);
+  const auto a = Put('a', 10);
+  fs::create_directories(folder_ / "output");
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), folder_ / "output" / "file", std::string(10, 'a'))
+          .ok());
+  cache_->Adopt(a, 10, folder_ / "output");
+  server_.server().Stop();
+  const auto lease = Fetch(a);
+  ASSERT_TRUE(lease.ok()) << "nothing is fetched";
+  EXPECT_EQ(*LocalFileSystem().Read(lease->path() / "file"), std::string(10, 'a'));
+}
+
+TEST_F(TreeCacheTest, TwoThatWantOneTreeWaitForOneDownload) {
+  Open(1 << 20);
+  const auto a = Put('a', 100'000);
+  Status other;
+  {
+    const std::jthread second([&] {
+      wire::BlobTransfer transfer(server_.channel(), SystemClock(), Milliseconds(2000));
+      other = cache_->Fetch(a, transfer, [](auto, auto) {}, stop_.get_token()).status();
+    });
+    EXPECT_TRUE(cache_->Fetch(a, transfer_, [](auto, auto) {}, stop_.get_token()).ok());
+  }
+  EXPECT_TRUE(other.ok()) << other.ToString();
+}
+
+}  // namespace
+}  // namespace tyllm::agent
