@@ -23,6 +23,14 @@ boost::asio::awaitable<Result<std::string>> LogStore::Read(domain::AttemptId id,
                                 [&] { return files_.Read(id, offset, limit); });
 }
 
+boost::asio::awaitable<Status> LogStore::Remove(domain::TaskId task) {
+  co_return co_await OnExecutor(thread_.get_executor(), [&] { return files_.Remove(task); });
+}
+
+boost::asio::awaitable<Result<std::vector<domain::TaskId>>> LogStore::Tasks() {
+  co_return co_await OnExecutor(thread_.get_executor(), [&] { return files_.Tasks(); });
+}
+
 void LogStore::Stop() {
   thread_.join();
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/thread_pool.hpp>
@@ -23,6 +24,8 @@ class LogStore {
   boost::asio::awaitable<Result<std::int64_t>> Size(domain::AttemptId id);
   boost::asio::awaitable<Result<std::string>> Read(domain::AttemptId id, std::int64_t offset,
                                                    std::int64_t limit);
+  boost::asio::awaitable<Status> Remove(domain::TaskId task);
+  boost::asio::awaitable<Result<std::vector<domain::TaskId>>> Tasks();
   /// Finishes what was begun and ends the thread. Idempotent.
   void Stop();
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -10,11 +11,14 @@
 namespace tyllm::testing {
 
 /// The local file system on which the k-th change (create, write, sync, close, rename, remove,
-/// folder) and every one after it fails, as on a disk that filled up.
+/// folder) fails, and every one after it, as on a disk that filled up, or just the one.
 class FaultyFileSystem final : public FileSystem {
  public:
+  enum class Fault : std::uint8_t { kStays, kOnce };
+
   /// The first `healthy` changes succeed.
-  explicit FaultyFileSystem(int healthy) : left_(healthy) {}
+  explicit FaultyFileSystem(int healthy, Fault fault = Fault::kStays)
+      : left_(healthy), fault_(fault) {}
 
   /// Changes asked for so far, failed ones included.
   int changes() const { return changes_; }
@@ -91,7 +95,8 @@ class FaultyFileSystem final : public FileSystem {
 
   Status Change(const Path& path) {
     ++changes_;
-    return --left_ < 0 ? FromErrno(ENOSPC, "writing " + path.string()) : OkStatus();
+    const bool fails = --left_ < 0 && (fault_ == Fault::kStays || left_ == -1);
+    return fails ? FromErrno(ENOSPC, "writing " + path.string()) : OkStatus();
   }
 
   Result<std::unique_ptr<OutputFile>> Wrap(const Path& path,
@@ -103,6 +108,7 @@ class FaultyFileSystem final : public FileSystem {
   }
 
   int left_;
+  Fault fault_;
   int changes_ = 0;
 };
 
