@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/wire/admin.h"
 #include "common/wire/enums.h"
+#include "common/wire/projects.h"
 #include "server/core/list_workers.h"
+#include "server/core/projects.h"
 #include "server/core/server_info.h"
 #include "server/core/set_worker_mode.h"
 #include "server/rpc/services.h"
@@ -51,6 +53,28 @@ class AdminService final : public v1::AdminService::CallbackService {
                  core::SetWorkerMode, response,
                  [](const domain::WorkerView& worker, v1::SetWorkerModeResponse& to) {
                    *to.mutable_worker() = wire::ToProto(worker);
+                 });
+  }
+
+  grpc::ServerUnaryReactor* ListProjects(grpc::CallbackServerContext* /*context*/,
+                                         const v1::ListProjectsRequest* /*request*/,
+                                         v1::ListProjectsResponse* response) override {
+    return Unary(
+        environment_, "AdminService.ListProjects", control(), Result(Nothing{}),
+        [](core::Farm& farm, Nothing) { return core::ListProjects(farm); }, response,
+        [](const std::vector<domain::ProjectUse>& projects, v1::ListProjectsResponse& to) {
+          to = wire::ToProto(projects);
+        });
+  }
+
+  // Setting the same again changes nothing, so a request_id adds nothing.
+  grpc::ServerUnaryReactor* SetProject(grpc::CallbackServerContext* /*context*/,
+                                       const v1::SetProjectRequest* request,
+                                       v1::SetProjectResponse* response) override {
+    return Unary(environment_, "AdminService.SetProject", control(),
+                 Result(wire::FromProto(request->project())), core::SetProject, response,
+                 [](const domain::Project& project, v1::SetProjectResponse& to) {
+                   *to.mutable_project() = wire::ToProto(project);
                  });
   }
 

@@ -12,12 +12,11 @@ constexpr Sql kSet{
     "UPDATE projects SET weight = ?2, max_queued_jobs = ?3, max_running_tasks = ?4, "
     "max_stored_bytes = ?5 WHERE name = ?1"};
 
-#define TYLLM_PROJECT_COLUMNS                                                                  \
-  "SELECT p.name, p.weight, p.max_queued_jobs, p.max_running_tasks, p.max_stored_bytes, "      \
-  "p.used_seconds, p.used_at_ms, p.total_seconds, p.stored_bytes, (SELECT count(*) FROM jobs " \
-  "WHERE project = p.name AND ended_ms IS NULL) FROM projects AS p "
-constexpr Sql kGet{TYLLM_PROJECT_COLUMNS "WHERE p.name = ?1"};
-constexpr Sql kList{TYLLM_PROJECT_COLUMNS "ORDER BY p.name"};
+#define TYLLM_PROJECT_COLUMNS                                                   \
+  "SELECT name, weight, max_queued_jobs, max_running_tasks, max_stored_bytes, " \
+  "used_seconds, used_at_ms, total_seconds, stored_bytes, live_jobs FROM projects "
+constexpr Sql kGet{TYLLM_PROJECT_COLUMNS "WHERE name = ?1"};
+constexpr Sql kList{TYLLM_PROJECT_COLUMNS "ORDER BY name"};
 #undef TYLLM_PROJECT_COLUMNS
 
 constexpr Sql kUsed{"SELECT used_seconds, used_at_ms FROM projects WHERE name = ?1"};

@@ -15,10 +15,21 @@ CREATE TABLE projects(
   used_seconds REAL NOT NULL DEFAULT 0,
   used_at_ms INTEGER NOT NULL DEFAULT 0,
   total_seconds REAL NOT NULL DEFAULT 0,
-  stored_bytes INTEGER NOT NULL DEFAULT 0
+  stored_bytes INTEGER NOT NULL DEFAULT 0,
+  live_jobs INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 INSERT INTO projects(name) SELECT 'default' UNION SELECT project FROM jobs;
-CREATE INDEX jobs_live ON jobs(project) WHERE ended_ms IS NULL;
+UPDATE projects SET live_jobs =
+  (SELECT count(*) FROM jobs WHERE project = name AND ended_ms IS NULL);
+CREATE TRIGGER jobs_begun AFTER INSERT ON jobs BEGIN
+  INSERT INTO projects(name) SELECT NEW.project WHERE NOT EXISTS
+    (SELECT 1 FROM projects WHERE name = NEW.project);
+  UPDATE projects SET live_jobs = live_jobs + 1 WHERE name = NEW.project;
+END;
+CREATE TRIGGER jobs_ended AFTER UPDATE OF ended_ms ON jobs
+WHEN OLD.ended_ms IS NULL AND NEW.ended_ms IS NOT NULL BEGIN
+  UPDATE projects SET live_jobs = live_jobs - 1 WHERE name = NEW.project;
+END;
 
 CREATE TABLE lanes(
   id INTEGER PRIMARY KEY,
