@@ -29,7 +29,7 @@ void AddOptions(CommandSpec& spec, domain::QuantizeOptions& options) {
            "leave linear layers whose name matches in 16-bit float; repeatable",
            &options.keep_float},
           {"--format", "",
-           "layout of the output: amtc is what `convert` takes, awq what vLLM loads",
+           "layout of the output: amtc is the vendor's, awq and compressed-tensors load in vLLM",
            OneOf(domain::kQuantizedFormatNames, &options.format)},
       });
 }

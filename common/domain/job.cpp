@@ -55,19 +55,29 @@ Status CheckRequirements(const std::vector<Requirement>& requirements) {
   return OkStatus();
 }
 
+/// In a pipeline quantize writes AMTC, and convert turns it into what others read.
+Status CheckPipelineTarget(const ConvertOptions& options) {
+  if (options.quant_type != QuantizedFormat::kAmtc) {
+    return OkStatus();
+  }
+  return InvalidArgument(
+      "convert: quant_type is 'amtc', expected 'awq' or 'compressed-tensors': amtc is what a "
+      "pipeline converts from");
+}
+
 Status CheckOptions(const JobSpec& spec) {
   switch (spec.kind) {
     case JobKind::kQuantize:
       return Check(spec.quantize).Annotate("quantize");
     case JobKind::kConvert:
-      return Check(spec.convert).Annotate("convert");
+      return OkStatus();  // every combination is sound
     case JobKind::kEvaluate:
       return Check(spec.evaluate).Annotate("evaluate");
     case JobKind::kCompile:
       return Check(spec.compile).Annotate("compile");
     case JobKind::kPipeline:
       TYLLM_TRY(Check(spec.quantize).Annotate("quantize"));
-      TYLLM_TRY(Check(spec.convert).Annotate("convert"));
+      TYLLM_TRY(CheckPipelineTarget(spec.convert));
       TYLLM_TRY(Check(spec.evaluate).Annotate("evaluate"));
       return Check(spec.compile).Annotate("compile");
   }

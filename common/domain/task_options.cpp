@@ -70,13 +70,6 @@ Status Check(const QuantizeOptions& options) {
   return OkStatus();
 }
 
-Status Check(const ConvertOptions& options) {
-  if (options.quant_type != QuantizedFormat::kAwq) {
-    return InvalidArgument("quant_type is 'amtc', expected 'awq': amtc is what is converted from");
-  }
-  return OkStatus();
-}
-
 Status Check(const EvaluateOptions& options) {
   TYLLM_TRY(InRange("window", options.window, 2, 1 << 20));
   return InRange("max_windows", options.max_windows, 0, 1LL << 40);

@@ -33,10 +33,12 @@ constexpr const auto& NamesOf(QuantizeMethod) {
 }
 
 /// Layout of a quantized checkpoint that is written.
-enum class QuantizedFormat : std::uint8_t { kAmtc, kAwq };
+enum class QuantizedFormat : std::uint8_t { kAmtc, kAwq, kCompressedTensors };
 
-inline constexpr EnumTable<QuantizedFormat, 2> kQuantizedFormatNames(
-    "checkpoint format", {{{QuantizedFormat::kAmtc, "amtc"}, {QuantizedFormat::kAwq, "awq"}}});
+inline constexpr EnumTable<QuantizedFormat, 3> kQuantizedFormatNames(
+    "checkpoint format", {{{QuantizedFormat::kAmtc, "amtc"},
+                           {QuantizedFormat::kAwq, "awq"},
+                           {QuantizedFormat::kCompressedTensors, "compressed-tensors"}}});
 
 constexpr const auto& NamesOf(QuantizedFormat) {
   return kQuantizedFormatNames;
@@ -55,7 +57,7 @@ struct QuantizeOptions {
 };
 
 struct ConvertOptions {
-  QuantizedFormat quant_type = QuantizedFormat::kAwq;  ///< the only target there is
+  QuantizedFormat quant_type = QuantizedFormat::kAwq;
 
   bool operator==(const ConvertOptions&) const = default;
 };
@@ -80,7 +82,6 @@ struct CompileOptions {
 };
 
 Status Check(const QuantizeOptions& options);
-Status Check(const ConvertOptions& options);
 Status Check(const EvaluateOptions& options);
 Status Check(const CompileOptions& options);
 

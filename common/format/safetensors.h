@@ -121,6 +121,8 @@ class SafetensorsWriter {
 
   /// `bytes` must be exactly as large as the spec says.
   Status Write(std::string_view name, std::span<const std::byte> bytes);
+  /// A piece of a tensor from byte `offset` on; pieces come in any order, each once.
+  Status WritePart(std::string_view name, std::uint64_t offset, std::span<const std::byte> bytes);
   /// Syncs and closes.
   Status Finish();
 

@@ -10,7 +10,7 @@ struct SafetensorsWriter::State {
   struct Slot {
     std::uint64_t offset = 0;
     std::uint64_t bytes = 0;
-    bool written = false;
+    std::uint64_t written = 0;
   };
 
   Path path;
@@ -79,14 +79,26 @@ Status SafetensorsWriter::Write(std::string_view name, std::span<const std::byte
                            std::to_string(bytes.size()) + " bytes, its spec says " +
                            std::to_string(slot->second.bytes));
   }
-  TYLLM_TRY(state_->file->WriteAt(slot->second.offset, bytes));
-  slot->second.written = true;
+  return WritePart(name, 0, bytes);
+}
+
+Status SafetensorsWriter::WritePart(std::string_view name, std::uint64_t offset,
+                                    std::span<const std::byte> bytes) {
+  const auto slot = state_->slots.find(name);
+  if (slot == state_->slots.end() || offset > slot->second.bytes ||
+      bytes.size() > slot->second.bytes - offset) {
+    return InvalidArgument(state_->path.string() + ": " + std::to_string(bytes.size()) +
+                           " bytes at " + std::to_string(offset) + " of tensor '" +
+                           std::string(name) + "' are beyond what was announced");
+  }
+  TYLLM_TRY(state_->file->WriteAt(slot->second.offset + offset, bytes));
+  slot->second.written += bytes.size();
   return OkStatus();
 }
 
 Status SafetensorsWriter::Finish() {
   for (const auto& [name, slot] : state_->slots) {
-    if (!slot.written) {
+    if (slot.written < slot.bytes) {
       return FailedPrecondition(state_->path.string() + ": tensor '" + name +
                                 "' was announced but not written");
     }

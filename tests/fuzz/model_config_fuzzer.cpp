@@ -5,6 +5,7 @@
 
 #include "worker/graph/graph.h"
 #include "worker/model/families.h"
+#include "worker/model/linear_formats.h"
 #include "worker/model/quantization_config.h"
 
 // Any config.json is either refused or gives a shape from which a graph can be built.
@@ -17,7 +18,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const auto quantization = model::ReadQuantizationConfig(*config, "config.json");
   if (quantization.ok() && *quantization) {
-    (void)model::CheckAwqGemmConfig(**quantization, "config.json");
+    for (const model::LinearFormat* const format : model::kLinearFormats) {
+      const auto traits = format->read_config(&(*quantization)->json, (*quantization)->what);
+      TYLLM_CHECK(!traits.ok() || traits->group >= 0);
+    }
   }
   const auto shape = model::ParseShape(*config, "config.json");
   if (!shape.ok()) {

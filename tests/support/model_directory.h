@@ -12,19 +12,11 @@
 
 #include "common/format/float_arrays.h"
 #include "common/format/safetensors.h"
-#include "worker/model/awq_gemm.h"
-#include "worker/model/checkpoint_format.h"
+#include "tests/support/naive_packing.h"
 #include "worker/model/families.h"
 #include "worker/model/tensor_inventory.h"
 
 namespace tyllm::testing {
-
-/// One tensor of a model that a test makes up.
-struct MadeTensor {
-  format::DType dtype = format::DType::kF16;
-  std::vector<std::int64_t> shape;
-  std::vector<std::byte> bytes;
-};
 
 /// A model directory in memory: change config and tensors as a test needs, then write it.
 struct ModelDirectory {
@@ -35,8 +27,14 @@ struct ModelDirectory {
   static format::Json SmallQwen3Config();
   /// Every tensor that `config` needs, in float16, with small varied values.
   static ModelDirectory Float(format::Json config);
-  /// The same with all linear layers but the head as 4-bit ones under the keys of `storage`.
+
+  /// The same with all linear layers but the head as 4-bit ones in this format.
   static ModelDirectory Quantized(format::Json config, model::CheckpointFormat storage,
+                                  std::int64_t group) {
+    return Quantized(std::move(config), StorageVariant{storage}, group);
+  }
+
+  static ModelDirectory Quantized(format::Json config, const StorageVariant& variant,
                                   std::int64_t group);
 
   /// model.safetensors and config.json.
@@ -54,12 +52,6 @@ inline std::vector<float> MadeFloats(const std::string& name, std::int64_t count
     floats.push_back(static_cast<float>(state >> 40U) / 8388608.0F - 1.0F);
   }
   return floats;
-}
-
-template <typename T>
-std::vector<std::byte> BytesOf(const std::vector<T>& values) {
-  const auto bytes = std::as_bytes(std::span(values));
-  return {bytes.begin(), bytes.end()};
 }
 
 inline MadeTensor MadeHalves(const std::string& name, const std::vector<std::int64_t>& shape) {
@@ -120,35 +112,24 @@ inline ModelDirectory ModelDirectory::Float(format::Json config) {
   return model;
 }
 
-inline ModelDirectory ModelDirectory::Quantized(format::Json config,
-                                                model::CheckpointFormat storage,
+inline ModelDirectory ModelDirectory::Quantized(format::Json config, const StorageVariant& variant,
                                                 std::int64_t group) {
   ModelDirectory made = Float(std::move(config));
   const auto shape = model::ParseShape(made.config, "config.json");
-  made.config["quantization_config"] = format::Json{{"quant_method", "awq"},
-                                                    {"bits", 4},
-                                                    {"group_size", group},
-                                                    {"zero_point", true},
-                                                    {"version", "gemm"}};
-  const model::LinearKeys& keys = model::KeysOf(storage);
-  const auto key = [](const std::string& module, std::string_view suffix) {
-    return module + std::string(suffix);
-  };
+  made.config["quantization_config"] = NaiveConfig(variant, group);
   for (const model::NeededTensor& needed : model::NeededTensors(*shape)) {
     if (!needed.is_linear || needed.name == shape->names.head) {
       continue;
     }
-    const std::int64_t out = needed.shape[0];
-    const std::int64_t in = needed.shape[1];
-    const auto packed = model::PackAwqGemm(MadeQuantized(needed.name, out, in, group));
-    EXPECT_TRUE(packed.ok()) << packed.status().ToString();
+    model::QuantizedMatrix matrix =
+        MadeQuantized(needed.name, needed.shape[0], needed.shape[1], group);
+    if (variant.symmetric) {
+      matrix.zero.assign(matrix.zero.size(), 8);
+    }
     made.tensors.erase(needed.name + ".weight");
-    made.tensors[key(needed.name, keys.weight)] = {
-        format::DType::kI32, {in, out / 8}, BytesOf(packed->qweight)};
-    made.tensors[key(needed.name, keys.zeros)] = {
-        format::DType::kI32, {in / group, out / 8}, BytesOf(packed->qzeros)};
-    made.tensors[key(needed.name, keys.scales)] = {
-        format::DType::kF16, {in / group, out}, BytesOf(packed->scales)};
+    for (auto& [key, tensor] : NaiveTensors(variant, matrix)) {
+      made.tensors[needed.name + key] = std::move(tensor);
+    }
   }
   return made;
 }

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string>
 
+#include "worker/model/scale_tensor.h"
+
 namespace tyllm::model {
 
 namespace {
@@ -136,6 +138,44 @@ Result<QuantizedMatrix> UnpackAwqGemm(std::int64_t out, std::int64_t in, std::in
   UnpackWords(bytes.qzeros, outputs, groups, matrix.zero.data());
   TransposeScales(bytes.scales.data(), groups, outputs, matrix.scale.data());
   return matrix;
+}
+
+Status CheckAwqGemmSize(const LinearSize& size) {
+  return CheckAwqGemmShape(size.out, size.in, size.group);
+}
+
+std::vector<PartSpec> AwqGemmParts(const LinearSize& size, const AwqGemmKeys& keys) {
+  using format::DType;
+  const std::int64_t words = size.out / kAwqGemmPack;
+  return {{LinearPart::kWeight, keys.weight, {DType::kI32}, {size.in, words}},
+          {LinearPart::kZeros, keys.zeros, {DType::kI32}, {size.groups(), words}},
+          {LinearPart::kScales,
+           keys.scales,
+           {DType::kF16, DType::kBF16, DType::kF32},
+           {size.groups(), size.out}}};
+}
+
+Result<QuantizedMatrix> UnpackAwqGemm(const LinearSize& size, const LinearTensors& tensors) {
+  TYLLM_ASSIGN(const std::vector<std::uint16_t> scales,
+               ReadScales(*tensors[IndexOf(LinearPart::kScales)]));
+  return UnpackAwqGemm(
+      size.out, size.in, size.group,
+      {tensors[IndexOf(LinearPart::kWeight)]->bytes, tensors[IndexOf(LinearPart::kZeros)]->bytes,
+       std::as_bytes(std::span(scales))});
+}
+
+Result<std::vector<PackedPart>> PackAwqGemm(const QuantizedMatrix& matrix,
+                                            const AwqGemmKeys& keys) {
+  TYLLM_ASSIGN(const AwqGemmTensors tensors, PackAwqGemm(matrix));
+  const auto bytes = [](const auto& values) {
+    const auto view = std::as_bytes(std::span(values));
+    return std::vector<std::byte>(view.begin(), view.end());
+  };
+  std::vector<PackedPart> parts;
+  parts.push_back({keys.weight, bytes(tensors.qweight)});
+  parts.push_back({keys.zeros, bytes(tensors.qzeros)});
+  parts.push_back({keys.scales, bytes(tensors.scales)});
+  return parts;
 }
 
 }  // namespace tyllm::model

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "worker/model/linear_format.h"
 #include "worker/model/quantized_matrix.h"
 
 namespace tyllm::model {
@@ -39,5 +40,18 @@ struct AwqGemmBytes {
 /// Sizes of the parts that do not fit the shape are kInvalidArgument.
 Result<QuantizedMatrix> UnpackAwqGemm(std::int64_t out, std::int64_t in, std::int64_t group,
                                       const AwqGemmBytes& bytes);
+
+// The same as rows of a LinearFormat, for the formats that differ in their keys alone.
+
+struct AwqGemmKeys {
+  std::string_view weight;
+  std::string_view zeros;
+  std::string_view scales;
+};
+
+Status CheckAwqGemmSize(const LinearSize& size);
+std::vector<PartSpec> AwqGemmParts(const LinearSize& size, const AwqGemmKeys& keys);
+Result<QuantizedMatrix> UnpackAwqGemm(const LinearSize& size, const LinearTensors& tensors);
+Result<std::vector<PackedPart>> PackAwqGemm(const QuantizedMatrix& matrix, const AwqGemmKeys& keys);
 
 }  // namespace tyllm::model

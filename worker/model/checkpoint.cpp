@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <utility>
 
-#include "worker/model/awq_gemm.h"
 #include "worker/model/checkpoint_layout.h"
 #include "worker/model/families.h"
 #include "worker/model/passenger_files.h"
@@ -33,13 +32,6 @@ Result<format::Json> ReadConfig(const Path& directory) {
                     "and safetensors files");
   }
   return format::ReadJsonFile(path);
-}
-
-bool IsAmtc(const WeightFiles& weights) {
-  const std::vector<std::string> names = weights.Names();
-  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
-    return name.ends_with(KeysOf(CheckpointFormat::kAmtc).weight);
-  });
 }
 
 }  // namespace
@@ -71,7 +63,7 @@ struct Checkpoint::State {
     }
     const std::string_view module = name.substr(0, name.size() - kBias.size());
     const LinearStorage* const linear = FindLinear(module);
-    return linear == nullptr ? nullptr : weights.Find(Join(module, KeysOf(linear->format).bias));
+    return linear == nullptr ? nullptr : weights.Find(Join(module, linear->bias_key()));
   }
 
   Status NoSuchLinear(std::string_view linear) const {
@@ -92,14 +84,11 @@ Result<Checkpoint> Checkpoint::Open(const Path& directory) {
   TYLLM_ASSIGN(state->config, ReadConfig(directory));
   const std::string what = (directory / "config.json").string();
   TYLLM_ASSIGN(state->shape, ParseShape(state->config, what));
-  TYLLM_ASSIGN(const auto quantization, ReadQuantizationConfig(state->config, what));
+  TYLLM_ASSIGN(const auto quantization, FindQuantizationConfig(state->config, directory));
   TYLLM_ASSIGN(state->weights, WeightFiles::Open(directory));
   ChooseNames(state->shape, [&](const DecoderNames& names) {
     return state->weights.Find(Join(names.embedding, ".weight")) != nullptr;
   });
-  if (quantization && !IsAmtc(state->weights)) {
-    TYLLM_TRY(CheckAwqGemmConfig(*quantization, what));
-  }
   TYLLM_ASSIGN(state->layout, FindLayout(state->weights, state->shape, quantization, directory));
   TYLLM_ASSIGN(state->passengers, FindPassengerFiles(directory));
   return Checkpoint(std::move(state));
@@ -122,7 +111,7 @@ CheckpointFormat Checkpoint::format() const {
 }
 
 std::int64_t Checkpoint::group_size() const {
-  return state_->layout.group;
+  return state_->layout.traits.group;
 }
 
 const std::vector<std::string>& Checkpoint::visual_tensors() const {
@@ -147,7 +136,7 @@ void Checkpoint::Forget(std::string_view prefix) const {
 
 bool Checkpoint::IsQuantized(std::string_view linear) const {
   const LinearStorage* const storage = state_->FindLinear(linear);
-  return storage != nullptr && storage->format != CheckpointFormat::kFloat;
+  return storage != nullptr && storage->format != nullptr;
 }
 
 bool Checkpoint::Has(std::string_view tensor) const {
@@ -171,17 +160,36 @@ Result<QuantizedMatrix> Checkpoint::ReadQuantized(std::string_view linear) const
   if (storage == nullptr) {
     return state_->NoSuchLinear(linear);
   }
-  if (storage->format == CheckpointFormat::kFloat) {
+  if (storage->format == nullptr) {
     return FailedPrecondition(state_->directory.string() + ": linear layer '" +
                               std::string(linear) + "' is not quantized");
   }
-  const LinearKeys& keys = KeysOf(storage->format);
-  TYLLM_ASSIGN(const format::TensorView weight, Find(Join(linear, keys.weight)));
-  TYLLM_ASSIGN(const format::TensorView zeros, Find(Join(linear, keys.zeros)));
-  TYLLM_ASSIGN(const format::TensorView scales, Find(Join(linear, keys.scales)));
-  return UnpackAwqGemm(storage->out, storage->in, group_size(),
-                       {weight.bytes, zeros.bytes, scales.bytes})
+  const CheckpointLayout& layout = state_->layout;
+  const LinearSize size = layout.SizeOf(*storage);
+  LinearTensors tensors{};
+  for (const PartSpec& part : storage->format->parts(size, layout.traits)) {
+    tensors[IndexOf(part.part)] = state_->weights.Find(Join(linear, part.key));
+  }
+  return storage->format->unpack(size, layout.traits, tensors)
       .Annotate(state_->directory.string() + ": linear layer '" + std::string(linear) + "'");
+}
+
+std::vector<std::string> Checkpoint::TensorsOf(std::string_view linear) const {
+  const LinearStorage* const storage = state_->FindLinear(linear);
+  if (storage == nullptr) {
+    return {};
+  }
+  if (storage->format == nullptr) {
+    return {Join(linear, ".weight")};
+  }
+  const CheckpointLayout& layout = state_->layout;
+  std::vector<std::string> names;
+  for (const PartSpec& part : storage->format->parts(layout.SizeOf(*storage), layout.traits)) {
+    if (std::string name = Join(linear, part.key); state_->weights.Find(name) != nullptr) {
+      names.push_back(std::move(name));
+    }
+  }
+  return names;
 }
 
 Result<std::vector<float>> Checkpoint::ReadLinear(std::string_view linear) const {
@@ -192,8 +200,8 @@ Result<std::vector<float>> Checkpoint::ReadLinear(std::string_view linear) const
   if (storage == nullptr) {
     return state_->NoSuchLinear(linear);
   }
-  if (storage->format == CheckpointFormat::kFloat) {
-    return ReadFloats(Join(linear, KeysOf(storage->format).weight));
+  if (storage->format == nullptr) {
+    return ReadFloats(Join(linear, ".weight"));
   }
   TYLLM_ASSIGN(const QuantizedMatrix matrix, ReadQuantized(linear));
   return matrix.Dequantize();

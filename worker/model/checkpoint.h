@@ -35,6 +35,8 @@ class Checkpoint {
 
   /// `linear` is a module name such as "model.layers.0.self_attn.q_proj".
   bool IsQuantized(std::string_view linear) const;
+  /// Names of the tensors that hold a linear layer, the weight first, without its bias.
+  std::vector<std::string> TensorsOf(std::string_view linear) const;
   /// Has and Find know a tensor by the name in its file; the bias of a linear layer also by
   /// "<linear>.bias" wherever its storage keeps it.
   bool Has(std::string_view tensor) const;

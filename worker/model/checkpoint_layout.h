@@ -8,26 +8,34 @@
 #include <vector>
 
 #include "worker/model/checkpoint_format.h"
+#include "worker/model/linear_formats.h"
 #include "worker/model/model_shape.h"
 #include "worker/model/quantization_config.h"
 #include "worker/model/weight_files.h"
 
 namespace tyllm::model {
 
-/// A linear layer of a checkpoint: its matrix is [out, in], its tensors have these keys.
+/// A linear layer of a checkpoint: its matrix is [out, in].
 struct LinearStorage {
   std::int64_t out = 0;
   std::int64_t in = 0;
-  CheckpointFormat format = CheckpointFormat::kFloat;
+  const LinearFormat* format = nullptr;  ///< nullptr: in floating point
+
+  /// What follows the layer's name in the name of its bias.
+  std::string_view bias_key() const { return format == nullptr ? ".bias" : format->bias_key; }
 };
 
 /// What the tensors of a model directory turned out to be.
 struct CheckpointLayout {
   CheckpointFormat format = CheckpointFormat::kFloat;
-  std::int64_t group = 0;  ///< 0 when nothing is quantized
+  LinearTraits traits;  ///< of the quantized layers; group is 0 when nothing is quantized
   std::map<std::string, LinearStorage, std::less<>> linears;
   std::vector<std::string> visual;  ///< tensors of the visual tower, sorted
   std::vector<std::string> unused;  ///< tensors that no part of the model uses, sorted
+
+  LinearSize SizeOf(const LinearStorage& storage) const {
+    return {storage.out, storage.in, traits.group};
+  }
 };
 
 /// Checks that every tensor of `shape` is in `weights` with the right type and shape, and that each

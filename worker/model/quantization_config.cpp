@@ -2,72 +2,101 @@
 #include "worker/model/quantization_config.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
-
-namespace tyllm::format {
-
-template <>
-struct Members<model::QuantizationConfig> {
-  using C = model::QuantizationConfig;
-  static constexpr auto kTable = std::tuple{Member{"quant_method", &C::quant_method},
-                                            Member{"bits", &C::bits},
-                                            Member{"w_bit", &C::w_bit},
-                                            Member{"group_size", &C::group_size},
-                                            Member{"q_group_size", &C::q_group_size},
-                                            Member{"zero_point", &C::zero_point},
-                                            Member{"version", &C::version}};
-};
-
-}  // namespace tyllm::format
+#include <filesystem>
+#include <utility>
 
 namespace tyllm::model {
 
 namespace {
 
-/// The method's name in config.json; AutoAWQ writes lower case, older versions did not.
-bool SameWord(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+std::string Lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
+  return text;
 }
+
+Result<QuantizationConfig> Read(const format::Json& json, std::string what) {
+  if (!json.is_object()) {
+    return format::WrongKind(what, json, "an object");
+  }
+  QuantizationConfig config{"", std::move(what), json};
+  if (const auto method = json.find("quant_method"); method != json.end()) {
+    if (!method->is_string()) {
+      return format::WrongKind(config.what + ".quant_method", *method, "text");
+    }
+    config.method = Lower(method->get<std::string>());
+  }
+  return config;
+}
+
+/// A file of its own, and the method that is meant where it names none.
+struct OwnFile {
+  std::string_view name;
+  std::string_view method;
+};
+
+constexpr std::array kOwnFiles = {OwnFile{"quant_config.json", "awq"},
+                                  OwnFile{"quantize_config.json", "gptq"}};
 
 }  // namespace
 
-Status CheckAwqGemmConfig(const QuantizationConfig& config, std::string_view file) {
-  const std::string what = std::string(file) + ".quantization_config";
-  if (!SameWord(config.quant_method.value_or(""), "awq")) {
-    return Unimplemented(what + ".quant_method is '" +
-                         config.quant_method.value_or("").substr(0, 80) +
-                         "', supported is only 'awq'");
+bool SameWord(std::string_view a, std::string_view b) {
+  return Lower(std::string(a)) == Lower(std::string(b));
+}
+
+Status CheckFourBits(std::optional<std::int64_t> bits, std::string_view what) {
+  if (bits.value_or(4) == 4) {
+    return OkStatus();
   }
-  const std::int64_t bits = config.bits.value_or(config.w_bit.value_or(4));
-  if (bits != 4) {
-    return Unimplemented(what + ".bits is " + std::to_string(bits) + ", supported is only 4");
+  return Unimplemented(std::string(what) + ".bits is " + std::to_string(*bits) +
+                       ", supported is only 4");
+}
+
+Result<std::int64_t> CheckedGroup(std::optional<std::int64_t> group, std::string_view what) {
+  if (!group) {
+    return 0;
   }
-  if (!config.zero_point.value_or(true)) {
-    return Unimplemented(what + ".zero_point is false, supported is only true");
+  if (*group < 1) {
+    return Unimplemented(std::string(what) + ".group_size is " + std::to_string(*group) +
+                         ", supported are 1 and more: groups of inputs with a scale of their own");
   }
-  if (!SameWord(config.version.value_or("gemm"), "gemm")) {
-    return Unimplemented(what + ".version is '" + config.version->substr(0, 80) +
-                         "', supported is only 'gemm'");
-  }
-  if (config.GroupSize().value_or(1) < 1) {
-    return Unimplemented(what + ".group_size is " + std::to_string(*config.GroupSize()) +
-                         ", supported are 1 and more");
-  }
-  return OkStatus();
+  return *group;
+}
+
+bool IsQuantizationFile(const Path& file) {
+  return std::any_of(kOwnFiles.begin(), kOwnFiles.end(),
+                     [&](const OwnFile& own) { return file == own.name; });
 }
 
 Result<std::optional<QuantizationConfig>> ReadQuantizationConfig(const format::Json& config,
-                                                                 std::string_view what) {
+                                                                 std::string_view file) {
   const auto it = config.find("quantization_config");
   if (it == config.end() || it->is_null()) {
     return std::optional<QuantizationConfig>();
   }
-  const std::string key = std::string(what) + ".quantization_config";
-  TYLLM_ASSIGN(const QuantizationConfig read,
-               format::FromJson<QuantizationConfig>(*it, key, format::UnknownKeys::kIgnore));
-  return std::optional(read);
+  TYLLM_ASSIGN(QuantizationConfig read, Read(*it, std::string(file) + ".quantization_config"));
+  return std::optional(std::move(read));
+}
+
+Result<std::optional<QuantizationConfig>> FindQuantizationConfig(const format::Json& config,
+                                                                 const Path& directory) {
+  TYLLM_ASSIGN(auto found, ReadQuantizationConfig(config, (directory / "config.json").string()));
+  for (const OwnFile& file : kOwnFiles) {
+    const Path path = directory / file.name;
+    std::error_code ignored;
+    if (found || !std::filesystem::is_regular_file(path, ignored)) {
+      continue;
+    }
+    TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(path));
+    TYLLM_ASSIGN(QuantizationConfig read, Read(json, path.string()));
+    if (read.method.empty()) {
+      read.method = file.method;
+    }
+    found = std::move(read);
+  }
+  return found;
 }
 
 }  // namespace tyllm::model

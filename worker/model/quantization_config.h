@@ -6,29 +6,38 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/file_system.h"
 #include "common/format/json.h"
 
 namespace tyllm::model {
 
-/// What config.json says under `quantization_config`, in the keys of AutoAWQ and transformers.
+/// How a model directory says it is quantized. Each format reads the rest of it for itself
+/// (LinearFormat::read_config).
 struct QuantizationConfig {
-  std::optional<std::string> quant_method;
-  std::optional<std::int64_t> bits;
-  std::optional<std::int64_t> w_bit;  ///< AutoAWQ's own spelling of bits
-  std::optional<std::int64_t> group_size;
-  std::optional<std::int64_t> q_group_size;  ///< AutoAWQ's own spelling of group_size
-  std::optional<bool> zero_point;
-  std::optional<std::string> version;
-
-  std::optional<std::int64_t> GroupSize() const { return group_size ? group_size : q_group_size; }
+  std::string method;  ///< quant_method in lower case; empty when absent
+  std::string what;    ///< where it stands, for messages: "m/config.json.quantization_config"
+  format::Json json;   ///< an object
 };
 
-/// Nothing when the key is absent or null. `what` names the file.
+/// `quantization_config` of config.json (absent or null: none); `file` names it in messages.
 Result<std::optional<QuantizationConfig>> ReadQuantizationConfig(const format::Json& config,
-                                                                 std::string_view what);
+                                                                 std::string_view file);
 
-/// kUnimplemented for what is not AWQ in the GEMM layout with 4 bits and zero points. Not asked of
-/// AMTC checkpoints: their tensors have names of their own, and only a converter writes these keys.
-Status CheckAwqGemmConfig(const QuantizationConfig& config, std::string_view what);
+/// The same, and where config.json says nothing the files of their own that older quantizers wrote:
+/// quant_config.json (AutoAWQ) and quantize_config.json (AutoGPTQ).
+Result<std::optional<QuantizationConfig>> FindQuantizationConfig(const format::Json& config,
+                                                                 const Path& directory);
+
+/// Whether a file of a model directory is one of these.
+bool IsQuantizationFile(const Path& file);
+
+// What the formats' readers share. `what` is QuantizationConfig::what.
+
+/// Equal but for the case of letters, in which writers differ.
+bool SameWord(std::string_view a, std::string_view b);
+/// kUnimplemented unless `bits` is 4 or absent.
+Status CheckFourBits(std::optional<std::int64_t> bits, std::string_view what);
+/// 0 when absent; kUnimplemented below 1 (some quantizers write -1 for one scale a row).
+Result<std::int64_t> CheckedGroup(std::optional<std::int64_t> group, std::string_view what);
 
 }  // namespace tyllm::model

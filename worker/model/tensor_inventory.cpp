@@ -64,4 +64,16 @@ std::vector<NeededTensor> NeededTensors(const ModelShape& shape) {
   return inventory.Take();
 }
 
+std::int64_t Elements(const std::vector<NeededTensor>& tensors) {
+  std::int64_t sum = 0;
+  for (const NeededTensor& tensor : tensors) {
+    std::int64_t elements = 1;
+    for (const std::int64_t extent : tensor.shape) {
+      elements *= extent;
+    }
+    sum += elements;
+  }
+  return sum;
+}
+
 }  // namespace tyllm::model

@@ -20,4 +20,7 @@ struct NeededTensor {
 /// Everything, in the order in which it is used. A tied head is not listed: it is the embedding.
 std::vector<NeededTensor> NeededTensors(const ModelShape& shape);
 
+/// Elements of all of them together.
+std::int64_t Elements(const std::vector<NeededTensor>& tensors);
+
 }  // namespace tyllm::model

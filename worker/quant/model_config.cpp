@@ -1,39 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/model_config.h"
 
+#include "worker/model/linear_formats.h"
+
 namespace tyllm::quant {
 
 namespace {
 
-format::Json AwqConfig(std::int64_t group_size, const std::vector<std::string>& kept) {
-  format::Json config = format::Json::object();
-  config["quant_method"] = "awq";
-  config["zero_point"] = true;
-  config["group_size"] = group_size;
-  config["bits"] = 4;
-  config["version"] = "gemm";
-  // A list that names some and not all would be worse than none: vLLM then infers nothing.
-  config["modules_to_not_convert"] = kept.empty() ? format::Json() : format::Json(kept);
-  return config;
-}
-
-/// The element type that readers of a model are told, in the keys of `config` that tell it.
-void SetType(format::Json& config) {
-  for (const char* const key : {"dtype", "torch_dtype"}) {
-    if (config.contains(key)) {
-      config[key] = "float16";
-    }
+/// transformers 5 writes "dtype", earlier versions "torch_dtype"; the parts of a model that sees
+/// may each have their own.
+void SayFloat16(format::Json& config, bool is_top) {
+  const bool is_new_style = config.contains("dtype");
+  if (is_new_style) {
+    config["dtype"] = "float16";
   }
-}
-
-/// The visual tower is never quantized. Readers compare names in two ways: as part of a module's
-/// name, and as its beginning.
-std::vector<std::string> WithVisualTower(const format::Json& source,
-                                         std::vector<std::string> kept) {
-  if (source.contains("vision_config")) {
-    kept.insert(kept.begin(), {"visual", "model.visual"});
+  if (config.contains("torch_dtype") || (is_top && !is_new_style)) {
+    config["torch_dtype"] = "float16";
   }
-  return kept;
 }
 
 }  // namespace
@@ -41,17 +24,15 @@ std::vector<std::string> WithVisualTower(const format::Json& source,
 format::Json QuantizedModelConfig(const format::Json& source, model::CheckpointFormat format,
                                   std::int64_t group_size, const std::vector<std::string>& kept) {
   format::Json config = source;
-  // transformers 5 writes "dtype", earlier versions "torch_dtype".
-  if (!config.contains("dtype") && !config.contains("torch_dtype")) {
-    config["torch_dtype"] = "float16";
-  }
-  SetType(config);
-  if (config.contains("text_config") && config["text_config"].is_object()) {
-    SetType(config["text_config"]);
+  SayFloat16(config, true);
+  for (const char* const part : {"text_config", "vision_config"}) {
+    if (const auto found = config.find(part); found != config.end() && found->is_object()) {
+      SayFloat16(*found, false);
+    }
   }
   config.erase("quantization_config");
-  if (format == model::CheckpointFormat::kAwqGemm) {
-    config["quantization_config"] = AwqConfig(group_size, WithVisualTower(source, kept));
+  if (const auto write = model::LinearFormatOf(format).config; write != nullptr) {
+    config["quantization_config"] = write(group_size, {kept, config.contains("vision_config")});
   }
   return config;
 }

@@ -10,11 +10,10 @@
 
 namespace tyllm::quant {
 
-/// config.json of a quantized model: the source's, with float16 as its type and, for the AutoAWQ
-/// layout, a quantization_config that vLLM and transformers understand. An AMTC checkpoint has
-/// none: no reader of that key reads AMTC (docs/formats/checkpoints.md). `kept` are the full names
-/// of linear layers inside decoder layers that stay in floating point; the visual tower, where
-/// there is one, is added.
+/// config.json of a quantized model: the source's, with float16 as its type and the
+/// quantization_config of its format, where that has one: AMTC has none, because no reader of that
+/// key reads AMTC (docs/formats/checkpoints.md). `kept` are the full names of linear layers inside
+/// decoder layers that stay in floating point; a visual tower is told by `vision_config`.
 format::Json QuantizedModelConfig(const format::Json& source, model::CheckpointFormat format,
                                   std::int64_t group_size, const std::vector<std::string>& kept);
 

@@ -8,7 +8,7 @@
 
 #include "common/base/version.h"
 #include "worker/forward/block_stream.h"
-#include "worker/model/awq_gemm.h"
+#include "worker/model/linear_formats.h"
 #include "worker/quant/calibration_pass.h"
 #include "worker/quant/calibration_text.h"
 #include "worker/quant/checkpoint_writer.h"
@@ -230,12 +230,11 @@ class Quantizer {
 
   Status WriteLinear(CheckpointWriter& writer, const std::string& module,
                      const model::QuantizedMatrix& matrix) {
-    const model::LinearKeys& keys = model::KeysOf(plan_.format);
-    TYLLM_ASSIGN(const model::AwqGemmTensors tensors, model::PackAwqGemm(matrix));
-    const auto name = [&](std::string_view key) { return module + std::string(key); };
-    TYLLM_TRY(writer.Write(name(keys.weight), std::as_bytes(std::span(tensors.qweight))));
-    TYLLM_TRY(writer.Write(name(keys.zeros), std::as_bytes(std::span(tensors.qzeros))));
-    TYLLM_TRY(writer.Write(name(keys.scales), std::as_bytes(std::span(tensors.scales))));
+    TYLLM_ASSIGN(const std::vector<model::PackedPart> parts,
+                 model::LinearFormatOf(plan_.format).pack(matrix));
+    for (const model::PackedPart& part : parts) {
+      TYLLM_TRY(writer.Write(module + std::string(part.key), part.bytes));
+    }
     codes_[module] = DigestOfCodes(matrix);
     return OkStatus();
   }
@@ -253,7 +252,7 @@ class Quantizer {
                             layer.floats.find(node.weight)->second));
       }
       if (!node.bias.empty()) {
-        const std::string key(model::KeysOf(plan_.format).bias);
+        const std::string key(model::LinearFormatOf(plan_.format).bias_key);
         TYLLM_TRY(WriteHalf(writer, coded != layer.linears.end() ? node.weight + key : node.bias,
                             layer.floats.find(node.bias)->second));
       }

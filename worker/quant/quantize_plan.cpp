@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "worker/model/awq_gemm.h"
+#include "worker/model/linear_formats.h"
+#include "worker/model/needed_files.h"
 #include "worker/model/tensor_inventory.h"
 #include "worker/quant/module_patterns.h"
 #include "worker/quant/scaling_group.h"
@@ -51,7 +52,8 @@ void WarnOfHalfKeptSets(const forward::Model& model, QuantizePlan& plan) {
 
 class Inventory {
  public:
-  Inventory(const QuantizePlan& plan, std::int64_t group) : plan_(plan), group_(group) {}
+  Inventory(const QuantizePlan& plan, std::int64_t group)
+      : plan_(plan), format_(model::LinearFormatOf(plan.format)), group_(group) {}
 
   Status Add(const model::NeededTensor& needed) {
     if (!needed.is_linear) {
@@ -62,40 +64,32 @@ class Inventory {
       specs_.push_back({needed.name + ".weight", format::DType::kF16, needed.shape});
       return OkStatus();
     }
-    const std::int64_t out = needed.shape[0];
-    const std::int64_t in = needed.shape[1];
-    if (const Status fits = model::CheckAwqGemmShape(out, in, group_); !fits.ok()) {
+    const model::LinearSize size{needed.shape[0], needed.shape[1], group_};
+    if (const Status fits = format_.check_size(size); !fits.ok()) {
       return fits.Annotate("linear layer '" + needed.name + "'");
     }
-    const model::LinearKeys& keys = model::KeysOf(plan_.format);
-    const std::int64_t words = out / model::kAwqGemmPack;
-    AddPart(needed.name, keys.weight, format::DType::kI32, {in, words});
-    AddPart(needed.name, keys.zeros, format::DType::kI32, {in / group_, words});
-    AddPart(needed.name, keys.scales, format::DType::kF16, {in / group_, out});
+    std::ranges::copy(model::TensorsToWrite(format_, needed.name, size),
+                      std::back_inserter(specs_));
     return OkStatus();
   }
 
   std::vector<format::TensorSpec> Take() && { return std::move(specs_); }
 
  private:
-  void AddPart(const std::string& module, std::string_view key, format::DType type,
-               std::vector<std::int64_t> shape) {
-    specs_.push_back({module + std::string(key), type, std::move(shape)});
-  }
-
   /// The bias of a quantized linear has the key of its format.
   std::string NameOf(const std::string& tensor) const {
     constexpr std::string_view kBias = ".bias";
     if (tensor.ends_with(kBias)) {
       const std::string module = tensor.substr(0, tensor.size() - kBias.size());
       if (plan_.quantized.contains(module)) {
-        return module + std::string(model::KeysOf(plan_.format).bias);
+        return module + std::string(format_.bias_key);
       }
     }
     return tensor;
   }
 
   const QuantizePlan& plan_;
+  const model::LinearFormat& format_;
   std::int64_t group_;
   std::vector<format::TensorSpec> specs_;
 };
@@ -146,27 +140,17 @@ Status AddCopied(const model::Checkpoint& checkpoint, QuantizePlan& plan) {
 
 }  // namespace
 
-model::CheckpointFormat FormatOf(domain::QuantizedFormat format) {
-  switch (format) {
-    case domain::QuantizedFormat::kAmtc:
-      return model::CheckpointFormat::kAmtc;
-    case domain::QuantizedFormat::kAwq:
-      return model::CheckpointFormat::kAwqGemm;
-  }
-  return model::CheckpointFormat::kAmtc;
-}
-
 Result<QuantizePlan> PlanQuantization(const forward::Model& model,
                                       const domain::QuantizeOptions& options) {
   const model::Checkpoint& checkpoint = model.checkpoint;
   if (checkpoint.format() != model::CheckpointFormat::kFloat) {
-    return FailedPrecondition(
-        checkpoint.directory().string() + " is quantized already (" +
-        std::string(model::kCheckpointFormatNames.Name(checkpoint.format())) +
-        "), expected a floating-point model; `tyllm convert` turns AMTC into AWQ");
+    return FailedPrecondition(checkpoint.directory().string() + " is quantized already (" +
+                              std::string(model::kCheckpointFormatNames.Name(checkpoint.format())) +
+                              "), expected a floating-point model; `tyllm convert` turns one "
+                              "quantized format into another");
   }
   QuantizePlan plan;
-  plan.format = FormatOf(options.format);
+  plan.format = WrittenFormat(options.format);
   TYLLM_TRY(ChooseModules(model, options, plan));
   Inventory inventory(plan, options.group_size);
   for (const model::NeededTensor& needed : model::NeededTensors(model.shape())) {
@@ -174,6 +158,10 @@ Result<QuantizePlan> PlanQuantization(const forward::Model& model,
   }
   plan.tensors = std::move(inventory).Take();
   TYLLM_TRY(AddCopied(checkpoint, plan));
+  for (const model::MissingFile& file :
+       model::FindMissingFiles(checkpoint.directory(), checkpoint.config())) {
+    plan.warnings.push_back(model::Describe(file));
+  }
   for (const std::string& name : checkpoint.TensorNames()) {
     TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
     plan.source_bytes += static_cast<std::int64_t>(view.bytes.size());

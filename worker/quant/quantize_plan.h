@@ -11,6 +11,7 @@
 #include "common/format/safetensors.h"
 #include "worker/forward/model.h"
 #include "worker/model/checkpoint_format.h"
+#include "worker/quant/written_format.h"
 
 namespace tyllm::quant {
 
@@ -27,8 +28,6 @@ struct QuantizePlan {
   std::int64_t source_bytes = 0;  ///< of all tensors of the source
   std::vector<std::string> warnings;
 };
-
-model::CheckpointFormat FormatOf(domain::QuantizedFormat format);
 
 /// Errors: a model that is quantized already, an expression that is none, a linear layer that the
 /// group size does not divide (named), nothing left to quantize.

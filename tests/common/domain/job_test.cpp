@@ -121,6 +121,14 @@ TEST(CheckJobSpec, NamesTheFieldThatIsWrong) {
   }
 }
 
+TEST(CheckJobSpec, ConvertsToEveryFormatOnItsOwn) {
+  for (const auto& [format, name] : kQuantizedFormatNames.rows()) {
+    JobSpec spec = Spec(JobKind::kConvert);
+    spec.convert.quant_type = format;
+    EXPECT_TRUE(Check(spec).ok()) << name;
+  }
+}
+
 TEST(CheckJobSpec, AKindDoesNotMindOptionsThatItDoesNotRead) {
   JobSpec spec = Spec(JobKind::kConvert);
   spec.compile.dies = 99;

@@ -336,8 +336,8 @@ TEST_F(CheckpointTest, AGroupSizeThatTheTensorsContradictIsRefused) {
 
 TEST_F(CheckpointTest, QuantizationThatIsNotAwqGemmIsRefused) {
   const std::pair<const char*, format::Json> bad[] = {
-      {"quant_method", "gptq"}, {"bits", 8},           {"zero_point", false}, {"version", "gemv"},
-      {"group_size", -1},       {"group_size", "128"}, {"quant_method", 3},
+      {"quant_method", "hqq"}, {"bits", 8},           {"zero_point", false}, {"version", "gemv"},
+      {"group_size", -1},      {"group_size", "128"}, {"quant_method", 3},
   };
   for (const auto& [key, value] : bad) {
     MakeQuantized(CheckpointFormat::kAwqGemm);
@@ -360,7 +360,7 @@ TEST_F(CheckpointTest, AmtcNeedsNothingOfTheQuantizationConfig) {
 
 TEST_F(CheckpointTest, AQuantizationConfigWithoutQuantizedTensorsIsRefused) {
   model_.config["quantization_config"] = {{"quant_method", "awq"}};
-  ExpectRefused("config.json", "no linear layer is quantized");
+  ExpectRefused("config.json", "awq, but no linear layer is quantized");
 }
 
 }  // namespace

@@ -29,6 +29,14 @@ class Converting : public ::testing::Test {
     return Convert({folder_ / "amtc", folder_ / "awq", {}}, progress, files);
   }
 
+  /// Converts and expects that it works; gives the new folder.
+  Path To(const Path& source, domain::QuantizedFormat format, const std::string& name) {
+    domain::NoProgress progress;
+    const auto report = Convert({source, folder_ / name, {format}}, progress);
+    EXPECT_TRUE(report.ok()) << report.status().ToString();
+    return folder_ / name;
+  }
+
   /// Bytes of every tensor of a model directory.
   static std::map<std::string, std::string> Tensors(const Path& directory) {
     const auto model = model::Checkpoint::Open(directory);
@@ -106,7 +114,65 @@ TEST_F(Converting, NamesLinearsThatStayedInFloat) {
             format::Json::array({down}));
 }
 
-TEST_F(Converting, RefusesWhatIsNotAmtc) {
+TEST_F(Converting, ThereAndBackAgainGivesEveryByteBack) {
+  using domain::QuantizedFormat;
+  Amtc().WriteSharded(folder_ / "amtc", 2);
+  const Path awq = To(folder_ / "amtc", QuantizedFormat::kAwq, "awq");
+  const Path compressed = To(awq, QuantizedFormat::kCompressedTensors, "compressed");
+  const Path again = To(compressed, QuantizedFormat::kAwq, "again");
+  EXPECT_EQ(Tensors(again), Tensors(awq));
+  EXPECT_EQ(Tensors(To(compressed, QuantizedFormat::kAmtc, "back")), Tensors(folder_ / "amtc"));
+  EXPECT_EQ(Tensors(To(again, QuantizedFormat::kCompressedTensors, "twice")), Tensors(compressed));
+}
+
+TEST_F(Converting, OfWhateverFormatGivesTheSameFiles) {
+  const testing::StorageVariant variants[] = {
+      {model::CheckpointFormat::kAmtc},
+      {model::CheckpointFormat::kAwqGemm},
+      {model::CheckpointFormat::kGptq},
+      {.format = model::CheckpointFormat::kGptq, .gptq_v2 = true},
+  };
+  std::map<std::string, std::string> first;
+  for (const testing::StorageVariant& variant : variants) {
+    const std::string name(model::kCheckpointFormatNames.Name(variant.format));
+    const Path source = folder_ / (name + (variant.gptq_v2 ? "2" : ""));
+    ModelDirectory::Quantized(ModelDirectory::SmallQwen3Config(), variant, 32).Write(source);
+    const Path made = To(source, domain::QuantizedFormat::kCompressedTensors,
+                         source.filename().string() + "-made");
+    auto files = testing::FilesOf(made);
+    if (first.empty()) {
+      first = files;
+    }
+    EXPECT_TRUE(files == first) << name;
+  }
+}
+
+TEST_F(Converting, SymmetricLayersGetTheirZeroPoints) {
+  ModelDirectory::Quantized(
+      ModelDirectory::SmallQwen3Config(),
+      {.format = model::CheckpointFormat::kCompressedTensors, .symmetric = true}, 32)
+      .Write(folder_ / "symmetric");
+  const Path awq = To(folder_ / "symmetric", domain::QuantizedFormat::kAwq, "awq");
+  const auto source = model::Checkpoint::Open(folder_ / "symmetric");
+  const auto made = model::Checkpoint::Open(awq);
+  const std::string linear = "model.layers.0.mlp.gate_proj";
+  EXPECT_EQ(*made->ReadLinear(linear), *source->ReadLinear(linear));
+  EXPECT_EQ(made->ReadQuantized(linear)->zero, std::vector<std::uint8_t>(96 * 2, 8));
+}
+
+TEST_F(Converting, LeavesTheSourcesOwnConfigurationFileBehind) {
+  ModelDirectory model = ModelDirectory::Quantized(ModelDirectory::SmallQwen3Config(),
+                                                   model::CheckpointFormat::kGptq, 32);
+  const format::Json own = model.config["quantization_config"];
+  model.config.erase("quantization_config");
+  testing::WriteModel(model, folder_ / "gptq");
+  testing::internal::WriteText(folder_ / "gptq" / "quantize_config.json", own.dump());
+  const auto files = testing::FilesOf(To(folder_ / "gptq", domain::QuantizedFormat::kAwq, "awq"));
+  EXPECT_FALSE(files.contains("quantize_config.json"));
+  EXPECT_TRUE(files.contains("tokenizer.json"));
+}
+
+TEST_F(Converting, RefusesAFloatModelAndWhatHasTheFormatAlready) {
   testing::WriteModel(testing::SmallModel(), folder_ / "amtc");
   const auto from_float = Run();
   ASSERT_FALSE(from_float.ok());
@@ -116,7 +182,7 @@ TEST_F(Converting, RefusesWhatIsNotAmtc) {
   ModelDirectory::Quantized(ModelDirectory::SmallQwen3Config(), model::CheckpointFormat::kAwqGemm,
                             32)
       .Write(folder_ / "amtc");
-  EXPECT_THAT(Run().status().message(), HasSubstr("already"));
+  EXPECT_THAT(Run().status().message(), HasSubstr("already is awq"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "awq"));
 }
 

@@ -100,18 +100,22 @@ TEST_F(Quantizing, GivesTheSameWeightsWithAnyNumberOfThreads) {
   }
 }
 
-TEST_F(Quantizing, ToTheAwqLayoutGivesTheSameNumbers) {
+TEST_F(Quantizing, ToEveryLayoutGivesTheSameNumbers) {
   ASSERT_TRUE(Run(SmallModel()).ok());
   const auto amtc = model::Checkpoint::Open(request_.out);
-  request_.out = folder_ / "awq";
-  request_.options.format = domain::QuantizedFormat::kAwq;
-  ASSERT_TRUE(Run(SmallModel()).ok());
-  const auto awq = model::Checkpoint::Open(request_.out);
-  ASSERT_TRUE(awq.ok());
-  EXPECT_EQ(awq->format(), model::CheckpointFormat::kAwqGemm);
-  EXPECT_EQ(awq->config()["quantization_config"]["version"], "gemm");
-  const std::string linear = "model.layers.0.mlp.gate_proj";
-  EXPECT_EQ(*awq->ReadLinear(linear), *amtc->ReadLinear(linear));
+  for (const auto format :
+       {domain::QuantizedFormat::kAwq, domain::QuantizedFormat::kCompressedTensors}) {
+    const std::string name(domain::kQuantizedFormatNames.Name(format));
+    request_.out = folder_ / name;
+    request_.options.format = format;
+    ASSERT_TRUE(Run(SmallModel()).ok());
+    const auto other = model::Checkpoint::Open(request_.out);
+    ASSERT_TRUE(other.ok()) << other.status().ToString();
+    EXPECT_EQ(model::kCheckpointFormatNames.Name(other->format()), name);
+    EXPECT_EQ(other->config()["quantization_config"]["quant_method"], name);
+    const std::string linear = "model.layers.0.mlp.gate_proj";
+    EXPECT_EQ(*other->ReadLinear(linear), *amtc->ReadLinear(linear));
+  }
 }
 
 TEST_F(Quantizing, CutsWeightsIntoShards) {

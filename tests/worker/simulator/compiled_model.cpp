@@ -24,7 +24,7 @@ T Must(Result<T> result) {
 
 }  // namespace
 
-void WriteQuantizedModel(const Path& directory) {
+void WriteQuantizedModel(const Path& directory, const tyllm::testing::StorageVariant& variant) {
   format::Json config = tyllm::testing::ModelDirectory::SmallQwen3Config();
   config["hidden_size"] = 128;
   config["num_attention_heads"] = 4;
@@ -33,8 +33,7 @@ void WriteQuantizedModel(const Path& directory) {
   config["intermediate_size"] = 320;
   config["vocab_size"] = 101;
   config["eos_token_id"] = 100;
-  tyllm::testing::ModelDirectory::Quantized(config, model::CheckpointFormat::kAwqGemm, 64)
-      .Write(directory);
+  tyllm::testing::ModelDirectory::Quantized(config, variant, 64).Write(directory);
 }
 
 Path GoldenModel() {

@@ -6,13 +6,15 @@
 
 #include "common/base/file_system.h"
 #include "common/domain/task_options.h"
+#include "tests/support/naive_packing.h"
 #include "worker/simulator/session.h"
 
 namespace tyllm::simulator::testing {
 
 /// Two decoder layers with 4-bit weights in groups of 64 and a vocabulary that no number of dies
 /// divides.
-void WriteQuantizedModel(const Path& directory);
+void WriteQuantizedModel(const Path& directory, const tyllm::testing::StorageVariant& variant = {
+                                                    model::CheckpointFormat::kAwqGemm});
 
 /// 2 layers of Qwen3 in float with what transformers computes of it (tests/data/goldens).
 Path GoldenModel();

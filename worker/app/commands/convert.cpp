@@ -18,15 +18,18 @@ void DeclareConvert(cli::CommandSpec& spec, Invocation& invocation) {
   auto arguments = std::make_shared<Arguments>();
   quant::ConvertRequest& request = arguments->request;
   spec.options = {
-      {"--src", "DIR", "an AMTC model, of `tyllm quantize` or the vendor's quantizer",
+      {"--src", "DIR", "a quantized model: AMTC, AWQ GEMM, compressed-tensors or GPTQ",
        &request.source, true},
       {"--dst", "DIR", "where the converted model goes; must not exist", &request.destination,
        true},
       {"--json", "", "print one JSON document", &arguments->json},
   };
   cli::AddOptions(spec, request.options);
-  spec.description = "Turns an AMTC checkpoint into AutoAWQ's GEMM layout, which vLLM loads.";
-  spec.examples = {"tyllm convert --src Qwen3-1.7B-AMTC --dst Qwen3-1.7B-AWQ --quant-type awq"};
+  spec.description =
+      "Writes a quantized checkpoint in another format, number by number the same: the vendor's "
+      "(amtc), AutoAWQ's GEMM layout (awq), or compressed-tensors.";
+  spec.examples = {"tyllm convert --src Qwen3-1.7B-AMTC --dst Qwen3-1.7B-AWQ --quant-type awq",
+                   "tyllm convert --src Llama3-8B-GPTQ --dst Llama3-8B-AMTC --quant-type amtc"};
   spec.run = [arguments, &invocation] {
     const auto report = quant::Convert(arguments->request, *invocation.OpenProgress());
     if (!report.ok()) {

@@ -4,9 +4,12 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/human_bytes.h"
+#include "worker/app/commands/lint_model.h"
+#include "worker/app/commands/synthesize_model.h"
 
 namespace tyllm::app {
 
@@ -44,9 +47,13 @@ std::string Title(const ModelInspection& m) {
     case model::CheckpointFormat::kFloat:
       return "a model in floating point";
     case model::CheckpointFormat::kAmtc:
-      return "a quantized model, AMTC layout (tyllm convert makes the AWQ layout of it)";
+      return "a quantized model, AMTC layout (tyllm convert makes of it what vLLM loads)";
     case model::CheckpointFormat::kAwqGemm:
       return "a quantized model, AWQ GEMM layout";
+    case model::CheckpointFormat::kCompressedTensors:
+      return "a quantized model, compressed-tensors layout";
+    case model::CheckpointFormat::kGptq:
+      return "a quantized model, GPTQ layout";
   }
   return {};
 }
@@ -130,34 +137,80 @@ void Print(const ArtifactInspection& a) {
 
 }  // namespace
 
-void DeclareInspect(cli::CommandSpec& spec, Invocation& /*invocation*/) {
-  struct Arguments {
-    Path directory;
-    bool json = false;
-  };
+namespace {
 
+struct Arguments {
+  std::optional<Path> directory;
+  std::optional<std::string> lint;
+  SynthesizeArguments synthesize;
+  bool json = false;
+};
+
+cli::ExitCode InspectDirectory(const Path& directory, bool json) {
+  const auto found = jobs::Inspect(directory);
+  if (!found.ok()) {
+    return cli::ReportError(found.status(), json);
+  }
+  if (json) {
+    std::visit([](const auto& it) { std::cout << format::PrettyJson(format::ToJson(it)); }, *found);
+  } else {
+    std::visit([](const auto& it) { Print(it); }, *found);
+  }
+  return cli::ExitCode::kOk;
+}
+
+/// One thing at a time.
+Status Check(const Arguments& arguments) {
+  if (arguments.directory.has_value() == arguments.synthesize.shape.has_value()) {
+    return InvalidArgument(arguments.directory
+                               ? "--synthesize writes a model and DIR names one to look at, "
+                                 "expected one of the two"
+                               : "nothing to look at; give a directory, or --synthesize SHAPE "
+                                 "--out DIR to write one");
+  }
+  if (arguments.lint && arguments.synthesize.shape) {
+    return InvalidArgument(
+        "--lint looks at a directory, --synthesize writes one; do one after "
+        "the other");
+  }
+  return Check(arguments.synthesize);
+}
+
+cli::ExitCode Run(const Arguments& arguments, Invocation& invocation) {
+  if (const Status status = Check(arguments); !status.ok()) {
+    return cli::ReportError(status, arguments.json);
+  }
+  if (arguments.synthesize.shape) {
+    return SynthesizeModel(arguments.synthesize, arguments.json, invocation);
+  }
+  return arguments.lint ? LintModel(*arguments.directory, *arguments.lint, arguments.json)
+                        : InspectDirectory(*arguments.directory, arguments.json);
+}
+
+}  // namespace
+
+void DeclareInspect(cli::CommandSpec& spec, Invocation& invocation) {
   auto arguments = std::make_shared<Arguments>();
+  SynthesizeArguments& synthesize = arguments->synthesize;
   spec.options = {
-      {"DIR", "DIR", "a model directory, or a compiled model", &arguments->directory, true},
+      {"DIR", "DIR", "a model directory, or a compiled model", &arguments->directory},
+      {"--lint", "READER", "say what a program will make of a model: vllm", &arguments->lint},
+      {"--synthesize", "SHAPE", "write a random model of a published shape (tyllm models)",
+       &synthesize.shape},
+      {"--out", "DIR", "where --synthesize writes; must not exist", &synthesize.out},
+      {"--layers", "N", "decoder layers of --synthesize; default: all", &synthesize.layers},
+      {"--quantized", "", "layout of the 4-bit layers of --synthesize; default: float16",
+       synthesize.QuantizedChoice()},
       {"--json", "", "print one JSON document", &arguments->json},
   };
   spec.description =
       "Says what a directory is: a model in floating point, a quantized one, or a compiled one. "
-      "Headers and small files are read and checked, weights are not.";
-  spec.examples = {"tyllm inspect Qwen3-1.7B", "tyllm inspect Qwen3-1.7B-AOT_96_4096/4die --json"};
-  spec.run = [arguments] {
-    const auto found = jobs::Inspect(arguments->directory);
-    if (!found.ok()) {
-      return cli::ReportError(found.status(), arguments->json);
-    }
-    if (arguments->json) {
-      std::visit([](const auto& it) { std::cout << format::PrettyJson(format::ToJson(it)); },
-                 *found);
-    } else {
-      std::visit([](const auto& it) { Print(it); }, *found);
-    }
-    return cli::ExitCode::kOk;
-  };
+      "Headers and small files are read and checked, weights are not. With --lint: whether another "
+      "program will load it. With --synthesize: writes a model with random weights.";
+  spec.examples = {"tyllm inspect Qwen3-1.7B", "tyllm inspect Qwen3-1.7B-AOT_96_4096/4die --json",
+                   "tyllm inspect Qwen3-1.7B-AWQ --lint vllm",
+                   "tyllm inspect --synthesize Qwen3-8B --out random-8b --quantized awq"};
+  spec.run = [arguments, &invocation] { return Run(*arguments, invocation); };
 }
 
 }  // namespace tyllm::app

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/model/hub_config.h"
+
+#include <gtest/gtest.h>
+
+#include "worker/model/families.h"
+#include "worker/model/visual_tower.h"
+
+namespace tyllm::model {
+namespace {
+
+TEST(HubConfig, OfEveryPublishedModelGivesItsShapeAgain) {
+  for (const PublishedModel& model : PublishedModels()) {
+    const format::Json config = HubConfig(model, {1, 2});
+    const auto parsed = ParseShape(config, "config.json");
+    ASSERT_TRUE(parsed.ok()) << model.name << ": " << parsed.status().ToString();
+    const ModelShape& expected = model.shape;
+    EXPECT_EQ(parsed->family, expected.family) << model.name;
+    EXPECT_EQ(parsed->layers, expected.layers) << model.name;
+    EXPECT_EQ(parsed->width, expected.width) << model.name;
+    EXPECT_EQ(parsed->heads, expected.heads) << model.name;
+    EXPECT_EQ(parsed->kv_heads, expected.kv_heads) << model.name;
+    EXPECT_EQ(parsed->head_size, expected.head_size) << model.name;
+    EXPECT_EQ(parsed->intermediate, expected.intermediate) << model.name;
+    EXPECT_EQ(parsed->vocabulary, expected.vocabulary) << model.name;
+    EXPECT_EQ(parsed->max_positions, expected.max_positions) << model.name;
+    EXPECT_EQ(parsed->tied_head, expected.tied_head) << model.name;
+    EXPECT_EQ(parsed->qk_norm, expected.qk_norm) << model.name;
+    EXPECT_EQ(parsed->qkv_bias, expected.qkv_bias) << model.name;
+    EXPECT_EQ(parsed->norm_epsilon, expected.norm_epsilon) << model.name;
+    EXPECT_EQ(parsed->rope_theta, expected.rope_theta) << model.name;
+    EXPECT_EQ(parsed->parameters(), expected.parameters()) << model.name;
+    EXPECT_EQ(RopeFrequencies(*parsed), RopeFrequencies(expected)) << model.name;
+  }
+}
+
+// The published sizes, in parameters: what the makers' pages say, to their precision.
+TEST(VisualTower, HasTheSizeThatWasPublished) {
+  const ModelShape text{.width = 3584};
+  const auto size = [](const format::Json& vision) {
+    const auto tensors = VisualTensors(vision, "vision_config");
+    return tensors.ok() ? static_cast<double>(Elements(*tensors)) / 1e6 : 0.0;
+  };
+  EXPECT_NEAR(size(PublishedVision("Qwen2-VL-7B", text)), 675.8, 1.0);
+  EXPECT_NEAR(size(PublishedVision("Qwen2.5-VL-7B", text)), 676.6, 1.0);
+  EXPECT_TRUE(PublishedVision("Qwen3-8B", text).is_null());
+}
+
+TEST(VisualTower, OfAnUnknownKindIsRefused) {
+  const format::Json vision = {
+      {"model_type", "siglip"}, {"depth", 1}, {"hidden_size", 8}, {"patch_size", 2}};
+  const auto tensors = VisualTensors(vision, "vision_config");
+  EXPECT_EQ(tensors.status().code(), StatusCode::kUnimplemented);
+  EXPECT_NE(tensors.status().message().find("siglip"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace tyllm::model
