@@ -233,6 +233,19 @@ TEST_F(Writer, WhatItWritesReadsBackWhateverTheOrderOfWriting) {
   EXPECT_EQ(std::to_integer<int>(file->tensors().at("b").bytes[2]), 7);
 }
 
+TEST_F(Writer, TakesPiecesInAnyOrderAndMissesWhatDidNotCome) {
+  auto writer = SafetensorsWriter::Create(LocalFileSystem(), path_, specs_);
+  ASSERT_TRUE(writer.ok()) << writer.status().ToString();
+  const auto a = std::as_bytes(std::span(a_));
+  ASSERT_TRUE(writer->WritePart("a", 4, a.subspan(4)).ok());
+  ASSERT_TRUE(writer->Write("b", b_).ok());
+  EXPECT_THAT(writer->Finish().message(), HasSubstr("'a' was announced but not written"));
+  EXPECT_THAT(writer->WritePart("a", 5, a.subspan(4)).message(), HasSubstr("beyond"));
+  ASSERT_TRUE(writer->WritePart("a", 0, a.first(4)).ok());
+  ASSERT_TRUE(writer->Finish().ok());
+  EXPECT_EQ(*ToFloats("a", SafetensorsFile::Open(path_)->tensors().at("a")), a_);
+}
+
 TEST_F(Writer, DataBeginAtAMultipleOfEight) {
   for (const char* const name : {"n", "nn", "nnn", "nnnn", "nnnnn", "nnnnnn", "nnnnnnn"}) {
     auto writer = SafetensorsWriter::Create(LocalFileSystem(), path_, {{name, DType::kU8, {0}}});

@@ -55,6 +55,42 @@ TEST(TyllmProgramTest, TellsWhatADirectoryIs) {
   EXPECT_EQ(Shell(kTyllm + " inspect /nonexistent").exit.code, 3);
 }
 
+TEST(TyllmProgramTest, SaysWhatVllmWillMakeOfAModel) {
+  const CommandOutcome sound = Shell(kTyllm + " inspect " + kDemo + " --lint vllm");
+  EXPECT_EQ(sound.exit.code, 0) << sound.output;
+  EXPECT_NE(sound.output.find("0 errors"), std::string::npos) << sound.output;
+  const testing::TemporaryDirectory folder;
+  const std::string copy = (folder / "copy").string();
+  const CommandOutcome lacking =
+      Shell("cp -r " + kDemo + " " + copy + " && rm " + copy + "/tokenizer.json && " + kTyllm +
+            " inspect " + copy + " --lint vllm --json");
+  EXPECT_EQ(lacking.exit.code, 1);
+  const auto report = format::ParseJson(lacking.output, "output");
+  ASSERT_TRUE(report.ok()) << lacking.output;
+  EXPECT_EQ(report->at("errors"), 1);
+  EXPECT_EQ(report->at("findings").at(0).at("rule"), "files");
+  EXPECT_EQ(Shell(kTyllm + " inspect " + kDemo + " --lint sglang").exit.code, 2);
+}
+
+TEST(TyllmProgramTest, InspectsOrSynthesizesOneThing) {
+  EXPECT_EQ(Shell(kTyllm + " inspect").exit.code, 2);
+  EXPECT_EQ(Shell(kTyllm + " inspect --synthesize Qwen3-8B").exit.code, 2);
+  EXPECT_EQ(Shell(kTyllm + " inspect " + kDemo + " --layers 2").exit.code, 2);
+  EXPECT_EQ(Shell(kTyllm + " inspect " + kDemo + " --synthesize Qwen3-8B --out x").exit.code, 2);
+  const CommandOutcome unknown = Shell(kTyllm + " inspect --synthesize Qwen9 --out x");
+  EXPECT_EQ(unknown.exit.code, 3);
+  EXPECT_NE(unknown.output.find("Qwen3-8B"), std::string::npos);
+}
+
+TEST(TyllmProgramTest, ListsTheShapesOfPublishedModels) {
+  const CommandOutcome shapes = Shell(kTyllm + " models --shapes");
+  EXPECT_EQ(shapes.exit.code, 0);
+  for (const char* const name : {"Qwen3-1.7B", "Qwen2.5-VL-7B", "DeepSeek-R1-Distill-Qwen-32B",
+                                 "Llama3-8B", "Qwen1.5-1.8B"}) {
+    EXPECT_NE(shapes.output.find("\n" + std::string(name) + " "), std::string::npos) << name;
+  }
+}
+
 TEST(TyllmProgramTest, GivesOneJsonDocument) {
   const CommandOutcome models = Shell(kTyllm + " models --json");
   EXPECT_EQ(models.exit.code, 0);

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
+
+#include "worker/model/checkpoint.h"
 #include "worker/model/families.h"
 #include "worker/model/visual_tower.h"
 
@@ -32,6 +36,30 @@ TEST(HubConfig, OfEveryPublishedModelGivesItsShapeAgain) {
     EXPECT_EQ(parsed->parameters(), expected.parameters()) << model.name;
     EXPECT_EQ(RopeFrequencies(*parsed), RopeFrequencies(expected)) << model.name;
   }
+}
+
+// Every name and shape of a tower that transformers wrote.
+TEST(VisualTower, HasTheTensorsOfTheGoldenModels) {
+  int towers = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(Path(TYLLM_TEST_DATA) / "goldens")) {
+    const auto checkpoint = Checkpoint::Open(entry.path());
+    if (!checkpoint.ok() || checkpoint->visual_tensors().empty()) {
+      continue;
+    }
+    ++towers;
+    const auto tensors = VisualTensors(checkpoint->config()["vision_config"], "vision_config");
+    ASSERT_TRUE(tensors.ok()) << tensors.status().ToString();
+    std::map<std::string, std::vector<std::int64_t>> expected;
+    for (const std::string& name : checkpoint->visual_tensors()) {
+      expected[name] = checkpoint->Find(name)->shape;
+    }
+    std::map<std::string, std::vector<std::int64_t>> found;
+    for (const NeededTensor& tensor : *tensors) {
+      found[tensor.name] = tensor.shape;
+    }
+    EXPECT_EQ(found, expected) << entry.path();
+  }
+  EXPECT_EQ(towers, 3);
 }
 
 // The published sizes, in parameters: what the makers' pages say, to their precision.
