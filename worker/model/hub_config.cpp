@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "worker/model/visual_tower.h"
-
 namespace tyllm::model {
 
 namespace {
@@ -51,11 +49,10 @@ Json MropeScaling(const ModelShape& shape) {
 
 }  // namespace
 
-Json HubConfig(const PublishedModel& model, const SpecialTokens& tokens) {
+Json HubConfig(const PublishedModel& model, const SpecialTokens& tokens, const Json& vision) {
   const ModelShape& shape = model.shape;
   Json config = {{"architectures", {shape.architecture}}, {"model_type", shape.family}};
   Json decoder = DecoderKeys(shape, tokens);
-  const Json vision = PublishedVision(model.name, shape);
   if (!vision.is_null()) {
     decoder["rope_scaling"] = MropeScaling(shape);
   }

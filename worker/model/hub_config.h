@@ -13,8 +13,9 @@ struct SpecialTokens {
 };
 
 /// The config.json of a published model in the form that the hub has it, from which ParseShape
-/// makes the model's shape again. Visual-language models get their vision_config, and for Qwen3's a
-/// text_config.
-format::Json HubConfig(const PublishedModel& model, const SpecialTokens& tokens);
+/// makes the model's shape again. `vision` becomes its vision_config; null for models that do not
+/// see. Qwen3's visual-language models have a text_config, as on the hub.
+format::Json HubConfig(const PublishedModel& model, const SpecialTokens& tokens,
+                       const format::Json& vision);
 
 }  // namespace tyllm::model

@@ -303,7 +303,9 @@ Result<SynthesisReport> Synthesize(const SynthesisRequest& request, domain::Prog
                                    FileSystem& files) {
   TYLLM_ASSIGN(const model::PublishedModel model, Checked(request));
   const MadeTokenizer tokenizer = MakeTokenizer(model.shape.vocabulary);
-  format::Json config = model::HubConfig(model, tokenizer.special);
+  format::Json config = model::HubConfig(
+      model, tokenizer.special,
+      request.vision ? *request.vision : model::PublishedVision(model.name, model.shape));
   Contents contents(
       model.shape,
       request.quantized ? &model::LinearFormatOf(WrittenFormat(*request.quantized)) : nullptr,

@@ -24,6 +24,8 @@ struct SynthesisRequest {
   /// Layout of the linear layers; nothing: all in float16.
   std::optional<domain::QuantizedFormat> quantized;
   std::int64_t group = 128;
+  /// vision_config in place of the published model's (a smaller one).
+  std::optional<format::Json> vision;
   std::uint64_t shard_bytes = kDefaultShardBytes;
 };
 

@@ -15,7 +15,7 @@ namespace {
 
 TEST(HubConfig, OfEveryPublishedModelGivesItsShapeAgain) {
   for (const PublishedModel& model : PublishedModels()) {
-    const format::Json config = HubConfig(model, {1, 2});
+    const format::Json config = HubConfig(model, {1, 2}, PublishedVision(model.name, model.shape));
     const auto parsed = ParseShape(config, "config.json");
     ASSERT_TRUE(parsed.ok()) << model.name << ": " << parsed.status().ToString();
     const ModelShape& expected = model.shape;

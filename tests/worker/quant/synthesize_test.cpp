@@ -13,6 +13,7 @@
 #include "worker/forward/generator.h"
 #include "worker/model/checkpoint.h"
 #include "worker/model/tokenizer.h"
+#include "worker/model/visual_tower.h"
 #include "worker/quant/made_tokenizer.h"
 #include "worker/quant/random_numbers.h"
 
@@ -47,6 +48,24 @@ std::vector<model::PublishedModel> OneOfEachFamily() {
   return models;
 }
 
+/// The tower of a published model cut down; nothing for models that do not see.
+std::optional<format::Json> SmallTower(const model::PublishedModel& model) {
+  format::Json vision = model::PublishedVision(model.name, model.shape);
+  if (vision.is_null()) {
+    return std::nullopt;
+  }
+  vision["depth"] = 2;
+  for (const char* const key : {"embed_dim", "intermediate_size"}) {
+    if (vision.contains(key)) {
+      vision[key] = 64;
+    }
+  }
+  if (vision["hidden_size"] != model.shape.width) {
+    vision["hidden_size"] = 64;
+  }
+  return vision;
+}
+
 class Synthesizing : public ::testing::Test {
  protected:
   Result<SynthesisReport> Run(SynthesisRequest request, const std::string& name) {
@@ -63,7 +82,7 @@ class Synthesizing : public ::testing::Test {
 TEST_F(Synthesizing, GivesModelsOfEveryFamilyThatOpenAndComputeFiniteLogits) {
   for (const model::PublishedModel& model : OneOfEachFamily()) {
     for (const bool quantized : {false, true}) {
-      SynthesisRequest request{.model = model};
+      SynthesisRequest request{.model = model, .vision = SmallTower(model)};
       if (quantized) {
         request.quantized = domain::QuantizedFormat::kAwq;
       }
@@ -73,12 +92,13 @@ TEST_F(Synthesizing, GivesModelsOfEveryFamilyThatOpenAndComputeFiniteLogits) {
       const auto opened = forward::OpenModel(folder_ / name);
       ASSERT_TRUE(opened.ok()) << opened.status().ToString();
       EXPECT_TRUE(opened->checkpoint.unused_tensors().empty());
+      EXPECT_EQ(opened->checkpoint.visual_tensors().empty(), !request.vision.has_value());
       EXPECT_EQ(opened->checkpoint.group_size(), quantized ? 128 : 0);
       EXPECT_EQ(opened->shape().parameters(), model.shape.parameters());
       const auto backend = tensor::MakeBackend("cpu", 1);
       forward::Generator generator(*opened, **backend);
       const std::vector<std::int32_t> prompt = {5, 77, 120, 33};
-      const auto text = generator.Greedy({.prompt = prompt, .max_tokens = 4, .stop = {}});
+      const auto text = generator.Generate({.prompt = prompt, .max_tokens = 4, .stop = {}});
       ASSERT_TRUE(text.ok()) << text.status().ToString();
     }
   }

@@ -31,7 +31,7 @@ Outcome OutcomeOf(const StorageVariant& variant) {
   EXPECT_TRUE(model.ok()) << model.status().ToString();
   const auto backend = tensor::MakeBackend("cpu", 1);
   outcome.evaluated = *forward::Generator(*model, **backend)
-                           .Greedy({.prompt = prompt, .max_tokens = 24, .stop = {}});
+                           .Generate({.prompt = prompt, .max_tokens = 24, .stop = {}});
   const Path compiled = Compile(folder / "model", folder / "out", Options(1));
   outcome.parameters = *LocalFileSystem().Read(compiled / "batch_1" / "common_die0.params");
   const LoadedArtifact loaded = Load(compiled);
