@@ -1,8 +1,7 @@
 include(GoogleTest)
 
-# What the sanitizer and fuzz presets build: under the address sanitizer every test but those of whole programs
-# ("e2e") and those that link gRPC ("rpc": Debian's is not instrumented, and its units take the longest to build);
-# under the thread sanitizer those that carry the label "threads"; and the fuzzers.
+# What the sanitizer and fuzz presets build: tests that carry the label, and the fuzzers. A test gets a label
+# when it has been run clean under that sanitizer. Debian's gRPC is not instrumented.
 add_custom_target(memory_tests)
 add_custom_target(thread_tests)
 add_custom_target(all_fuzzers)
@@ -27,7 +26,8 @@ function(tyllm_program name)
 endfunction()
 
 # tyllm_test(NAME SOURCES ... LINKS ... [LABELS ...]): a GoogleTest program, a ctest entry a test. Labels:
-# "e2e" for tests of whole programs, "rpc" for those that link gRPC, "threads" for those that start threads.
+# "e2e" for tests of whole programs, "rpc" for those that link gRPC, "memory" and "threads" for those of the
+# sanitizer presets.
 # TYLLM_TEST_DATA is the path of tests/data, TYLLM_BIN_DIR of the programs that were built.
 function(tyllm_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
@@ -38,8 +38,7 @@ function(tyllm_test name)
     TYLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     TYLLM_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-  if(NOT "e2e" IN_LIST ARG_LABELS AND NOT "rpc" IN_LIST ARG_LABELS)
-    list(APPEND ARG_LABELS memory)
+  if("memory" IN_LIST ARG_LABELS)
     add_dependencies(memory_tests ${name})
   endif()
   if("threads" IN_LIST ARG_LABELS)

@@ -62,9 +62,9 @@ Result<Generation> Generate(const GenerateRequest& request, const Clock& clock,
   };
   const Clock::Steady start = clock.Now();
   TYLLM_ASSIGN(generation.token_ids, generator.Generate({.prompt = generation.prompt_ids,
-                                                       .max_tokens = request.max_tokens,
-                                                       .stop = std::move(stop)},
-                                                      tell));
+                                                         .max_tokens = request.max_tokens,
+                                                         .stop = std::move(stop)},
+                                                        tell));
   generation.seconds = std::chrono::duration<double>(clock.Now() - start).count();
   if (generation.seconds > 0.0) {
     generation.tokens_per_second =

@@ -74,7 +74,9 @@ TEST_F(ConfigTest, EveryRowCanBeSetFromEverySource) {
     const bool quoted = !std::holds_alternative<bool ServerConfig::*>(setting.member) &&
                         !std::holds_alternative<std::int64_t ServerConfig::*>(setting.member);
     const bool pairs = std::holds_alternative<config::Pairs ServerConfig::*>(setting.member);
-    const std::string value = pairs ? "{ \"convert\" = \"7\" }" : quoted ? "\"" + text + "\"" : text;
+    const std::string value = pairs    ? "{ \"convert\" = \"7\" }"
+                              : quoted ? "\"" + text + "\""
+                                       : text;
     const std::string toml = std::string(setting.key) + " = " + value;
 
     file_.clear();

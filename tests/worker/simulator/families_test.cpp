@@ -51,7 +51,9 @@ class FamilyOnDies : public ::testing::TestWithParam<const char*> {
     request.threads = 1;
     const auto report = quant::Quantize(request, progress_);
     ASSERT_TRUE(report.ok()) << report.status().ToString();
-    EXPECT_TRUE(report->warnings.empty()) << report->warnings.front();
+    for (const std::string& warning : report->warnings) {  // goldens have not all files of a model
+      EXPECT_NE(warning.find(" is missing: without it "), std::string::npos) << warning;
+    }
     EXPECT_LT(report->mean_error, report->mean_rtn_error);
     const auto converted = quant::Convert({amtc_, awq_, {}}, progress_, LocalFileSystem());
     ASSERT_TRUE(converted.ok()) << converted.status().ToString();
