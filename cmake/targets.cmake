@@ -28,15 +28,11 @@ endfunction()
 # tyllm_test(NAME SOURCES ... LINKS ... [LABELS ...]): a GoogleTest program, a ctest entry a test. Labels:
 # "e2e" for tests of whole programs, "rpc" for those that link gRPC, "memory" and "threads" for those of the
 # sanitizer presets.
-# TYLLM_TEST_DATA is the path of tests/data, TYLLM_BIN_DIR of the programs that were built.
+# tests/support/paths.h says where tests/data and the programs are.
 function(tyllm_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE tyllm_settings GTest::gtest GTest::gtest_main ${ARG_LINKS})
-  target_compile_definitions(${name} PRIVATE
-    TYLLM_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
-    TYLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    TYLLM_BIN_DIR="${PROJECT_BINARY_DIR}/bin")
+  target_link_libraries(${name} PRIVATE tyllm_settings GTest::gtest GTest::gtest_main tyllm_test_paths ${ARG_LINKS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   if("memory" IN_LIST ARG_LABELS)
     add_dependencies(memory_tests ${name})
@@ -51,8 +47,7 @@ endfunction()
 function(tyllm_benchmark name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_link_libraries(${name} PRIVATE tyllm_settings benchmark::benchmark benchmark::benchmark_main ${ARG_LINKS})
-  target_compile_definitions(${name} PRIVATE TYLLM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(${name} PRIVATE tyllm_settings benchmark::benchmark benchmark::benchmark_main tyllm_test_paths ${ARG_LINKS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 endfunction()
 

@@ -3,13 +3,14 @@
 // text.
 #include <benchmark/benchmark.h>
 
+#include "tests/support/paths.h"
 #include "worker/forward/generator.h"
 
 namespace tyllm::forward {
 namespace {
 
 Model Example() {
-  return *OpenModel(Path(TYLLM_SOURCE_DIR) / "examples" / "models" / "demo-qwen3-4m");
+  return *OpenModel(Path(testing::kSourceFolder) / "examples" / "models" / "demo-qwen3-4m");
 }
 
 void Evaluation(benchmark::State& state) {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "tests/support/paths.h"
 #include "tests/worker/quant/made_statistics.h"
 #include "worker/quant/coded_linear.h"
 #include "worker/quant/quantize.h"
@@ -54,7 +55,7 @@ void Ranges(benchmark::State& state) {
 }
 
 void DemoModel(benchmark::State& state) {
-  const Path source = TYLLM_SOURCE_DIR;
+  const Path source = testing::kSourceFolder;
   const Path out = std::filesystem::temp_directory_path() / "tyllm_quant_benchmark";
   domain::NoProgress progress;
   QuantizeRequest request;

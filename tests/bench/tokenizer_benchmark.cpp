@@ -5,12 +5,13 @@
 
 #include <string>
 
+#include "tests/support/paths.h"
 #include "worker/model/tokenizer.h"
 
 namespace tyllm::model {
 namespace {
 
-const Path kSource = TYLLM_SOURCE_DIR;
+const Path kSource = testing::kSourceFolder;
 
 std::string Text() {
   return *LocalFileSystem().Read(kSource / "data/wikitext-2/valid.txt");

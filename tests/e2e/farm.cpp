@@ -13,6 +13,8 @@
 #include <sstream>
 #include <thread>
 
+#include "tests/support/paths.h"
+
 namespace tyllm::testing {
 
 namespace {
@@ -35,7 +37,7 @@ Fd OpenForWriting(const fs::path& path) {
 }
 
 std::string Program(const std::string& name) {
-  return std::string(TYLLM_BIN_DIR) + "/" + name;
+  return std::string(testing::kProgramFolder) + "/" + name;
 }
 
 // "key=value" of a line such as "listening grpc=127.0.0.1:1 http=127.0.0.1:2".
@@ -236,7 +238,7 @@ std::string Farm::Metrics() const {
 }
 
 std::string DemoModel() {
-  return std::string(TYLLM_SOURCE_DIR) + "/examples/models/demo-qwen3-4m";
+  return std::string(testing::kSourceFolder) + "/examples/models/demo-qwen3-4m";
 }
 
 format::Json TaskOf(const format::Json& status, const std::string& label) {

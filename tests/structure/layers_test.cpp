@@ -10,6 +10,7 @@
 #include <string>
 
 #include "tests/structure/source_tree.h"
+#include "tests/support/paths.h"
 
 namespace tyllm::testing {
 namespace {
@@ -19,7 +20,7 @@ using Layers = std::map<std::string, std::set<std::string>>;
 
 Layers ReadLayers() {
   Layers layers;
-  std::ifstream in(std::string(TYLLM_SOURCE_DIR) + "/cmake/layers.txt");
+  std::ifstream in(std::string(testing::kSourceFolder) + "/cmake/layers.txt");
   for (std::string line; std::getline(in, line);) {
     const std::size_t colon = line.find(':');
     if (line.empty() || line.front() == '#' || colon == std::string::npos) {

@@ -8,6 +8,8 @@
 #include <span>
 #include <string_view>
 
+#include "tests/support/paths.h"
+
 namespace tyllm::testing {
 
 namespace {
@@ -27,7 +29,7 @@ SourceFile Read(const fs::path& root, const fs::path& file) {
 
 std::vector<SourceFile> SourcesUnder(std::span<const std::string_view> trees) {
   const std::set<fs::path> wanted = {".h", ".cpp", ".cu", ".cuh"};
-  const fs::path root = TYLLM_SOURCE_DIR;
+  const fs::path root = testing::kSourceFolder;
   std::vector<SourceFile> sources;
   for (const std::string_view tree : trees) {
     for (const auto& entry : fs::recursive_directory_iterator(root / tree)) {

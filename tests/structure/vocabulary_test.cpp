@@ -7,6 +7,7 @@
 #include <string>
 
 #include "tests/structure/source_tree.h"
+#include "tests/support/paths.h"
 
 // What the house style rules out in words that a search can find. Each rule names its exceptions.
 namespace tyllm::testing {
@@ -69,7 +70,7 @@ TEST(Vocabulary, EveryTestFileIsInItsCMakeList) {
       continue;
     }
     ++tests;
-    std::ifstream in(std::string(TYLLM_SOURCE_DIR) + "/" + file.folder + "/CMakeLists.txt");
+    std::ifstream in(std::string(testing::kSourceFolder) + "/" + file.folder + "/CMakeLists.txt");
     std::ostringstream list;
     list << in.rdbuf();
     EXPECT_TRUE(std::regex_search(list.str(), std::regex("(^|\\n) *[^#\\n]*\\b" + name)))

@@ -11,12 +11,13 @@
 #include <chrono>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "tests/support/paths.h"
 #include "tyllm/v1/admin.grpc.pb.h"
 
 namespace tyllm::wire {
 namespace {
 
-const std::string kData = TYLLM_TEST_DATA "/wire/";
+const std::string kData = std::string(testing::kTestData) + "/wire/";
 
 TlsFiles Files(const std::string& ca, const std::string& end) {
   return {ca.empty() ? "" : kData + ca + ".pem", end.empty() ? "" : kData + end + ".pem",

@@ -16,6 +16,7 @@
 #include "common/base/guarded.h"
 #include "common/format/json.h"
 #include "tests/support/blob_client.h"
+#include "tests/support/paths.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
 
 namespace tyllm::server::app {
@@ -25,7 +26,7 @@ using testing::BlobClient;
 using testing::CallContext;
 using testing::TemporaryDirectory;
 
-const std::string kProgram = TYLLM_BIN_DIR "/tyllm-server";
+const std::string kProgram = std::string(testing::kProgramFolder) + "/tyllm-server";
 constexpr std::chrono::seconds kPatience(60);
 
 /// Looks again and again, because another process decides when.
@@ -231,7 +232,7 @@ TEST_F(ServerWithWorker, TheWorkerIsPointedAtTheServerAndStoppedWithIt) {
 }
 
 TEST_F(ServerWithWorker, WithTlsTheWorkerCallsOverTheLocalSocketAndOthersNeedACertificate) {
-  const std::string certificates = TYLLM_TEST_DATA "/wire/";
+  const std::string certificates = std::string(testing::kTestData) + "/wire/";
   Start({"--with-worker", "--worker-program", FakeWorker("exec sleep 600"), "--tls-cert",
          certificates + "server.pem", "--tls-key", certificates + "server.key", "--tls-ca",
          certificates + "ca.pem"});
@@ -269,7 +270,8 @@ TEST_F(ServerWithWorker, AWorkerProgramThatIsNotThereIsNamed) {
 }
 
 TEST_F(ServerWithWorker, TheRealWorkerEndsWhenTheServerIsKilled) {
-  Start({"--with-worker", "--worker-program", TYLLM_BIN_DIR "/tyllm-worker"});
+  Start({"--with-worker", "--worker-program",
+         std::string(testing::kProgramFolder) + "/tyllm-worker"});
   const std::string children = "/proc/" + std::to_string(child_->pid()) + "/task/" +
                                std::to_string(child_->pid()) + "/children";
   pid_t worker = 0;

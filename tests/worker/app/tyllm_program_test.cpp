@@ -7,13 +7,14 @@
 
 #include "common/base/child_process.h"
 #include "common/domain/progress.h"
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::app {
 namespace {
 
-const std::string kTyllm = std::string(TYLLM_BIN_DIR) + "/tyllm";
-const std::string kDemo = std::string(TYLLM_SOURCE_DIR) + "/examples/models/demo-qwen3-4m";
+const std::string kTyllm = std::string(testing::kProgramFolder) + "/tyllm";
+const std::string kDemo = std::string(testing::kSourceFolder) + "/examples/models/demo-qwen3-4m";
 constexpr std::chrono::seconds kLimit(60);
 
 CommandOutcome Shell(const std::string& line) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/artifact.h"
@@ -97,7 +98,7 @@ TEST(FitReportTest, MoreDiesReadLessATokenEach) {
 }
 
 TEST(BoardsTest, TheTableThatComesWithTheProgramReads) {
-  const Path table = Path(TYLLM_SOURCE_DIR) / "data" / "boards" / "boards.json";
+  const Path table = Path(testing::kSourceFolder) / "data" / "boards" / "boards.json";
   const auto boards = ReadBoards(table);
   ASSERT_TRUE(boards.ok()) << boards.status().ToString();
   EXPECT_TRUE(FindBoard(*boards, boards->front().name, table).ok());

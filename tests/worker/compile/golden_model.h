@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "tests/support/paths.h"
 #include "worker/artifact/manifest.h"
 #include "worker/compile/request.h"
 
@@ -14,13 +15,13 @@ namespace tyllm::compile::testing {
 
 /// Compiled objects of all tests in this build folder, so that each program is compiled once.
 inline Path SharedCache() {
-  return Path(TYLLM_BIN_DIR).parent_path() / "test-objects";
+  return Path(testing::kProgramFolder).parent_path() / "test-objects";
 }
 
 /// The tiny golden model (float, no tokenizer), buckets 1 and 8.
 inline CompileRequest GoldenRequest(std::int64_t dies) {
   CompileRequest request;
-  request.model = Path(TYLLM_TEST_DATA) / "goldens" / "tiny-qwen3";
+  request.model = Path(testing::kTestData) / "goldens" / "tiny-qwen3";
   request.options.dies = dies;
   request.options.seq_lens = {1, 8};
   request.options.max_kv = 64;

@@ -8,12 +8,13 @@
 
 #include "common/format/safetensors.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::evaluate {
 namespace {
 
-const Path kGolden = Path(TYLLM_TEST_DATA) / "goldens" / "tiny-qwen3-newstyle-config";
+const Path kGolden = Path(testing::kTestData) / "goldens" / "tiny-qwen3-newstyle-config";
 
 std::vector<std::int64_t> GoldenIds() {
   const auto file = *format::SafetensorsFile::Open(kGolden / "golden.safetensors");

@@ -9,12 +9,13 @@
 #include <functional>
 
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::evaluate {
 namespace {
 
-const Path kSource = Path(TYLLM_SOURCE_DIR);
+const Path kSource = Path(testing::kSourceFolder);
 const Path kDemo = kSource / "examples" / "models" / "demo-qwen3-4m";
 
 /// The beginning of the test text, whole lines, as a file: more than seven windows of 512 tokens.

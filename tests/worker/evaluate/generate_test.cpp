@@ -6,12 +6,13 @@
 #include <cstring>
 
 #include "common/format/safetensors.h"
+#include "tests/support/paths.h"
 
 namespace tyllm::evaluate {
 namespace {
 
-const Path kGolden = Path(TYLLM_TEST_DATA) / "goldens" / "tiny-qwen3";
-const Path kDemo = Path(TYLLM_SOURCE_DIR) / "examples" / "models" / "demo-qwen3-4m";
+const Path kGolden = Path(testing::kTestData) / "goldens" / "tiny-qwen3";
+const Path kDemo = Path(testing::kSourceFolder) / "examples" / "models" / "demo-qwen3-4m";
 
 Result<Generation> GenerateWith(const GenerateRequest& request) {
   domain::NoProgress progress;

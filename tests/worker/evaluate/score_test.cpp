@@ -7,11 +7,12 @@
 #include <cstring>
 
 #include "common/format/safetensors.h"
+#include "tests/support/paths.h"
 
 namespace tyllm::evaluate {
 namespace {
 
-const Path kGolden = Path(TYLLM_TEST_DATA) / "goldens" / "tiny-qwen3";
+const Path kGolden = Path(testing::kTestData) / "goldens" / "tiny-qwen3";
 
 const forward::Model& TinyModel() {
   static const forward::Model kModel = *forward::OpenModel(kGolden);

@@ -7,11 +7,12 @@
 #include <utility>
 
 #include "common/format/float16.h"
+#include "tests/support/paths.h"
 
 namespace tyllm::forward::testing {
 
 Golden Golden::Open(const std::string& name) {
-  const Path directory = Path(TYLLM_TEST_DATA) / "goldens" / name;
+  const Path directory = Path(testing::kTestData) / "goldens" / name;
   auto model = OpenModel(directory);
   TYLLM_CHECK(model.ok());
   auto file = format::SafetensorsFile::Open(directory / "golden.safetensors");

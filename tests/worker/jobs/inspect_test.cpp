@@ -7,13 +7,14 @@
 #include <filesystem>
 
 #include "tests/support/model_directory.h"
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/simulator/compiled_model.h"
 
 namespace tyllm::jobs {
 namespace {
 
-const Path kDemo = Path(TYLLM_SOURCE_DIR) / "examples/models/demo-qwen3-4m";
+const Path kDemo = Path(testing::kSourceFolder) / "examples/models/demo-qwen3-4m";
 
 TEST(InspectTest, KnowsAModelInFloatingPoint) {
   const auto found = Inspect(kDemo);

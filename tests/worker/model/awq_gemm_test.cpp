@@ -6,6 +6,7 @@
 
 #include "common/format/float16.h"
 #include "tests/support/model_directory.h"
+#include "tests/support/paths.h"
 
 namespace tyllm::model {
 namespace {
@@ -92,8 +93,8 @@ TEST(AwqGemm, PartsOfTheWrongSizeAreRefused) {
 
 // Wrong nibble orders or zero points give errors of 50 % and more.
 TEST(AwqGemm, ReadsWhatAutoAwqWrote) {
-  const auto file =
-      format::SafetensorsFile::Open(Path(TYLLM_TEST_DATA) / "awq" / "autoawq_o_proj.safetensors");
+  const auto file = format::SafetensorsFile::Open(Path(testing::kTestData) / "awq" /
+                                                  "autoawq_o_proj.safetensors");
   ASSERT_TRUE(file.ok()) << file.status().ToString();
   const auto& tensors = file->tensors();
   const auto matrix = UnpackAwqGemm(

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::model {
@@ -111,7 +112,8 @@ TEST_F(ChatTemplateFileTest, SaysWhatIsMissingOrWrong) {
 }
 
 TEST(DemoModelTest, HasAChatMlTemplate) {
-  const auto loaded = ChatTemplate::Load(Path(TYLLM_SOURCE_DIR) / "examples/models/demo-qwen3-4m");
+  const auto loaded =
+      ChatTemplate::Load(Path(testing::kSourceFolder) / "examples/models/demo-qwen3-4m");
   ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
   EXPECT_EQ(loaded->format(), ChatFormat::kChatMl);
 }

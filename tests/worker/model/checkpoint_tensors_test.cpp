@@ -9,6 +9,7 @@
 
 #include "common/format/float16.h"
 #include "tests/support/model_directory.h"
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 #include "worker/model/checkpoint.h"
 
@@ -19,7 +20,7 @@ using ::testing::ElementsAre;
 using testing::MadeTensor;
 using testing::ModelDirectory;
 
-const Path kGoldens = Path(TYLLM_TEST_DATA) / "goldens";
+const Path kGoldens = Path(testing::kTestData) / "goldens";
 constexpr const char* kQProj = "model.layers.1.self_attn.q_proj";
 
 TEST(GoldenCheckpoint, OfTheHubsFormIsRead) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 
+#include "tests/support/paths.h"
 #include "worker/model/checkpoint.h"
 #include "worker/model/families.h"
 #include "worker/model/visual_tower.h"
@@ -41,7 +42,8 @@ TEST(HubConfig, OfEveryPublishedModelGivesItsShapeAgain) {
 // Every name and shape of a tower that transformers wrote.
 TEST(VisualTower, HasTheTensorsOfTheGoldenModels) {
   int towers = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(Path(TYLLM_TEST_DATA) / "goldens")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(Path(testing::kTestData) / "goldens")) {
     const auto checkpoint = Checkpoint::Open(entry.path());
     if (!checkpoint.ok() || checkpoint->visual_tensors().empty()) {
       continue;

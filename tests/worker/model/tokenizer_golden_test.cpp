@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/format/json.h"
+#include "tests/support/paths.h"
 #include "worker/model/tokenizer.h"
 
 namespace tyllm::model {
@@ -29,11 +30,11 @@ void ExpectGoldens(const Path& directory) {
 }
 
 TEST(TokenizerGoldenTest, EncodesAsTheReferenceWithQwen3Rules) {
-  ExpectGoldens(Path(TYLLM_TEST_DATA) / "tokenizer/tiny-qwen3");
+  ExpectGoldens(Path(testing::kTestData) / "tokenizer/tiny-qwen3");
 }
 
 TEST(TokenizerGoldenTest, EncodesAsTheReferenceWithLlama3Rules) {
-  ExpectGoldens(Path(TYLLM_TEST_DATA) / "tokenizer/tiny-llama3");
+  ExpectGoldens(Path(testing::kTestData) / "tokenizer/tiny-llama3");
 }
 
 // Full tokenizers are too large for the repository: name folders that hold tokenizer.json and

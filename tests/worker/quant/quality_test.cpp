@@ -2,6 +2,7 @@
 // The demo model, which was trained, on real text: what quantization is for.
 #include <gtest/gtest.h>
 
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 #include "worker/evaluate/evaluate.h"
 #include "worker/quant/convert.h"
@@ -10,7 +11,7 @@
 namespace tyllm::quant {
 namespace {
 
-const Path kSource = TYLLM_SOURCE_DIR;
+const Path kSource = testing::kSourceFolder;
 const Path kDemo = kSource / "examples" / "models" / "demo-qwen3-4m";
 
 double Perplexity(const Path& model) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/support/model_directory.h"
+#include "tests/support/paths.h"
 #include "worker/compile/compile.h"
 
 namespace tyllm::simulator::testing {
@@ -37,7 +38,7 @@ void WriteQuantizedModel(const Path& directory, const tyllm::testing::StorageVar
 }
 
 Path GoldenModel() {
-  return Path(TYLLM_TEST_DATA) / "goldens" / "tiny-qwen3";
+  return Path(testing::kTestData) / "goldens" / "tiny-qwen3";
 }
 
 Path Compile(const Path& model, const Path& out, const domain::CompileOptions& options) {

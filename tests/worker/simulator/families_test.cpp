@@ -6,6 +6,7 @@
 
 #include <cctype>
 
+#include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/quant/made_model.h"
 #include "tests/worker/simulator/compiled_model.h"
@@ -27,7 +28,7 @@ class FamilyOnDies : public ::testing::TestWithParam<const char*> {
  protected:
   /// The golden's model with a tokenizer of bytes.
   void SetUp() override {
-    const Path golden = Path(TYLLM_TEST_DATA) / "goldens" / GetParam();
+    const Path golden = Path(testing::kTestData) / "goldens" / GetParam();
     std::filesystem::create_directories(float_);
     for (const char* const name : {"config.json", "model.safetensors"}) {
       std::filesystem::copy_file(golden / name, float_ / name);
@@ -130,7 +131,8 @@ TEST_P(FamilyOnDies, TheVisualTowerPassesThroughAsItIs) {
 // Of a family with several sets of names, the compiled model has those of its checkpoint.
 TEST(NamesOnDies, AreThoseOfTheCheckpoint) {
   const tyllm::testing::TemporaryDirectory folder;
-  const auto golden = model::Checkpoint::Open(Path(TYLLM_TEST_DATA) / "goldens" / "tiny-qwen3-vl");
+  const auto golden =
+      model::Checkpoint::Open(Path(testing::kTestData) / "goldens" / "tiny-qwen3-vl");
   ASSERT_TRUE(golden.ok()) << golden.status().ToString();
   tyllm::testing::ModelDirectory older{golden->config(), {}};
   constexpr std::string_view kNewer = "model.language_model.";
