@@ -15,13 +15,13 @@ namespace tyllm::compile::testing {
 
 /// Compiled objects of all tests in this build folder, so that each program is compiled once.
 inline Path SharedCache() {
-  return Path(testing::kProgramFolder).parent_path() / "test-objects";
+  return Path(tyllm::testing::kProgramFolder).parent_path() / "test-objects";
 }
 
 /// The tiny golden model (float, no tokenizer), buckets 1 and 8.
 inline CompileRequest GoldenRequest(std::int64_t dies) {
   CompileRequest request;
-  request.model = Path(testing::kTestData) / "goldens" / "tiny-qwen3";
+  request.model = Path(tyllm::testing::kTestData) / "goldens" / "tiny-qwen3";
   request.options.dies = dies;
   request.options.seq_lens = {1, 8};
   request.options.max_kv = 64;

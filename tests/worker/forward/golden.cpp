@@ -12,7 +12,7 @@
 namespace tyllm::forward::testing {
 
 Golden Golden::Open(const std::string& name) {
-  const Path directory = Path(testing::kTestData) / "goldens" / name;
+  const Path directory = Path(tyllm::testing::kTestData) / "goldens" / name;
   auto model = OpenModel(directory);
   TYLLM_CHECK(model.ok());
   auto file = format::SafetensorsFile::Open(directory / "golden.safetensors");

@@ -38,7 +38,7 @@ void WriteQuantizedModel(const Path& directory, const tyllm::testing::StorageVar
 }
 
 Path GoldenModel() {
-  return Path(testing::kTestData) / "goldens" / "tiny-qwen3";
+  return Path(tyllm::testing::kTestData) / "goldens" / "tiny-qwen3";
 }
 
 Path Compile(const Path& model, const Path& out, const domain::CompileOptions& options) {
