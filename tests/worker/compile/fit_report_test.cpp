@@ -98,7 +98,7 @@ TEST(FitReportTest, MoreDiesReadLessATokenEach) {
 }
 
 TEST(BoardsTest, TheTableThatComesWithTheProgramReads) {
-  const Path table = Path(testing::kSourceFolder) / "data" / "boards" / "boards.json";
+  const Path table = Path(tyllm::testing::kSourceFolder) / "data" / "boards" / "boards.json";
   const auto boards = ReadBoards(table);
   ASSERT_TRUE(boards.ok()) << boards.status().ToString();
   EXPECT_TRUE(FindBoard(*boards, boards->front().name, table).ok());

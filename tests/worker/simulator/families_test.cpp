@@ -28,7 +28,7 @@ class FamilyOnDies : public ::testing::TestWithParam<const char*> {
  protected:
   /// The golden's model with a tokenizer of bytes.
   void SetUp() override {
-    const Path golden = Path(testing::kTestData) / "goldens" / GetParam();
+    const Path golden = Path(tyllm::testing::kTestData) / "goldens" / GetParam();
     std::filesystem::create_directories(float_);
     for (const char* const name : {"config.json", "model.safetensors"}) {
       std::filesystem::copy_file(golden / name, float_ / name);
@@ -132,7 +132,7 @@ TEST_P(FamilyOnDies, TheVisualTowerPassesThroughAsItIs) {
 TEST(NamesOnDies, AreThoseOfTheCheckpoint) {
   const tyllm::testing::TemporaryDirectory folder;
   const auto golden =
-      model::Checkpoint::Open(Path(testing::kTestData) / "goldens" / "tiny-qwen3-vl");
+      model::Checkpoint::Open(Path(tyllm::testing::kTestData) / "goldens" / "tiny-qwen3-vl");
   ASSERT_TRUE(golden.ok()) << golden.status().ToString();
   tyllm::testing::ModelDirectory older{golden->config(), {}};
   constexpr std::string_view kNewer = "model.language_model.";
