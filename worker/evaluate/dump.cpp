@@ -53,7 +53,7 @@ class DumpRun {
                                     }
                                   }));
     TYLLM_TRY(written_);
-    TYLLM_ASSIGN(const forward::Head head, forward::Head::Load(model_));
+    TYLLM_ASSIGN(const forward::Head head, forward::Head::Load(model_, runner_.backend()));
     TYLLM_ASSIGN(const tensor::Matrix logits,
                  head.Logits(runner_, hidden.front(), 0, batch.length,
                              [&](const graph::Node& node, auto, const tensor::Matrix& out) {
@@ -68,7 +68,7 @@ class DumpRun {
  private:
   void Write(const std::string& name, const tensor::Matrix& matrix) {
     if (written_.ok()) {
-      written_ = writer_.Write(name, BytesOf(matrix));
+      written_ = writer_.Write(name, BytesOf(runner_.backend().Fetch(matrix.view())));
     }
   }
 

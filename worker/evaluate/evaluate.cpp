@@ -167,8 +167,10 @@ Result<Subject> OpenSubject(const Request& request, FileSystem& files) {
 
 }  // namespace
 
-Result<Report> Evaluate(const Request& request, FileSystem& files, const Clock& clock,
-                        domain::ProgressSink& progress) {
+namespace {
+
+Result<Report> EvaluateOn(const Request& request, FileSystem& files, const Clock& clock,
+                          domain::ProgressSink& progress) {
   const Clock::Steady start = clock.Now();
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
   TYLLM_ASSIGN(const Subject subject, OpenSubject(request, files));
@@ -192,6 +194,13 @@ Result<Report> Evaluate(const Request& request, FileSystem& files, const Clock& 
     TYLLM_TRY(WriteReport(report, files, *staged));
   }
   return report;
+}
+
+}  // namespace
+
+Result<Report> Evaluate(const Request& request, FileSystem& files, const Clock& clock,
+                        domain::ProgressSink& progress) {
+  return tensor::CatchDeviceErrors([&] { return EvaluateOn(request, files, clock, progress); });
 }
 
 }  // namespace tyllm::evaluate

@@ -56,11 +56,14 @@ class RowScorer {
                      double& nll) {
     numbers_.resize(targets.size());
     backend_.LogSumExp(logits.view(), numbers_);
+    columns_.resize(targets.size());
+    picked_.resize(targets.size());
+    std::ranges::transform(targets, columns_.begin(),
+                           [](std::int32_t target) { return std::max(target, 0); });
+    backend_.Pick(logits.view(), columns_, picked_);
     for (std::size_t r = 0; r < targets.size(); ++r) {
       if (targets[r] != kNothing) {
-        const float logit =
-            logits.row(static_cast<std::int64_t>(r))[static_cast<std::size_t>(targets[r])];
-        nll += numbers_[r] - static_cast<double>(logit);
+        nll += numbers_[r] - static_cast<double>(picked_[r]);
       }
     }
   }
@@ -83,6 +86,8 @@ class RowScorer {
   tensor::Backend& backend_;
   ScoreSums& sums_;
   std::vector<double> numbers_;
+  std::vector<std::int32_t> columns_;
+  std::vector<float> picked_;
   std::vector<std::int32_t> best_;
   std::vector<std::int32_t> reference_best_;
 };
@@ -134,7 +139,7 @@ Status ScorePart(Runners& run, std::span<const TokenBatch> part, const OnWindows
   TYLLM_ASSIGN(Hidden hidden, RunBodies(run, part, on_windows));
   std::vector<forward::Head> heads;
   for (const Model* model : run.models) {
-    TYLLM_ASSIGN(forward::Head head, forward::Head::Load(*model));
+    TYLLM_ASSIGN(forward::Head head, forward::Head::Load(*model, run.runners.front().backend()));
     heads.push_back(std::move(head));
   }
   for (std::size_t batch = 0; batch < part.size(); ++batch) {

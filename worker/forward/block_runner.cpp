@@ -164,7 +164,7 @@ Status BlockRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
       backend_.Linear(inputs[0]->view(), weight->view(), bias, out);
       break;
     case graph::Op::kRope:
-      std::copy_n(inputs[0]->data(), inputs[0]->rows() * inputs[0]->columns(), out.data());
+      backend_.Copy(inputs[0]->view(), out);
       backend_.Rope(out, call.positions, frequencies_, shape_.head_size);
       break;
     case graph::Op::kAttention:
@@ -185,8 +185,8 @@ void BlockRunner::Attend(Call& call, std::span<const tensor::Matrix* const> inpu
   const tensor::Matrix* keys = inputs[1];
   const tensor::Matrix* values = inputs[2];
   if (call.cache != nullptr) {
-    call.cache->keys.AppendRows(keys->view());
-    call.cache->values.AppendRows(values->view());
+    backend_.AppendRows(keys->view(), call.cache->keys);
+    backend_.AppendRows(values->view(), call.cache->values);
     keys = &call.cache->keys;
     values = &call.cache->values;
   }

@@ -22,6 +22,9 @@ using BlockWeights = std::map<std::string, tensor::Matrix, std::less<>>;
 
 /// Reads (and dequantizes) what the nodes of `block` need. The file's pages are given back.
 Result<BlockWeights> LoadBlock(const model::Checkpoint& checkpoint, const graph::Block& block);
+/// The same, where `backend` computes.
+Result<BlockWeights> LoadBlock(tensor::Backend& backend, const model::Checkpoint& checkpoint,
+                               const graph::Block& block);
 
 /// Token ids of one or more sequences of equal length, one after another.
 struct TokenBatch {
@@ -42,9 +45,9 @@ using Observer =
     std::function<void(const graph::Node& node, std::span<const tensor::Matrix* const> inputs,
                        const tensor::Matrix& output)>;
 
-/// Runs blocks of a graph on a backend. Not thread-safe. Intermediate values live only as long as a
-/// later node of the block reads them; their memory is used again by the next call with as many
-/// rows.
+/// Runs blocks of a graph on a backend; what comes out is in the backend's memory. Not thread-safe.
+/// Intermediate values live only as long as a later node of the block reads them; their memory is
+/// used again by the next call with as many rows.
 class BlockRunner {
  public:
   BlockRunner(tensor::Backend& backend, const model::ModelShape& shape);

@@ -11,6 +11,12 @@ BlockStream::BlockStream(const model::Checkpoint& checkpoint,
   StartLoading();
 }
 
+BlockStream::BlockStream(tensor::Backend& backend, const model::Checkpoint& checkpoint,
+                         std::vector<const graph::Block*> blocks)
+    : backend_(&backend), checkpoint_(checkpoint), blocks_(std::move(blocks)) {
+  StartLoading();
+}
+
 Result<BlockWeights> BlockStream::Next() {
   TYLLM_CHECK(upcoming() != nullptr);
   Result<BlockWeights> weights = loading_.get();
@@ -23,9 +29,11 @@ Result<BlockWeights> BlockStream::Next() {
 
 void BlockStream::StartLoading() {
   if (const graph::Block* block = upcoming()) {
-    loading_ = std::async(std::launch::async, [&checkpoint = checkpoint_, block] {
-      return LoadBlock(checkpoint, *block);
-    });
+    loading_ =
+        std::async(std::launch::async, [backend = backend_, &checkpoint = checkpoint_, block] {
+          return backend != nullptr ? LoadBlock(*backend, checkpoint, *block)
+                                    : LoadBlock(checkpoint, *block);
+        });
   }
 }
 

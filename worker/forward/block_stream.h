@@ -15,6 +15,9 @@ namespace tyllm::forward {
 class BlockStream {
  public:
   BlockStream(const model::Checkpoint& checkpoint, std::vector<const graph::Block*> blocks);
+  /// Gives the weights where `backend` computes. It outlives the stream.
+  BlockStream(tensor::Backend& backend, const model::Checkpoint& checkpoint,
+              std::vector<const graph::Block*> blocks);
 
   /// The block that Next gives; nullptr after the last.
   const graph::Block* upcoming() const { return next_ < blocks_.size() ? blocks_[next_] : nullptr; }
@@ -25,6 +28,7 @@ class BlockStream {
  private:
   void StartLoading();
 
+  tensor::Backend* backend_ = nullptr;  ///< nullptr: weights stay in the host's memory
   const model::Checkpoint& checkpoint_;
   std::vector<const graph::Block*> blocks_;
   std::size_t next_ = 0;

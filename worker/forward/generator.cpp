@@ -41,19 +41,20 @@ Status Generator::LoadResident() {
   }
   body_.clear();
   for (const graph::Block* block : model_.BodyBlocks()) {
-    TYLLM_ASSIGN(BlockWeights weights, LoadBlock(model_.checkpoint, *block));
+    TYLLM_ASSIGN(BlockWeights weights, LoadBlock(runner_.backend(), model_.checkpoint, *block));
     body_.push_back(std::move(weights));
   }
-  TYLLM_ASSIGN(Head head, Head::Load(model_));
+  TYLLM_ASSIGN(Head head, Head::Load(model_, runner_.backend()));
   head_ = std::make_unique<Head>(std::move(head));
   return OkStatus();
 }
 
 Result<std::int32_t> Generator::NextToken(const Head& head, const tensor::Matrix& hidden,
                                           Sampler& sampler) {
-  TYLLM_ASSIGN(const tensor::Matrix logits, head.Logits(runner_, hidden, hidden.rows() - 1, 1));
+  TYLLM_ASSIGN(const tensor::Matrix computed, head.Logits(runner_, hidden, hidden.rows() - 1, 1));
   std::int32_t best = 0;
-  runner_.backend().ArgMax(logits.view(), {&best, 1});
+  runner_.backend().ArgMax(computed.view(), {&best, 1});
+  const tensor::Matrix logits = runner_.backend().Fetch(computed.view());
   if (!std::isfinite(logits.row(0)[static_cast<std::size_t>(best)])) {
     return DataLoss("model " + model_.checkpoint.directory().string() +
                     " computes logits that are not finite; its weights are damaged or overflow: "
@@ -67,7 +68,8 @@ Result<std::int32_t> Generator::Step(std::vector<std::int32_t> tokens,
   const auto length = static_cast<std::int64_t>(tokens.size());
   const TokenBatch batch{.sequences = 1, .length = length, .ids = std::move(tokens)};
   const std::vector<const graph::Block*> blocks = model_.BodyBlocks();
-  BlockStream stream(model_.checkpoint, resident_ ? std::vector<const graph::Block*>() : blocks);
+  BlockStream stream(runner_.backend(), model_.checkpoint,
+                     resident_ ? std::vector<const graph::Block*>() : blocks);
   tensor::Matrix hidden;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     BlockWeights streamed;
@@ -81,7 +83,7 @@ Result<std::int32_t> Generator::Step(std::vector<std::int32_t> tokens,
   if (resident_) {
     return NextToken(*head_, hidden, sampler);
   }
-  TYLLM_ASSIGN(const Head head, Head::Load(model_));
+  TYLLM_ASSIGN(const Head head, Head::Load(model_, runner_.backend()));
   return NextToken(head, hidden, sampler);
 }
 

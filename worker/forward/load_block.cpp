@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <optional>
+
 #include "worker/forward/block_runner.h"
 
 namespace tyllm::forward {
@@ -38,6 +40,19 @@ std::int64_t WeightColumns(const graph::Block& block, const graph::Node& node,
   return weights;
 }
 
+std::optional<tensor::NumberFormat> NumberFormatOf(format::DType dtype) {
+  if (dtype == format::DType::kF32) {
+    return tensor::NumberFormat::kFloat32;
+  }
+  if (dtype == format::DType::kF16) {
+    return tensor::NumberFormat::kFloat16;
+  }
+  if (dtype == format::DType::kBF16) {
+    return tensor::NumberFormat::kBFloat16;
+  }
+  return std::nullopt;
+}
+
 Status LoadNode(const model::Checkpoint& checkpoint, const graph::Block& block,
                 const graph::Node& node, BlockWeights& weights) {
   if (!node.weight.empty() && !weights.contains(node.weight)) {
@@ -55,7 +70,60 @@ Status LoadNode(const model::Checkpoint& checkpoint, const graph::Block& block,
   return OkStatus();
 }
 
+/// A float tensor as it stands in its file, decoded where the backend computes; nothing when the
+/// tensor has to be read and decoded here.
+std::optional<tensor::Matrix> PlaceFromFile(tensor::Backend& backend,
+                                            const model::Checkpoint& checkpoint,
+                                            const graph::Block& block, const graph::Node& node) {
+  if (node.op == graph::Op::kLinear && checkpoint.IsQuantized(node.weight)) {
+    return std::nullopt;
+  }
+  std::vector<std::string> names = {node.weight};
+  if (node.op == graph::Op::kLinear) {
+    names = checkpoint.TensorsOf(node.weight);
+  }
+  if (names.size() != 1) {
+    return std::nullopt;  // a tied head has no tensor of its own
+  }
+  const auto view = checkpoint.Find(names.front());
+  const std::optional<tensor::NumberFormat> format =
+      view.ok() ? NumberFormatOf(view->dtype) : std::nullopt;
+  if (!format) {
+    return std::nullopt;
+  }
+  const std::int64_t numbers = view->elements();
+  const std::int64_t columns = WeightColumns(block, node, numbers);
+  return columns <= 0 || numbers % columns != 0
+             ? std::nullopt
+             : backend.PlaceEncoded(*format, view->bytes, numbers / columns, columns);
+}
+
 }  // namespace
+
+Result<BlockWeights> LoadBlock(tensor::Backend& backend, const model::Checkpoint& checkpoint,
+                               const graph::Block& block) {
+  BlockWeights placed;
+  for (const graph::Node& node : block.nodes) {
+    if (node.weight.empty() || placed.contains(node.weight)) {
+      continue;
+    }
+    if (auto matrix = PlaceFromFile(backend, checkpoint, block, node)) {
+      placed.emplace(node.weight, *std::move(matrix));
+    }
+  }
+  for (const graph::Node& node : block.nodes) {
+    if (Status status = LoadNode(checkpoint, block, node, placed); !status.ok()) {
+      return status.Annotate("loading " + block.name);
+    }
+  }
+  for (auto& [name, matrix] : placed) {
+    if (!matrix.on_device()) {
+      matrix = backend.Place(std::move(matrix));
+    }
+    checkpoint.Forget(name);
+  }
+  return placed;
+}
 
 Result<BlockWeights> LoadBlock(const model::Checkpoint& checkpoint, const graph::Block& block) {
   BlockWeights weights;

@@ -12,7 +12,7 @@ Result<std::vector<tensor::Matrix>> RunBody(const Model& model, BlockRunner& run
                                             std::span<const TokenBatch> batches,
                                             const AfterBlock& after) {
   std::vector<tensor::Matrix> hidden(batches.size());
-  BlockStream stream(model.checkpoint, model.BodyBlocks());
+  BlockStream stream(runner.backend(), model.checkpoint, model.BodyBlocks());
   for (std::int64_t number = 0; stream.upcoming() != nullptr; ++number) {
     const graph::Block& block = *stream.upcoming();
     TYLLM_ASSIGN(const BlockWeights weights, stream.Next());
@@ -33,6 +33,11 @@ Result<Head> Head::Load(const Model& model) {
   return Head(model.graph.head, std::move(weights));
 }
 
+Result<Head> Head::Load(const Model& model, tensor::Backend& backend) {
+  TYLLM_ASSIGN(BlockWeights weights, LoadBlock(backend, model.checkpoint, model.graph.head));
+  return Head(model.graph.head, std::move(weights));
+}
+
 std::int64_t Head::RowsAtOnce() const {
   constexpr std::int64_t kFloats = 16 << 20;
   constexpr std::int64_t kMost =
@@ -45,7 +50,7 @@ Result<tensor::Matrix> Head::Logits(BlockRunner& runner, const tensor::Matrix& h
                                     std::int64_t first, std::int64_t count,
                                     const Observer& observer) const {
   tensor::Matrix rows;
-  rows.AppendRows(hidden.rows(first, count));
+  runner.backend().Copy(hidden.rows(first, count), rows);
   return runner.Run(*block_, weights_, rows, 1, observer);
 }
 

@@ -27,6 +27,8 @@ Result<std::vector<tensor::Matrix>> RunBody(const Model& model, BlockRunner& run
 class Head {
  public:
   static Result<Head> Load(const Model& model);
+  /// The weights where `backend` computes.
+  static Result<Head> Load(const Model& model, tensor::Backend& backend);
 
   /// Tokens to ask logits of at once, so that these stay within 64 MiB, however large the
   /// vocabulary (but at least 16, and at most 256).

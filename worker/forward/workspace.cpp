@@ -12,7 +12,7 @@ tensor::Matrix Workspace::Take(std::int64_t rows, std::int64_t columns) {
   };
   const auto found = std::ranges::find_if(spare_, fits);
   if (found == spare_.end()) {
-    return {rows, columns};
+    return {};
   }
   std::swap(*found, spare_.back());
   tensor::Matrix matrix = std::move(spare_.back());

@@ -11,7 +11,7 @@ namespace tyllm::forward {
 /// Memory of values that are no longer read, for values of the same size to come.
 class Workspace {
  public:
-  /// A matrix of this shape; what it holds is unspecified.
+  /// A matrix of this shape, what it holds is unspecified; an empty one when none was given back.
   tensor::Matrix Take(std::int64_t rows, std::int64_t columns);
   void GiveBack(tensor::Matrix matrix);
   /// Drops everything kept for calls with another number of rows.

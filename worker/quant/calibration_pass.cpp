@@ -5,9 +5,9 @@
 
 namespace tyllm::quant {
 
-CalibrationPass::CalibrationPass(tensor::Backend& backend, tensor::TaskLanes& lanes,
+CalibrationPass::CalibrationPass(tensor::Backend& backend, LayerKernels& kernels,
                                  const model::ModelShape& shape)
-    : backend_(backend), lanes_(lanes), shape_(shape), runner_(backend, shape) {}
+    : backend_(backend), kernels_(kernels), shape_(shape), runner_(backend, shape) {}
 
 Status CalibrationPass::Start(const graph::Block& embedding, const forward::BlockWeights& weights,
                               std::vector<forward::TokenBatch> batches) {
@@ -22,7 +22,7 @@ Status CalibrationPass::Start(const graph::Block& embedding, const forward::Bloc
 Result<LayerStatistics> CalibrationPass::RunLayer(
     const graph::Block& layer, const forward::BlockWeights& weights,
     const std::function<void(std::int64_t)>& after_batch) {
-  StatisticsCollector collector(backend_, lanes_, FindScalingGroups(layer, shape_));
+  StatisticsCollector collector(backend_, kernels_, FindScalingGroups(layer, shape_));
   const forward::Observer observe = [&](const graph::Node& node,
                                         std::span<const tensor::Matrix* const> inputs,
                                         const tensor::Matrix&) { collector.Observe(node, inputs); };

@@ -14,8 +14,7 @@ namespace tyllm::quant {
 /// batch's values inside a layer.
 class CalibrationPass {
  public:
-  CalibrationPass(tensor::Backend& backend, tensor::TaskLanes& lanes,
-                  const model::ModelShape& shape);
+  CalibrationPass(tensor::Backend& backend, LayerKernels& kernels, const model::ModelShape& shape);
 
   /// Turns the tokens into hidden states. `weights` are the embedding's.
   Status Start(const graph::Block& embedding, const forward::BlockWeights& weights,
@@ -34,7 +33,7 @@ class CalibrationPass {
   };
 
   tensor::Backend& backend_;
-  tensor::TaskLanes& lanes_;
+  LayerKernels& kernels_;
   const model::ModelShape& shape_;
   forward::BlockRunner runner_;
   std::vector<Batch> batches_;

@@ -9,7 +9,6 @@ namespace tyllm::quant {
 
 namespace {
 
-constexpr std::int64_t kTokensAtOnce = 4096;
 /// Enough text for a token of any text that people write; more is read only when that was wrong.
 constexpr std::uintmax_t kBytesPerToken = 64;
 
@@ -61,9 +60,9 @@ Result<std::vector<std::int32_t>> ReadCalibrationTokens(const model::Tokenizer& 
 }
 
 std::vector<forward::TokenBatch> CutIntoBatches(std::span<const std::int32_t> tokens,
-                                                std::int64_t seq_len) {
+                                                std::int64_t seq_len, std::int64_t tokens_at_once) {
   const std::int64_t sequences = static_cast<std::int64_t>(tokens.size()) / seq_len;
-  const std::int64_t at_once = std::max<std::int64_t>(1, kTokensAtOnce / seq_len);
+  const std::int64_t at_once = std::max<std::int64_t>(1, tokens_at_once / seq_len);
   std::vector<forward::TokenBatch> batches;
   for (std::int64_t first = 0; first < sequences; first += at_once) {
     const std::int64_t count = std::min(at_once, sequences - first);

@@ -17,9 +17,10 @@ Result<std::vector<std::int32_t>> ReadCalibrationTokens(const model::Tokenizer& 
                                                         const Path& text, std::int64_t samples,
                                                         std::int64_t seq_len);
 
-/// The windows in batches that are run at once (about 4096 tokens, whatever the machine, so that
-/// results do not depend on it).
+/// The windows in batches of about `tokens_at_once` tokens, which are run at once. That number is a
+/// backend's, whatever the machine, so that results do not depend on it.
 std::vector<forward::TokenBatch> CutIntoBatches(std::span<const std::int32_t> tokens,
-                                                std::int64_t seq_len);
+                                                std::int64_t seq_len,
+                                                std::int64_t tokens_at_once = 4096);
 
 }  // namespace tyllm::quant

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/checkpoint_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tyllm::quant {
@@ -53,23 +54,38 @@ Status CheckpointWriter::Finish() {
   return OkStatus();
 }
 
-Status CheckpointWriter::Verify() const {
+Status CheckpointWriter::Verify(tensor::TaskLanes& lanes) const {
   for (const Shard& shard : shards_) {
     TYLLM_ASSIGN(const auto file, format::SafetensorsFile::Open(directory_ / shard.file));
     if (file.tensors().size() != shard.tensors.size()) {
       return DataLoss(file.path().string() + " holds " + std::to_string(file.tensors().size()) +
                       " tensors, written were " + std::to_string(shard.tensors.size()));
     }
+    std::vector<std::string> names;
     for (const auto& [name, view] : file.tensors()) {
-      const auto place = places_.find(name);
-      if (place == places_.end() || DigestOf(view.bytes) != place->second.digest) {
-        return DataLoss(file.path().string() + ": tensor '" + name +
-                        "' does not read back as it was written; check the disk");
-      }
+      names.push_back(name);
+    }
+    std::vector<char> same(names.size());
+    lanes.ForEach(static_cast<std::int64_t>(names.size()), [&](std::int64_t i, auto&) {
+      const auto at = static_cast<std::size_t>(i);
+      const format::TensorView& view = file.tensors().find(names[at])->second;
+      const auto place = places_.find(names[at]);
+      same[at] = place != places_.end() && DigestOf(view.bytes) == place->second.digest ? 1 : 0;
       file.Forget(view);
+    });
+    const auto differs = std::ranges::find(same, 0);
+    if (differs != same.end()) {
+      return DataLoss(file.path().string() + ": tensor '" +
+                      names[static_cast<std::size_t>(differs - same.begin())] +
+                      "' does not read back as it was written; check the disk");
     }
   }
   return OkStatus();
+}
+
+Status CheckpointWriter::Verify() const {
+  tensor::TaskLanes lanes(1);
+  return Verify(lanes);
 }
 
 std::uint64_t CheckpointWriter::total_bytes() const {

@@ -13,6 +13,7 @@
 #include "common/base/file_system.h"
 #include "common/format/safetensors.h"
 #include "worker/quant/shard_plan.h"
+#include "worker/tensor/task_lanes.h"
 
 namespace tyllm::quant {
 
@@ -30,6 +31,7 @@ class CheckpointWriter {
   /// All tensors must be in. Writes the index.
   Status Finish();
   /// Opens what was written and compares every tensor's bytes with those that were given.
+  Status Verify(tensor::TaskLanes& lanes) const;
   Status Verify() const;
 
   /// Bytes of data of all tensors.

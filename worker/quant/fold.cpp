@@ -41,32 +41,23 @@ void DivideRounded(std::vector<float>& numbers, std::vector<float>& scale) {
   }
 }
 
-std::vector<float> Numbers(const forward::BlockWeights& weights, const std::string& name) {
-  const tensor::Matrix& matrix = weights.find(name)->second;
+std::vector<float> Numbers(const forward::BlockWeights& weights, const std::string& name,
+                           tensor::Backend& backend) {
+  const tensor::Matrix matrix = backend.Fetch(weights.find(name)->second.view());
   return {matrix.data(), matrix.data() + matrix.rows() * matrix.columns()};
 }
 
-void MultiplyColumns(std::span<const float> scales, tensor::Matrix& matrix) {
-  for (std::int64_t r = 0; r < matrix.rows(); ++r) {
-    const std::span<float> row = matrix.row(r);
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      row[c] *= scales[c];
-    }
-  }
-}
-
-void DivideRows(std::span<const float> scales, tensor::Matrix& matrix) {
-  for (std::int64_t r = 0; r < matrix.rows(); ++r) {
-    for (float& w : matrix.row(r)) {
-      w /= scales[static_cast<std::size_t>(r)];
-    }
-  }
+/// Puts other numbers into a weight of the same shape.
+void Replace(const std::vector<float>& numbers, const std::string& name, tensor::Backend& backend,
+             forward::BlockWeights& weights) {
+  tensor::Matrix& matrix = weights.find(name)->second;
+  matrix = backend.Place(tensor::Matrix(matrix.rows(), matrix.columns(), numbers));
 }
 
 }  // namespace
 
 FoldPlan PlanFold(const ScalingGroup& group, const forward::BlockWeights& weights,
-                  std::span<const float> scales) {
+                  std::span<const float> scales, const LayerMachine& machine) {
   FoldPlan plan;
   plan.channel = ByChannel(group, scales);
   switch (group.producer) {
@@ -74,12 +65,12 @@ FoldPlan PlanFold(const ScalingGroup& group, const forward::BlockWeights& weight
       std::fill(plan.channel.begin(), plan.channel.end(), 1.0F);
       break;
     case Producer::kNorm:
-      plan.norm = Numbers(weights, group.producer_weight);
+      plan.norm = Numbers(weights, group.producer_weight, machine.backend);
       DivideRounded(plan.norm, plan.channel);
       break;
     case Producer::kLinear:
       if (!group.producer_bias.empty()) {
-        plan.bias = Numbers(weights, group.producer_bias);
+        plan.bias = Numbers(weights, group.producer_bias, machine.backend);
         DivideRounded(plan.bias, plan.channel);
       }
       break;
@@ -91,24 +82,23 @@ FoldPlan PlanFold(const ScalingGroup& group, const forward::BlockWeights& weight
   return plan;
 }
 
-void ApplyFold(const ScalingGroup& group, const FoldPlan& plan, forward::BlockWeights& weights) {
+void ApplyFold(const ScalingGroup& group, const FoldPlan& plan, const LayerMachine& machine,
+               forward::BlockWeights& weights) {
   switch (group.producer) {
     case Producer::kNone:
       return;
     case Producer::kNorm:
-      std::copy(plan.norm.begin(), plan.norm.end(),
-                weights.find(group.producer_weight)->second.data());
+      Replace(plan.norm, group.producer_weight, machine.backend, weights);
       break;
     case Producer::kLinear:
-      DivideRows(plan.channel, weights.find(group.producer_weight)->second);
+      machine.kernels.DivideRows(plan.channel, weights.find(group.producer_weight)->second);
       if (!group.producer_bias.empty()) {
-        std::copy(plan.bias.begin(), plan.bias.end(),
-                  weights.find(group.producer_bias)->second.data());
+        Replace(plan.bias, group.producer_bias, machine.backend, weights);
       }
       break;
   }
   for (const std::string& linear : group.linears) {
-    MultiplyColumns(plan.scales, weights.find(linear)->second);
+    machine.kernels.MultiplyColumns(plan.scales, weights.find(linear)->second);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/base/result.h"
 #include "worker/forward/block_runner.h"
+#include "worker/quant/layer_kernels.h"
 #include "worker/quant/scaling_group.h"
 
 namespace tyllm::quant {
@@ -22,12 +23,13 @@ struct FoldPlan {
 /// channel), rounds them, and says by which scales they were then really divided. Where rounding
 /// leaves nothing to divide by (0, or beyond fp16's range) the channel keeps scale 1. With these
 /// scales the folded layer is the same function as the float one, up to float32 rounding. A group
-/// without a producer takes only scales of 1.
+/// without a producer takes only scales of 1. The weights are in the machine's memory.
 FoldPlan PlanFold(const ScalingGroup& group, const forward::BlockWeights& weights,
-                  std::span<const float> scales);
+                  std::span<const float> scales, const LayerMachine& machine);
 
 /// Divides the producer and multiplies the columns of the group's linears. The producer's own rows
 /// stay in float32: it is rounded later.
-void ApplyFold(const ScalingGroup& group, const FoldPlan& plan, forward::BlockWeights& weights);
+void ApplyFold(const ScalingGroup& group, const FoldPlan& plan, const LayerMachine& machine,
+               forward::BlockWeights& weights);
 
 }  // namespace tyllm::quant

@@ -15,6 +15,8 @@ namespace {
 constexpr float kLargestHalf = 65504.0F;
 /// All ones: infinite or not a number.
 constexpr std::uint16_t kExponent = 0x7c00;
+/// Numbers that one task converts.
+constexpr std::size_t kPiece = std::size_t{1} << 20;
 
 }  // namespace
 
@@ -44,19 +46,45 @@ Result<std::vector<std::uint16_t>> ToHalf(std::string_view tensor, std::span<con
   return halves;
 }
 
-Result<std::vector<std::uint16_t>> ToHalf(std::string_view name, const format::TensorView& tensor) {
-  if (tensor.dtype != format::DType::kF16) {
-    TYLLM_ASSIGN(const std::vector<float> numbers, format::ToFloats(name, tensor));
-    return ToHalf(name, numbers);
+namespace {
+
+/// The same bytes when they are finite fp16 already.
+Status PieceToHalf(std::string_view name, const format::TensorView& piece,
+                   std::span<std::uint16_t> halves) {
+  if (piece.dtype == format::DType::kF16) {
+    std::memcpy(halves.data(), piece.bytes.data(), piece.bytes.size());
+    if (std::ranges::all_of(halves, [](auto half) { return (half & kExponent) != kExponent; })) {
+      return OkStatus();
+    }
   }
-  std::vector<std::uint16_t> halves(tensor.bytes.size() / sizeof(std::uint16_t));
-  std::memcpy(halves.data(), tensor.bytes.data(), tensor.bytes.size());
-  const bool is_finite = std::all_of(halves.begin(), halves.end(), [](std::uint16_t half) {
-    return (half & kExponent) != kExponent;
+  TYLLM_ASSIGN(const std::vector<float> numbers, format::ToFloats(name, piece));
+  TYLLM_ASSIGN(const std::vector<std::uint16_t> converted, ToHalf(name, numbers));
+  std::ranges::copy(converted, halves.begin());
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<std::vector<std::uint16_t>> ToHalf(std::string_view name, const format::TensorView& tensor,
+                                          tensor::TaskLanes& lanes) {
+  const auto numbers = static_cast<std::size_t>(tensor.elements());
+  const std::size_t width = tensor.bytes.size() / std::max<std::size_t>(1, numbers);
+  std::vector<std::uint16_t> halves(numbers);
+  std::vector<Status> statuses((numbers + kPiece - 1) / kPiece);
+  lanes.ForEach(static_cast<std::int64_t>(statuses.size()), [&](std::int64_t i, auto&) {
+    const std::size_t first = static_cast<std::size_t>(i) * kPiece;
+    const std::size_t count = std::min(kPiece, numbers - first);
+    format::TensorView piece = tensor;
+    piece.shape = {static_cast<std::int64_t>(count)};
+    piece.bytes = tensor.bytes.subspan(first * width, count * width);
+    statuses[static_cast<std::size_t>(i)] =
+        PieceToHalf(name, piece, std::span(halves).subspan(first, count));
   });
-  if (!is_finite) {
-    TYLLM_ASSIGN(const std::vector<float> numbers, format::ToFloats(name, tensor));
-    TYLLM_TRY(CheckNumbers(name, numbers, kLargestHalf, "the largest of fp16"));
+  for (std::size_t i = 0; i < statuses.size(); ++i) {
+    if (!statuses[i].ok()) {
+      return i == 0 ? statuses[i]
+                    : statuses[i].Annotate("counting from number " + std::to_string(i * kPiece));
+    }
   }
   return halves;
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/result.h"
 #include "common/format/safetensors.h"
+#include "worker/tensor/task_lanes.h"
 
 namespace tyllm::quant {
 
@@ -21,6 +22,7 @@ Status CheckNumbers(std::string_view tensor, std::span<const float> numbers, flo
 Result<std::vector<std::uint16_t>> ToHalf(std::string_view tensor, std::span<const float> numbers);
 
 /// A float tensor of a file as fp16; the same bytes when it already is.
-Result<std::vector<std::uint16_t>> ToHalf(std::string_view name, const format::TensorView& tensor);
+Result<std::vector<std::uint16_t>> ToHalf(std::string_view name, const format::TensorView& tensor,
+                                          tensor::TaskLanes& lanes);
 
 }  // namespace tyllm::quant

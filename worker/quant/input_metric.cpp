@@ -19,35 +19,12 @@ constexpr double kDamping = 0.01;
 constexpr double kMoreDamping = 10.0;
 constexpr std::int64_t kRowRun = 16;
 
-double Strength(const Matrix& gram, std::span<const float> scales, std::int64_t c) {
-  const auto at = static_cast<std::size_t>(c);
-  const auto scale = static_cast<double>(scales[at]);
-  return static_cast<double>(gram.row(c)[at]) / (scale * scale);
-}
-
-std::vector<std::int64_t> TreatmentOrder(const Matrix& gram, std::span<const float> scales,
-                                         std::int64_t group) {
-  std::vector<double> strength;
+std::vector<float> DiagonalOf(const Matrix& gram) {
+  std::vector<float> diagonal;
   for (std::int64_t c = 0; c < gram.columns(); ++c) {
-    strength.push_back(Strength(gram, scales, c));
+    diagonal.push_back(gram.row(c)[static_cast<std::size_t>(c)]);
   }
-  const auto of_column = [&](std::int64_t c) { return strength[static_cast<std::size_t>(c)]; };
-  const auto of_group = [&](std::int64_t g) {
-    return std::accumulate(strength.begin() + g * group, strength.begin() + (g + 1) * group, 0.0);
-  };
-  std::vector<std::int64_t> groups(static_cast<std::size_t>(gram.columns() / group));
-  std::iota(groups.begin(), groups.end(), std::int64_t{0});
-  std::ranges::stable_sort(groups, std::greater<>(), of_group);
-  std::vector<std::int64_t> columns(strength.size());
-  auto next = columns.begin();
-  for (const std::int64_t g : groups) {
-    const auto end = next + group;
-    std::iota(next, end, g * group);
-    std::stable_sort(next, end,
-                     [&](std::int64_t a, std::int64_t b) { return of_column(a) > of_column(b); });
-    next = end;
-  }
-  return columns;
+  return diagonal;
 }
 
 /// In the order of treatment, of the divided inputs.
@@ -68,15 +45,6 @@ Matrix OrderedGram(const Matrix& gram, std::span<const float> scales,
   return ordered;
 }
 
-double MeanDiagonal(const Matrix& gram) {
-  double sum = 0.0;
-  for (std::int64_t c = 0; c < gram.columns(); ++c) {
-    sum += static_cast<double>(gram.row(c)[static_cast<std::size_t>(c)]);
-  }
-  const double mean = sum / static_cast<double>(gram.columns());
-  return mean > 0.0 ? mean : 1.0;
-}
-
 /// Damps the inputs before they are divided, so that scales do not change who is damped.
 Matrix DampedFactor(const InputMetric& metric, std::span<const float> scales, double mean,
                     tensor::TaskLanes& lanes) {
@@ -95,13 +63,46 @@ Matrix DampedFactor(const InputMetric& metric, std::span<const float> scales, do
 
 }  // namespace
 
+std::vector<std::int64_t> TreatmentOrder(std::span<const float> diagonal,
+                                         std::span<const float> scales, std::int64_t group) {
+  std::vector<double> strength;
+  for (std::size_t c = 0; c < diagonal.size(); ++c) {
+    const auto scale = static_cast<double>(scales[c]);
+    strength.push_back(static_cast<double>(diagonal[c]) / (scale * scale));
+  }
+  const auto of_column = [&](std::int64_t c) { return strength[static_cast<std::size_t>(c)]; };
+  const auto of_group = [&](std::int64_t g) {
+    return std::accumulate(strength.begin() + g * group, strength.begin() + (g + 1) * group, 0.0);
+  };
+  std::vector<std::int64_t> groups(strength.size() / static_cast<std::size_t>(group));
+  std::iota(groups.begin(), groups.end(), std::int64_t{0});
+  std::ranges::stable_sort(groups, std::greater<>(), of_group);
+  std::vector<std::int64_t> columns(strength.size());
+  auto next = columns.begin();
+  for (const std::int64_t g : groups) {
+    const auto end = next + group;
+    std::iota(next, end, g * group);
+    std::stable_sort(next, end,
+                     [&](std::int64_t a, std::int64_t b) { return of_column(a) > of_column(b); });
+    next = end;
+  }
+  return columns;
+}
+
+double MeanDiagonal(std::span<const float> diagonal) {
+  const double sum = std::accumulate(diagonal.begin(), diagonal.end(), 0.0);
+  const double mean = sum / static_cast<double>(diagonal.size());
+  return mean > 0.0 ? mean : 1.0;
+}
+
 InputMetric MakeInputMetric(const Matrix& gram, std::span<const float> scales, std::int64_t group,
                             tensor::TaskLanes& lanes) {
   InputMetric metric;
   metric.group = group;
-  metric.columns = TreatmentOrder(gram, scales, group);
+  const std::vector<float> diagonal = DiagonalOf(gram);
+  metric.columns = TreatmentOrder(diagonal, scales, group);
   metric.gram = OrderedGram(gram, scales, metric.columns, lanes);
-  metric.feedback = DampedFactor(metric, scales, MeanDiagonal(gram), lanes);
+  metric.feedback = DampedFactor(metric, scales, MeanDiagonal(diagonal), lanes);
   // From U with G = U U^T to (I + F) diag(cost) (I + F)^T: columns over their pivots.
   std::vector<float> inverses;
   for (std::int64_t k = 0; k < metric.width(); ++k) {

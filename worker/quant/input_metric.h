@@ -27,6 +27,12 @@ struct InputMetric {
   std::int64_t width() const { return gram.columns(); }
 };
 
+/// The order in which columns are treated, for a Gram matrix with this diagonal and divided inputs.
+std::vector<std::int64_t> TreatmentOrder(std::span<const float> diagonal,
+                                         std::span<const float> scales, std::int64_t group);
+/// Mean of a diagonal; 1 where it is not positive.
+double MeanDiagonal(std::span<const float> diagonal);
+
 /// Of inputs with the Gram matrix `gram` [n, n] that were divided by `scales` [n].
 InputMetric MakeInputMetric(const tensor::Matrix& gram, std::span<const float> scales,
                             std::int64_t group, tensor::TaskLanes& lanes);

@@ -8,15 +8,15 @@
 #include <vector>
 
 #include "worker/forward/block_runner.h"
+#include "worker/quant/layer_kernels.h"
 #include "worker/quant/scaling_group.h"
 #include "worker/tensor/backend.h"
-#include "worker/tensor/task_lanes.h"
 
 namespace tyllm::quant {
 
 /// What calibration says of one input of linear layers: means over all tokens.
 struct InputStatistics {
-  tensor::Matrix gram;          ///< [columns, columns]: mean of x^T x
+  tensor::Matrix gram;          ///< [columns, columns]: mean of x^T x; in the backend's memory
   std::vector<float> mean_abs;  ///< [columns]: mean of |x|
 };
 
@@ -31,7 +31,7 @@ struct GateSensitivity {
 /// another. No activations are kept. Memory: columns^2 floats for each distinct input.
 class StatisticsCollector {
  public:
-  StatisticsCollector(tensor::Backend& backend, tensor::TaskLanes& lanes,
+  StatisticsCollector(tensor::Backend& backend, LayerKernels& kernels,
                       std::span<const ScalingGroup> groups);
 
   /// To be called as the runner's observer.
@@ -58,7 +58,7 @@ class StatisticsCollector {
   void AddGate(const tensor::Matrix& gate, const tensor::Matrix& up, GateSums& sums);
 
   tensor::Backend& backend_;
-  tensor::TaskLanes& lanes_;
+  LayerKernels& kernels_;
   /// The first linear of each group: a value that several read is counted once.
   std::map<std::string, graph::ValueId, std::less<>> counted_;
   std::map<graph::ValueId, InputSums> inputs_;

@@ -34,48 +34,26 @@ double ClippedShare(const CodedLinear& coded) {
   return static_cast<double>(coded.clipped_groups) / groups;
 }
 
-std::vector<double> ColumnSquares(const Matrix& matrix) {
-  std::vector<double> squares(static_cast<std::size_t>(matrix.columns()));
-  for (std::int64_t r = 0; r < matrix.rows(); ++r) {
-    const std::span<const float> row = matrix.row(r);
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      squares[c] += static_cast<double>(row[c]) * row[c];
+/// The same weights in the host's memory.
+forward::BlockWeights Fetched(forward::BlockWeights weights, tensor::Backend& backend) {
+  for (auto& [name, matrix] : weights) {
+    if (matrix.on_device()) {
+      matrix = backend.Fetch(matrix.view());
     }
   }
-  return squares;
-}
-
-/// weights * scales, column by column.
-Matrix Scaled(const Matrix& weights, std::span<const float> scales) {
-  Matrix scaled = weights;
-  for (std::int64_t r = 0; r < scaled.rows(); ++r) {
-    const std::span<float> row = scaled.row(r);
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      row[c] *= scales[c];
-    }
-  }
-  return scaled;
-}
-
-/// The Gram matrix of inputs that were divided by `scales`.
-Matrix Unscaled(const Matrix& gram, std::span<const float> scales) {
-  Matrix result = gram;
-  for (std::int64_t r = 0; r < result.rows(); ++r) {
-    const float row_scale = scales[static_cast<std::size_t>(r)];
-    const std::span<float> row = result.row(r);
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      row[c] /= row_scale * scales[c];
-    }
-  }
-  return result;
+  return weights;
 }
 
 /// One decoder layer on its way to integers.
 class LayerQuantizer {
  public:
   LayerQuantizer(const LayerTask& task, const LayerStatistics& statistics,
-                 forward::BlockWeights weights, tensor::TaskLanes& lanes)
-      : task_(task), statistics_(statistics), weights_(std::move(weights)), lanes_(lanes) {}
+                 forward::BlockWeights weights, const LayerMachine& machine)
+      : task_(task),
+        statistics_(statistics),
+        weights_(std::move(weights)),
+        backend_(machine.backend),
+        kernels_(machine.kernels) {}
 
   QuantizedLayer Run() && {
     const std::vector<ScalingGroup> groups = FindScalingGroups(*task_.block, *task_.shape);
@@ -90,7 +68,7 @@ class LayerQuantizer {
     for (const ScalingGroup& group : std::views::reverse(groups)) {
       QuantizeGroup(group);
     }
-    layer_.floats = std::move(weights_);
+    layer_.floats = Fetched(std::move(weights_), backend_);
     SortReports();
     return std::move(layer_);
   }
@@ -116,7 +94,7 @@ class LayerQuantizer {
         if (reader->op != graph::Op::kLinear) {
           return;
         }
-        const auto more = ColumnSquares(weights_.find(reader->weight)->second);
+        const auto more = kernels_.ColumnSquares(Weights(reader->weight).view());
         std::ranges::transform(squares, more, squares.begin(), std::plus<>());
       }
       WeighRows(node.inputs[0], gate->second.gate, squares);
@@ -172,7 +150,7 @@ class LayerQuantizer {
       weighing.push_back(Weighing(linear));
     }
     std::vector<ScaleCandidate> candidates = MakeScaleCandidates(
-        input.mean_abs, MeanRelativeWeight(views, size), group.channel, group.channels);
+        input.mean_abs, kernels_.MeanRelativeWeight(views, size), group.channel, group.channels);
     if (!CanFold(group)) {
       candidates.resize(1);  // the identity
     }
@@ -180,7 +158,7 @@ class LayerQuantizer {
     for (std::size_t i = 0; i < linears.size(); ++i) {
       weighed.push_back({views[i], weighing[i]});
     }
-    return BestScales(candidates, weighed, input.gram.view(), size, lanes_);
+    return kernels_.BestScales(candidates, weighed, input.gram.view(), size);
   }
 
   using Coder = std::function<CodedLinear(MatrixView)>;
@@ -191,24 +169,27 @@ class LayerQuantizer {
     const bool clip = task_.options->clip;
     if (task_.options->method == domain::QuantizeMethod::kAwqGptq) {
       const auto metric =
-          std::make_shared<InputMetric>(MakeInputMetric(input.gram, scales, size, lanes_));
+          std::make_shared<InputMetric>(kernels_.MakeInputMetric(input.gram, scales, size));
       const GridChoice choice = clip ? GridChoice::kSearched : GridChoice::kMinMax;
       return [=, this](MatrixView weights) {
-        return CompensateErrors(weights, *metric, choice, lanes_);
+        return kernels_.CompensateErrors(weights, *metric, choice);
       };
     }
-    const auto gram = std::make_shared<Matrix>(Unscaled(input.gram, scales));
-    const auto code = clip ? SearchRanges : RoundToNearest;
-    return [=, this](MatrixView weights) { return code(weights, gram->view(), size, lanes_); };
+    const auto gram = std::make_shared<Matrix>(kernels_.DividedGram(input.gram, scales));
+    const auto code = clip ? &LayerKernels::SearchRanges : &LayerKernels::RoundToNearest;
+    return [=, this](MatrixView weights) { return (kernels_.*code)(weights, gram->view(), size); };
   }
 
   Trial Try(const ScalingGroup& group, const std::vector<std::string>& linears,
             const InputStatistics& input, std::span<const float> scales) const {
     Trial trial;
-    trial.fold = PlanFold(group, weights_, scales);
+    trial.fold = PlanFold(group, weights_, scales, {backend_, kernels_});
     const Coder code = MakeCoder(input, trial.fold.scales);
     for (const std::string& linear : linears) {
-      trial.coded.push_back(code(Scaled(Weights(linear), trial.fold.scales).view()));
+      Matrix scaled;
+      backend_.Copy(Weights(linear).view(), scaled);
+      kernels_.MultiplyColumns(trial.fold.scales, scaled);
+      trial.coded.push_back(code(scaled.view()));
     }
     trial.error = WeighedError(linears, trial.coded);
     return trial;
@@ -229,15 +210,16 @@ class LayerQuantizer {
       group.producer = Producer::kNone;
     }
     const InputStatistics& input = statistics_.inputs.find(group.input)->second;
-    std::vector<CodedLinear> nearest;
+    std::vector<std::vector<double>> nearest;  // row errors of each linear
+    double nearest_error = 0.0;
     for (const std::string& linear : linears) {
-      nearest.push_back(RoundToNearest(Weights(linear).view(), input.gram.view(),
-                                       task_.options->group_size, lanes_));
+      nearest.push_back(kernels_.NearestErrors(Weights(linear).view(), input.gram.view(),
+                                               task_.options->group_size));
+      nearest_error += WeighedSum(Weighing(linear), nearest.back());
     }
     ScaleCandidate scales = ChooseScales(group, linears, input);
     Trial trial = Try(group, linears, input, scales.scales);
-    if (scales.formula != ScaleFormula::kIdentity &&
-        !(trial.error < WeighedError(linears, nearest))) {
+    if (scales.formula != ScaleFormula::kIdentity && !(trial.error < nearest_error)) {
       scales = {ScaleFormula::kIdentity, 0.0, std::vector<float>(scales.scales.size(), 1.0F)};
       trial = Try(group, linears, input, scales.scales);
     }
@@ -247,13 +229,13 @@ class LayerQuantizer {
 
   void Report(const ScalingGroup& group, const std::vector<std::string>& linears,
               const InputStatistics& input, const ScaleCandidate& scales,
-              std::span<const CodedLinear> nearest, const Trial& trial) {
+              std::span<const std::vector<double>> nearest, const Trial& trial) {
     for (std::size_t i = 0; i < linears.size(); ++i) {
       const std::vector<double>& units = units_.find(linears[i])->second;
       const double energy =
-          WeighedSum(units, RowErrors(Weights(linears[i]).view(), input.gram.view(), lanes_));
+          WeighedSum(units, kernels_.RowErrors(Weights(linears[i]).view(), input.gram.view()));
       LinearReport report{.name = linears[i]};
-      report.rtn_error = Relative(WeighedSum(units, nearest[i].row_errors), energy);
+      report.rtn_error = Relative(WeighedSum(units, nearest[i]), energy);
       report.error = Relative(WeighedSum(units, trial.coded[i].row_errors), energy);
       report.scale_formula = scales.formula;
       report.scale_ratio = scales.ratio;
@@ -265,7 +247,7 @@ class LayerQuantizer {
   }
 
   void Accept(const ScalingGroup& group, const std::vector<std::string>& linears, Trial trial) {
-    ApplyFold(group, trial.fold, weights_);
+    ApplyFold(group, trial.fold, {backend_, kernels_}, weights_);
     if (group.producer == Producer::kLinear) {
       // The producer's rows got smaller by the scales: their errors count for more.
       std::vector<double>& units = units_[group.producer_weight];
@@ -289,7 +271,8 @@ class LayerQuantizer {
   const LayerTask& task_;
   const LayerStatistics& statistics_;
   forward::BlockWeights weights_;
-  tensor::TaskLanes& lanes_;
+  tensor::Backend& backend_;
+  LayerKernels& kernels_;
   RowNumbers units_;       ///< squares of what the rows of each linear were divided by
   RowNumbers importance_;  ///< how much an error of each output counts
   QuantizedLayer layer_;
@@ -298,12 +281,12 @@ class LayerQuantizer {
 }  // namespace
 
 QuantizedLayer QuantizeLayer(const LayerTask& task, const LayerStatistics& statistics,
-                             forward::BlockWeights weights, tensor::TaskLanes& lanes) {
-  return LayerQuantizer(task, statistics, std::move(weights), lanes).Run();
+                             forward::BlockWeights weights, const LayerMachine& machine) {
+  return LayerQuantizer(task, statistics, std::move(weights), machine).Run();
 }
 
 QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
-                          tensor::TaskLanes& lanes) {
+                          const LayerMachine& machine) {
   QuantizedLayer layer;
   for (const graph::Node& node : task.block->nodes) {
     if (node.op != graph::Op::kLinear) {
@@ -315,15 +298,16 @@ QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
     }
     const Matrix& matrix = weights.find(node.weight)->second;
     const MatrixView no_gram{nullptr, 0, matrix.columns()};
-    CodedLinear coded = RoundToNearest(matrix.view(), no_gram, task.options->group_size, lanes);
-    const std::vector<double> squares = RowErrors(matrix.view(), no_gram, lanes);
+    CodedLinear coded =
+        machine.kernels.RoundToNearest(matrix.view(), no_gram, task.options->group_size);
+    const std::vector<double> squares = machine.kernels.RowErrors(matrix.view(), no_gram);
     const double energy = std::accumulate(squares.begin(), squares.end(), 0.0);
     const double error = Relative(coded.error(), energy);
     layer.reports.push_back({.name = node.weight, .rtn_error = error, .error = error});
     layer.linears[node.weight] = std::move(coded.matrix);
     weights.erase(node.weight);
   }
-  layer.floats = std::move(weights);
+  layer.floats = Fetched(std::move(weights), machine.backend);
   return layer;
 }
 

@@ -11,9 +11,9 @@
 #include "worker/forward/block_runner.h"
 #include "worker/quant/coded_linear.h"
 #include "worker/quant/input_statistics.h"
+#include "worker/quant/layer_kernels.h"
 #include "worker/quant/quantization_report.h"
 #include "worker/quant/scaling_group.h"
-#include "worker/tensor/task_lanes.h"
 
 namespace tyllm::quant {
 
@@ -23,7 +23,7 @@ struct LayerStatistics {
   std::map<graph::ValueId, GateSensitivity> gates;
 };
 
-/// A decoder layer after quantization.
+/// A decoder layer after quantization, in the host's memory.
 struct QuantizedLayer {
   std::map<std::string, model::QuantizedMatrix, std::less<>> linears;
   /// Everything else, folded: norms, biases and the linears that stay in float.
@@ -41,13 +41,13 @@ struct LayerTask {
 
 /// Each group on its min-max grid, nothing else: needs no calibration.
 QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
-                          tensor::TaskLanes& lanes);
+                          const LayerMachine& machine);
 
 /// AWQ, with or without compensation of errors: the scaling groups from the last to the first (a
 /// group's producer is rounded after it was divided), each: search scales, fold them exactly,
 /// choose integers. A group whose weighed output error is not lower than round-to-nearest's keeps
 /// scales of 1; so no group is ever worse.
 QuantizedLayer QuantizeLayer(const LayerTask& task, const LayerStatistics& statistics,
-                             forward::BlockWeights weights, tensor::TaskLanes& lanes);
+                             forward::BlockWeights weights, const LayerMachine& machine);
 
 }  // namespace tyllm::quant

@@ -9,6 +9,7 @@
 #include "common/base/version.h"
 #include "worker/forward/block_stream.h"
 #include "worker/model/linear_formats.h"
+#include "worker/quant/background_work.h"
 #include "worker/quant/calibration_pass.h"
 #include "worker/quant/calibration_text.h"
 #include "worker/quant/checkpoint_writer.h"
@@ -66,7 +67,8 @@ class Quantizer {
         options_(request.options),
         progress_(progress),
         services_(services),
-        lanes_(static_cast<int>(request.threads)) {}
+        lanes_(static_cast<int>(request.threads)),
+        writing_lanes_(static_cast<int>(request.threads)) {}
 
   Result<QuantizationReport> Run() {
     const Clock& clock = services_.clock;
@@ -77,8 +79,10 @@ class Quantizer {
       TYLLM_TRY(CheckDisk());
       CheckpointWriter writer(services_.files, staged.path(),
                               PlanShards(plan_.tensors, request_.shard_bytes));
-      TYLLM_TRY(WriteRest(writer));
-      TYLLM_TRY(QuantizeLayers(writer));
+      BackgroundWork writing(backend_->has_own_memory());
+      TYLLM_TRY(writing.Start([&] { return WriteRest(writer); }));
+      TYLLM_TRY(QuantizeLayers(writer, writing));
+      TYLLM_TRY(writing.Finish());
       TYLLM_TRY(writer.Finish());
       TYLLM_TRY(WritePassengers(staged.path()));
       TYLLM_TRY(Verify(writer, staged.path()));
@@ -99,6 +103,7 @@ class Quantizer {
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
     TYLLM_ASSIGN(backend_,
                  tensor::MakeBackend(request_.device, static_cast<int>(request_.threads)));
+    kernels_.emplace(*backend_, lanes_);
     report_.tool = "tyllm " + std::string(Version());
     report_.architecture = model_->shape().architecture;
     report_.options = options_;
@@ -118,7 +123,7 @@ class Quantizer {
     TYLLM_ASSIGN(const std::vector<std::int32_t> tokens,
                  ReadCalibrationTokens(tokenizer, request_.calibration_text, options_.samples,
                                        options_.seq_len));
-    batches_ = CutIntoBatches(tokens, options_.seq_len);
+    batches_ = CutIntoBatches(tokens, options_.seq_len, backend_->tokens_at_once());
     report_.calibration =
         CalibrationReport{request_.calibration_text.filename().string(), options_.samples,
                           options_.seq_len, static_cast<std::int64_t>(tokens.size())};
@@ -147,34 +152,49 @@ class Quantizer {
 
   std::int64_t Layers() const { return static_cast<std::int64_t>(model_->graph.layers.size()); }
 
-  Status QuantizeLayers(CheckpointWriter& writer) {
-    CalibrationPass calibration(*backend_, lanes_, model_->shape());
-    std::vector<const graph::Block*> blocks;
+  /// On a device the next layer's weights are read and the last one's output is written meanwhile.
+  Status QuantizeLayers(CheckpointWriter& writer, BackgroundWork& writing) {
+    CalibrationPass calibration(*backend_, **kernels_, model_->shape());
+    std::optional<forward::BlockStream> stream;
     if (ReadsText()) {
       TYLLM_TRY(StartCalibration(calibration));
     }
+    if (backend_->has_own_memory()) {
+      stream.emplace(*backend_, model_->checkpoint, LayerBlocks());
+    }
     for (std::int64_t k = 0; k < Layers(); ++k) {
       const graph::Block& block = model_->graph.layers[static_cast<std::size_t>(k)];
-      TYLLM_ASSIGN(forward::BlockWeights weights, forward::LoadBlock(model_->checkpoint, block));
+      TYLLM_ASSIGN(
+          forward::BlockWeights weights,
+          stream ? stream->Next() : forward::LoadBlock(*backend_, model_->checkpoint, block));
       TYLLM_TRY(CheckWeights(block, weights));
       LayerStatistics statistics;
       if (ReadsText()) {
         TYLLM_ASSIGN(statistics, Calibrate(calibration, k, block, weights));
       }
       Tell("quantize", k, Layers(), "layers", block.name);
-      const QuantizedLayer layer = QuantizeOne(block, statistics, std::move(weights));
-      TYLLM_TRY(WriteLayer(writer, block, layer));
-      std::ranges::copy(layer.reports, std::back_inserter(report_.linears));
+      const auto layer = std::make_shared<const QuantizedLayer>(
+          QuantizeOne(block, statistics, std::move(weights)));
+      std::ranges::copy(layer->reports, std::back_inserter(report_.linears));
+      TYLLM_TRY(writing.Start([&, layer] { return WriteLayer(writer, block, *layer); }));
     }
     Tell("quantize", Layers(), Layers(), "layers", "");
     return OkStatus();
+  }
+
+  std::vector<const graph::Block*> LayerBlocks() const {
+    std::vector<const graph::Block*> blocks;
+    for (const graph::Block& block : model_->graph.layers) {
+      blocks.push_back(&block);
+    }
+    return blocks;
   }
 
   Status StartCalibration(CalibrationPass& calibration) {
     const Stopwatch watch(services_.clock, report_.seconds.calibrate);
     const graph::Block& embedding = model_->graph.embedding;
     TYLLM_ASSIGN(const forward::BlockWeights weights,
-                 forward::LoadBlock(model_->checkpoint, embedding));
+                 forward::LoadBlock(*backend_, model_->checkpoint, embedding));
     return calibration.Start(embedding, weights, std::move(batches_));
   }
 
@@ -196,8 +216,9 @@ class Quantizer {
     const LayerTask task{&block, &model_->shape(), &options_, [this](std::string_view module) {
                            return !plan_.quantized.contains(module);
                          }};
-    return ReadsText() ? QuantizeLayer(task, statistics, std::move(weights), lanes_)
-                       : RoundLayer(task, std::move(weights), lanes_);
+    const LayerMachine machine{*backend_, **kernels_};
+    return ReadsText() ? QuantizeLayer(task, statistics, std::move(weights), machine)
+                       : RoundLayer(task, std::move(weights), machine);
   }
 
   Status CheckWeights(const graph::Block& block, const forward::BlockWeights& weights) const {
@@ -206,7 +227,11 @@ class Quantizer {
       if (!is_linear && node.weight.empty()) {
         continue;
       }
-      const tensor::Matrix& matrix = weights.find(node.weight)->second;
+      const tensor::MatrixView placed = weights.find(node.weight)->second.view();
+      if ((*kernels_)->AllWithin(placed, is_linear ? kLargestWeight : 65504.0F)) {
+        continue;
+      }
+      const tensor::Matrix matrix = backend_->Fetch(placed);
       const std::span<const float> numbers(
           matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.columns()));
       const Status status =
@@ -277,7 +302,7 @@ class Quantizer {
     }
     for (const std::string& name : names) {
       TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
-      auto halves = ToHalf(name, view);
+      auto halves = ToHalf(name, view, writing_lanes_);
       if (!halves.ok()) {
         return halves.status().Annotate(request_.model.string());
       }
@@ -307,18 +332,30 @@ class Quantizer {
   Status Verify(const CheckpointWriter& writer, const Path& directory) {
     const Stopwatch watch(services_.clock, report_.seconds.verify);
     Tell("verify", 0, 1, "models", "");
-    TYLLM_TRY(writer.Verify());
+    TYLLM_TRY(writer.Verify(lanes_));
     TYLLM_TRY(CheckPassengers(directory, model_->checkpoint.PassengerFiles()));
     TYLLM_ASSIGN(const model::Checkpoint written, model::Checkpoint::Open(directory));
-    for (const auto& [module, digest] : codes_) {
-      TYLLM_ASSIGN(const model::QuantizedMatrix matrix, written.ReadQuantized(module));
-      written.Forget(module);
-      if (DigestOfCodes(matrix) != digest) {
-        return Internal("linear layer '" + module + "' does not read back as it was quantized");
-      }
+    const std::vector<std::pair<std::string, Sha256>> modules(codes_.begin(), codes_.end());
+    std::vector<Status> checked(modules.size());
+    lanes_.ForEach(static_cast<std::int64_t>(modules.size()),
+                   [&](std::int64_t i, std::vector<float>&) {
+                     const auto& [module, digest] = modules[static_cast<std::size_t>(i)];
+                     checked[static_cast<std::size_t>(i)] = CheckLinear(written, module, digest);
+                   });
+    for (const Status& status : checked) {
+      TYLLM_TRY(status);
     }
     Tell("verify", 1, 1, "models", "");
     return OkStatus();
+  }
+
+  static Status CheckLinear(const model::Checkpoint& written, const std::string& module,
+                            const Sha256& digest) {
+    TYLLM_ASSIGN(const model::QuantizedMatrix matrix, written.ReadQuantized(module));
+    written.Forget(module);
+    return DigestOfCodes(matrix) == digest
+               ? OkStatus()
+               : Internal("linear layer '" + module + "' does not read back as it was quantized");
   }
 
   Status WriteReport(const CheckpointWriter& writer, const Path& directory) {
@@ -338,7 +375,9 @@ class Quantizer {
   domain::ProgressSink& progress_;
   const QuantizeServices& services_;
   tensor::TaskLanes lanes_;
+  tensor::TaskLanes writing_lanes_;  ///< of what is written in the background
   std::unique_ptr<tensor::Backend> backend_;
+  std::optional<KernelsOf> kernels_;
   std::optional<forward::Model> model_;
   QuantizePlan plan_;
   std::vector<forward::TokenBatch> batches_;
@@ -350,7 +389,7 @@ class Quantizer {
 
 Result<QuantizationReport> Quantize(const QuantizeRequest& request, domain::ProgressSink& progress,
                                     const QuantizeServices& services) {
-  return Quantizer(request, progress, services).Run();
+  return tensor::CatchDeviceErrors([&] { return Quantizer(request, progress, services).Run(); });
 }
 
 }  // namespace tyllm::quant

@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -25,10 +27,43 @@ struct AttentionShape {
   std::int64_t head_size = 0;
 };
 
+/// How numbers stand in a file.
+enum class NumberFormat : std::uint8_t { kFloat32, kFloat16, kBFloat16 };
+
+/// What goes wrong on a device in the middle of the work: its memory is full, or it fails. The only
+/// exception of this project, because operations give matrices and not statuses; the entrances of
+/// quant/ and evaluate/ turn it into a Status (CatchDeviceErrors).
+class DeviceError : public std::runtime_error {
+ public:
+  DeviceError(bool memory_is_full, const std::string& message)
+      : std::runtime_error(message), memory_is_full_(memory_is_full) {}
+
+  bool memory_is_full() const { return memory_is_full_; }
+
+ private:
+  bool memory_is_full_;
+};
+
+/// work(), a Status or a Result, or what a DeviceError in it says.
+template <typename F>
+auto CatchDeviceErrors(F work) -> decltype(work()) {
+  try {
+    return work();
+  } catch (const DeviceError& error) {
+    const std::string message = "the GPU: " + std::string(error.what());
+    return error.memory_is_full() ? ResourceExhausted(message) : Unavailable(message);
+  }
+}
+
 /// The operations that forward/ and quant/ compute with, all float32, row-major. One object
 /// computes one thing at a time (it owns a thread pool); results do not depend on the number of
 /// threads. Every operation of every backend is tested against a plain double-precision reference
 /// (tests/worker/tensor).
+///
+/// A backend may have a memory of its own. Matrices and spans of floats that go in may be there or
+/// in the host's memory (they are copied then, each time: Place what is used often); matrices that
+/// come out are there. Token ids, positions and rotary frequencies are the host's, and so are
+/// results in spans. Place and PlaceEncoded may be called from one other thread at the same time.
 ///
 /// `out` gets the shape of the result, whatever it had before. Only where an operation says so may
 /// it be the matrix that an input looks at.
@@ -37,9 +72,38 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;
 
+  /// Whether matrices that it makes are in another memory than the host's.
+  virtual bool has_own_memory() const { return false; }
+
+  /// Tokens of one call that keep it busy: larger batches gain nothing, smaller ones lose.
+  virtual std::int64_t tokens_at_once() const { return 4096; }
+
+  /// The most of its own memory that was in use; 0 when it has none.
+  virtual std::int64_t peak_device_bytes() const { return 0; }
+
+  /// A matrix of zeros where this backend computes.
+  virtual Matrix Zeros(std::int64_t rows, std::int64_t columns) = 0;
+  /// A matrix of the host, moved to where this backend computes.
+  virtual Matrix Place(Matrix matrix) = 0;
+
+  /// The same from the bytes of a file; nothing when the caller has to decode them.
+  virtual std::optional<Matrix> PlaceEncoded(NumberFormat /*format*/,
+                                             std::span<const std::byte> /*bytes*/,
+                                             std::int64_t /*rows*/, std::int64_t /*columns*/) {
+    return std::nullopt;
+  }
+
+  /// A copy in the host's memory.
+  virtual Matrix Fetch(MatrixView matrix) = 0;
+  /// out = x, in the memory where this backend computes.
+  virtual void Copy(MatrixView x, Matrix& out) = 0;
+  /// Adds rows at the end of `to`; `more` has as many columns, or `to` has no rows yet.
+  virtual void AppendRows(MatrixView more, Matrix& to) = 0;
+
   /// out[r] = table[ids[r]]; ids are in range (checked by the caller).
   virtual void Embed(MatrixView table, std::span<const std::int32_t> ids, Matrix& out) = 0;
-  /// out = x * w^T (+ bias, [w.rows], may be empty). x [n, in], w [out, in], out [n, w.rows].
+  /// out = x * w^T (+ bias, [w.rows], may be empty). x [n, in], w [out, in], out [n, w.rows]. Wrong
+  /// by less than 2^-16 of the sum of |x| |w|, and by far less on the CPU.
   virtual void Linear(MatrixView x, MatrixView w, std::span<const float> bias, Matrix& out) = 0;
   /// gram += x^T x; gram [x.columns, x.columns] is given by the caller and kept symmetric.
   virtual void AccumulateGram(MatrixView x, Matrix& gram) = 0;
@@ -63,6 +127,8 @@ class Backend {
 
   /// out[r] = log(sum over c of exp(x[r, c])), out of x.rows numbers. Absolute error below 1e-5.
   virtual void LogSumExp(MatrixView x, std::span<double> out) = 0;
+  /// out[r] = x[r, columns[r]]; columns are in range.
+  virtual void Pick(MatrixView x, std::span<const std::int32_t> columns, std::span<float> out) = 0;
   /// out[r] = the first column that holds the largest number of x[r].
   virtual void ArgMax(MatrixView x, std::span<std::int32_t> out) = 0;
   /// out[r] = KL(softmax(p[r]) || softmax(q[r])) in nats; p and q are logits of one shape.

@@ -5,6 +5,7 @@
 
 #include "worker/tensor/backend.h"
 #include "worker/tensor/cpu_backend.h"
+#include "worker/tensor/device_plugin.h"
 
 namespace tyllm::tensor {
 
@@ -15,9 +16,13 @@ Result<std::unique_ptr<Backend>> MakeCpu(int /*device*/, int threads) {
 }
 
 Result<std::unique_ptr<Backend>> MakeCuda(int device, int /*threads*/) {
-  return FailedPrecondition("device 'cuda:" + std::to_string(device) +
-                            "' was asked for, but this build has no CUDA back end; use --device "
-                            "cpu, or auto for the best device there is");
+  auto made = MakeCudaBackend(device);
+  if (!made.ok()) {
+    return FailedPrecondition("device 'cuda:" + std::to_string(device) +
+                              "' cannot be used: " + made.status().message() +
+                              "; use --device cpu, or auto for the best device there is");
+  }
+  return made;
 }
 
 constexpr std::array kKinds = {
@@ -46,7 +51,8 @@ Result<std::unique_ptr<Backend>> MakeBackend(std::string_view device, int thread
                            ", expected 0 (all CPUs) or more");
   }
   if (device == "auto") {
-    return MakeCpu(0, threads);
+    auto cuda = MakeCudaBackend(0);
+    return cuda.ok() ? std::move(cuda) : MakeCpu(0, threads);
   }
   const std::size_t colon = device.find(':');
   const std::string_view name = device.substr(0, colon);

@@ -38,6 +38,16 @@ CpuBackend::CpuBackend(int threads, const VectorLoops& loops) : lanes_(threads),
   ConfineBlasToCallers();
 }
 
+Matrix CpuBackend::Fetch(MatrixView matrix) {
+  return {matrix.rows, matrix.columns,
+          std::vector<float>(matrix.data, matrix.data + matrix.rows * matrix.columns)};
+}
+
+void CpuBackend::Copy(MatrixView x, Matrix& out) {
+  out.Reshape(x.rows, x.columns);
+  std::copy_n(x.data, x.rows * x.columns, out.data());
+}
+
 void CpuBackend::Embed(MatrixView table, std::span<const std::int32_t> ids, Matrix& out) {
   out.Reshape(static_cast<std::int64_t>(ids.size()), table.columns);
   lanes_.ForRuns(out.rows(), RowRun(table.columns), [&](std::int64_t first, std::int64_t last) {
@@ -85,6 +95,13 @@ void CpuBackend::LogSumExp(MatrixView x, std::span<double> out) {
       out[static_cast<std::size_t>(r)] = LogSumExpOfRow(loops_, x.row(r));
     }
   });
+}
+
+void CpuBackend::Pick(MatrixView x, std::span<const std::int32_t> columns, std::span<float> out) {
+  TYLLM_CHECK(static_cast<std::int64_t>(columns.size()) == x.rows && out.size() == columns.size());
+  for (std::size_t r = 0; r < columns.size(); ++r) {
+    out[r] = x.row(static_cast<std::int64_t>(r))[static_cast<std::size_t>(columns[r])];
+  }
 }
 
 void CpuBackend::ArgMax(MatrixView x, std::span<std::int32_t> out) {

@@ -18,6 +18,15 @@ class CpuBackend final : public Backend {
 
   std::string_view name() const override { return "cpu"; }
 
+  Matrix Zeros(std::int64_t rows, std::int64_t columns) override { return {rows, columns}; }
+
+  Matrix Place(Matrix matrix) override { return matrix; }
+
+  Matrix Fetch(MatrixView matrix) override;
+  void Copy(MatrixView x, Matrix& out) override;
+
+  void AppendRows(MatrixView more, Matrix& to) override { to.AppendRows(more); }
+
   void Embed(MatrixView table, std::span<const std::int32_t> ids, Matrix& out) override;
   void Linear(MatrixView x, MatrixView w, std::span<const float> bias, Matrix& out) override;
   void AccumulateGram(MatrixView x, Matrix& gram) override;
@@ -29,6 +38,7 @@ class CpuBackend final : public Backend {
   void SiluMul(MatrixView gate, MatrixView up, Matrix& out) override;
   void Add(MatrixView a, MatrixView b, Matrix& out) override;
   void LogSumExp(MatrixView x, std::span<double> out) override;
+  void Pick(MatrixView x, std::span<const std::int32_t> columns, std::span<float> out) override;
   void ArgMax(MatrixView x, std::span<std::int32_t> out) override;
   void KlDivergence(MatrixView p, MatrixView q, std::span<double> out) override;
 

@@ -162,7 +162,7 @@ TEST_F(EvaluateTest, WhatIsMissingIsNamed) {
   const auto no_text = EvaluateWith({.model = kDemo, .text = "/nowhere/text", .device = "cpu"});
   EXPECT_EQ(no_text.status().code(), StatusCode::kNotFound);
   EXPECT_NE(no_text.status().message().find("/nowhere/text"), std::string::npos);
-  EXPECT_EQ(EvaluateWith({.model = kDemo, .text = text_, .device = "cuda:0"}).status().code(),
+  EXPECT_EQ(EvaluateWith({.model = kDemo, .text = text_, .device = "cuda:77"}).status().code(),
             StatusCode::kFailedPrecondition);
 }
 

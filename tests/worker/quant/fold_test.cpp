@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "common/format/float16.h"
+#include "tests/worker/quant/cpu_machine.h"
 #include "tests/worker/quant/made_statistics.h"
 #include "worker/tensor/backend.h"
 
@@ -68,10 +69,11 @@ void ExpectSameLayer(bool biases) {
   const graph::Block block = graph::BuildGraph(shape).layers[0];
   const forward::BlockWeights before = MadeWeights(block, biases);
   forward::BlockWeights after = before;
+  const testing::CpuMachine cpu;
   const auto groups = FindScalingGroups(block, shape);
   for (auto group = groups.rbegin(); group != groups.rend(); ++group) {
-    const FoldPlan plan = PlanFold(*group, after, WantedScales(*group));
-    ApplyFold(*group, plan, after);
+    const FoldPlan plan = PlanFold(*group, after, WantedScales(*group), cpu.machine);
+    ApplyFold(*group, plan, cpu.machine, after);
   }
   const Matrix expected = RunLayer(shape, block, before);
   const Matrix folded = RunLayer(shape, block, after);
@@ -102,7 +104,9 @@ TEST(Fold, UsesTheScaleThatTheRoundedNormReallyHas) {
   forward::BlockWeights weights;
   weights["norm"] = Matrix(1, 4, {1.0F, 0.0F, 2e-7F, 3.0F});
   weights["linear"] = Matrix(1, 4, {1.0F, 1.0F, 1.0F, 1.0F});
-  const FoldPlan plan = PlanFold(group, weights, std::vector{3.0F, 3.0F, 1000.0F, 1e-5F});
+  const testing::CpuMachine cpu;
+  const FoldPlan plan =
+      PlanFold(group, weights, std::vector{3.0F, 3.0F, 1000.0F, 1e-5F}, cpu.machine);
   for (const float norm : plan.norm) {
     EXPECT_EQ(format::HalfToFloat(format::FloatToHalf(norm)), norm);
   }
@@ -121,9 +125,10 @@ TEST(Fold, WithoutAProducerChangesNothing) {
   group.channels = 2;
   forward::BlockWeights weights;
   weights["linear"] = Matrix(1, 2, {5.0F, 6.0F});
-  const FoldPlan plan = PlanFold(group, weights, std::vector{2.0F, 3.0F});
+  const testing::CpuMachine cpu;
+  const FoldPlan plan = PlanFold(group, weights, std::vector{2.0F, 3.0F}, cpu.machine);
   EXPECT_EQ(plan.scales, (std::vector{1.0F, 1.0F}));
-  ApplyFold(group, plan, weights);
+  ApplyFold(group, plan, cpu.machine, weights);
   EXPECT_EQ(weights.at("linear").data()[1], 6.0F);
 }
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/temporary_directory.h"
+#include "tests/worker/quant/cpu_machine.h"
 #include "tests/worker/quant/made_model.h"
 #include "tests/worker/quant/made_statistics.h"
 #include "worker/forward/model.h"
@@ -20,11 +21,11 @@ class QuantizingALayer : public ::testing::Test {
   void SetUp() override {
     testing::WriteModel(testing::SmallModel(), folder_ / "model");
     model_.emplace(*forward::OpenModel(folder_ / "model"));
-    backend_ = *tensor::MakeBackend("cpu", 2);
     options_.group_size = 32;
     weights_ = *forward::LoadBlock(model_->checkpoint, block());
-    StatisticsCollector collector(*backend_, lanes_, FindScalingGroups(block(), model_->shape()));
-    forward::BlockRunner runner(*backend_, model_->shape());
+    StatisticsCollector collector(backend(), cpu_.kernels,
+                                  FindScalingGroups(block(), model_->shape()));
+    forward::BlockRunner runner(backend(), model_->shape());
     hidden_ = testing::MadeInputs("hidden", 4 * 32, 64);
     expected_ = *runner.Run(
         block(), weights_, hidden_, 4,
@@ -32,12 +33,14 @@ class QuantizingALayer : public ::testing::Test {
     statistics_ = {collector.TakeInputs(), collector.TakeGates()};
   }
 
+  tensor::Backend& backend() { return *cpu_.backend; }
+
   const graph::Block& block() const { return model_->graph.layers[0]; }
 
   QuantizedLayer Quantize() {
     const LayerTask task{&block(), &model_->shape(), &options_,
                          [this](std::string_view module) { return module == kept_; }};
-    return QuantizeLayer(task, statistics_, weights_, lanes_);
+    return QuantizeLayer(task, statistics_, weights_, cpu_.machine);
   }
 
   /// Mean squared difference of the layer's outputs after quantization.
@@ -46,7 +49,7 @@ class QuantizingALayer : public ::testing::Test {
     for (const auto& [name, matrix] : layer.linears) {
       weights[name] = Matrix(matrix.rows, matrix.columns, matrix.Dequantize());
     }
-    forward::BlockRunner runner(*backend_, model_->shape());
+    forward::BlockRunner runner(backend(), model_->shape());
     const Matrix out = *runner.Run(block(), weights, hidden_, 4);
     double sum = 0.0;
     for (std::int64_t i = 0; i < out.rows() * out.columns(); ++i) {
@@ -58,8 +61,7 @@ class QuantizingALayer : public ::testing::Test {
 
   testing::TemporaryDirectory folder_;
   std::optional<forward::Model> model_;
-  std::unique_ptr<tensor::Backend> backend_;
-  tensor::TaskLanes lanes_{2};
+  testing::CpuMachine cpu_;
   domain::QuantizeOptions options_;
   forward::BlockWeights weights_;
   Matrix hidden_;
@@ -70,7 +72,7 @@ class QuantizingALayer : public ::testing::Test {
 
 TEST_F(QuantizingALayer, BringsItsOutputsNearerThanRoundToNearest) {
   const LayerTask task{&block(), &model_->shape(), &options_, [](auto) { return false; }};
-  const double nearest = OutputError(RoundLayer(task, weights_, lanes_));
+  const double nearest = OutputError(RoundLayer(task, weights_, cpu_.machine));
   for (const auto method : {domain::QuantizeMethod::kAwq, domain::QuantizeMethod::kAwqGptq}) {
     options_.method = method;
     options_.clip = false;

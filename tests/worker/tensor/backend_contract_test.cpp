@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string>
+#include <tuple>
 
 #include "tests/worker/tensor/reference_ops.h"
 
@@ -19,12 +21,68 @@ class BackendContract : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     auto made = MakeBackend(GetParam(), 2);
+    if (GetParam() != "cpu" && !made.ok()) {
+      GTEST_SKIP() << made.status().message();
+    }
     ASSERT_TRUE(made.ok()) << made.status().ToString();
     backend_ = *std::move(made);
   }
 
+  Matrix Host(const Matrix& matrix) const { return backend_->Fetch(matrix.view()); }
+
   std::unique_ptr<Backend> backend_;
 };
+
+TEST_P(BackendContract, PlacedMatricesAreWhatTheyWere) {
+  const Matrix x = RandomMatrix(7, 33, 1);
+  const Matrix placed = backend_->Place(Matrix(x));
+  Matrix copied;
+  backend_->Copy(placed.rows(2, 3), copied);
+  const Matrix middle = Host(copied);
+  ASSERT_EQ(middle.rows(), 3);
+  Matrix grown;
+  backend_->AppendRows(x.rows(0, 2), grown);
+  backend_->AppendRows(placed.rows(2, 5), grown);
+  ASSERT_EQ(grown.rows(), 7);
+  const Matrix whole = Host(grown);
+  for (std::int64_t i = 0; i < 7 * 33; ++i) {
+    ASSERT_EQ(whole.data()[i], x.data()[i]);
+    ASSERT_TRUE(i >= 3 * 33 || middle.data()[i] == x.data()[2 * 33 + i]);
+  }
+}
+
+TEST_P(BackendContract, ZerosAreZeros) {
+  const Matrix zeros = backend_->Zeros(5, 1001);
+  EXPECT_EQ(zeros.on_device(), backend_->has_own_memory());
+  ExpectNear(Host(zeros), Numbers(5 * 1001, 0.0), 0.0, 0.0);
+}
+
+TEST_P(BackendContract, EncodedNumbersAreDecodedExactly) {
+  const std::vector<std::uint16_t> halves = {0x3c00, 0xc100, 0x0001, 0x7bff, 0x0000, 0x8000};
+  const std::vector<float> of_half = {1.0F, -2.5F, 0x1p-24F, 65504.0F, 0.0F, -0.0F};
+  const std::vector<std::uint16_t> bfloats = {0x3f80, 0xc020, 0x0001, 0x7f7f, 0x0000, 0x8000};
+  const std::vector<float> of_bfloat = {1.0F, -2.5F, 0x1p-133F, 0x1.fep127F, 0.0F, -0.0F};
+  for (const auto& [format, encoded, numbers] :
+       {std::tuple{NumberFormat::kFloat16, halves, of_half},
+        {NumberFormat::kBFloat16, bfloats, of_bfloat}}) {
+    const auto placed = backend_->PlaceEncoded(format, std::as_bytes(std::span(encoded)), 2, 3);
+    if (!placed) {
+      GTEST_SKIP() << GetParam() << " leaves decoding to its caller";
+    }
+    const Matrix found = Host(*placed);
+    EXPECT_EQ(std::vector<float>(found.data(), found.data() + 6), numbers);
+  }
+}
+
+TEST_P(BackendContract, PickTakesOneNumberOfEachRow) {
+  const Matrix x = RandomMatrix(4, 50, 23);
+  const std::vector<std::int32_t> columns = {49, 0, 7, 7};
+  std::vector<float> out(4);
+  backend_->Pick(x.view(), columns, out);
+  for (std::size_t r = 0; r < 4; ++r) {
+    EXPECT_EQ(out[r], x.row(static_cast<std::int64_t>(r))[static_cast<std::size_t>(columns[r])]);
+  }
+}
 
 TEST_P(BackendContract, EmbedCopiesRows) {
   const Matrix table = RandomMatrix(11, 37, 1);
@@ -33,6 +91,7 @@ TEST_P(BackendContract, EmbedCopiesRows) {
   backend_->Embed(table.view(), ids, out);
   ASSERT_EQ(out.rows(), 5);
   ASSERT_EQ(out.columns(), 37);
+  out = Host(out);
   for (std::size_t r = 0; r < ids.size(); ++r) {
     for (std::size_t c = 0; c < 37; ++c) {
       EXPECT_EQ(out.row(static_cast<std::int64_t>(r))[c], table.row(ids[r])[c]);
@@ -53,9 +112,9 @@ TEST_P(BackendContract, LinearIsAProductWithTheTransposedWeights) {
     const Matrix bias = RandomMatrix(1, c.out, 4);
     Matrix out = RandomMatrix(2, 3, 5);
     backend_->Linear(x.view(), w.view(), {}, out);
-    ExpectNear(out, testing::ReferenceLinear(x.view(), w.view(), {}), 2e-5, 1e-6);
+    ExpectNear(Host(out), testing::ReferenceLinear(x.view(), w.view(), {}), 6e-5, 1e-6);
     backend_->Linear(x.view(), w.view(), bias.row(0), out);
-    ExpectNear(out, testing::ReferenceLinear(x.view(), w.view(), bias.row(0)), 2e-5, 1e-6);
+    ExpectNear(Host(out), testing::ReferenceLinear(x.view(), w.view(), bias.row(0)), 6e-5, 1e-6);
   }
 }
 
@@ -65,9 +124,10 @@ TEST_P(BackendContract, GramMatricesAddUpAndAreSymmetric) {
     const Matrix y = RandomMatrix(rows + 1, width, 7);
     Matrix gram(width, width);
     backend_->AccumulateGram(x.view(), gram);
-    const Matrix first = gram;
+    const Matrix first = Host(gram);
     backend_->AccumulateGram(y.view(), gram);
-    ExpectNear(gram, testing::ReferenceGram(y.view(), first), 1e-4, 1e-6);
+    ExpectNear(Host(gram), testing::ReferenceGram(y.view(), first), 1e-4, 1e-6);
+    gram = Host(gram);
     for (std::int64_t i = 0; i < width; ++i) {
       for (std::int64_t j = 0; j < i; ++j) {
         ASSERT_EQ(gram.row(i)[static_cast<std::size_t>(j)],
@@ -84,9 +144,9 @@ TEST_P(BackendContract, RmsNormOverRowsAndOverHeads) {
     const Numbers expected = testing::ReferenceRmsNorm(x.view(), weight.row(0), 1e-6F);
     Matrix out;
     backend_->RmsNorm(x.view(), weight.row(0), 1e-6F, out);
-    ExpectNear(out, expected, 1e-6, 1e-6);
+    ExpectNear(Host(out), expected, 1e-6, 1e-6);
     backend_->RmsNorm(x.view(), weight.row(0), 1e-6F, x);
-    ExpectNear(x, expected, 1e-6, 1e-6);
+    ExpectNear(Host(x), expected, 1e-6, 1e-6);
   }
 }
 
@@ -95,7 +155,7 @@ TEST_P(BackendContract, RmsNormOfZerosIsZero) {
   const Matrix weight = RandomMatrix(1, 40, 10);
   Matrix out;
   backend_->RmsNorm(x.view(), weight.row(0), 1e-6F, out);
-  ExpectNear(out, Numbers(80, 0.0), 0.0, 0.0);
+  ExpectNear(Host(out), Numbers(80, 0.0), 0.0, 0.0);
 }
 
 TEST_P(BackendContract, RopeRotatesHalvesByThePosition) {
@@ -111,7 +171,7 @@ TEST_P(BackendContract, RopeRotatesHalvesByThePosition) {
       Matrix x = RandomMatrix(static_cast<std::int64_t>(positions.size()), 3 * head_size, 11);
       const Numbers expected = testing::ReferenceRope(x.view(), positions, frequencies, head_size);
       backend_->Rope(x, positions, frequencies, head_size);
-      ExpectNear(x, expected, 1e-6, 1e-6);
+      ExpectNear(Host(x), expected, 1e-6, 1e-6);
     }
   }
 }
@@ -130,7 +190,8 @@ TEST_P(BackendContract, AttentionIsCausalWithinEachSequence) {
     Matrix out;
     backend_->Attention(shape, q.view(), k.view(), v.view(), out);
     ASSERT_EQ(out.columns(), q.columns());
-    ExpectNear(out, testing::ReferenceAttention(shape, q.view(), k.view(), v.view()), 5e-6, 1e-5);
+    ExpectNear(Host(out), testing::ReferenceAttention(shape, q.view(), k.view(), v.view()), 5e-6,
+               1e-5);
   }
 }
 
@@ -141,9 +202,9 @@ TEST_P(BackendContract, SiluMulAlsoFarFromZero) {
     const Numbers expected = testing::ReferenceSiluMul(gate.view(), up.view());
     Matrix out;
     backend_->SiluMul(gate.view(), up.view(), out);
-    ExpectNear(out, expected, 1e-7, 1e-6);
+    ExpectNear(Host(out), expected, 1e-7, 1e-6);
     backend_->SiluMul(gate.view(), up.view(), gate);
-    ExpectNear(gate, expected, 1e-7, 1e-6);
+    ExpectNear(Host(gate), expected, 1e-7, 1e-6);
   }
 }
 
@@ -156,9 +217,9 @@ TEST_P(BackendContract, AddMayWriteOverItsInput) {
   }
   Matrix out;
   backend_->Add(a.view(), b.view(), out);
-  ExpectNear(out, expected, 1e-6, 0.0);
+  ExpectNear(Host(out), expected, 1e-6, 0.0);
   backend_->Add(a.view(), b.view(), a);
-  ExpectNear(a, expected, 1e-6, 0.0);
+  ExpectNear(Host(a), expected, 1e-6, 0.0);
 }
 
 TEST_P(BackendContract, LogSumExpOfShortAndVocabularyLongRows) {
@@ -204,6 +265,7 @@ TEST_P(BackendContract, KlDivergenceOfLogits) {
     const Matrix p = RandomMatrix(5, columns, 21, 8.0F);
     Matrix q = RandomMatrix(5, columns, 22, 0.5F);
     backend_->Add(p.view(), q.view(), q);
+    q = Host(q);
     std::vector<double> out(5);
     backend_->KlDivergence(p.view(), q.view(), out);
     const Numbers expected = testing::ReferenceKlDivergence(p.view(), q.view());
@@ -215,14 +277,11 @@ TEST_P(BackendContract, KlDivergenceOfLogits) {
   }
 }
 
-/// The first device of each kind of back end, where there is one.
+/// The first device of each kind of back end; those that are not there are skipped.
 std::vector<std::string> DevicesToTest() {
   std::vector<std::string> devices;
   for (const BackendKind& kind : BackendKinds()) {
-    const std::string device = std::string(kind.name) + (kind.numbered ? ":0" : "");
-    if (MakeBackend(device, 1).ok()) {
-      devices.push_back(device);
-    }
+    devices.push_back(std::string(kind.name) + (kind.numbered ? ":0" : ""));
   }
   return devices;
 }

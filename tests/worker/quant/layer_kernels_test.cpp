@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels of a GPU against the CPU's: the same integers up to ties.
+#include "worker/quant/layer_kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/worker/quant/cpu_machine.h"
+#include "tests/worker/quant/made_statistics.h"
+
+namespace tyllm::quant {
+namespace {
+
+using tensor::Matrix;
+using testing::MadeInputs;
+using testing::MadeMatrix;
+
+constexpr std::int64_t kIn = 512;
+constexpr std::int64_t kOut = 300;
+
+/// Shares of codes and of grids that differ.
+double DifferingCodes(const CodedLinear& a, const CodedLinear& b) {
+  std::int64_t differing = 0;
+  for (std::size_t i = 0; i < a.matrix.q.size(); ++i) {
+    differing += a.matrix.q[i] != b.matrix.q[i] ? 1 : 0;
+  }
+  return static_cast<double>(differing) / static_cast<double>(a.matrix.q.size());
+}
+
+class GpuKernels : public ::testing::TestWithParam<std::int64_t> {
+ protected:
+  void SetUp() override {
+    auto made = tensor::MakeBackend("cuda:0");
+    if (!made.ok()) {
+      GTEST_SKIP() << made.status().message();
+    }
+    backend_ = *std::move(made);
+    kernels_ = dynamic_cast<LayerKernels*>(backend_.get());
+    ASSERT_NE(kernels_, nullptr);
+    gram_ = backend_->Place(Matrix(statistics_.gram));
+    placed_ = backend_->Place(Matrix(w_));
+    for (std::int64_t c = 0; c < kIn; ++c) {
+      scales_.push_back(std::exp(0.1F * static_cast<float>(c % 9 - 4)));
+    }
+  }
+
+  std::int64_t group() const { return GetParam(); }
+
+  const InputStatistics statistics_ = testing::StatisticsOf(MadeInputs("x", 700, kIn));
+  const Matrix w_ = MadeMatrix("w", kOut, kIn);
+  testing::CpuMachine cpu_;
+  std::unique_ptr<tensor::Backend> backend_;
+  LayerKernels* kernels_ = nullptr;
+  Matrix gram_;
+  Matrix placed_;
+  std::vector<float> scales_;
+};
+
+TEST_P(GpuKernels, RoundToNearestIsTheSameBitByBit) {
+  const CodedLinear expected =
+      cpu_.kernels.RoundToNearest(w_.view(), statistics_.gram.view(), group());
+  const CodedLinear found = kernels_->RoundToNearest(placed_.view(), gram_.view(), group());
+  EXPECT_EQ(found.matrix.q, expected.matrix.q);
+  EXPECT_EQ(found.matrix.zero, expected.matrix.zero);
+  EXPECT_EQ(found.matrix.scale, expected.matrix.scale);
+  for (std::size_t r = 0; r < expected.row_errors.size(); ++r) {
+    EXPECT_NEAR(found.row_errors[r], expected.row_errors[r], 1e-4 * expected.row_errors[r]) << r;
+  }
+}
+
+TEST_P(GpuKernels, SumsAreTheSameUpToRounding) {
+  std::vector<double> expected(kIn);
+  std::vector<double> found(kIn);
+  cpu_.kernels.AddMagnitudes(w_.view(), expected);
+  kernels_->AddMagnitudes(placed_.view(), found);
+  const auto squares = cpu_.kernels.ColumnSquares(w_.view());
+  const auto found_squares = kernels_->ColumnSquares(placed_.view());
+  const tensor::MatrixView views[] = {w_.view(), w_.rows(0, 77)};
+  const tensor::MatrixView placed_views[] = {placed_.view(), placed_.rows(0, 77)};
+  const auto relative = cpu_.kernels.MeanRelativeWeight(views, group());
+  const auto found_relative = kernels_->MeanRelativeWeight(placed_views, group());
+  for (std::size_t c = 0; c < kIn; ++c) {
+    EXPECT_NEAR(found[c], expected[c], 1e-5 * expected[c]);
+    EXPECT_NEAR(found_squares[c], squares[c], 1e-5 * squares[c]);
+    EXPECT_NEAR(found_relative[c], relative[c], 1e-5F * relative[c]);
+  }
+  EXPECT_TRUE(kernels_->AllWithin(placed_.view(), 1.0F));
+  EXPECT_FALSE(kernels_->AllWithin(placed_.view(), 0.5F));
+}
+
+TEST_P(GpuKernels, GateSquaresAreTheSameUpToRounding) {
+  const Matrix up = MadeMatrix("up", kOut, kIn);
+  std::vector<double> slopes(kIn);
+  std::vector<double> silus(kIn);
+  std::vector<double> found_slopes(kIn);
+  std::vector<double> found_silus(kIn);
+  cpu_.kernels.AddGateSquares(w_.view(), up.view(), 8, slopes, silus);
+  kernels_->AddGateSquares(placed_.view(), up.view(), 8, found_slopes, found_silus);
+  for (std::size_t c = 0; c < kIn; ++c) {
+    EXPECT_NEAR(found_slopes[c], slopes[c], 1e-4 * slopes[c]);
+    EXPECT_NEAR(found_silus[c], silus[c], 1e-4 * silus[c]);
+  }
+}
+
+TEST_P(GpuKernels, ScalesAreAsGoodAsTheCpus) {
+  const std::vector<double> ones(kOut, 1.0);
+  const auto mean_weight = MeanRelativeWeight(std::vector{w_.view()}, group());
+  std::vector<std::int64_t> channel(kIn);
+  std::iota(channel.begin(), channel.end(), 0);
+  const auto candidates = MakeScaleCandidates(statistics_.mean_abs, mean_weight, channel, kIn);
+  const std::vector<WeighedLinear> linears = {{w_.view(), ones}};
+  const std::vector<WeighedLinear> placed = {{placed_.view(), ones}};
+  const ScaleCandidate& best =
+      cpu_.kernels.BestScales(candidates, linears, statistics_.gram.view(), group());
+  const ScaleCandidate& found = kernels_->BestScales(candidates, placed, gram_.view(), group());
+  const auto error = [&](const ScaleCandidate& candidate) {
+    return ScaledRoundingError(linears, statistics_.gram.view(), candidate.scales, group(),
+                               cpu_.lanes);
+  };
+  EXPECT_LT(error(found), 1.001 * error(best));
+  EXPECT_LT(error(found), 0.9 * error(candidates.front()));
+}
+
+TEST_P(GpuKernels, MetricsAreTheSameUpToRounding) {
+  const InputMetric expected = cpu_.kernels.MakeInputMetric(statistics_.gram, scales_, group());
+  const InputMetric found = kernels_->MakeInputMetric(gram_, scales_, group());
+  EXPECT_EQ(found.columns, expected.columns);
+  const Matrix feedback = backend_->Fetch(found.feedback.view());
+  for (std::int64_t r = 0; r < kIn; ++r) {
+    const auto at = static_cast<std::size_t>(r);
+    EXPECT_NEAR(found.cost[at], expected.cost[at], 1e-3F * expected.cost[at]);
+    for (std::int64_t c = r + 1; c < kIn; ++c) {
+      ASSERT_NEAR(feedback.row(r)[static_cast<std::size_t>(c)],
+                  expected.feedback.row(r)[static_cast<std::size_t>(c)], 2e-3F);
+    }
+  }
+}
+
+TEST_P(GpuKernels, CompensationGivesTheSameIntegersUpToTies) {
+  const InputMetric metric = cpu_.kernels.MakeInputMetric(statistics_.gram, scales_, group());
+  const InputMetric placed = kernels_->MakeInputMetric(gram_, scales_, group());
+  for (const GridChoice choice : {GridChoice::kMinMax, GridChoice::kSearched}) {
+    const CodedLinear expected = cpu_.kernels.CompensateErrors(w_.view(), metric, choice);
+    const CodedLinear found = kernels_->CompensateErrors(placed_.view(), placed, choice);
+    const double share = DifferingCodes(found, expected);
+    RecordProperty("differing_codes", std::to_string(share));
+    RecordProperty("error_over_the_cpus", std::to_string(found.error() / expected.error()));
+    EXPECT_LT(share, 0.05);
+    EXPECT_NEAR(found.error(), expected.error(), 0.005 * expected.error());
+    EXPECT_NEAR(static_cast<double>(found.clipped_groups),
+                static_cast<double>(expected.clipped_groups),
+                0.02 * static_cast<double>(kOut * kIn / group()));
+    // What it says of itself is true of the integers.
+    Matrix difference(kOut, kIn, found.matrix.Dequantize());
+    for (std::int64_t i = 0; i < kOut * kIn; ++i) {
+      difference.data()[i] -= w_.data()[i];
+    }
+    const Matrix divided = cpu_.kernels.DividedGram(statistics_.gram, scales_);
+    const auto true_errors = cpu_.kernels.RowErrors(difference.view(), divided.view());
+    for (std::size_t r = 0; r < true_errors.size(); ++r) {
+      EXPECT_NEAR(found.row_errors[r], true_errors[r], 1e-3 * true_errors[r]) << r;
+    }
+  }
+}
+
+TEST_P(GpuKernels, TheSameBytesEachTime) {
+  const InputMetric placed = kernels_->MakeInputMetric(gram_, scales_, group());
+  const CodedLinear first =
+      kernels_->CompensateErrors(placed_.view(), placed, GridChoice::kSearched);
+  const CodedLinear second =
+      kernels_->CompensateErrors(placed_.view(), placed, GridChoice::kSearched);
+  EXPECT_EQ(first.matrix.q, second.matrix.q);
+  EXPECT_EQ(first.matrix.scale, second.matrix.scale);
+  EXPECT_EQ(first.row_errors, second.row_errors);
+}
+
+INSTANTIATE_TEST_SUITE_P(GroupSizes, GpuKernels, ::testing::Values(32, 64, 128));
+
+}  // namespace
+}  // namespace tyllm::quant

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "common/base/guarded.h"
+#include "worker/cuda/device.h"
+#include "worker/cuda/kernels/rounding.h"
+#include "worker/cuda/page_copier.h"
+#include "worker/cuda/products.h"
+#include "worker/quant/layer_kernels.h"
+#include "worker/tensor/backend.h"
+
+namespace tyllm::cuda {
+
+/// One NVIDIA GPU. Matrices live in its memory; operations only enqueue, and wait where they give
+/// numbers to the host. What goes wrong on the device is thrown as tensor::DeviceError.
+class CudaBackend final : public tensor::Backend, public quant::LayerKernels {
+ public:
+  explicit CudaBackend(int number);
+
+  std::string_view name() const override { return name_; }
+
+  bool has_own_memory() const override { return true; }
+
+  std::int64_t tokens_at_once() const override { return 8192; }
+
+  std::int64_t peak_device_bytes() const override { return device_.PeakBytes(); }
+
+  tensor::Matrix Zeros(std::int64_t rows, std::int64_t columns) override;
+  tensor::Matrix Place(tensor::Matrix matrix) override;
+  std::optional<tensor::Matrix> PlaceEncoded(tensor::NumberFormat format,
+                                             std::span<const std::byte> bytes, std::int64_t rows,
+                                             std::int64_t columns) override;
+  tensor::Matrix Fetch(tensor::MatrixView matrix) override;
+  void Copy(tensor::MatrixView x, tensor::Matrix& out) override;
+  void AppendRows(tensor::MatrixView more, tensor::Matrix& to) override;
+
+  void Embed(tensor::MatrixView table, std::span<const std::int32_t> ids,
+             tensor::Matrix& out) override;
+  void Linear(tensor::MatrixView x, tensor::MatrixView w, std::span<const float> bias,
+              tensor::Matrix& out) override;
+  void AccumulateGram(tensor::MatrixView x, tensor::Matrix& gram) override;
+  void RmsNorm(tensor::MatrixView x, std::span<const float> weight, float epsilon,
+               tensor::Matrix& out) override;
+  void Rope(tensor::Matrix& x, std::span<const std::int32_t> positions,
+            std::span<const float> frequencies, std::int64_t head_size) override;
+  void Attention(const tensor::AttentionShape& shape, tensor::MatrixView q, tensor::MatrixView k,
+                 tensor::MatrixView v, tensor::Matrix& out) override;
+  void SiluMul(tensor::MatrixView gate, tensor::MatrixView up, tensor::Matrix& out) override;
+  void Add(tensor::MatrixView a, tensor::MatrixView b, tensor::Matrix& out) override;
+  void LogSumExp(tensor::MatrixView x, std::span<double> out) override;
+  void Pick(tensor::MatrixView x, std::span<const std::int32_t> columns,
+            std::span<float> out) override;
+  void ArgMax(tensor::MatrixView x, std::span<std::int32_t> out) override;
+  void KlDivergence(tensor::MatrixView p, tensor::MatrixView q, std::span<double> out) override;
+
+  bool AllWithin(tensor::MatrixView matrix, float largest) override;
+  void AddMagnitudes(tensor::MatrixView x, std::span<double> sums) override;
+  void AddGateSquares(tensor::MatrixView gate, tensor::MatrixView up, std::int64_t stride,
+                      std::span<double> gate_sums, std::span<double> up_sums) override;
+  void Scale(float factor, tensor::Matrix& matrix) override;
+  void MultiplyColumns(std::span<const float> scales, tensor::Matrix& matrix) override;
+  void DivideRows(std::span<const float> scales, tensor::Matrix& matrix) override;
+  std::vector<double> ColumnSquares(tensor::MatrixView matrix) override;
+  std::vector<float> MeanRelativeWeight(std::span<const tensor::MatrixView> weights,
+                                        std::int64_t group) override;
+  const quant::ScaleCandidate& BestScales(std::span<const quant::ScaleCandidate> candidates,
+                                          std::span<const quant::WeighedLinear> linears,
+                                          tensor::MatrixView gram, std::int64_t group) override;
+  quant::InputMetric MakeInputMetric(const tensor::Matrix& gram, std::span<const float> scales,
+                                     std::int64_t group) override;
+  tensor::Matrix DividedGram(const tensor::Matrix& gram, std::span<const float> scales) override;
+  quant::CodedLinear RoundToNearest(tensor::MatrixView weights, tensor::MatrixView gram,
+                                    std::int64_t group) override;
+  std::vector<double> NearestErrors(tensor::MatrixView weights, tensor::MatrixView gram,
+                                    std::int64_t group) override;
+  quant::CodedLinear SearchRanges(tensor::MatrixView weights, tensor::MatrixView gram,
+                                  std::int64_t group) override;
+  quant::CodedLinear CompensateErrors(tensor::MatrixView weights, const quant::InputMetric& metric,
+                                      quant::GridChoice choice) override;
+  std::vector<double> RowErrors(tensor::MatrixView difference, tensor::MatrixView gram) override;
+
+ private:
+  struct Rows;
+
+  /// Numbers that may be the host's, on the device: as they are, or a copy that `kept` holds.
+  const float* OnDevice(const float* numbers, std::int64_t count, Buffer<float>& kept);
+  /// Gives `out` a shape, on the device; what it holds is unspecified.
+  float* Shape(tensor::Matrix& out, std::int64_t rows, std::int64_t columns);
+  /// Moves a matrix that an operation changes in place.
+  float* InPlace(tensor::Matrix& matrix);
+  std::vector<double> ColumnSums(std::uint8_t term, tensor::MatrixView x, const float* y,
+                                 std::int64_t stride);
+  Rows MakeRows(GroupedRows shape);
+  Rows RoundRows(tensor::MatrixView weights, GroupedRows shape);
+  quant::CodedLinear Store(GroupedRows shape, CodedRows rows, const std::int32_t* columns,
+                           std::vector<double> errors);
+  void RoundWithFeedback(GroupedRows shape, const float* weights, const quant::InputMetric& metric,
+                         bool searched, CodedRows rows);
+  void Refine(GroupedRows shape, const float* weights, const quant::InputMetric& metric, bool refit,
+              CodedRows rows);
+  bool FactorUpper(float* matrix, std::int64_t n);
+
+  Device device_;
+  Products products_;
+  std::string name_;
+  Guarded<PageCopier> copier_;
+};
+
+}  // namespace tyllm::cuda

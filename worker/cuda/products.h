@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cuda_bf16.h>
+
+#include <cstdint>
+
+#include "worker/cuda/device.h"
+
+namespace tyllm::cuda {
+
+/// A row-major matrix inside another on the device.
+struct Tile {
+  const float* data = nullptr;
+  std::int64_t stride = 0;
+};
+
+struct ProductShape {
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t depth = 0;  ///< length of the sums
+};
+
+/// How exact a product on tensor cores is: operands are sums of two or three numbers of bfloat16,
+/// sums are float32 (docs/adr/0062).
+enum class Exactness : std::uint8_t {
+  kTwoPlanes,    ///< three products; wrong by about 2^-17 of the sum of |a| |b|
+  kThreePlanes,  ///< six products; as good as float32
+};
+
+/// Matrix products. Those named "Single" are float32 throughout, and slower.
+class Products {
+ public:
+  explicit Products(Device& device) : device_(device) {}
+
+  /// out = a b^T (+ out when `add`); out [rows, columns], contiguous. Few rows: Single.
+  void Transposed(Exactness exactness, const ProductShape& shape, const float* a, const float* b,
+                  bool add, float* out);
+  /// part [n, n] with gram = part + part^T for gram = x^T x, of two planes; x [tokens, n].
+  void HalfGram(const float* x, std::int64_t tokens, std::int64_t n, float* part);
+  /// out[r] = a_r g a_r^T for the rows of a; g [n, n] symmetric.
+  void QuadraticForms(Exactness exactness, const float* a, std::int64_t rows, std::int64_t n,
+                      const float* g, double* out);
+
+  /// out = factor * a b^T + keep * out.
+  void SingleTransposed(const ProductShape& shape, Tile a, Tile b, float factor, float keep,
+                        float* out, std::int64_t out_stride);
+  /// out = a b.
+  void Single(const ProductShape& shape, Tile a, Tile b, float* out, std::int64_t out_stride);
+
+  /// The part of e^T e [n, n] in the rows [first, last) and the columns [first, n), for e [rows, n]
+  /// in bfloat16: out [last - first, n - first] (+= when `add`).
+  void SquareOfErrors(const __nv_bfloat16* e, std::int64_t rows, std::int64_t n, std::int64_t first,
+                      std::int64_t last, bool add, float* out);
+
+ private:
+  Device& device_;
+};
+
+}  // namespace tyllm::cuda

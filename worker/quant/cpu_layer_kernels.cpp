@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/quant/cpu_layer_kernels.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+namespace tyllm::quant {
+
+namespace {
+
+using tensor::Matrix;
+using tensor::MatrixView;
+
+/// Columns that one task adds up, and rows that one task changes.
+constexpr std::int64_t kColumnRun = 64;
+constexpr std::int64_t kRowRun = 64;
+
+}  // namespace
+
+bool CpuLayerKernels::AllWithin(MatrixView matrix, float largest) {
+  std::atomic<bool> within = true;
+  lanes_.ForRuns(matrix.rows, kRowRun, [&](std::int64_t first, std::int64_t last) {
+    const std::span<const float> numbers(matrix.data + first * matrix.columns,
+                                         static_cast<std::size_t>((last - first) * matrix.columns));
+    if (!std::ranges::all_of(numbers, [=](float x) { return std::fabs(x) <= largest; })) {
+      within = false;
+    }
+  });
+  return within;
+}
+
+void CpuLayerKernels::AddMagnitudes(MatrixView x, std::span<double> sums) {
+  lanes_.ForRuns(x.columns, kColumnRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = 0; r < x.rows; ++r) {
+      const std::span<const float> row = x.row(r);
+      for (std::int64_t c = first; c < last; ++c) {
+        sums[static_cast<std::size_t>(c)] += std::fabs(row[static_cast<std::size_t>(c)]);
+      }
+    }
+  });
+}
+
+void CpuLayerKernels::AddGateSquares(MatrixView gate, MatrixView up, std::int64_t stride,
+                                     std::span<double> gate_sums, std::span<double> up_sums) {
+  lanes_.ForRuns(gate.columns, kColumnRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = 0; r < gate.rows; r += stride) {
+      for (std::int64_t c = first; c < last; ++c) {
+        const auto i = static_cast<std::size_t>(c);
+        const float g = gate.row(r)[i];
+        const float sigmoid = 1.0F / (1.0F + std::exp(-g));
+        const float slope = sigmoid * (1.0F + g * (1.0F - sigmoid)) * up.row(r)[i];
+        const float silu = g * sigmoid;
+        gate_sums[i] += slope * slope;
+        up_sums[i] += silu * silu;
+      }
+    }
+  });
+}
+
+void CpuLayerKernels::Scale(float factor, Matrix& matrix) {
+  lanes_.ForRuns(matrix.rows(), kRowRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      for (float& number : matrix.row(r)) {
+        number *= factor;
+      }
+    }
+  });
+}
+
+void CpuLayerKernels::MultiplyColumns(std::span<const float> scales, Matrix& matrix) {
+  lanes_.ForRuns(matrix.rows(), kRowRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const std::span<float> row = matrix.row(r);
+      for (std::size_t c = 0; c < row.size(); ++c) {
+        row[c] *= scales[c];
+      }
+    }
+  });
+}
+
+void CpuLayerKernels::DivideRows(std::span<const float> scales, Matrix& matrix) {
+  lanes_.ForRuns(matrix.rows(), kRowRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      for (float& number : matrix.row(r)) {
+        number /= scales[static_cast<std::size_t>(r)];
+      }
+    }
+  });
+}
+
+std::vector<double> CpuLayerKernels::ColumnSquares(MatrixView matrix) {
+  std::vector<double> squares(static_cast<std::size_t>(matrix.columns));
+  lanes_.ForRuns(matrix.columns, kColumnRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = 0; r < matrix.rows; ++r) {
+      const std::span<const float> row = matrix.row(r);
+      for (auto c = static_cast<std::size_t>(first); c < static_cast<std::size_t>(last); ++c) {
+        squares[c] += static_cast<double>(row[c]) * row[c];
+      }
+    }
+  });
+  return squares;
+}
+
+std::vector<float> CpuLayerKernels::MeanRelativeWeight(std::span<const MatrixView> weights,
+                                                       std::int64_t group) {
+  return quant::MeanRelativeWeight(weights, group);
+}
+
+const ScaleCandidate& CpuLayerKernels::BestScales(std::span<const ScaleCandidate> candidates,
+                                                  std::span<const WeighedLinear> linears,
+                                                  MatrixView gram, std::int64_t group) {
+  return quant::BestScales(candidates, linears, gram, group, lanes_);
+}
+
+InputMetric CpuLayerKernels::MakeInputMetric(const Matrix& gram, std::span<const float> scales,
+                                             std::int64_t group) {
+  return quant::MakeInputMetric(gram, scales, group, lanes_);
+}
+
+Matrix CpuLayerKernels::DividedGram(const Matrix& gram, std::span<const float> scales) {
+  Matrix result = gram;
+  lanes_.ForRuns(result.rows(), kRowRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const float row_scale = scales[static_cast<std::size_t>(r)];
+      const std::span<float> row = result.row(r);
+      for (std::size_t c = 0; c < row.size(); ++c) {
+        row[c] /= row_scale * scales[c];
+      }
+    }
+  });
+  return result;
+}
+
+CodedLinear CpuLayerKernels::RoundToNearest(MatrixView weights, MatrixView gram,
+                                            std::int64_t group) {
+  return quant::RoundToNearest(weights, gram, group, lanes_);
+}
+
+std::vector<double> CpuLayerKernels::NearestErrors(MatrixView weights, MatrixView gram,
+                                                   std::int64_t group) {
+  return quant::RoundToNearest(weights, gram, group, lanes_).row_errors;
+}
+
+CodedLinear CpuLayerKernels::SearchRanges(MatrixView weights, MatrixView gram, std::int64_t group) {
+  return quant::SearchRanges(weights, gram, group, lanes_);
+}
+
+CodedLinear CpuLayerKernels::CompensateErrors(MatrixView weights, const InputMetric& metric,
+                                              GridChoice choice) {
+  return quant::CompensateErrors(weights, metric, choice, lanes_);
+}
+
+std::vector<double> CpuLayerKernels::RowErrors(MatrixView difference, MatrixView gram) {
+  return quant::RowErrors(difference, gram, lanes_);
+}
+
+KernelsOf::KernelsOf(tensor::Backend& backend, tensor::TaskLanes& lanes)
+    : kernels_(dynamic_cast<LayerKernels*>(&backend)) {
+  if (kernels_ == nullptr) {
+    own_ = std::make_unique<CpuLayerKernels>(lanes);
+    kernels_ = own_.get();
+  }
+}
+
+}  // namespace tyllm::quant
