@@ -88,6 +88,10 @@ std::string ReportText(const QuantizationReport& report) {
                report.seconds.total, report.seconds.calibrate, report.seconds.quantize,
                report.seconds.write, report.seconds.verify);
   text += Line("memory     %.0f MB at most", Megabytes(report.peak_memory_bytes));
+  if (report.peak_device_bytes > 0) {
+    text += Line("           %.0f MB of %s at most", Megabytes(report.peak_device_bytes),
+                 report.device.c_str());
+  }
   for (const std::string& warning : report.warnings) {
     text += "warning    " + warning + "\n";
   }

@@ -56,6 +56,7 @@ struct QuantizationReport {
   std::int64_t source_bytes = 0;  ///< of weights
   std::int64_t output_bytes = 0;
   std::int64_t peak_memory_bytes = 0;  ///< of the process
+  std::int64_t peak_device_bytes = 0;  ///< of the GPU's memory; 0 on the CPU
   StageSeconds seconds;
   std::vector<std::string> warnings;
 };
@@ -105,12 +106,19 @@ template <>
 struct Members<quant::QuantizationReport> {
   using R = quant::QuantizationReport;
   static constexpr auto kTable = std::tuple{
-      Member{"tool", &R::tool, true},           Member{"architecture", &R::architecture, true},
-      Member{"options", &R::options, true},     Member{"device", &R::device},
-      Member{"calibration", &R::calibration},   Member{"mean_rtn_error", &R::mean_rtn_error},
-      Member{"mean_error", &R::mean_error},     Member{"source_bytes", &R::source_bytes},
-      Member{"output_bytes", &R::output_bytes}, Member{"peak_memory_bytes", &R::peak_memory_bytes},
-      Member{"seconds", &R::seconds},           Member{"warnings", &R::warnings},
+      Member{"tool", &R::tool, true},
+      Member{"architecture", &R::architecture, true},
+      Member{"options", &R::options, true},
+      Member{"device", &R::device},
+      Member{"calibration", &R::calibration},
+      Member{"mean_rtn_error", &R::mean_rtn_error},
+      Member{"mean_error", &R::mean_error},
+      Member{"source_bytes", &R::source_bytes},
+      Member{"output_bytes", &R::output_bytes},
+      Member{"peak_memory_bytes", &R::peak_memory_bytes},
+      Member{"peak_device_bytes", &R::peak_device_bytes},
+      Member{"seconds", &R::seconds},
+      Member{"warnings", &R::warnings},
       Member{"linears", &R::linears},
   };
 };

@@ -361,6 +361,7 @@ class Quantizer {
   Status WriteReport(const CheckpointWriter& writer, const Path& directory) {
     report_.output_bytes = static_cast<std::int64_t>(writer.total_bytes());
     report_.peak_memory_bytes = PeakMemoryBytes();
+    report_.peak_device_bytes = backend_->peak_device_bytes();
     Summarize(report_);
     const StageSeconds& seconds = report_.seconds;
     report_.seconds.total = seconds.calibrate + seconds.quantize + seconds.write + seconds.verify;
