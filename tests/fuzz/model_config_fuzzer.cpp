@@ -4,6 +4,8 @@
 #include <string_view>
 
 #include "worker/graph/graph.h"
+#include "worker/graph/tower.h"
+#include "worker/graph/tower_layout.h"
 #include "worker/model/families.h"
 #include "worker/model/linear_formats.h"
 #include "worker/model/quantization_config.h"
@@ -22,6 +24,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       const auto traits = format->read_config(&(*quantization)->json, (*quantization)->what);
       TYLLM_CHECK(!traits.ok() || traits->group >= 0);
     }
+  }
+  if (const auto vision = model::ReadVision(*config, "config.json"); vision.ok()) {
+    const graph::Tower tower = graph::BuildTower(*vision, "visual");
+    TYLLM_CHECK(tower.layers.size() == static_cast<std::size_t>(vision->depth));
+    const model::VisualGrid grid{2, 3 * vision->merge, 2 * vision->merge};
+    const graph::TowerLayout layout = graph::LayOut(*vision, grid);
+    TYLLM_CHECK(layout.frame_ends.back() == grid.patches());
+    TYLLM_CHECK(std::ssize(layout.rotations) == grid.patches() * vision->head_size());
   }
   const auto shape = model::ParseShape(*config, "config.json");
   if (!shape.ok()) {

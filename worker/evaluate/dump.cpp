@@ -8,6 +8,7 @@
 
 #include "common/format/safetensors.h"
 #include "worker/forward/streamed_pass.h"
+#include "worker/forward/visual_prompt.h"
 
 namespace tyllm::evaluate {
 
@@ -39,11 +40,12 @@ class DumpRun {
   DumpRun(const forward::Model& model, tensor::Backend& backend, format::SafetensorsWriter& writer)
       : model_(model), runner_(backend, model.shape()), writer_(writer) {}
 
-  Status Run(const std::vector<std::int32_t>& ids) {
+  Status Run(const forward::VisualSequence& sequence) {
+    const std::vector<std::int32_t>& ids = sequence.ids;
     const std::vector<std::int64_t> wide(ids.begin(), ids.end());
     TYLLM_TRY(writer_.Write("input_ids", std::as_bytes(std::span(wide))));
     const forward::TokenBatch batch{
-        .sequences = 1, .length = static_cast<std::int64_t>(ids.size()), .ids = ids};
+        .sequences = 1, .length = std::ssize(ids), .ids = ids, .visual = sequence.visual};
     const std::int64_t layers = model_.shape().layers;
     TYLLM_ASSIGN(const auto hidden,
                  forward::RunBody(model_, runner_, {&batch, 1},
@@ -78,12 +80,24 @@ class DumpRun {
   Status written_;
 };
 
+Result<forward::VisualSequence> ReadSequence(const DumpRequest& request,
+                                             const forward::Model& model,
+                                             tensor::Backend& backend) {
+  TYLLM_ASSIGN(std::vector<std::int32_t> ids, NarrowIds(request.ids, model.shape().vocabulary));
+  if (request.media.empty()) {
+    return forward::VisualSequence{std::move(ids), nullptr};
+  }
+  TYLLM_ASSIGN(const forward::VisualPrompter prompter, forward::VisualPrompter::Open(model));
+  TYLLM_ASSIGN(std::vector<vision::LoadedMedium> media, prompter.Load(request.media));
+  return prompter.Read({std::move(ids), std::move(media)}, backend);
+}
+
 Status WriteDump(const forward::Model& model, tensor::Backend& backend,
-                 const std::vector<std::int32_t>& ids, FileSystem& files, const Path& path) {
+                 const forward::VisualSequence& sequence, FileSystem& files, const Path& path) {
   TYLLM_ASSIGN(format::SafetensorsWriter writer,
-               format::SafetensorsWriter::Create(
-                   files, path, Specs(model.shape(), static_cast<std::int64_t>(ids.size()))));
-  TYLLM_TRY(DumpRun(model, backend, writer).Run(ids));
+               format::SafetensorsWriter::Create(files, path,
+                                                 Specs(model.shape(), std::ssize(sequence.ids))));
+  TYLLM_TRY(DumpRun(model, backend, writer).Run(sequence));
   return writer.Finish();
 }
 
@@ -104,17 +118,16 @@ Result<std::vector<std::int32_t>> NarrowIds(const std::vector<std::int64_t>& ids
 Status Dump(const DumpRequest& request, FileSystem& files) {
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
   TYLLM_ASSIGN(const forward::Model model, forward::OpenModel(request.model));
-  const auto tokens = static_cast<std::int64_t>(request.ids.size());
+  TYLLM_ASSIGN(const forward::VisualSequence sequence, ReadSequence(request, model, *backend));
+  const std::int64_t tokens = std::ssize(sequence.ids);
   if (tokens < 1 || tokens > model.shape().max_positions) {
     return InvalidArgument("there are " + std::to_string(tokens) + " token ids, expected 1 to " +
                            std::to_string(model.shape().max_positions) +
                            ", the model's positions (max_position_embeddings or sliding_window)");
   }
-  TYLLM_ASSIGN(const std::vector<std::int32_t> ids,
-               NarrowIds(request.ids, model.shape().vocabulary));
   Path partial = request.file;
   partial += ".partial";
-  Status status = WriteDump(model, *backend, ids, files, partial);
+  Status status = WriteDump(model, *backend, sequence, files, partial);
   if (status.ok()) {
     status = files.Rename(partial, request.file);
   }

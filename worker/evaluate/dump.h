@@ -6,12 +6,14 @@
 #include <vector>
 
 #include "common/base/file_system.h"
+#include "worker/vision/medium.h"
 
 namespace tyllm::evaluate {
 
 struct DumpRequest {
   Path model;
   std::vector<std::int64_t> ids;
+  std::vector<vision::Medium> media;  ///< images and videos that `ids` have tokens for
   Path file;
   std::string device = "auto";
   int threads = 0;

@@ -12,6 +12,7 @@
 #include "common/domain/progress.h"
 #include "common/format/json.h"
 #include "worker/model/chat_template.h"
+#include "worker/vision/medium.h"
 
 namespace tyllm::evaluate {
 
@@ -20,6 +21,8 @@ struct GenerateRequest {
   std::optional<std::string> prompt;      ///< text as it is, or
   std::optional<model::ChatPrompt> chat;  ///< with it: a message of a conversation; or
   std::vector<std::int64_t> ids;          ///< the prompt's tokens
+  /// Images and videos: before the text, or where `ids` have their tokens.
+  std::vector<vision::Medium> media;
   std::int64_t max_tokens = 64;
   bool stop = true;  ///< end at the model's end tokens (generation_config.json, config.json)
   std::string device = "auto";

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "worker/tensor/tower_ops.h"
+
 namespace tyllm::forward {
 
 namespace {
@@ -43,6 +45,7 @@ struct BlockRunner::Call {
   const tensor::Matrix* hidden = nullptr;  ///< any other block's input
   const Observer* observer = nullptr;
   LayerCache* cache = nullptr;
+  const tensor::Matrix* rotations = nullptr;  ///< instead of positions
   std::int64_t sequences = 0;
   std::int64_t length = 0;
   std::int64_t history = 0;
@@ -90,26 +93,33 @@ Result<tensor::Matrix> BlockRunner::RunEmbedding(const graph::Block& block,
   call.batch = &batch;
   call.sequences = batch.sequences;
   call.length = batch.length;
-  return Execute(call);
+  TYLLM_ASSIGN(tensor::Matrix hidden, Execute(call));
+  if (batch.visual) {
+    batch.visual->Place(hidden);
+  }
+  return hidden;
 }
 
 Result<tensor::Matrix> BlockRunner::Run(const graph::Block& block, const BlockWeights& weights,
                                         const tensor::Matrix& hidden, std::int64_t sequences,
-                                        const Observer& observer) {
+                                        const Observer& observer, const tensor::Matrix* rotations) {
   TYLLM_CHECK(sequences > 0 && hidden.rows() % sequences == 0);
   Call call{.block = block, .weights = weights};
   call.hidden = &hidden;
   call.observer = observer ? &observer : nullptr;
+  call.rotations = rotations;
   call.sequences = sequences;
   call.length = hidden.rows() / sequences;
   return Execute(call);
 }
 
 Result<tensor::Matrix> BlockRunner::Continue(const graph::Block& block, const BlockWeights& weights,
-                                             const tensor::Matrix& hidden, LayerCache& cache) {
+                                             const tensor::Matrix& hidden, LayerCache& cache,
+                                             const tensor::Matrix* rotations) {
   Call call{.block = block, .weights = weights};
   call.hidden = &hidden;
   call.cache = &cache;
+  call.rotations = rotations;
   call.sequences = 1;
   call.length = hidden.rows();
   call.history = cache.keys.rows();
@@ -165,8 +175,7 @@ Status BlockRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
       break;
     case graph::Op::kRope:
       backend_.Copy(inputs[0]->view(), out);
-      backend_.Rope(out, call.positions, frequencies_, shape_.head_size);
-      break;
+      return Rotate(call, out);
     case graph::Op::kAttention:
       Attend(call, inputs, out);
       break;
@@ -176,7 +185,33 @@ Status BlockRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
     case graph::Op::kAdd:
       backend_.Add(inputs[0]->view(), inputs[1]->view(), out);
       break;
+    case graph::Op::kLayerNorm:
+    case graph::Op::kGelu:
+    case graph::Op::kGeluTanh:
+    case graph::Op::kQuickGelu:
+    case graph::Op::kGridEmbedding:
+    case graph::Op::kFrameAttention:
+    case graph::Op::kWindowAttention:
+    case graph::Op::kToWindows:
+    case graph::Op::kFromWindows:
+    case graph::Op::kMerge:
+      return Internal("operation " + std::string(graph::kOpNames.Name(node.op)) +
+                      " is one of visual towers (forward::TowerRunner)");
   }
+  return OkStatus();
+}
+
+Status BlockRunner::Rotate(Call& call, tensor::Matrix& out) {
+  if (call.rotations == nullptr) {
+    backend_.Rope(out, call.positions, frequencies_, shape_.head_size);
+    return OkStatus();
+  }
+  tensor::TowerOps* const ops = tensor::FindTowerOps(backend_);
+  if (ops == nullptr) {
+    return Unimplemented("back end '" + std::string(backend_.name()) +
+                         "' cannot run texts with images; use --device cpu");
+  }
+  ops->RotateBy(call.rotations->view(), shape_.head_size, out);
   return OkStatus();
 }
 

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "common/base/result.h"
+#include "worker/forward/visual_input.h"
 #include "worker/forward/workspace.h"
 #include "worker/graph/graph.h"
 #include "worker/model/checkpoint.h"
@@ -31,6 +33,10 @@ struct TokenBatch {
   std::int64_t sequences = 0;
   std::int64_t length = 0;
   std::vector<std::int32_t> ids;  ///< [sequences * length]
+  /// Where images or videos stand in the sequences; nullptr: text.
+  std::shared_ptr<const VisualInput> visual = nullptr;
+
+  const tensor::Matrix* rotations() const { return visual ? &visual->rotations : nullptr; }
 };
 
 /// Keys (rotated) and values of the tokens that a sequence has so far in one layer.
@@ -57,23 +63,27 @@ class BlockRunner {
 
   tensor::Backend& backend() { return backend_; }
 
-  /// Hidden states [n, width] of the tokens. Ids out of range are kInvalidArgument naming the id.
+  /// Hidden states [n, width] of the tokens, those of images in their places. Ids out of range are
+  /// kInvalidArgument naming the id.
   Result<tensor::Matrix> RunEmbedding(const graph::Block& block, const BlockWeights& weights,
                                       const TokenBatch& batch);
   /// A decoder layer or the head. `hidden` has sequences * length rows; positions start at 0 in
-  /// each sequence.
+  /// each sequence, unless `rotations` (VisualInput) says how each row is turned.
   Result<tensor::Matrix> Run(const graph::Block& block, const BlockWeights& weights,
                              const tensor::Matrix& hidden, std::int64_t sequences,
-                             const Observer& observer = {});
+                             const Observer& observer = {},
+                             const tensor::Matrix* rotations = nullptr);
   /// The next tokens of one sequence: they see the tokens of `cache` and are added to it.
   Result<tensor::Matrix> Continue(const graph::Block& block, const BlockWeights& weights,
-                                  const tensor::Matrix& hidden, LayerCache& cache);
+                                  const tensor::Matrix& hidden, LayerCache& cache,
+                                  const tensor::Matrix* rotations = nullptr);
 
  private:
   struct Call;
 
   Result<tensor::Matrix> Execute(Call& call);
   Status RunNode(Call& call, const graph::Node& node, tensor::Matrix& out);
+  Status Rotate(Call& call, tensor::Matrix& out);
   void Attend(Call& call, std::span<const tensor::Matrix* const> inputs, tensor::Matrix& out);
 
   tensor::Backend& backend_;

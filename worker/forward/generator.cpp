@@ -63,10 +63,8 @@ Result<std::int32_t> Generator::NextToken(const Head& head, const tensor::Matrix
   return sampler.Choose(logits.row(0));
 }
 
-Result<std::int32_t> Generator::Step(std::vector<std::int32_t> tokens,
-                                     std::vector<LayerCache>& caches, Sampler& sampler) {
-  const auto length = static_cast<std::int64_t>(tokens.size());
-  const TokenBatch batch{.sequences = 1, .length = length, .ids = std::move(tokens)};
+Result<std::int32_t> Generator::Step(const TokenBatch& batch, std::vector<LayerCache>& caches,
+                                     Sampler& sampler) {
   const std::vector<const graph::Block*> blocks = model_.BodyBlocks();
   BlockStream stream(runner_.backend(), model_.checkpoint,
                      resident_ ? std::vector<const graph::Block*>() : blocks);
@@ -78,13 +76,29 @@ Result<std::int32_t> Generator::Step(std::vector<std::int32_t> tokens,
     }
     const BlockWeights& weights = resident_ ? body_[i] : streamed;
     TYLLM_ASSIGN(hidden, i == 0 ? runner_.RunEmbedding(*blocks[i], weights, batch)
-                                : runner_.Continue(*blocks[i], weights, hidden, caches[i - 1]));
+                                : runner_.Continue(*blocks[i], weights, hidden, caches[i - 1],
+                                                   batch.rotations()));
+    if (i > 0 && batch.visual) {
+      batch.visual->AddAfterLayer(static_cast<std::int64_t>(i) - 1, hidden);
+    }
   }
   if (resident_) {
     return NextToken(*head_, hidden, sampler);
   }
   TYLLM_ASSIGN(const Head head, Head::Load(model_, runner_.backend()));
   return NextToken(head, hidden, sampler);
+}
+
+TokenBatch Generator::BatchOf(const Request& request, std::int32_t token,
+                              std::int64_t generated) const {
+  TokenBatch batch{.sequences = 1, .length = 1, .ids = {token}};
+  if (request.visual) {
+    auto visual = std::make_shared<VisualInput>();
+    const auto position = static_cast<std::int32_t>(request.visual->next_position + generated - 1);
+    visual->rotations = TextRotations(model::RopeFrequencies(model_.shape()), position, 1);
+    batch.visual = std::move(visual);
+  }
+  return batch;
 }
 
 Result<std::vector<std::int32_t>> Generator::Generate(const Request& request,
@@ -94,15 +108,18 @@ Result<std::vector<std::int32_t>> Generator::Generate(const Request& request,
   TYLLM_TRY(LoadResident());
   std::vector<LayerCache> caches(model_.graph.layers.size());
   std::vector<std::int32_t> generated;
-  std::vector<std::int32_t> pending = request.prompt;
+  TokenBatch pending{.sequences = 1,
+                     .length = std::ssize(request.prompt),
+                     .ids = request.prompt,
+                     .visual = request.visual};
   Sampler sampler(request.sampling);
   while (static_cast<std::int64_t>(generated.size()) < request.max_tokens) {
-    TYLLM_ASSIGN(const std::int32_t token, Step(std::move(pending), caches, sampler));
+    TYLLM_ASSIGN(const std::int32_t token, Step(pending, caches, sampler));
     if (std::ranges::find(request.stop, token) != request.stop.end()) {
       break;
     }
     generated.push_back(token);
-    pending = {token};
+    pending = BatchOf(request, token, std::ssize(generated));
     if (on_token) {
       on_token(token);
     }

@@ -31,6 +31,8 @@ class Generator {
     std::int64_t max_tokens = 0;
     std::vector<std::int32_t> stop;  ///< a token that ends the text, and is not part of it
     SamplingOptions sampling;
+    /// Where images stand in the prompt; nullptr: text.
+    std::shared_ptr<const VisualInput> visual = nullptr;
   };
 
   /// The new tokens. Prompt and new tokens together must fit the model's positions.
@@ -40,8 +42,10 @@ class Generator {
   Status Check(const Request& request) const;
   Status LoadResident();
   /// Runs the next tokens through the model; gives the token that follows.
-  Result<std::int32_t> Step(std::vector<std::int32_t> tokens, std::vector<LayerCache>& caches,
+  Result<std::int32_t> Step(const TokenBatch& batch, std::vector<LayerCache>& caches,
                             Sampler& sampler);
+  /// A token that was generated, the `generated`-th.
+  TokenBatch BatchOf(const Request& request, std::int32_t token, std::int64_t generated) const;
   Result<std::int32_t> NextToken(const Head& head, const tensor::Matrix& hidden, Sampler& sampler);
 
   const Model& model_;

@@ -28,6 +28,7 @@ std::int64_t WeightColumns(const graph::Block& block, const graph::Node& node,
     case graph::Op::kLinear:
       return columns(node.inputs.front());
     case graph::Op::kEmbed:
+    case graph::Op::kGridEmbedding:
       return columns(node.output);
     case graph::Op::kRmsNorm:
     case graph::Op::kHeadRmsNorm:
@@ -35,6 +36,15 @@ std::int64_t WeightColumns(const graph::Block& block, const graph::Node& node,
     case graph::Op::kAttention:
     case graph::Op::kSiluMul:
     case graph::Op::kAdd:
+    case graph::Op::kLayerNorm:
+    case graph::Op::kGelu:
+    case graph::Op::kGeluTanh:
+    case graph::Op::kQuickGelu:
+    case graph::Op::kFrameAttention:
+    case graph::Op::kWindowAttention:
+    case graph::Op::kToWindows:
+    case graph::Op::kFromWindows:
+    case graph::Op::kMerge:
       return weights;
   }
   return weights;
@@ -53,16 +63,25 @@ std::optional<tensor::NumberFormat> NumberFormatOf(format::DType dtype) {
   return std::nullopt;
 }
 
+/// Visual towers are never quantized, and their patch embedding is stored as a convolution.
+Result<std::vector<float>> ReadWeight(const model::Checkpoint& checkpoint,
+                                      const graph::Node& node) {
+  if (node.op != graph::Op::kLinear) {
+    return checkpoint.ReadFloats(node.weight);
+  }
+  return checkpoint.shape().names.IsVisual(node.weight)
+             ? checkpoint.ReadFloats(node.weight + ".weight")
+             : checkpoint.ReadLinear(node.weight);
+}
+
 Status LoadNode(const model::Checkpoint& checkpoint, const graph::Block& block,
                 const graph::Node& node, BlockWeights& weights) {
   if (!node.weight.empty() && !weights.contains(node.weight)) {
-    TYLLM_ASSIGN(std::vector<float> data, node.op == graph::Op::kLinear
-                                              ? checkpoint.ReadLinear(node.weight)
-                                              : checkpoint.ReadFloats(node.weight));
+    TYLLM_ASSIGN(std::vector<float> data, ReadWeight(checkpoint, node));
     const std::int64_t columns = WeightColumns(block, node, static_cast<std::int64_t>(data.size()));
     TYLLM_ASSIGN(weights[node.weight], AsRows(node.weight, std::move(data), columns));
   }
-  if (!node.bias.empty()) {
+  if (!node.bias.empty() && !weights.contains(node.bias)) {
     TYLLM_ASSIGN(std::vector<float> data, checkpoint.ReadFloats(node.bias));
     const auto columns = static_cast<std::int64_t>(data.size());
     TYLLM_ASSIGN(weights[node.bias], AsRows(node.bias, std::move(data), columns));

@@ -19,9 +19,13 @@ Result<std::vector<tensor::Matrix>> RunBody(const Model& model, BlockRunner& run
     for (std::size_t i = 0; i < batches.size(); ++i) {
       TYLLM_ASSIGN(hidden[i], number == 0
                                   ? runner.RunEmbedding(block, weights, batches[i])
-                                  : runner.Run(block, weights, hidden[i], batches[i].sequences));
+                                  : runner.Run(block, weights, hidden[i], batches[i].sequences, {},
+                                               batches[i].rotations()));
       if (after) {
         after(number, static_cast<std::int64_t>(i), hidden[i]);
+      }
+      if (number > 0 && batches[i].visual) {
+        batches[i].visual->AddAfterLayer(number - 1, hidden[i]);
       }
     }
   }

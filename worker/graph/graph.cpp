@@ -5,43 +5,11 @@
 #include <string_view>
 #include <utility>
 
+#include "worker/graph/block_builder.h"
+
 namespace tyllm::graph {
 
 namespace {
-
-/// Adds nodes in running order; each gets a value of its own for its output.
-class BlockBuilder {
- public:
-  BlockBuilder(std::string name, std::string input, std::int64_t columns) {
-    block_.name = std::move(name);
-    block_.values.push_back({std::move(input), columns});
-  }
-
-  static constexpr ValueId kInput = 0;
-
-  ValueId Add(Op op, std::string output, std::int64_t columns, std::vector<ValueId> inputs,
-              std::string weight = {}, std::string bias = {}) {
-    const auto id = static_cast<ValueId>(block_.values.size());
-    block_.values.push_back({std::move(output), columns});
-    block_.nodes.push_back({op, std::move(inputs), id, std::move(weight), std::move(bias)});
-    return id;
-  }
-
-  /// Same columns as its first input.
-  ValueId AddAlike(Op op, std::string output, std::vector<ValueId> inputs,
-                   std::string weight = {}) {
-    const std::int64_t columns = block_.values[static_cast<std::size_t>(inputs[0])].columns;
-    return Add(op, std::move(output), columns, std::move(inputs), std::move(weight));
-  }
-
-  Block Finish(ValueId output) && {
-    block_.output = output;
-    return std::move(block_);
-  }
-
- private:
-  Block block_;
-};
 
 Block BuildEmbedding(const model::ModelShape& shape) {
   const std::string module(shape.names.embedding);

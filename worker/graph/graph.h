@@ -21,16 +21,37 @@ enum class Op : std::uint8_t {
   kAttention,  ///< inputs q, k, v: causal, grouped queries, scaled by head_size^-1/2
   kSiluMul,    ///< inputs gate, up: silu(gate) * up
   kAdd,
+  // Of visual towers, whose rows are patches (graph/tower.h).
+  kLayerNorm,        ///< over each row; `weight` and `bias` [columns]
+  kGelu,             ///< by erf
+  kGeluTanh,         ///< its approximation by tanh
+  kQuickGelu,        ///< x * sigmoid(1.702 x)
+  kGridEmbedding,    ///< rows of `weight`, a square grid, interpolated at each patch's place
+  kFrameAttention,   ///< inputs q, k, v: all patches of a frame see each other
+  kWindowAttention,  ///< inputs q, k, v: all patches of a window see each other
+  kToWindows,        ///< patches ordered by windows
+  kFromWindows,      ///< tokens ordered by frames, rows and columns again
+  kMerge,            ///< runs of rows, one after the other, as one row
 };
 
-inline constexpr EnumTable<Op, 8> kOpNames("op", {{{Op::kEmbed, "embed"},
-                                                   {Op::kRmsNorm, "rms_norm"},
-                                                   {Op::kHeadRmsNorm, "head_rms_norm"},
-                                                   {Op::kLinear, "linear"},
-                                                   {Op::kRope, "rope"},
-                                                   {Op::kAttention, "attention"},
-                                                   {Op::kSiluMul, "silu_mul"},
-                                                   {Op::kAdd, "add"}}});
+inline constexpr EnumTable<Op, 18> kOpNames("op", {{{Op::kEmbed, "embed"},
+                                                    {Op::kRmsNorm, "rms_norm"},
+                                                    {Op::kHeadRmsNorm, "head_rms_norm"},
+                                                    {Op::kLinear, "linear"},
+                                                    {Op::kRope, "rope"},
+                                                    {Op::kAttention, "attention"},
+                                                    {Op::kSiluMul, "silu_mul"},
+                                                    {Op::kAdd, "add"},
+                                                    {Op::kLayerNorm, "layer_norm"},
+                                                    {Op::kGelu, "gelu"},
+                                                    {Op::kGeluTanh, "gelu_tanh"},
+                                                    {Op::kQuickGelu, "quick_gelu"},
+                                                    {Op::kGridEmbedding, "grid_embedding"},
+                                                    {Op::kFrameAttention, "frame_attention"},
+                                                    {Op::kWindowAttention, "window_attention"},
+                                                    {Op::kToWindows, "to_windows"},
+                                                    {Op::kFromWindows, "from_windows"},
+                                                    {Op::kMerge, "merge"}}});
 
 constexpr const auto& NamesOf(Op) {
   return kOpNames;
@@ -51,7 +72,11 @@ struct Node {
   /// Tensor name, or module name for kLinear; empty where the op has no weight.
   std::string weight;
   /// Tensor name, empty where there is none.
-  std::string bias;
+  std::string bias = {};
+  /// A linear layer whose weight holds several, one after the other (q, k and v of a tower): this
+  /// one is rows [part, part + 1) / parts of weight and bias.
+  std::int32_t part = 0;
+  std::int32_t parts = 1;
 };
 
 /// A part of the model that is resident as a whole: the embedding, one decoder layer, or the head.

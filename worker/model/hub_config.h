@@ -10,6 +10,9 @@ namespace tyllm::model {
 struct SpecialTokens {
   std::int64_t begin = 0;
   std::int64_t end = 0;
+  /// Of models that see: beginning and end of an image, and its and a video's place holders, one
+  /// after another.
+  std::int64_t first_visual = 0;
 };
 
 /// The config.json of a published model in the form that the hub has it, from which ParseShape

@@ -7,56 +7,13 @@
 #include <string>
 #include <utility>
 
+#include "worker/model/vision_config.h"
+
 namespace tyllm::model {
 
 namespace {
 
 using format::Json;
-
-/// What the towers' configurations share, and what only some have.
-struct VisionConfig {
-  std::string model_type;
-  std::int64_t depth = 0;
-  std::optional<std::int64_t> embed_dim;  ///< Qwen2-VL's hidden_size is the width of its output
-  std::int64_t hidden_size = 0;
-  std::int64_t mlp_ratio = 4;
-  std::int64_t intermediate_size = 0;
-  std::int64_t in_channels = 3;
-  std::int64_t patch_size = 0;
-  std::int64_t temporal_patch_size = 2;
-  std::int64_t spatial_merge_size = 2;
-  std::int64_t out_hidden_size = 0;
-  std::int64_t num_position_embeddings = 0;
-  std::vector<std::int64_t> deepstack_visual_indexes;
-};
-
-}  // namespace
-
-}  // namespace tyllm::model
-
-template <>
-struct tyllm::format::Members<tyllm::model::VisionConfig> {
-  using V = tyllm::model::VisionConfig;
-  static constexpr auto kTable = std::tuple{
-      Member{"model_type", &V::model_type, true},
-      Member{"depth", &V::depth, true},
-      Member{"embed_dim", &V::embed_dim},
-      Member{"hidden_size", &V::hidden_size, true},
-      Member{"mlp_ratio", &V::mlp_ratio},
-      Member{"intermediate_size", &V::intermediate_size},
-      Member{"in_channels", &V::in_channels},
-      Member{"patch_size", &V::patch_size, true},
-      Member{"temporal_patch_size", &V::temporal_patch_size},
-      Member{"spatial_merge_size", &V::spatial_merge_size},
-      Member{"out_hidden_size", &V::out_hidden_size},
-      Member{"num_position_embeddings", &V::num_position_embeddings},
-      Member{"deepstack_visual_indexes", &V::deepstack_visual_indexes},
-  };
-};
-
-namespace tyllm::model {
-
-namespace {
 
 /// Collects tensors below one prefix.
 class Tower {

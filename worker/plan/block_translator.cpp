@@ -56,6 +56,17 @@ Status BlockTranslator::TranslateNode(const Node& node) {
       return TranslateSiluMul(node);
     case Op::kAdd:
       return TranslateAdd(node);
+    case Op::kLayerNorm:
+    case Op::kGelu:
+    case Op::kGeluTanh:
+    case Op::kQuickGelu:
+    case Op::kGridEmbedding:
+    case Op::kFrameAttention:
+    case Op::kWindowAttention:
+    case Op::kToWindows:
+    case Op::kFromWindows:
+    case Op::kMerge:
+      return NotADecoder(block_, "it is of a visual tower");
   }
   return Internal("unknown operation");
 }

@@ -94,7 +94,7 @@ std::string TokenizerJson(std::int64_t vocabulary) {
 
 MadeTokenizer MakeTokenizer(std::int64_t vocabulary) {
   MadeTokenizer made;
-  made.special = {kFirstSpecial, kFirstSpecial + 2};
+  made.special = {kFirstSpecial, kFirstSpecial + 2, kFirstSpecial + 3};
   made.files["tokenizer.json"] = TokenizerJson(vocabulary);
   made.files["tokenizer_config.json"] = format::PrettyJson({{"tokenizer_class", "Qwen2Tokenizer"},
                                                             {"bos_token", nullptr},

@@ -84,6 +84,16 @@ void FindProducer(const Block& block, const model::ModelShape& shape, ScalingGro
     case Op::kLinear:
     case Op::kRope:
     case Op::kAdd:
+    case Op::kLayerNorm:  // of visual towers, which are not quantized
+    case Op::kGelu:
+    case Op::kGeluTanh:
+    case Op::kQuickGelu:
+    case Op::kGridEmbedding:
+    case Op::kFrameAttention:
+    case Op::kWindowAttention:
+    case Op::kToWindows:
+    case Op::kFromWindows:
+    case Op::kMerge:
       return;
   }
 }

@@ -3,13 +3,14 @@
 
 #include "worker/tensor/backend.h"
 #include "worker/tensor/task_lanes.h"
+#include "worker/tensor/tower_ops.h"
 #include "worker/tensor/vector_loops.h"
 
 namespace tyllm::tensor {
 
 /// Matrix products from a BLAS, the rest from vector_loops.h, both cut into tiles whose shape
 /// depends on the operands alone and spread over the threads.
-class CpuBackend final : public Backend {
+class CpuBackend final : public Backend, public TowerOps {
  public:
   /// `threads` of 0: one a CPU that this process may use.
   explicit CpuBackend(int threads);
@@ -37,6 +38,14 @@ class CpuBackend final : public Backend {
                  Matrix& out) override;
   void SiluMul(MatrixView gate, MatrixView up, Matrix& out) override;
   void Add(MatrixView a, MatrixView b, Matrix& out) override;
+  void LayerNorm(MatrixView x, std::span<const float> weight, std::span<const float> bias,
+                 float epsilon, Matrix& out) override;
+  void ApplyGelu(Gelu kind, MatrixView x, Matrix& out) override;
+  void RotateBy(MatrixView rotations, std::int64_t head_size, Matrix& x) override;
+  void AttendWithin(std::span<const std::int32_t> ends, std::int64_t heads, MatrixView q,
+                    MatrixView k, MatrixView v, Matrix& out) override;
+  void MixRows(MatrixView table, std::span<const std::int32_t> rows, std::span<const float> weights,
+               std::int64_t each, Matrix& out) override;
   void LogSumExp(MatrixView x, std::span<double> out) override;
   void Pick(MatrixView x, std::span<const std::int32_t> columns, std::span<float> out) override;
   void ArgMax(MatrixView x, std::span<std::int32_t> out) override;

@@ -27,6 +27,8 @@ struct VectorLoops {
   void (*scale)(float* x, float factor, std::int64_t n);
   /// out[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
   void (*silu_mul)(const float* gate, const float* up, float* out, std::int64_t n);
+  /// out[i] = x[i] / (1 + exp(-(slope * x[i] + cubic * x[i]^3)))
+  void (*sigmoid_mul)(const float* x, float slope, float cubic, float* out, std::int64_t n);
   void (*add)(const float* a, const float* b, float* out, std::int64_t n);
 };
 

@@ -170,6 +170,13 @@ void SiluMul(const float* gate, const float* up, float* out, std::int64_t n) {
   });
 }
 
+void SigmoidMul(const float* x, float slope, float cubic, float* out, std::int64_t n) {
+  ForVectors(n, [=](std::int64_t i, std::int64_t count) {
+    const Floats v = LoadUpTo(x + i, count);
+    StoreUpTo(out + i, v / (Exp(-v * (v * v * cubic + slope)) + 1.0F), count);
+  });
+}
+
 void Add(const float* a, const float* b, float* out, std::int64_t n) {
   ForVectors(n, [=](std::int64_t i, std::int64_t count) {
     StoreUpTo(out + i, LoadUpTo(a + i, count) + LoadUpTo(b + i, count), count);
@@ -177,8 +184,8 @@ void Add(const float* a, const float* b, float* out, std::int64_t n) {
 }
 
 constexpr VectorLoops LoopsNamed(const char* name) {
-  return {name,          Max,           SumSquares, SumExp,  ExpInPlace,
-          SumDivergence, ScaleByWeight, Scale,      SiluMul, Add};
+  return {name,          Max,   SumSquares, SumExp,     ExpInPlace, SumDivergence,
+          ScaleByWeight, Scale, SiluMul,    SigmoidMul, Add};
 }
 
 }  // namespace

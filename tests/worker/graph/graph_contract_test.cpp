@@ -79,6 +79,17 @@ class GraphContract : public ::testing::TestWithParam<std::tuple<const model::Fa
         EXPECT_EQ(in(0), in(1));
         EXPECT_EQ(out, in(0));
         break;
+      case Op::kLayerNorm:
+      case Op::kGelu:
+      case Op::kGeluTanh:
+      case Op::kQuickGelu:
+      case Op::kGridEmbedding:
+      case Op::kFrameAttention:
+      case Op::kWindowAttention:
+      case Op::kToWindows:
+      case Op::kFromWindows:
+      case Op::kMerge:
+        ADD_FAILURE() << "a decoder has an operation of a visual tower";
     }
   }
 };

@@ -9,6 +9,7 @@
 #include "tests/support/paths.h"
 #include "worker/model/checkpoint.h"
 #include "worker/model/families.h"
+#include "worker/model/vision_shape.h"
 #include "worker/model/visual_tower.h"
 
 namespace tyllm::model {
@@ -36,6 +37,12 @@ TEST(HubConfig, OfEveryPublishedModelGivesItsShapeAgain) {
     EXPECT_EQ(parsed->rope_theta, expected.rope_theta) << model.name;
     EXPECT_EQ(parsed->parameters(), expected.parameters()) << model.name;
     EXPECT_EQ(RopeFrequencies(*parsed), RopeFrequencies(expected)) << model.name;
+    if (HasVision(config)) {
+      const auto vision = ReadVision(config, "config.json");
+      ASSERT_TRUE(vision.ok()) << model.name << ": " << vision.status().ToString();
+      EXPECT_EQ(2 * std::ssize(vision->rope_axes), expected.head_size) << model.name;
+      EXPECT_EQ(vision->out_width, expected.width) << model.name;
+    }
   }
 }
 

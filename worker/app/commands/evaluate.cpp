@@ -8,9 +8,11 @@
 #include "common/cli/task_option_rows.h"
 #include "worker/app/commands/chat_options.h"
 #include "worker/app/commands/commands.h"
+#include "worker/app/commands/media_options.h"
 #include "worker/evaluate/condition.h"
 #include "worker/evaluate/dump.h"
 #include "worker/evaluate/generate.h"
+#include "worker/evaluate/visual_choice.h"
 
 namespace tyllm::app {
 
@@ -21,6 +23,8 @@ struct EvaluateArguments {
   Path model;
   std::optional<Path> reference;
   std::optional<Path> perplexity;
+  std::optional<Path> visual_questions;
+  std::int64_t max_questions = 0;
   domain::EvaluateOptions options;
   std::optional<Path> out;
   std::optional<std::string> fail_if;
@@ -28,6 +32,7 @@ struct EvaluateArguments {
   std::optional<Path> dump;
   std::optional<std::string> prompt;
   ChatArguments chat;
+  MediaArguments media;
   bool generate = false;
   std::int64_t max_tokens = 64;
   bool stop = true;
@@ -97,6 +102,7 @@ Status RunPerplexity(const EvaluateArguments& arguments, const Invocation& invoc
 Status RunDump(const EvaluateArguments& arguments) {
   TYLLM_TRY(evaluate::Dump({.model = arguments.model,
                             .ids = arguments.token_ids,
+                            .media = arguments.media.ToMedia(),
                             .file = *arguments.dump,
                             .device = arguments.device,
                             .threads = static_cast<int>(arguments.threads)},
@@ -130,6 +136,7 @@ Status RunGenerate(const EvaluateArguments& arguments, const Invocation& invocat
                                    .prompt = arguments.prompt,
                                    .chat = chat,
                                    .ids = arguments.token_ids,
+                                   .media = arguments.media.ToMedia(),
                                    .max_tokens = arguments.max_tokens,
                                    .stop = arguments.stop,
                                    .device = arguments.device,
@@ -143,15 +150,35 @@ Status RunGenerate(const EvaluateArguments& arguments, const Invocation& invocat
   return OkStatus();
 }
 
+Status RunVisualQuestions(const EvaluateArguments& arguments, const Invocation& invocation) {
+  TYLLM_ASSIGN(const evaluate::VisualChoiceReport report,
+               evaluate::EvaluateVisualChoices({.model = arguments.model,
+                                                .reference = arguments.reference,
+                                                .questions = *arguments.visual_questions,
+                                                .most = arguments.max_questions,
+                                                .device = arguments.device,
+                                                .threads = static_cast<int>(arguments.threads)},
+                                               *invocation.OpenProgress()));
+  std::cout << (arguments.json ? format::PrettyJson(format::ToJson(report))
+                               : evaluate::ReportText(report))
+            << std::flush;
+  return OkStatus();
+}
+
 /// What was asked for, or what is wrong with asking so.
 Status Run(const EvaluateArguments& arguments, const Invocation& invocation) {
   const bool generate = arguments.generate || arguments.prompt;
-  const int asked = (arguments.perplexity ? 1 : 0) + (arguments.dump ? 1 : 0) + (generate ? 1 : 0);
+  if (arguments.visual_questions && !arguments.perplexity && !arguments.dump && !generate &&
+      arguments.token_ids.empty() && arguments.max_questions >= 0) {
+    return RunVisualQuestions(arguments, invocation);
+  }
+  const int asked = (arguments.perplexity ? 1 : 0) + (arguments.visual_questions ? 1 : 0) +
+                    (arguments.dump ? 1 : 0) + (generate ? 1 : 0);
   if (asked != 1) {
     return InvalidArgument(
         std::string(asked == 0 ? "nothing to evaluate" : "several things to do at once") +
         ", expected one of: --perplexity FILE, --token-ids LIST --dump FILE, --prompt TEXT, "
-        "--token-ids LIST --generate");
+        "--token-ids LIST --generate, --visual-questions FILE");
   }
   if (arguments.threads < 0 || arguments.threads > 4096) {
     return InvalidArgument("--threads is " + std::to_string(arguments.threads) +
@@ -159,6 +186,9 @@ Status Run(const EvaluateArguments& arguments, const Invocation& invocation) {
   }
   if (!arguments.perplexity && (arguments.reference || arguments.out || arguments.fail_if)) {
     return InvalidArgument("--reference, --out and --fail-if need --perplexity FILE");
+  }
+  if (arguments.perplexity && !arguments.media.ToMedia().empty()) {
+    return InvalidArgument("--image and --video need --prompt, --dump or --generate");
   }
   if (arguments.perplexity) {
     return arguments.token_ids.empty()
@@ -180,6 +210,9 @@ std::vector<cli::Option> Options(EvaluateArguments& arguments) {
   return {
       {"--model", "DIR", "model to evaluate, float or quantized", &arguments.model, true},
       {"--perplexity", "FILE", "text to compute the perplexity on", &arguments.perplexity},
+      {"--visual-questions", "FILE", "TSV of multiple-choice questions about images",
+       &arguments.visual_questions},
+      {"--max-questions", "N", "only the first N of them; 0: all", &arguments.max_questions},
       {"--reference", "DIR", "model to compare with (usually the float one)", &arguments.reference},
       {"--out", "DIR", "folder to create with evaluation.json", &arguments.out},
       {"--fail-if", "CONDITION", "exit with 1 when it holds, e.g. 'perplexity_increase>0.05'",
@@ -205,12 +238,14 @@ void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation) {
       "from a reference, what it computes for given tokens, or how it continues a prompt.";
   spec.options = Options(*arguments);
   AddChatOptions(spec, arguments->chat);
+  AddMediaOptions(spec, arguments->media);
   cli::AddOptions(spec, arguments->options);
   spec.examples = {
       "tyllm evaluate --model MODEL --perplexity test.txt",
       "tyllm evaluate --model QUANTIZED --reference MODEL --perplexity test.txt --json",
       "tyllm evaluate --model MODEL --token-ids 1,2,3 --dump states.safetensors",
       "tyllm evaluate --model MODEL --prompt 'The river' --max-tokens 32",
+      "tyllm evaluate --model MODEL --image photo.jpg --chat --prompt 'What is this?'",
   };
   spec.run = [arguments, &invocation] {
     const Status status = Run(*arguments, invocation);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/forward/visual_input.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tyllm::forward {
+
+void VisualInput::Place(tensor::Matrix& hidden) const {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::ranges::copy(tokens.row(static_cast<std::int64_t>(i)), hidden.row(rows[i]).begin());
+  }
+}
+
+void VisualInput::AddAfterLayer(std::int64_t layer, tensor::Matrix& hidden) const {
+  if (layer >= std::ssize(deepstack)) {
+    return;
+  }
+  const tensor::Matrix& added = deepstack[static_cast<std::size_t>(layer)];
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::span<float> row = hidden.row(rows[i]);
+    const std::span<const float> from = added.row(static_cast<std::int64_t>(i));
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      row[c] += from[c];
+    }
+  }
+}
+
+tensor::Matrix TextRotations(std::span<const float> frequencies, std::int32_t position,
+                             std::int64_t count) {
+  const std::int64_t half = std::ssize(frequencies);
+  tensor::Matrix rotations(count, 2 * half);
+  for (std::int64_t t = 0; t < count; ++t) {
+    float* const row = rotations.row(t).data();
+    for (std::int64_t pair = 0; pair < half; ++pair) {
+      const auto at = static_cast<float>(position + t);
+      const auto angle = static_cast<double>(at * frequencies[static_cast<std::size_t>(pair)]);
+      row[pair] = static_cast<float>(std::cos(angle));
+      row[half + pair] = static_cast<float>(std::sin(angle));
+    }
+  }
+  return rotations;
+}
+
+}  // namespace tyllm::forward
