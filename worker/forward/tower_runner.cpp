@@ -65,11 +65,11 @@ struct TowerRunner::Call {
     ++readers[static_cast<std::size_t>(block.output)];
   }
 
-  /// Drops the inputs that no later node reads.
-  void Release(const graph::Node& node) {
+  /// Gives back the inputs that no later node reads.
+  void Release(const graph::Node& node, Workspace& workspace) {
     for (const graph::ValueId id : node.inputs) {
-      if (--readers[static_cast<std::size_t>(id)] == 0) {
-        values[static_cast<std::size_t>(id)] = {};
+      if (--readers[static_cast<std::size_t>(id)] == 0 && id != 0) {
+        workspace.GiveBack(std::exchange(values[static_cast<std::size_t>(id)], {}));
       }
     }
   }
@@ -108,11 +108,13 @@ Result<tensor::Matrix> TowerRunner::Run(const graph::Block& block, const BlockWe
                                         const graph::TowerLayout& layout) {
   Call call{.block = block, .weights = weights, .layout = layout, .input = input};
   call.CountReaders();
+  workspace_.PrepareFor(input.rows());
   for (const graph::Node& node : block.nodes) {
-    tensor::Matrix out;
+    const std::int64_t columns = block.values[static_cast<std::size_t>(node.output)].columns;
+    tensor::Matrix out = workspace_.Take(input.rows(), columns);
     TYLLM_TRY(RunNode(call, node, out).Annotate("block " + block.name));
     call.values[static_cast<std::size_t>(node.output)] = std::move(out);
-    call.Release(node);
+    call.Release(node, workspace_);
   }
   return std::move(call.values[static_cast<std::size_t>(block.output)]);
 }
@@ -143,7 +145,7 @@ Status TowerRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
       ops.LayerNorm(x, weights.matrix->row(0), weights.bias, model::VisionShape::kNormEpsilon, out);
       break;
     case Op::kRope:
-      out = call.Value(node.inputs[0]);
+      backend_->Copy(x, out);
       ops.RotateBy(RotationsOf(layout, shape_->head_size()), shape_->head_size(), out);
       break;
     case Op::kFrameAttention:

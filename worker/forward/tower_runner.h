@@ -7,7 +7,8 @@
 
 namespace tyllm::forward {
 
-/// Runs blocks of a visual tower on a backend. Not thread-safe.
+/// Runs blocks of a visual tower on a backend. Not thread-safe. Memory of values that are no longer
+/// read is used again by the next call with as many patches.
 class TowerRunner {
  public:
   /// kUnimplemented where the back end has not got the operations of towers. Both outlive it.
@@ -31,6 +32,7 @@ class TowerRunner {
 
   tensor::Backend* backend_;
   const model::VisionShape* shape_;
+  Workspace workspace_;
 };
 
 }  // namespace tyllm::forward

@@ -12,8 +12,9 @@ namespace tyllm::tensor {
 namespace {
 
 constexpr std::int64_t kElementRun = 32768;
-/// Queries of one task of attention: scratch memory is this many rows of scores.
-constexpr std::int64_t kQueryBlock = 128;
+/// Queries of one task of attention: scratch memory is this many rows of scores, which stay in the
+/// cache of a core for a few thousand keys.
+constexpr std::int64_t kQueryBlock = 48;
 
 std::int64_t RowRun(std::int64_t columns) {
   return std::max<std::int64_t>(1, kElementRun / std::max<std::int64_t>(1, columns));
@@ -153,18 +154,23 @@ void CpuBackend::AttendWithin(std::span<const std::int32_t> ends, std::int64_t h
     const auto tile = [&](MatrixView m, std::int64_t row) {
       return Tile{m.data + row * m.columns + column, m.columns};
     };
-    scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(task.queries * task.keys)));
+    const auto needed = static_cast<std::size_t>(task.queries * (task.keys + 1));
+    scratch.resize(std::max(scratch.size(), needed));
     float* const scores = scratch.data();
+    float* const sums = scores + task.queries * task.keys;
     MultiplyTransposed({.rows = task.queries, .columns = task.keys, .depth = head_size},
                        tile(q, task.first_query), tile(k, task.first_key), factor, 0.0F, scores,
                        task.keys);
     for (std::int64_t i = 0; i < task.queries; ++i) {
       float* const row = scores + i * task.keys;
-      const float sum = loops_.exp_in_place(row, task.keys, loops_.max(row, task.keys));
-      loops_.scale(row, 1.0F / sum, task.keys);
+      sums[i] = loops_.exp_in_place(row, task.keys, loops_.max(row, task.keys));
     }
+    float* const mixed = out.row(task.first_query).data() + column;
     Multiply({.rows = task.queries, .columns = head_size, .depth = task.keys}, {scores, task.keys},
-             tile(v, task.first_key), out.row(task.first_query).data() + column, q.columns);
+             tile(v, task.first_key), mixed, q.columns);
+    for (std::int64_t i = 0; i < task.queries; ++i) {
+      loops_.scale(mixed + i * q.columns, 1.0F / sums[i], head_size);
+    }
   };
   lanes_.ForEach(std::ssize(tasks) * heads, run);
 }
