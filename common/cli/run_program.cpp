@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/gpu_memory_error.h"
 #include "common/cli/command.h"
 #include "common/cli/command_line.h"
 #include "common/cli/help_text.h"
@@ -158,6 +159,9 @@ ExitCode FlushOutput(ExitCode code) {
 Result<ExitCode> RunGuarded(const Program& program, int argc, const char* const* argv) {
   try {
     return program.Run(argc, argv);
+  } catch (const GpuMemoryError& error) {
+    ReportError(ResourceExhausted(error.what()));
+    return ExitCode::kOutOfGpuMemory;
   } catch (const std::bad_alloc&) {
     ReportError(ResourceExhausted("memory ran out; free some, or run where there is more"));
     return ExitCode::kOutOfMemory;

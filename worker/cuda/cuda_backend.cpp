@@ -16,10 +16,11 @@ using tensor::MatrixView;
 
 namespace {
 
-bool IsOnDevice(const void* memory) {
+/// The GPU in whose memory this is; -1 for the host's.
+int OwnerOf(const void* memory) {
   cudaPointerAttributes attributes{};
   Check(cudaPointerGetAttributes(&attributes, memory), "cudaPointerGetAttributes");
-  return attributes.type == cudaMemoryTypeDevice;
+  return attributes.type == cudaMemoryTypeDevice ? attributes.device : -1;
 }
 
 std::int64_t Numbers(MatrixView x) {
@@ -32,8 +33,17 @@ CudaBackend::CudaBackend(int number)
     : device_(number), products_(device_), name_("cuda:" + std::to_string(number)) {}
 
 const float* CudaBackend::OnDevice(const float* numbers, std::int64_t count, Buffer<float>& kept) {
-  if (count == 0 || IsOnDevice(numbers)) {
+  const int owner = count == 0 ? device_.number() : OwnerOf(numbers);
+  if (owner == device_.number()) {
     return numbers;
+  }
+  if (owner >= 0) {
+    kept = device_.Make<float>(count);
+    Check(cudaMemcpyPeerAsync(kept.get(), device_.number(), numbers, owner,
+                              static_cast<std::size_t>(count) * sizeof(float), device_.stream()),
+          "cudaMemcpyPeerAsync");
+    device_.Finish();  // the other GPU may use its memory again
+    return kept.get();
   }
   kept = device_.Send(std::span(numbers, static_cast<std::size_t>(count)));
   return kept.get();
@@ -102,7 +112,7 @@ Matrix CudaBackend::Fetch(MatrixView matrix) {
   device_.Use();
   Matrix fetched(matrix.rows, matrix.columns);
   const auto bytes = static_cast<std::size_t>(Numbers(matrix)) * sizeof(float);
-  if (bytes > 0 && !IsOnDevice(matrix.data)) {
+  if (bytes > 0 && OwnerOf(matrix.data) < 0) {
     std::memcpy(fetched.data(), matrix.data, bytes);
   } else {
     device_.CopyOut(fetched.data(), matrix.data, bytes);

@@ -1,35 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/calibration_pass.h"
 
+#include <algorithm>
+#include <future>
 #include <utility>
 
 namespace tyllm::quant {
 
-CalibrationPass::CalibrationPass(tensor::Backend& backend, LayerKernels& kernels,
-                                 const model::ModelShape& shape)
-    : backend_(backend), kernels_(kernels), shape_(shape), runner_(backend, shape) {}
+CalibrationPass::CalibrationPass(std::vector<LayerMachine> machines, const model::ModelShape& shape)
+    : machines_(std::move(machines)), shape_(shape) {
+  TYLLM_CHECK(!machines_.empty());
+  for (const LayerMachine& machine : machines_) {
+    runners_.emplace_back(machine.backend, shape);
+  }
+}
 
-Status CalibrationPass::Start(const graph::Block& embedding, const forward::BlockWeights& weights,
+Status CalibrationPass::Start(const graph::Block& embedding, Weights weights,
                               std::vector<forward::TokenBatch> batches) {
   for (const forward::TokenBatch& batch : batches) {
-    TYLLM_ASSIGN(tensor::Matrix hidden, runner_.RunEmbedding(embedding, weights, batch));
+    const std::size_t machine = batches_.size() % machines_.size();
+    TYLLM_ASSIGN(tensor::Matrix hidden,
+                 runners_[machine].RunEmbedding(embedding, weights[machine], batch));
     tokens_ += hidden.rows();
     batches_.push_back({batch.sequences, std::move(hidden)});
   }
   return OkStatus();
 }
 
-Result<LayerStatistics> CalibrationPass::RunLayer(
-    const graph::Block& layer, const forward::BlockWeights& weights,
-    const std::function<void(std::int64_t)>& after_batch) {
-  StatisticsCollector collector(backend_, kernels_, FindScalingGroups(layer, shape_));
+Status CalibrationPass::RunBatch(const graph::Block& layer, std::size_t machine, Weights weights,
+                                 Batch& batch, StatisticsCollector& collector) {
   const forward::Observer observe = [&](const graph::Node& node,
                                         std::span<const tensor::Matrix* const> inputs,
                                         const tensor::Matrix&) { collector.Observe(node, inputs); };
+  TYLLM_ASSIGN(batch.hidden, runners_[machine].Run(layer, weights[machine], batch.hidden,
+                                                   batch.sequences, observe));
+  return OkStatus();
+}
+
+Status CalibrationPass::RunRound(const graph::Block& layer, Weights weights, std::size_t first,
+                                 std::size_t last, StatisticsCollector& collector) {
+  const std::vector<ScalingGroup> groups = FindScalingGroups(layer, shape_);
+  std::vector<StatisticsCollector> parts;
+  for (std::size_t i = first; i < last; ++i) {
+    const LayerMachine& machine = machines_[i - first];
+    parts.emplace_back(machine.backend, machine.kernels, groups);
+  }
+  std::vector<std::future<Status>> running;
+  for (std::size_t i = first; i < last; ++i) {
+    running.push_back(std::async(std::launch::async, [&, i] {
+      return RunBatch(layer, i - first, weights, batches_[i], parts[i - first]);
+    }));
+  }
+  for (std::future<Status>& run : running) {
+    run.wait();
+  }
+  for (std::size_t i = 0; i < running.size(); ++i) {
+    TYLLM_TRY(running[i].get());
+    collector.Add(std::move(parts[i]));
+  }
+  return OkStatus();
+}
+
+Result<LayerStatistics> CalibrationPass::RunLayer(
+    const graph::Block& layer, Weights weights,
+    const std::function<void(std::int64_t)>& after_batch) {
+  TYLLM_CHECK(weights.size() == machines_.size());
+  StatisticsCollector collector(machines_.front().backend, machines_.front().kernels,
+                                FindScalingGroups(layer, shape_));
   std::int64_t done = 0;
-  for (Batch& batch : batches_) {
-    TYLLM_ASSIGN(batch.hidden, runner_.Run(layer, weights, batch.hidden, batch.sequences, observe));
-    done += batch.hidden.rows();
+  for (std::size_t first = 0; first < batches_.size(); first += machines_.size()) {
+    const std::size_t last = std::min(first + machines_.size(), batches_.size());
+    if (machines_.size() == 1) {
+      TYLLM_TRY(RunBatch(layer, 0, weights, batches_[first], collector));
+    } else {
+      TYLLM_TRY(RunRound(layer, weights, first, last, collector));
+    }
+    for (std::size_t i = first; i < last; ++i) {
+      done += batches_[i].hidden.rows();
+    }
     if (after_batch) {
       after_batch(done);
     }

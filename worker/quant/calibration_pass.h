@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "worker/forward/block_runner.h"
@@ -12,16 +13,25 @@ namespace tyllm::quant {
 /// Carries the hidden states of all calibration windows from layer to layer of the float model
 /// (docs/adr: a layer sees the float model's inputs). Memory: tokens * width floats, and one
 /// batch's values inside a layer.
+///
+/// With several machines (GPUs of one kind) batches take turns on them, each batch always on the
+/// same one. What each batch adds to the statistics is computed apart and added in the order of the
+/// batches on the first machine, so the statistics do not depend on how many there are: not in one
+/// bit (docs/adr/0064).
 class CalibrationPass {
  public:
-  CalibrationPass(tensor::Backend& backend, LayerKernels& kernels, const model::ModelShape& shape);
+  /// At least one machine; they outlive this.
+  CalibrationPass(std::vector<LayerMachine> machines, const model::ModelShape& shape);
+
+  /// A block's weights on every machine, in their order.
+  using Weights = std::span<const forward::BlockWeights>;
 
   /// Turns the tokens into hidden states. `weights` are the embedding's.
-  Status Start(const graph::Block& embedding, const forward::BlockWeights& weights,
+  Status Start(const graph::Block& embedding, Weights weights,
                std::vector<forward::TokenBatch> batches);
-  /// Runs the next layer over all windows and says what its linears' inputs are like.
-  /// `after_batch(tokens done)` may be empty.
-  Result<LayerStatistics> RunLayer(const graph::Block& layer, const forward::BlockWeights& weights,
+  /// Runs the next layer over all windows and says what its linears' inputs are like, on the first
+  /// machine. `after_batch(tokens done)` may be empty.
+  Result<LayerStatistics> RunLayer(const graph::Block& layer, Weights weights,
                                    const std::function<void(std::int64_t)>& after_batch);
 
   std::int64_t tokens() const { return tokens_; }
@@ -32,10 +42,15 @@ class CalibrationPass {
     tensor::Matrix hidden;
   };
 
-  tensor::Backend& backend_;
-  LayerKernels& kernels_;
+  Status RunBatch(const graph::Block& layer, std::size_t machine, Weights weights, Batch& batch,
+                  StatisticsCollector& collector);
+  /// The batches [first, last), one a machine, side by side.
+  Status RunRound(const graph::Block& layer, Weights weights, std::size_t first, std::size_t last,
+                  StatisticsCollector& collector);
+
+  std::vector<LayerMachine> machines_;
   const model::ModelShape& shape_;
-  forward::BlockRunner runner_;
+  std::vector<forward::BlockRunner> runners_;  ///< one a machine
   std::vector<Batch> batches_;
   std::int64_t tokens_ = 0;
 };

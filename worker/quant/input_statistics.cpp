@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/input_statistics.h"
 
+#include <algorithm>
+#include <functional>
+
 namespace tyllm::quant {
 
 namespace {
@@ -46,6 +49,28 @@ void StatisticsCollector::AddGate(const tensor::Matrix& gate, const tensor::Matr
   }
   kernels_.AddGateSquares(gate.view(), up.view(), kGateStride, sums.sums.gate, sums.sums.up);
   sums.tokens += (gate.rows() + kGateStride - 1) / kGateStride;
+}
+
+void StatisticsCollector::Add(StatisticsCollector later) {
+  const auto add = [](const std::vector<double>& more, std::vector<double>& sums) {
+    sums.resize(more.size());
+    std::ranges::transform(sums, more, sums.begin(), std::plus<>());
+  };
+  for (auto& [value, more] : later.inputs_) {
+    InputSums& sums = inputs_[value];
+    if (sums.tokens == 0) {
+      sums.gram = backend_.Zeros(more.gram.rows(), more.gram.columns());
+    }
+    backend_.Add(sums.gram.view(), more.gram.view(), sums.gram);
+    add(more.abs, sums.abs);
+    sums.tokens += more.tokens;
+  }
+  for (auto& [value, more] : later.gates_) {
+    GateSums& sums = gates_[value];
+    add(more.sums.gate, sums.sums.gate);
+    add(more.sums.up, sums.sums.up);
+    sums.tokens += more.tokens;
+  }
 }
 
 std::map<graph::ValueId, InputStatistics> StatisticsCollector::TakeInputs() {

@@ -37,6 +37,9 @@ class StatisticsCollector {
   /// To be called as the runner's observer.
   void Observe(const graph::Node& node, std::span<const tensor::Matrix* const> inputs);
 
+  /// Adds the sums of tokens that came later and were computed on another backend.
+  void Add(StatisticsCollector later);
+
   /// Sums become means; call once, last. By the group's input value.
   std::map<graph::ValueId, InputStatistics> TakeInputs();
   /// By the output value of the silu_mul node.

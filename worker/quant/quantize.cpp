@@ -7,13 +7,13 @@
 #include <utility>
 
 #include "common/base/version.h"
-#include "worker/forward/block_stream.h"
 #include "worker/model/linear_formats.h"
 #include "worker/quant/background_work.h"
 #include "worker/quant/calibration_pass.h"
 #include "worker/quant/calibration_text.h"
 #include "worker/quant/checkpoint_writer.h"
 #include "worker/quant/half_tensors.h"
+#include "worker/quant/machines.h"
 #include "worker/quant/model_config.h"
 #include "worker/quant/passengers.h"
 #include "worker/quant/quantize_plan.h"
@@ -79,7 +79,7 @@ class Quantizer {
       TYLLM_TRY(CheckDisk());
       CheckpointWriter writer(services_.files, staged.path(),
                               PlanShards(plan_.tensors, request_.shard_bytes));
-      BackgroundWork writing(backend_->has_own_memory());
+      BackgroundWork writing(machines_->have_own_memory());
       TYLLM_TRY(writing.Start([&] { return WriteRest(writer); }));
       TYLLM_TRY(QuantizeLayers(writer, writing));
       TYLLM_TRY(writing.Finish());
@@ -101,13 +101,13 @@ class Quantizer {
     TYLLM_ASSIGN(forward::Model opened, forward::OpenModel(request_.model));
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
-    TYLLM_ASSIGN(backend_,
-                 tensor::MakeBackend(request_.device, static_cast<int>(request_.threads)));
-    kernels_.emplace(*backend_, lanes_);
+    TYLLM_ASSIGN(Machines machines,
+                 Machines::Make(request_.device, static_cast<int>(request_.threads), lanes_));
+    machines_.emplace(std::move(machines));
     report_.tool = "tyllm " + std::string(Version());
     report_.architecture = model_->shape().architecture;
     report_.options = options_;
-    report_.device = backend_->name();
+    report_.device = machines_->name();
     report_.warnings = plan_.warnings;
     report_.source_bytes = plan_.source_bytes;
     return ReadsText() ? ReadCalibration() : OkStatus();
@@ -123,7 +123,8 @@ class Quantizer {
     TYLLM_ASSIGN(const std::vector<std::int32_t> tokens,
                  ReadCalibrationTokens(tokenizer, request_.calibration_text, options_.samples,
                                        options_.seq_len));
-    batches_ = CutIntoBatches(tokens, options_.seq_len, backend_->tokens_at_once());
+    batches_ =
+        CutIntoBatches(tokens, options_.seq_len, machines_->first().backend.tokens_at_once());
     report_.calibration =
         CalibrationReport{request_.calibration_text.filename().string(), options_.samples,
                           options_.seq_len, static_cast<std::int64_t>(tokens.size())};
@@ -154,27 +155,22 @@ class Quantizer {
 
   /// On a device the next layer's weights are read and the last one's output is written meanwhile.
   Status QuantizeLayers(CheckpointWriter& writer, BackgroundWork& writing) {
-    CalibrationPass calibration(*backend_, **kernels_, model_->shape());
-    std::optional<forward::BlockStream> stream;
+    CalibrationPass calibration(machines_->all(), model_->shape());
     if (ReadsText()) {
       TYLLM_TRY(StartCalibration(calibration));
     }
-    if (backend_->has_own_memory()) {
-      stream.emplace(*backend_, model_->checkpoint, LayerBlocks());
-    }
+    MachineWeights source(*machines_, model_->checkpoint, LayerBlocks());
     for (std::int64_t k = 0; k < Layers(); ++k) {
       const graph::Block& block = model_->graph.layers[static_cast<std::size_t>(k)];
-      TYLLM_ASSIGN(
-          forward::BlockWeights weights,
-          stream ? stream->Next() : forward::LoadBlock(*backend_, model_->checkpoint, block));
-      TYLLM_TRY(CheckWeights(block, weights));
+      TYLLM_ASSIGN(std::vector<forward::BlockWeights> weights, source.Next());
+      TYLLM_TRY(CheckWeights(block, weights.front()));
       LayerStatistics statistics;
       if (ReadsText()) {
         TYLLM_ASSIGN(statistics, Calibrate(calibration, k, block, weights));
       }
       Tell("quantize", k, Layers(), "layers", block.name);
       const auto layer = std::make_shared<const QuantizedLayer>(
-          QuantizeOne(block, statistics, std::move(weights)));
+          QuantizeOne(block, statistics, std::move(weights.front())));
       std::ranges::copy(layer->reports, std::back_inserter(report_.linears));
       TYLLM_TRY(writing.Start([&, layer] { return WriteLayer(writer, block, *layer); }));
     }
@@ -193,14 +189,13 @@ class Quantizer {
   Status StartCalibration(CalibrationPass& calibration) {
     const Stopwatch watch(services_.clock, report_.seconds.calibrate);
     const graph::Block& embedding = model_->graph.embedding;
-    TYLLM_ASSIGN(const forward::BlockWeights weights,
-                 forward::LoadBlock(*backend_, model_->checkpoint, embedding));
+    TYLLM_ASSIGN(const std::vector<forward::BlockWeights> weights,
+                 MachineWeights(*machines_, model_->checkpoint, {&embedding}).Next());
     return calibration.Start(embedding, weights, std::move(batches_));
   }
 
   Result<LayerStatistics> Calibrate(CalibrationPass& calibration, std::int64_t k,
-                                    const graph::Block& block,
-                                    const forward::BlockWeights& weights) {
+                                    const graph::Block& block, CalibrationPass::Weights weights) {
     const Stopwatch watch(services_.clock, report_.seconds.calibrate);
     return calibration.RunLayer(block, weights, [&](std::int64_t tokens) {
       const bool is_done = tokens == calibration.tokens();
@@ -216,9 +211,8 @@ class Quantizer {
     const LayerTask task{&block, &model_->shape(), &options_, [this](std::string_view module) {
                            return !plan_.quantized.contains(module);
                          }};
-    const LayerMachine machine{*backend_, **kernels_};
-    return ReadsText() ? QuantizeLayer(task, statistics, std::move(weights), machine)
-                       : RoundLayer(task, std::move(weights), machine);
+    return ReadsText() ? QuantizeLayer(task, statistics, std::move(weights), machines_->first())
+                       : RoundLayer(task, std::move(weights), machines_->first());
   }
 
   Status CheckWeights(const graph::Block& block, const forward::BlockWeights& weights) const {
@@ -228,10 +222,10 @@ class Quantizer {
         continue;
       }
       const tensor::MatrixView placed = weights.find(node.weight)->second.view();
-      if ((*kernels_)->AllWithin(placed, is_linear ? kLargestWeight : 65504.0F)) {
+      if (machines_->first().kernels.AllWithin(placed, is_linear ? kLargestWeight : 65504.0F)) {
         continue;
       }
-      const tensor::Matrix matrix = backend_->Fetch(placed);
+      const tensor::Matrix matrix = machines_->first().backend.Fetch(placed);
       const std::span<const float> numbers(
           matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.columns()));
       const Status status =
@@ -361,7 +355,7 @@ class Quantizer {
   Status WriteReport(const CheckpointWriter& writer, const Path& directory) {
     report_.output_bytes = static_cast<std::int64_t>(writer.total_bytes());
     report_.peak_memory_bytes = PeakMemoryBytes();
-    report_.peak_device_bytes = backend_->peak_device_bytes();
+    report_.peak_device_bytes = machines_->peak_device_bytes();
     Summarize(report_);
     const StageSeconds& seconds = report_.seconds;
     report_.seconds.total = seconds.calibrate + seconds.quantize + seconds.write + seconds.verify;
@@ -377,8 +371,7 @@ class Quantizer {
   const QuantizeServices& services_;
   tensor::TaskLanes lanes_;
   tensor::TaskLanes writing_lanes_;  ///< of what is written in the background
-  std::unique_ptr<tensor::Backend> backend_;
-  std::optional<KernelsOf> kernels_;
+  std::optional<Machines> machines_;
   std::optional<forward::Model> model_;
   QuantizePlan plan_;
   std::vector<forward::TokenBatch> batches_;

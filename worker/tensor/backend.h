@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/gpu_memory_error.h"
 #include "common/base/result.h"
 #include "worker/tensor/matrix.h"
 
@@ -32,7 +33,7 @@ enum class NumberFormat : std::uint8_t { kFloat32, kFloat16, kBFloat16 };
 
 /// What goes wrong on a device in the middle of the work: its memory is full, or it fails. The only
 /// exception of this project, because operations give matrices and not statuses; the entrances of
-/// quant/ and evaluate/ turn it into a Status (CatchDeviceErrors).
+/// quant/ and evaluate/ turn it into a Status or into a GpuMemoryError (CatchDeviceErrors).
 class DeviceError : public std::runtime_error {
  public:
   DeviceError(bool memory_is_full, const std::string& message)
@@ -44,14 +45,18 @@ class DeviceError : public std::runtime_error {
   bool memory_is_full_;
 };
 
-/// work(), a Status or a Result, or what a DeviceError in it says.
+/// work(), a Status or a Result, or kUnavailable with what a DeviceError in it says. Throws
+/// GpuMemoryError when the device's memory is full.
 template <typename F>
 auto CatchDeviceErrors(F work) -> decltype(work()) {
   try {
     return work();
   } catch (const DeviceError& error) {
     const std::string message = "the GPU: " + std::string(error.what());
-    return error.memory_is_full() ? ResourceExhausted(message) : Unavailable(message);
+    if (error.memory_is_full()) {
+      throw GpuMemoryError(message);
+    }
+    return Unavailable(message);
   }
 }
 
@@ -61,9 +66,10 @@ auto CatchDeviceErrors(F work) -> decltype(work()) {
 /// (tests/worker/tensor).
 ///
 /// A backend may have a memory of its own. Matrices and spans of floats that go in may be there or
-/// in the host's memory (they are copied then, each time: Place what is used often); matrices that
-/// come out are there. Token ids, positions and rotary frequencies are the host's, and so are
-/// results in spans. Place and PlaceEncoded may be called from one other thread at the same time.
+/// in the host's or another GPU's memory (they are copied then, each time: Place what is used
+/// often; the other GPU's work on them must be done); matrices that come out are there. Token ids,
+/// positions and rotary frequencies are the host's, and so are results in spans. Place and
+/// PlaceEncoded may be called from one other thread at the same time.
 ///
 /// `out` gets the shape of the result, whatever it had before. Only where an operation says so may
 /// it be the matrix that an input looks at.
