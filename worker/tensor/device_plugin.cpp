@@ -33,6 +33,10 @@ Result<const DevicePlugin*> Load() {
         std::string(kFile) +
         " is neither beside the program nor in ../lib; build it where nvcc is (CMake says so)");
   }
+  // The plug-in's libraries are large: they are not loaded where they could do nothing.
+  if (::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) == nullptr) {
+    return FailedPrecondition("this machine has no NVIDIA driver (libcuda.so.1)");
+  }
   void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* why = ::dlerror();
