@@ -37,6 +37,7 @@ struct ServerConfig {
   config::Pairs attempt_deadline_by_kind;
   std::int64_t attempt_failures = 3;
   std::int64_t attempt_losses = 3;
+  std::int64_t attempt_longest_backoff_seconds = 10 * 60;
   std::int64_t placement_wait_seconds = 5;
   std::int64_t share_half_life_hours = 24;
   std::int64_t share_interactive_percent = 25;
@@ -85,6 +86,8 @@ inline constexpr std::array kSettings{
             "attempts that may fail before the task does", 1, 100},
     Setting{"attempt.losses", &ServerConfig::attempt_losses, "N",
             "different workers that may be lost with a task before it fails", 1, 100},
+    Setting{"attempt.longest_backoff_seconds", &ServerConfig::attempt_longest_backoff_seconds, "N",
+            "longest wait before a task that failed is tried again", 0, 86'400},
     Setting{"placement.wait_seconds", &ServerConfig::placement_wait_seconds, "N",
             "a task is left so long to a free worker that suits it better", 0, 3'600},
     Setting{"share.half_life_hours", &ServerConfig::share_half_life_hours, "N",

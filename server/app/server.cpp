@@ -51,6 +51,7 @@ core::Limits LimitsOf(const ServerConfig& config) {
   limits.policy.deadline = seconds(config.attempt_deadline_seconds);
   limits.policy.failures = static_cast<int>(config.attempt_failures);
   limits.policy.losses = static_cast<int>(config.attempt_losses);
+  limits.policy.longest_backoff = seconds(config.attempt_longest_backoff_seconds);
   limits.policy.placement_wait = seconds(config.placement_wait_seconds);
   limits.policy.fairness = FairnessOf(config);
   if (auto by_kind = ClocksByKind(config); by_kind.ok()) {  // as it was when it was loaded

@@ -8,6 +8,7 @@
 #include "common/cli/command.h"
 #include "common/config/flags.h"
 #include "server/app/config.h"
+#include "server/app/patient_clock.h"
 #include "server/app/server.h"
 
 namespace tyllm::server::app {
@@ -50,7 +51,8 @@ Status Run(const CommandLineOptions& options, const std::stop_token& stop) {
   }
   const ServerConfig& config = loaded.config;
   telemetry::Log log({config.log_level, config.log_format}, SystemClock(), std::cerr);
-  TYLLM_ASSIGN(const auto server, Server::Start(config, {LocalFileSystem(), SystemClock(), log}));
+  const PatientClock clock(SystemClock());
+  TYLLM_ASSIGN(const auto server, Server::Start(config, {LocalFileSystem(), clock, log}));
   log.Info("listening", {{"grpc", server->grpc_address()}, {"http", server->http_address()}});
   std::cout << "listening grpc=" << server->grpc_address() << " http=" << server->http_address()
             << std::endl;
