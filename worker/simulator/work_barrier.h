@@ -6,19 +6,27 @@
 
 namespace tyllm::simulator {
 
-/// Where the workers of an executor meet. Waits a moment actively, then sleeps: workers are never
-/// more than cores, yet others may want these cores (docs/adr/0010-segments-not-threads.md).
-class SegmentBarrier {
+/// Where the workers of an executor get their tasks, and meet when there are none left. Waits a
+/// moment actively, then sleeps: others may want these cores (docs/adr/0010-segments-not-threads.md
+/// has what it costs to spin for longer).
+class WorkBarrier {
  public:
-  explicit SegmentBarrier(std::int32_t workers) : workers_(workers) {}
+  explicit WorkBarrier(std::int32_t workers) : workers_(workers) {}
+
+  /// The number of the next task since the workers last met: 0, 1, ... A worker that is slow, or
+  /// whose core is taken away, gets fewer.
+  std::uint32_t Take() { return next_.fetch_add(1, std::memory_order_relaxed); }
 
   /// Returns when all workers have arrived; what they wrote before is visible after.
   void Arrive() {
     const std::uint32_t round = round_.load(std::memory_order_relaxed);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers_) {
       arrived_.store(0, std::memory_order_relaxed);
+      next_.store(0, std::memory_order_relaxed);
       round_.store(round + 1, std::memory_order_release);
-      round_.notify_all();
+      if (workers_ > 1) {
+        round_.notify_all();
+      }
       return;
     }
     for (int spin = 0; spin < kSpins; ++spin) {
@@ -43,6 +51,7 @@ class SegmentBarrier {
 
   const std::int32_t workers_;
   std::atomic<std::int32_t> arrived_ = 0;
+  alignas(64) std::atomic<std::uint32_t> next_ = 0;
   alignas(64) std::atomic<std::uint32_t> round_ = 0;
 };
 
