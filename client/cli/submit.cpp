@@ -60,6 +60,10 @@ Result<domain::JobView> Send(Farm& farm, const Session& session, Submission& sub
   if (spec.name.empty()) {
     spec.name = std::filesystem::absolute(submission.model / ".").parent_path().filename().string();
   }
+  if (submission.calibration &&
+      domain::TakeCalibrationSet(submission.calibration->string(), spec.quantize)) {
+    submission.calibration.reset();
+  }
   TYLLM_TRY(CheckWithoutTrees(spec));  // before the first byte is sent
   TYLLM_ASSIGN(spec.model, Upload(farm, session, submission.model, submission.json));
   TYLLM_TRY(UploadInto(farm, session, submission.calibration, submission.json, spec.calibration));
@@ -137,9 +141,11 @@ std::shared_ptr<Submission> DeclareJob(cli::CommandSpec& spec, Session& session,
 }
 
 void AddCalibration(cli::CommandSpec& spec, Submission& submission) {
-  spec.options.push_back({"--calibration", "FILE",
-                          "calibration text to upload (default: the worker's built-in text)",
-                          &submission.calibration});
+  spec.options.push_back(
+      {"--calibration", "PATH",
+       "calibration text to upload: a UTF-8 text, JSON lines, a folder of these; "
+       "or the name of a set that workers have: wikitext-2 (default), builtin",
+       &submission.calibration});
 }
 
 void AddText(cli::CommandSpec& spec, Submission& submission) {

@@ -51,7 +51,7 @@ struct JobSpec {
   std::string name;  ///< the model's name; goes into output names: letters, digits, '.', '_', '-'
   std::map<std::string, std::string> labels;
   BlobId model;                       ///< tree
-  std::optional<BlobId> calibration;  ///< tree of one text file; absent: the worker's built-in text
+  std::optional<BlobId> calibration;  ///< tree of texts; absent: a set of the worker's
   std::optional<BlobId> text;         ///< tree of one text file to evaluate on; absent: built-in
   std::optional<BlobId> reference;    ///< tree of the float model that an evaluation compares with
   QuantizeOptions quantize;

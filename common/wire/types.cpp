@@ -7,6 +7,7 @@
 namespace tyllm::wire {
 
 static_assert(v1::QuantizeMethod_MAX == domain::kQuantizeMethodNames.rows().size());
+static_assert(v1::CalibrationSet_MAX == domain::kCalibrationSetNames.rows().size());
 static_assert(v1::QuantizedFormat_MAX == domain::kQuantizedFormatNames.rows().size());
 static_assert(v1::TaskKind_MAX == domain::kTaskKindNames.rows().size());
 static_assert(v1::Blame_MAX == domain::kBlameNames.rows().size());
@@ -24,6 +25,34 @@ Result<BlobId> FromProto(const v1::BlobId& id) {
   return BlobId{sha256, id.size()};
 }
 
+namespace {
+
+v1::CalibrationOptions ToProto(const domain::CalibrationOptions& options) {
+  v1::CalibrationOptions proto;
+  proto.set_set(EnumToProto<v1::CalibrationSet>(options.set));
+  proto.set_column(ValidUtf8(options.column));
+  proto.set_concat(options.concat);
+  proto.set_pad(options.pad);
+  proto.set_isolate_documents(options.isolate_documents);
+  proto.set_chat_template(options.chat_template);
+  proto.set_seed(options.seed);
+  return proto;
+}
+
+Result<domain::CalibrationOptions> FromProto(const v1::CalibrationOptions& proto) {
+  domain::CalibrationOptions options;
+  TYLLM_ASSIGN(options.set, EnumFromProtoOr(proto.set(), options.set, "calibration.set"));
+  options.column = proto.column();
+  options.concat = proto.has_concat() ? proto.concat() : options.concat;
+  options.pad = proto.pad();
+  options.isolate_documents = proto.isolate_documents();
+  options.chat_template = proto.chat_template();
+  options.seed = proto.seed();
+  return options;
+}
+
+}  // namespace
+
 v1::QuantizeOptions ToProto(const domain::QuantizeOptions& options) {
   v1::QuantizeOptions proto;
   proto.set_method(EnumToProto<v1::QuantizeMethod>(options.method));
@@ -35,6 +64,7 @@ v1::QuantizeOptions ToProto(const domain::QuantizeOptions& options) {
     proto.add_keep_float(ValidUtf8(pattern));
   }
   proto.set_format(EnumToProto<v1::QuantizedFormat>(options.format));
+  *proto.mutable_calibration() = ToProto(options.calibration);
   return proto;
 }
 
@@ -47,6 +77,7 @@ Result<domain::QuantizeOptions> FromProto(const v1::QuantizeOptions& proto) {
   options.seq_len = proto.has_seq_len() ? proto.seq_len() : options.seq_len;
   options.clip = proto.has_clip() ? proto.clip() : options.clip;
   options.keep_float.assign(proto.keep_float().begin(), proto.keep_float().end());
+  TYLLM_ASSIGN(options.calibration, FromProto(proto.calibration()));
   return options;
 }
 

@@ -56,10 +56,26 @@ Result<Path> Text(const domain::TaskOrder& order, const std::string& name, const
   return found.front();
 }
 
+/// An uploaded file is a folder with one entry: the file itself is meant, whose name says its kind.
+Path CalibrationText(const Work& work) {
+  const auto input = Input(work.order, "calibration");
+  if (!input) {
+    return work.texts.calibration;
+  }
+  std::error_code error;
+  fs::directory_iterator entries(*input, error);
+  if (error || entries == fs::directory_iterator()) {
+    return *input;
+  }
+  const Path first = entries->path();
+  entries.increment(error);
+  return !error && entries == fs::directory_iterator() ? first : *input;
+}
+
 Result<std::string> RunQuantize(const Work& work) {
   quant::QuantizeRequest request;
   TYLLM_ASSIGN(request.model, Need(work.order, "model"));
-  TYLLM_ASSIGN(request.calibration_text, Text(work.order, "calibration", work.texts.calibration));
+  request.calibration_text = CalibrationText(work);
   request.out = work.order.output;
   request.options = work.order.quantize;
   request.device = work.order.device;

@@ -12,7 +12,7 @@ namespace tyllm::jobs {
 
 /// Files that came with the program and stand in for inputs that an order does not name.
 struct BuiltInTexts {
-  Path calibration;
+  Path calibration;  ///< of the set that the order names
   Path evaluation;
 };
 

@@ -66,8 +66,14 @@ BlobId Blob(const std::string& content) {
 }
 
 domain::QuantizeOptions Quantize() {
-  return {domain::QuantizeMethod::kRtn, 64, 12, 256, true, {".*visual", "lm_head"},
-          domain::QuantizedFormat::kAwq};
+  return {domain::QuantizeMethod::kRtn,
+          64,
+          12,
+          256,
+          true,
+          {".*visual", "lm_head"},
+          domain::QuantizedFormat::kAwq,
+          {domain::CalibrationSet::kBuiltin, "body", false, true, true, true, 7}};
 }
 
 domain::CompileOptions Compile() {
@@ -230,6 +236,7 @@ TEST(WireTypes, ValuesThatAreDefaultsInProtoAreNotTakenForAbsent) {
   domain::QuantizeOptions options;
   options.clip = false;
   options.samples = 0;
+  options.calibration.concat = false;
   EXPECT_EQ(*FromProto(ToProto(options)), options);
 }
 

@@ -19,7 +19,7 @@ Status RunOrder(const Path& spec, const Invocation& invocation) {
   TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(spec));
   TYLLM_ASSIGN(const domain::TaskOrder order,
                format::FromJson<domain::TaskOrder>(json, spec.string()));
-  TYLLM_ASSIGN(const Path calibration, InstalledFile("wikitext-2/valid.txt"));
+  TYLLM_ASSIGN(const Path calibration, CalibrationFile(order.quantize.calibration.set));
   TYLLM_ASSIGN(const Path evaluation, InstalledFile("wikitext-2/test.txt"));
   std::cout << "tyllm " << Version() << ": " << domain::kTaskKindNames.Name(order.kind) << " of "
             << order.name << std::endl;  // flushed: a crash must not take it along

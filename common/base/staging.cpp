@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/compile/staging.h"
+#include "common/base/staging.h"
 
 #include <filesystem>
 
-namespace tyllm::compile {
+namespace tyllm {
 namespace {
 
 namespace fs = std::filesystem;
@@ -60,4 +60,8 @@ Status Staging::Commit() {
   return files_->SyncDirectory(final_.has_parent_path() ? final_.parent_path() : Path("."));
 }
 
-}  // namespace tyllm::compile
+void Staging::Discard() {
+  (void)files_->RemoveAll(path_);  // what went wrong before is the error worth reporting
+}
+
+}  // namespace tyllm

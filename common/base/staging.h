@@ -5,10 +5,10 @@
 
 #include "common/base/file_system.h"
 
-namespace tyllm::compile {
+namespace tyllm {
 
 /// A folder that appears under its final name only when it is complete, and whose unfinished work
-/// is kept: "<final>.partial" stays when a compilation is killed or fails, and the next one with
+/// is kept: "<final>.partial" stays when the work is killed or fails, and the next one with
 /// the same key goes on there, on this machine or on another that the folder was copied to without
 /// its scratch folder. Work of another key is thrown away. Files in it must get their names only
 /// when they are complete.
@@ -32,6 +32,9 @@ class Staging {
   /// Removes the scratch folder and gives the folder its final name, durably.
   Status Commit();
 
+  /// Throws the unfinished work away: going on with it would fail again.
+  void Discard();
+
  private:
   Staging(FileSystem& files, Path final_path, Path path)
       : files_(&files), final_(std::move(final_path)), path_(std::move(path)) {}
@@ -42,4 +45,4 @@ class Staging {
   bool resumed_ = false;
 };
 
-}  // namespace tyllm::compile
+}  // namespace tyllm
