@@ -24,6 +24,7 @@ struct Submission {
   std::optional<Path> calibration;
   std::optional<Path> text;
   std::optional<Path> reference;
+  std::optional<Path> questions;
   std::vector<std::string> labels;
   bool wait = false;
   std::optional<Path> fetch;
@@ -69,6 +70,7 @@ Result<domain::JobView> Send(Farm& farm, const Session& session, Submission& sub
   TYLLM_TRY(UploadInto(farm, session, submission.calibration, submission.json, spec.calibration));
   TYLLM_TRY(UploadInto(farm, session, submission.text, submission.json, spec.text));
   TYLLM_TRY(UploadInto(farm, session, submission.reference, submission.json, spec.reference));
+  TYLLM_TRY(UploadInto(farm, session, submission.questions, submission.json, spec.questions));
   return farm.Submit({NewRequestId(), spec}, session.stop());
 }
 
@@ -152,6 +154,9 @@ void AddText(cli::CommandSpec& spec, Submission& submission) {
   spec.options.push_back({"--perplexity", "FILE",
                           "text to evaluate on (default: the worker's built-in text)",
                           &submission.text});
+  spec.options.push_back({"--questions", "PATH",
+                          "multiple-choice questions to upload, a CSV file or a folder of them",
+                          &submission.questions});
 }
 
 }  // namespace

@@ -56,11 +56,23 @@ void AddOptions(CommandSpec& spec, domain::ConvertOptions& options) {
 }
 
 void AddOptions(CommandSpec& spec, domain::EvaluateOptions& options) {
-  Append(spec, {
-                   {"--window", "N", "tokens of each window of the text", &options.window},
-                   {"--max-windows", "N", "use only the first N windows; 0 is the whole text",
-                    &options.max_windows},
-               });
+  Append(spec,
+         {
+             {"--window", "N", "tokens of each window of the text", &options.window},
+             {"--max-windows", "N", "use only the first N windows; 0 is the whole text",
+              &options.max_windows},
+             {"--shots", "N", "answered examples before each question, 0 to 5", &options.shots},
+             {"--max-questions", "N", "only the first N questions of each subject; 0 is all",
+              &options.max_questions},
+             {"--answers", "", "how a question is answered: by the likeliest letter, in text",
+              OneOf(domain::kAnswerModeNames, &options.answers)},
+             {"--answer-tokens", "N", "tokens of an answer in text", &options.answer_tokens},
+             {"--prompt", "TEXT", "text to continue, greedily; repeatable", &options.prompts},
+             {"--max-tokens", "N", "tokens to generate after each prompt", &options.max_tokens},
+             {"--fail-if", "CONDITION",
+              "fail when it holds of the report, e.g. 'perplexity_increase>0.05'; repeatable",
+              &options.fail_if},
+         });
 }
 
 void AddOptions(CommandSpec& spec, domain::CompileOptions& options) {

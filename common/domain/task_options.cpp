@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/domain/condition.h"
+
 namespace tyllm::domain {
 
 namespace {
@@ -86,7 +88,14 @@ Status Check(const QuantizeOptions& options) {
 
 Status Check(const EvaluateOptions& options) {
   TYLLM_TRY(InRange("window", options.window, 2, 1 << 20));
-  return InRange("max_windows", options.max_windows, 0, 1LL << 40);
+  TYLLM_TRY(InRange("max_windows", options.max_windows, 0, 1LL << 40));
+  TYLLM_TRY(InRange("shots", options.shots, 0, 5));
+  TYLLM_TRY(InRange("max_questions", options.max_questions, 0, 1LL << 40));
+  TYLLM_TRY(InRange("answer_tokens", options.answer_tokens, 1, 1 << 20));
+  for (const std::string& condition : options.fail_if) {
+    TYLLM_TRY(Condition::Parse(condition).status());
+  }
+  return InRange("max_tokens", options.max_tokens, 1, 1 << 20);
 }
 
 Status Check(const CompileOptions& options) {

@@ -91,9 +91,34 @@ struct ConvertOptions {
   bool operator==(const ConvertOptions&) const = default;
 };
 
+/// How a model answers a multiple-choice question.
+enum class AnswerMode : std::uint8_t {
+  kLikelihood,  ///< the letter that it gives the highest probability
+  kGenerated,   ///< the letter in the text that it writes
+  kBoth,
+};
+
+inline constexpr EnumTable<AnswerMode, 3> kAnswerModeNames(
+    "way of answering", {{{AnswerMode::kLikelihood, "likelihood"},
+                          {AnswerMode::kGenerated, "generated"},
+                          {AnswerMode::kBoth, "both"}}});
+
+constexpr const auto& NamesOf(AnswerMode) {
+  return kAnswerModeNames;
+}
+
 struct EvaluateOptions {
   std::int64_t window = 512;     ///< tokens
   std::int64_t max_windows = 0;  ///< 0: the whole text
+  // Of multiple-choice questions:
+  std::int64_t shots = 0;          ///< answered examples before each question
+  std::int64_t max_questions = 0;  ///< of each subject; 0: all
+  AnswerMode answers = AnswerMode::kLikelihood;
+  std::int64_t answer_tokens = 16;  ///< at most, of a generated answer
+  // Texts to continue, greedily:
+  std::vector<std::string> prompts;
+  std::int64_t max_tokens = 64;      ///< at most, of each continuation
+  std::vector<std::string> fail_if;  ///< conditions on figures of the report
 
   bool operator==(const EvaluateOptions&) const = default;
 };
@@ -153,8 +178,13 @@ struct tyllm::format::Members<tyllm::domain::ConvertOptions> {
 template <>
 struct tyllm::format::Members<tyllm::domain::EvaluateOptions> {
   using O = tyllm::domain::EvaluateOptions;
-  static constexpr auto kTable =
-      std::tuple{Member{"window", &O::window}, Member{"max_windows", &O::max_windows}};
+  static constexpr auto kTable = std::tuple{
+      Member{"window", &O::window},   Member{"max_windows", &O::max_windows},
+      Member{"shots", &O::shots},     Member{"max_questions", &O::max_questions},
+      Member{"answers", &O::answers}, Member{"answer_tokens", &O::answer_tokens},
+      Member{"prompts", &O::prompts}, Member{"max_tokens", &O::max_tokens},
+      Member{"fail_if", &O::fail_if},
+  };
 };
 
 template <>

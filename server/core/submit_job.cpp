@@ -48,6 +48,7 @@ std::vector<Input> InputsOf(const JobSpec& spec) {
   add("calibration", spec.calibration, true);
   add("text", spec.text, true);
   add("reference", spec.reference, false);
+  add("questions", spec.questions, false);
   return inputs;
 }
 

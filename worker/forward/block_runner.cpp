@@ -40,6 +40,18 @@ Status CheckIds(const TokenBatch& batch, std::int64_t vocabulary) {
   return OkStatus();
 }
 
+/// The rows of `beginning` and then those of one sequence, for each of the sequences in `rows`.
+tensor::Matrix InFrontOfEach(tensor::Backend& backend, const tensor::Matrix& beginning,
+                             const tensor::Matrix& rows, std::int64_t sequences) {
+  const std::int64_t length = rows.rows() / sequences;
+  tensor::Matrix joined;
+  for (std::int64_t s = 0; s < sequences; ++s) {
+    backend.AppendRows(beginning.view(), joined);
+    backend.AppendRows(rows.rows(s * length, length), joined);
+  }
+  return joined;
+}
+
 }  // namespace
 
 /// One run of a block.
@@ -50,6 +62,7 @@ struct BlockRunner::Call {
   const tensor::Matrix* hidden = nullptr;  ///< any other block's input
   const Observer* observer = nullptr;
   LayerCache* cache = nullptr;
+  const LayerCache* beginning = nullptr;
   const tensor::Matrix* rotations = nullptr;  ///< instead of positions
   std::int64_t sequences = 0;
   std::int64_t length = 0;
@@ -155,6 +168,19 @@ Result<tensor::Matrix> BlockRunner::Continue(const graph::Block& block, const Bl
   return Execute(call);
 }
 
+Result<tensor::Matrix> BlockRunner::Branch(const graph::Block& block, const BlockWeights& weights,
+                                           const tensor::Matrix& hidden, std::int64_t sequences,
+                                           const LayerCache& beginning) {
+  TYLLM_CHECK(sequences > 0 && hidden.rows() % sequences == 0);
+  Call call{.block = block, .weights = weights};
+  call.hidden = &hidden;
+  call.beginning = &beginning;
+  call.sequences = sequences;
+  call.length = hidden.rows() / sequences;
+  call.history = beginning.keys.rows();
+  return Execute(call);
+}
+
 Result<tensor::Matrix> BlockRunner::Execute(Call& call) {
   const graph::Block& block = call.block;
   workspace_.PrepareFor(call.rows());
@@ -255,6 +281,13 @@ void BlockRunner::Attend(Call& call, std::span<const tensor::Matrix* const> inpu
     backend_.AppendRows(values->view(), call.cache->values);
     keys = &call.cache->keys;
     values = &call.cache->values;
+  }
+  LayerCache joined;
+  if (call.beginning != nullptr) {
+    joined = {.keys = InFrontOfEach(backend_, call.beginning->keys, *keys, call.sequences),
+              .values = InFrontOfEach(backend_, call.beginning->values, *values, call.sequences)};
+    keys = &joined.keys;
+    values = &joined.values;
   }
   backend_.Attention({.sequences = call.sequences,
                       .length = call.length,

@@ -86,6 +86,11 @@ class BlockRunner {
   Result<tensor::Matrix> Continue(const graph::Block& block, const BlockWeights& weights,
                                   const tensor::Matrix& hidden, LayerCache& cache,
                                   const tensor::Matrix* rotations = nullptr);
+  /// The next tokens of `sequences` sequences that begin alike: each sees the tokens of
+  /// `beginning`, which stays as it is, and its own.
+  Result<tensor::Matrix> Branch(const graph::Block& block, const BlockWeights& weights,
+                                const tensor::Matrix& hidden, std::int64_t sequences,
+                                const LayerCache& beginning);
 
  private:
   struct Call;

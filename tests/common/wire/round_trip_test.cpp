@@ -129,6 +129,18 @@ domain::Pending SomePending() {
   return pending;
 }
 
+domain::EvaluateOptions Evaluation() {
+  return {.window = 256,
+          .max_windows = 9,
+          .shots = 5,
+          .max_questions = 12,
+          .answers = domain::AnswerMode::kBoth,
+          .answer_tokens = 3,
+          .prompts = {"The river", "and"},
+          .max_tokens = 7,
+          .fail_if = {"perplexity_increase>0.05", "choice.model.accuracy<0.3"}};
+}
+
 domain::JobSpec FullJobSpec() {
   domain::JobSpec spec;
   spec.kind = domain::JobKind::kEvaluate;
@@ -140,7 +152,8 @@ domain::JobSpec FullJobSpec() {
   spec.reference = Blob("reference");
   spec.quantize = Quantize();
   spec.convert = {domain::QuantizedFormat::kAmtc};
-  spec.evaluate = {256, 9};
+  spec.questions = Blob("questions");
+  spec.evaluate = Evaluation();
   spec.compile = Compile();
   spec.no_cache = true;
   spec.project = "vision";
@@ -210,7 +223,7 @@ TEST(WireTypes, OptionsGoThereAndBack) {
   ExpectRoundTrip(Blob("x"));
   ExpectRoundTrip(Quantize());
   ExpectRoundTrip(domain::ConvertOptions{domain::QuantizedFormat::kAmtc});
-  ExpectRoundTrip(domain::EvaluateOptions{128, 7});
+  ExpectRoundTrip(Evaluation());
   ExpectRoundTrip(Compile());
   ExpectRoundTrip(Spec());
   ExpectRoundTrip(SomeFailure());
@@ -228,7 +241,7 @@ TEST(WireTypes, OptionsGoThereAndBack) {
 TEST(WireTypes, AbsentFieldsTakeTheDefaults) {
   EXPECT_EQ(*FromProto(v1::QuantizeOptions()), domain::QuantizeOptions());
   EXPECT_EQ(*FromProto(v1::ConvertOptions()), domain::ConvertOptions());
-  EXPECT_EQ(FromProto(v1::EvaluateOptions()), domain::EvaluateOptions());
+  EXPECT_EQ(*FromProto(v1::EvaluateOptions()), domain::EvaluateOptions());
   EXPECT_EQ(FromProto(v1::CompileOptions()), domain::CompileOptions());
 }
 

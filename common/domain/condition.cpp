@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/evaluate/condition.h"
+#include "common/domain/condition.h"
 
 #include <charconv>
-#include <map>
+#include <cmath>
 #include <optional>
 
-namespace tyllm::evaluate {
+namespace tyllm::domain {
 
 namespace {
 
@@ -22,22 +22,10 @@ std::string_view Trim(std::string_view text) {
 std::optional<double> ParseNumber(std::string_view text) {
   double number = 0.0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) {
+  if (error != std::errc() || end != text.data() + text.size() || !std::isfinite(number)) {
     return std::nullopt;
   }
   return number;
-}
-
-/// Every number of the report by its path in evaluation.json.
-void CollectFigures(const format::Json& json, const std::string& prefix,
-                    std::map<std::string, double>& figures) {
-  for (const auto& [key, value] : json.items()) {
-    if (value.is_object()) {
-      CollectFigures(value, prefix + key + ".", figures);
-    } else if (value.is_number()) {
-      figures[prefix + key] = value.get<double>();
-    }
-  }
 }
 
 }  // namespace
@@ -66,31 +54,7 @@ Result<Condition> Condition::Parse(std::string_view text) {
                    .bound = *bound};
 }
 
-Status Condition::CheckFigure(bool with_reference) const {
-  Report report;
-  if (with_reference) {
-    report.reference.emplace();
-    report.perplexity_increase = 0.0;
-    report.kl_divergence = 0.0;
-    report.top1_agreement = 0.0;
-  }
-  return HoldsOf(report).status();
-}
-
-Result<bool> Condition::HoldsOf(const Report& report) const {
-  std::map<std::string, double> figures;
-  CollectFigures(format::ToJson(report), "", figures);
-  const auto found = figures.find(figure);
-  if (found == figures.end()) {
-    std::string names;
-    for (const auto& [name, value] : figures) {
-      names += (names.empty() ? "" : ", ") + name;
-    }
-    return InvalidArgument("condition '" + text + "' is on '" + figure +
-                           "', which the report does not have; it has: " + names +
-                           (report.reference ? "" : " (comparisons need --reference)"));
-  }
-  const double value = found->second;
+bool Condition::HoldsOf(double value) const {
   switch (relation) {
     case Relation::kGreater:
       return value > bound;
@@ -101,7 +65,7 @@ Result<bool> Condition::HoldsOf(const Report& report) const {
     case Relation::kLessOrEqual:
       return value <= bound;
   }
-  return Internal("condition '" + text + "' has no relation");
+  return false;
 }
 
-}  // namespace tyllm::evaluate
+}  // namespace tyllm::domain
