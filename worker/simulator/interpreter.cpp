@@ -135,8 +135,8 @@ void Interpreter::Embed(const plan::Step& step) {
       std::fill_n(out, columns, 0.0F);
       continue;
     }
-    weights_.ReadRowBlock(step.weights[0], layer_, id / 8, block_);
-    std::copy_n(block_.data() + id % 8 * columns, columns, out);
+    weights_.ReadRowBlock(step.weights[0], layer_, id / die::kRowBlock, block_);
+    std::copy_n(block_.data() + id % die::kRowBlock * columns, columns, out);
   }
 }
 

@@ -99,9 +99,10 @@ const BadModel kBadModels[] = {
     {"offsets that overlap",
      "model.safetensors",
      Header([](format::Json& h) {
-       h[kEmbedding]["data_offsets"] = {0,
-                                        h[kEmbedding]["data_offsets"][1].get<std::int64_t>() -
-                                            h[kEmbedding]["data_offsets"][0].get<std::int64_t>()};
+       const auto bytes = h[kNorm]["data_offsets"][1].get<std::int64_t>() -
+                          h[kNorm]["data_offsets"][0].get<std::int64_t>();
+       const auto first = h[kEmbedding]["data_offsets"][0].get<std::int64_t>();
+       h[kNorm]["data_offsets"] = {first, first + bytes};
      }),
      {"overlap"}},
     {"a shape that overflows",
