@@ -50,6 +50,7 @@ std::string WithHeader(const std::string& file, const std::function<void(format:
 
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
 constexpr const char* kNorm = "model.norm.weight";
+constexpr const char* kFirstNorm = "model.layers.0.input_layernorm.weight";
 
 /// A copy of the example model, one file of it changed.
 struct BadModel {
@@ -99,10 +100,10 @@ const BadModel kBadModels[] = {
     {"offsets that overlap",
      "model.safetensors",
      Header([](format::Json& h) {
-       const auto bytes = h[kNorm]["data_offsets"][1].get<std::int64_t>() -
-                          h[kNorm]["data_offsets"][0].get<std::int64_t>();
+       const auto bytes = h[kFirstNorm]["data_offsets"][1].get<std::int64_t>() -
+                          h[kFirstNorm]["data_offsets"][0].get<std::int64_t>();
        const auto first = h[kEmbedding]["data_offsets"][0].get<std::int64_t>();
-       h[kNorm]["data_offsets"] = {first, first + bytes};
+       h[kFirstNorm]["data_offsets"] = {first, first + bytes};
      }),
      {"overlap"}},
     {"a shape that overflows",
