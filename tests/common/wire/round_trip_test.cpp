@@ -82,12 +82,24 @@ domain::CompileOptions Compile() {
   return options;
 }
 
+domain::EvaluateOptions Evaluation() {
+  return {.window = 256,
+          .max_windows = 9,
+          .shots = 5,
+          .max_questions = 12,
+          .answers = domain::AnswerMode::kBoth,
+          .answer_tokens = 3,
+          .prompts = {"The river", "and"},
+          .max_tokens = 7,
+          .fail_if = {"perplexity_increase>0.05", "choice.model.accuracy<0.3"}};
+}
+
 domain::TaskSpec Spec() {
   return {domain::TaskKind::kCompileDie,
           "demo",
           Quantize(),
           {domain::QuantizedFormat::kAwq},
-          {128, 7},
+          Evaluation(),
           Compile(),
           2};
 }
@@ -127,18 +139,6 @@ domain::Pending SomePending() {
   pending.not_before_unix_ms = 99;
   pending.expected_wait_ms = 5000;
   return pending;
-}
-
-domain::EvaluateOptions Evaluation() {
-  return {.window = 256,
-          .max_windows = 9,
-          .shots = 5,
-          .max_questions = 12,
-          .answers = domain::AnswerMode::kBoth,
-          .answer_tokens = 3,
-          .prompts = {"The river", "and"},
-          .max_tokens = 7,
-          .fail_if = {"perplexity_increase>0.05", "choice.model.accuracy<0.3"}};
 }
 
 domain::JobSpec FullJobSpec() {
