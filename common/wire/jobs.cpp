@@ -32,9 +32,6 @@ v1::JobSpec ToProto(const domain::JobSpec& spec) {
   if (spec.reference) {
     *proto.mutable_reference() = ToProto(*spec.reference);
   }
-  if (spec.questions) {
-    *proto.mutable_questions() = ToProto(*spec.questions);
-  }
   *proto.mutable_quantize() = ToProto(spec.quantize);
   *proto.mutable_convert() = ToProto(spec.convert);
   *proto.mutable_evaluate() = ToProto(spec.evaluate);
@@ -62,12 +59,9 @@ Result<domain::JobSpec> FromProto(const v1::JobSpec& proto) {
   if (proto.has_reference()) {
     TYLLM_ASSIGN(spec.reference, FromProto(proto.reference()).Annotate("reference"));
   }
-  if (proto.has_questions()) {
-    TYLLM_ASSIGN(spec.questions, FromProto(proto.questions()).Annotate("questions"));
-  }
   TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
   TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
-  TYLLM_ASSIGN(spec.evaluate, FromProto(proto.evaluate()).Annotate("evaluate"));
+  spec.evaluate = FromProto(proto.evaluate());
   spec.compile = FromProto(proto.compile());
   spec.no_cache = proto.no_cache();
   spec.project = proto.project().empty() ? spec.project : proto.project();

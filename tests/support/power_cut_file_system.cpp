@@ -51,7 +51,7 @@ class PowerCutFileSystem::File final : public OutputFile {
 };
 
 Status PowerCutFileSystem::Change() {
-  return power_.Use() ? OkStatus() : Unavailable("the power is gone");
+  return left_ < 0 || --left_ < 0 ? Unavailable("the power is gone") : OkStatus();
 }
 
 Result<std::unique_ptr<OutputFile>> PowerCutFileSystem::Open(const Path& path, bool truncate) {
@@ -109,8 +109,7 @@ Status PowerCutFileSystem::SyncDirectory(const Path& directory) {
 }
 
 void PowerCutFileSystem::LosePower() {
-  while (power_.Use()) {
-  }
+  left_ = -1;
   for (const auto& [path, content] : durable_) {
     if (fs::exists(path)) {
       std::ofstream(path, std::ios::binary | std::ios::trunc) << content;

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace tyllm::simulator {
+
+/// Where the workers of an executor meet. Waits a moment actively, then sleeps: workers are never
+/// more than cores, yet others may want these cores (docs/adr/0010-segments-not-threads.md).
+class SegmentBarrier {
+ public:
+  explicit SegmentBarrier(std::int32_t workers) : workers_(workers) {}
+
+  /// Returns when all workers have arrived; what they wrote before is visible after.
+  void Arrive() {
+    const std::uint32_t round = round_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers_) {
+      arrived_.store(0, std::memory_order_relaxed);
+      round_.store(round + 1, std::memory_order_release);
+      round_.notify_all();
+      return;
+    }
+    for (int spin = 0; spin < kSpins; ++spin) {
+      if (round_.load(std::memory_order_acquire) != round) {
+        return;
+      }
+      Pause();
+    }
+    while (round_.load(std::memory_order_acquire) == round) {
+      round_.wait(round, std::memory_order_acquire);
+    }
+  }
+
+ private:
+  static constexpr int kSpins = 2000;
+
+  static void Pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+
+  const std::int32_t workers_;
+  std::atomic<std::int32_t> arrived_ = 0;
+  alignas(64) std::atomic<std::uint32_t> round_ = 0;
+};
+
+}  // namespace tyllm::simulator
