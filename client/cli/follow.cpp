@@ -15,19 +15,12 @@ namespace {
 constexpr Milliseconds kPlainPeriod{5000};
 constexpr std::int64_t kBarWidth = 24;
 
-/// Of failures that are the user's; the other blames follow in their order.
-constexpr int kFirstBlame = 11;
-
-}  // namespace
-
-cli::ExitCode ExitOf(const domain::JobView& job) {
-  switch (job.state) {
+cli::ExitCode ExitOf(domain::JobState state) {
+  switch (state) {
     case domain::JobState::kSucceeded:
       return cli::ExitCode::kOk;
     case domain::JobState::kFailed:
-      return job.failure
-                 ? static_cast<cli::ExitCode>(kFirstBlame + static_cast<int>(job.failure->blame))
-                 : cli::ExitCode::kJobFailed;
+      return cli::ExitCode::kJobFailed;
     case domain::JobState::kCancelled:
       return cli::ExitCode::kJobCancelled;
     case domain::JobState::kQueued:
@@ -37,6 +30,8 @@ cli::ExitCode ExitOf(const domain::JobView& job) {
   }
   return cli::ExitCode::kFailed;
 }
+
+}  // namespace
 
 std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width) {
   const std::int64_t part = total <= 0 ? 0 : std::clamp<std::int64_t>(done, 0, total);
@@ -128,17 +123,13 @@ cli::ExitCode FollowJob(Farm& farm, domain::JobId job, const Clock& clock, bool 
   if (!end.ok()) {
     return cli::ReportError(end.status());
   }
-  domain::JobView view;
-  view.state = *end;
-  if (*end == domain::JobState::kFailed) {
-    if (auto found = farm.Get(job, stop); found.ok()) {
-      view = *std::move(found);
-    }
-    if (view.failure && !quiet) {
-      fmt::print(stderr, "{} failed: {}", job.ToString(), Describe(*view.failure));
+  if (*end == domain::JobState::kFailed && !quiet) {
+    const auto view = farm.Get(job, stop);
+    if (view.ok() && view->failure) {
+      fmt::print(stderr, "{} failed: {}", job.ToString(), Describe(*view->failure));
     }
   }
-  return ExitOf(view);
+  return ExitOf(*end);
 }
 
 }  // namespace tyllm::client

@@ -3,13 +3,12 @@
 
 #include <algorithm>
 
-#include "common/domain/validation.h"
-
 namespace tyllm::domain {
 
 namespace {
 
 constexpr std::size_t kLongestName = 128;
+constexpr std::size_t kMostLabels = 64;
 constexpr std::size_t kLongestLabel = 256;
 constexpr std::size_t kMostRequirements = 32;
 constexpr std::size_t kLongestProject = 64;
@@ -117,7 +116,9 @@ class Planner {
 
   void Compile(const TaskInput& model) {
     std::vector<TaskInput> dies;
-    for (std::int64_t die = 0; die < spec_.compile.dies; ++die) {
+    // The vendor's toolchain makes all dies in one run.
+    const bool apart = spec_.compile.target == CompileTarget::kSim;
+    for (std::int64_t die = 0; apart && die < spec_.compile.dies; ++die) {
       const std::string number = std::to_string(die);
       PlannedTask& task = Add("compile.die" + number, TaskKind::kCompileDie, model);
       task.spec.compile = spec_.compile;

@@ -37,14 +37,12 @@ struct ServerConfig {
   config::Pairs attempt_deadline_by_kind;
   std::int64_t attempt_failures = 3;
   std::int64_t attempt_losses = 3;
+  std::int64_t attempt_longest_backoff_seconds = 10 * 60;
   std::int64_t placement_wait_seconds = 5;
   std::int64_t share_half_life_hours = 24;
   std::int64_t share_interactive_percent = 25;
   std::int64_t upload_idle_seconds = 60;
   std::int64_t upload_keep_hours = 72;
-  std::int64_t keep_job_days = 0;
-  std::int64_t keep_result_days = 0;
-  std::int64_t keep_blob_hours = 72;
   std::int64_t shutdown_grace_seconds = 5;
 };
 
@@ -88,6 +86,8 @@ inline constexpr std::array kSettings{
             "attempts that may fail before the task does", 1, 100},
     Setting{"attempt.losses", &ServerConfig::attempt_losses, "N",
             "different workers that may be lost with a task before it fails", 1, 100},
+    Setting{"attempt.longest_backoff_seconds", &ServerConfig::attempt_longest_backoff_seconds, "N",
+            "longest wait before a task that failed is tried again", 0, 86'400},
     Setting{"placement.wait_seconds", &ServerConfig::placement_wait_seconds, "N",
             "a task is left so long to a free worker that suits it better", 0, 3'600},
     Setting{"share.half_life_hours", &ServerConfig::share_half_life_hours, "N",
@@ -98,12 +98,6 @@ inline constexpr std::array kSettings{
             "an upload that gets no byte for so long is ended", 1, 86'400},
     Setting{"upload.keep_hours", &ServerConfig::upload_keep_hours, "N",
             "unfinished uploads are kept for so long", 1, 24 * 365},
-    Setting{"keep.job_days", &ServerConfig::keep_job_days, "N",
-            "jobs that ended so long ago are deleted; 0: never", 0, 36'500},
-    Setting{"keep.result_days", &ServerConfig::keep_result_days, "N",
-            "results that no job used for so long are forgotten; 0: never", 0, 36'500},
-    Setting{"keep.blob_hours", &ServerConfig::keep_blob_hours, "N",
-            "blobs of no job and no result are removed when unused for so long", 1, 24 * 3'650},
     Setting{"shutdown.grace_seconds", &ServerConfig::shutdown_grace_seconds, "N",
             "time for calls to end when the server stops", 0, 3'600},
 };

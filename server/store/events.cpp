@@ -18,14 +18,9 @@ constexpr Sql kAfter{
     "WHERE job = ?1 AND number > ?2 ORDER BY number LIMIT ?3"};
 
 // The task as it was at the event: what came later is taken away again.
-Result<std::optional<domain::TaskView>> TaskThen(Database& db, TaskId id, TaskState state,
-                                                 domain::Attempt attempt) {
-  const auto found = tasks::Get(db, id);
-  if (found.status().code() == StatusCode::kNotFound) {
-    return std::optional<domain::TaskView>();  // it moved to a job that was deleted since
-  }
-  TYLLM_TRY(found.status());
-  const tasks::Row& row = *found;
+Result<domain::TaskView> TaskThen(Database& db, TaskId id, TaskState state,
+                                  domain::Attempt attempt) {
+  TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db, id));
   TYLLM_ASSIGN(domain::TaskView view, tasks::ToView(row));
   const bool is_latest = view.state == state && view.attempt == attempt;
   view.state = state;
@@ -36,7 +31,7 @@ Result<std::optional<domain::TaskView>> TaskThen(Database& db, TaskId id, TaskSt
     view.cached = false;
     view.ended_unix_ms = 0;
   }
-  return std::optional(std::move(view));
+  return view;
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ class PowerCutFileSystem::File final : public OutputFile {
 };
 
 Status PowerCutFileSystem::Change() {
-  return left_ < 0 || --left_ < 0 ? Unavailable("the power is gone") : OkStatus();
+  return power_.Use() ? OkStatus() : Unavailable("the power is gone");
 }
 
 Result<std::unique_ptr<OutputFile>> PowerCutFileSystem::Open(const Path& path, bool truncate) {
@@ -109,7 +109,8 @@ Status PowerCutFileSystem::SyncDirectory(const Path& directory) {
 }
 
 void PowerCutFileSystem::LosePower() {
-  left_ = -1;
+  while (power_.Use()) {
+  }
   for (const auto& [path, content] : durable_) {
     if (fs::exists(path)) {
       std::ofstream(path, std::ios::binary | std::ios::trunc) << content;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/base/file_system.h"
+#include "tests/support/power.h"
 
 namespace tyllm::testing {
 
@@ -17,9 +18,12 @@ namespace tyllm::testing {
 /// that were made in a folder since its last SyncDirectory. What is removed stays removed.
 class PowerCutFileSystem final : public FileSystem {
  public:
-  explicit PowerCutFileSystem(int healthy) : left_(healthy) {}
+  explicit PowerCutFileSystem(int healthy) : own_(healthy), power_(own_) {}
 
-  bool failed() const { return left_ < 0; }
+  /// On the power of a machine that has other disks too.
+  explicit PowerCutFileSystem(Power& power) : own_(0), power_(power) {}
+
+  bool failed() const { return power_.gone(); }
 
   void LosePower();
 
@@ -49,7 +53,8 @@ class PowerCutFileSystem final : public FileSystem {
   Status Change();
   Result<std::unique_ptr<OutputFile>> Open(const Path& path, bool truncate);
 
-  int left_;
+  Power own_;
+  Power& power_;
   std::vector<Name> names_;
   std::map<Path, std::string> durable_;  ///< content of files at their last sync
 };

@@ -22,7 +22,7 @@ Status CalibrationPass::Start(const graph::Block& embedding, Weights weights,
     TYLLM_ASSIGN(tensor::Matrix hidden,
                  runners_[machine].RunEmbedding(embedding, weights[machine], batch));
     tokens_ += hidden.rows();
-    batches_.push_back({batch.sequences, std::move(hidden)});
+    batches_.push_back({batch.sequences, std::move(hidden), batch.visual});
   }
   return OkStatus();
 }
@@ -32,8 +32,12 @@ Status CalibrationPass::RunBatch(const graph::Block& layer, std::size_t machine,
   const forward::Observer observe = [&](const graph::Node& node,
                                         std::span<const tensor::Matrix* const> inputs,
                                         const tensor::Matrix&) { collector.Observe(node, inputs); };
+  const tensor::Matrix* const rotations = batch.visual ? &batch.visual->rotations : nullptr;
   TYLLM_ASSIGN(batch.hidden, runners_[machine].Run(layer, weights[machine], batch.hidden,
-                                                   batch.sequences, observe));
+                                                   batch.sequences, observe, rotations));
+  if (batch.visual) {
+    batch.visual->AddAfterLayer(layer_, batch.hidden);
+  }
   return OkStatus();
 }
 
@@ -82,6 +86,7 @@ Result<LayerStatistics> CalibrationPass::RunLayer(
       after_batch(done);
     }
   }
+  ++layer_;
   return LayerStatistics{collector.TakeInputs(), collector.TakeGates()};
 }
 

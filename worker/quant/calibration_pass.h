@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -40,6 +41,7 @@ class CalibrationPass {
   struct Batch {
     std::int64_t sequences = 0;
     tensor::Matrix hidden;
+    std::shared_ptr<const forward::VisualInput> visual = nullptr;  ///< images in it
   };
 
   Status RunBatch(const graph::Block& layer, std::size_t machine, Weights weights, Batch& batch,
@@ -52,6 +54,7 @@ class CalibrationPass {
   const model::ModelShape& shape_;
   std::vector<forward::BlockRunner> runners_;  ///< one a machine
   std::vector<Batch> batches_;
+  std::int64_t layer_ = 0;  ///< number of the next layer
   std::int64_t tokens_ = 0;
 };
 

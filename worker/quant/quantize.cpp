@@ -9,6 +9,7 @@
 #include "common/base/version.h"
 #include "worker/model/linear_formats.h"
 #include "worker/quant/background_work.h"
+#include "worker/quant/calibration_images.h"
 #include "worker/quant/calibration_pass.h"
 #include "worker/quant/calibration_text.h"
 #include "worker/quant/checkpoint_writer.h"
@@ -118,6 +119,12 @@ class Quantizer {
       return InvalidArgument("--seq-len is " + std::to_string(options_.seq_len) +
                              ", expected at most the model's " +
                              std::to_string(model_->shape().max_positions) + " positions");
+    }
+    TYLLM_ASSIGN(const std::optional<Path> pairs, FindPairFile(request_.calibration_text));
+    if (pairs) {
+      TYLLM_ASSIGN(batches_, ReadImageCalibration(*model_, machines_->first().backend, *pairs,
+                                                  options_, progress_, report_));
+      return OkStatus();
     }
     TYLLM_ASSIGN(const model::Tokenizer tokenizer, model::Tokenizer::Load(request_.model));
     TYLLM_ASSIGN(const std::vector<std::int32_t> tokens,

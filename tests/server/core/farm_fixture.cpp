@@ -66,9 +66,7 @@ JobView FarmFixture::Get(JobId job) {
 }
 
 Result<JobView> FarmFixture::Cancel(JobId job) {
-  domain::JobChange change;
-  change.job = job;
-  return Await(CancelJob(*farm_, change));
+  return Await(CancelJob(*farm_, job));
 }
 
 Result<SyncReply> FarmFixture::Sync(const SyncRequest& request) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 
 #include "common/base/status.h"
 
@@ -42,11 +43,12 @@ struct FaultVfs::Calls {
     File& ours = Of(file);
     const bool was_alive = !ours.owner->failed();
     const int code = ours.owner->Change();
-    if (code != SQLITE_OK && !(was_alive && ours.owner->fault_ == Fault::kCrash)) {
+    if (code != SQLITE_OK && !(was_alive && ours.owner->Tears())) {
       return code;
     }
-    const int written = code == SQLITE_OK ? length : length / 2;  // torn
-    ours.owner->Remember(ours.real, *ours.path, offset, written);
+    const int written = code == SQLITE_OK ? length : length / 2;
+    ours.owner->Remember(ours.real, *ours.path, offset, written,
+                         std::string(static_cast<const char*>(from), written));
     const int result = ours.real->pMethods->xWrite(ours.real, from, written, offset);
     return code == SQLITE_OK ? result : code;
   }
@@ -58,7 +60,8 @@ struct FaultVfs::Calls {
     }
     sqlite3_int64 before = 0;
     ours.real->pMethods->xFileSize(ours.real, &before);
-    ours.owner->Remember(ours.real, *ours.path, size, std::max<sqlite3_int64>(0, before - size));
+    ours.owner->Remember(ours.real, *ours.path, size, std::max<sqlite3_int64>(0, before - size),
+                         "");
     return ours.real->pMethods->xTruncate(ours.real, size);
   }
 
@@ -172,17 +175,27 @@ FaultVfs::~FaultVfs() {
   sqlite3_vfs_unregister(&vfs_);
 }
 
+bool FaultVfs::Tears() const {
+  return fault_ == Fault::kCrash || fault_ == Fault::kShort || power_ != nullptr;
+}
+
 int FaultVfs::Change() {
   ++changes_;
+  if (power_ != nullptr && !power_->Use()) {
+    return SQLITE_IOERR_WRITE;
+  }
   if (left_ < 0 || (left_ != std::numeric_limits<int>::max() && --left_ < 0)) {
+    if (fault_ == Fault::kOnce) {
+      left_ = std::numeric_limits<int>::max();
+    }
     return fault_ == Fault::kFull ? SQLITE_FULL : SQLITE_IOERR_WRITE;
   }
   return SQLITE_OK;
 }
 
 void FaultVfs::Remember(sqlite3_file* file, const std::string& path, std::int64_t offset,
-                        std::int64_t length) {
-  Undo undo{.offset = offset, .bytes = {}};
+                        std::int64_t length, std::string written) {
+  Undo undo{.offset = offset, .bytes = {}, .written = std::move(written)};
   sqlite3_int64 size = 0;
   file->pMethods->xFileSize(file, &size);
   undo.size = size;
@@ -193,14 +206,22 @@ void FaultVfs::Remember(sqlite3_file* file, const std::string& path, std::int64_
   unsynced_[path].push_back(std::move(undo));
 }
 
-void FaultVfs::LoseUnsynced() {
+void FaultVfs::LoseUnsynced(Leaves leaves, std::uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const auto write = [](const std::string& path, std::int64_t offset, const std::string& bytes) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(offset);
+    file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  };
   for (auto& [path, changes] : unsynced_) {
     for (auto undo = changes.rbegin(); undo != changes.rend(); ++undo) {
-      std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-      file.seekp(undo->offset);
-      file.write(undo->bytes.data(), static_cast<std::streamsize>(undo->bytes.size()));
-      file.close();
+      write(path, undo->offset, undo->bytes);
       std::filesystem::resize_file(path, static_cast<std::uintmax_t>(undo->size));
+    }
+    for (const Undo& change : changes) {
+      if (leaves == Leaves::kSome && !change.written.empty() && random() % 2 == 0) {
+        write(path, change.offset, change.written);
+      }
     }
   }
   unsynced_.clear();

@@ -9,16 +9,20 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/power.h"
+
 namespace tyllm::server::store {
 
-/// A SQLite VFS over the machine's whose k-th change of a file fails. It syncs nothing and keeps
-/// what a power cut would take: the bytes that were written since a file's last sync. One thread.
-/// Databases on it are closed before it goes away.
+/// A SQLite VFS over the machine's whose k-th change of a file (write, truncation, sync, removal)
+/// fails. It syncs nothing and keeps what a power cut would take: the bytes that were written since
+/// a file's last sync. One thread. Databases on it are closed before it goes away.
 class FaultVfs {
  public:
   enum class Fault : std::uint8_t {
     kFull,   ///< no space, until Heal
     kError,  ///< an I/O error, until Heal
+    kOnce,   ///< an I/O error, and then all is as if nothing had been
+    kShort,  ///< half of the write and an error, until Heal
     kCrash,  ///< half of the write, and nothing works any more
   };
 
@@ -40,10 +44,19 @@ class FaultVfs {
   /// Changes asked for so far.
   int changes() const { return changes_; }
 
-  bool failed() const { return left_ < 0; }
+  bool failed() const { return left_ < 0 || (power_ != nullptr && power_->gone()); }
+
+  /// From now on it fails as in a crash when the power is gone.
+  void ConnectTo(testing::Power& power) { power_ = &power; }
+
+  /// What of the changes since the last sync a power cut leaves.
+  enum class Leaves : std::uint8_t {
+    kNothing,
+    kSome,  ///< every other one, at random: disks write in their own order
+  };
 
   /// Takes back what was not synced.
-  void LoseUnsynced();
+  void LoseUnsynced(Leaves leaves = Leaves::kNothing, std::uint64_t seed = 0);
 
  private:
   struct File;
@@ -55,12 +68,16 @@ class FaultVfs {
     std::int64_t offset = 0;
     std::string bytes;
     std::int64_t size = 0;  ///< of the file before
+    std::string written;    ///< in their place; nothing for a truncation
   };
 
   /// SQLITE_OK, or how the change fails.
   int Change();
+  /// A write that fails leaves half of itself.
+  bool Tears() const;
+  /// Before `written` is written, or with `length` bytes cut off.
   void Remember(sqlite3_file* file, const std::string& path, std::int64_t offset,
-                std::int64_t length);
+                std::int64_t length, std::string written);
 
   std::string name_;
   sqlite3_vfs* real_;
@@ -68,6 +85,7 @@ class FaultVfs {
   int left_ = std::numeric_limits<int>::max();
   int changes_ = 0;
   Fault fault_ = Fault::kError;
+  testing::Power* power_ = nullptr;
   std::map<std::string, std::vector<Undo>> unsynced_;
 };
 

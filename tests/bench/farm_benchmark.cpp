@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a server does a second, and what it costs while it has nothing to do: a process of its own,
+// called over loopback. One JSON object on standard output (docs/benchmarks/queue.md).
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "common/base/version.h"
+#include "common/cli/command.h"
+#include "common/format/json.h"
+#include "tests/bench/idle_load.h"
+#include "tests/bench/measured_server.h"
+#include "tests/bench/queue_load.h"
+
+namespace tyllm::bench {
+namespace {
+
+using cli::ExitCode;
+using format::Json;
+
+struct QueueOptions {
+  std::filesystem::path folder = "farm_benchmark.tmp";
+  std::int64_t jobs = 5000;
+  std::int64_t in_flight = 32;
+  std::int64_t waiting = 0;
+  std::int64_t rounds = 3;
+  std::int64_t latencies = 100;
+};
+
+struct IdleOptions {
+  std::filesystem::path folder = "farm_benchmark.tmp";
+  std::int64_t workers = 1000;
+  std::int64_t watchers = 1000;
+  std::int64_t seconds = 60;
+};
+
+double At(const std::vector<double>& sorted, double part) {
+  const auto last = static_cast<double>(sorted.size() - 1);
+  return sorted[static_cast<std::size_t>(part * last + 0.5)];
+}
+
+Result<Json> Round(const MeasuredServer& server, const BlobId& tree, const QueueOptions& options,
+                   int round) {
+  const std::string name = "round" + std::to_string(round) + "-";
+  const auto in_flight = static_cast<int>(options.in_flight);
+  Json json = Json::object();
+  json["load"] = MachineLoad();
+  const std::vector<double> latencies =
+      DispatchLatencies(server, tree, static_cast<int>(options.latencies), name + "idle");
+  json["dispatch_ms"] = {{"p50", At(latencies, 0.5)},
+                         {"p99", At(latencies, 0.99)},
+                         {"max", latencies.back()},
+                         {"samples", latencies.size()}};
+  const double cpu = server.Read().cpu_seconds;
+  json["enqueue_per_second"] = SubmitRate(server, tree, options.jobs, in_flight, name);
+  json["claim_complete_per_second"] = ClaimAndCompleteRate(server, tree, options.jobs, in_flight);
+  json["server_cpu_ms_per_job"] =
+      (server.Read().cpu_seconds - cpu) * 1000 / static_cast<double>(options.jobs);
+  return json;
+}
+
+Status RunQueue(const QueueOptions& options) {
+  std::filesystem::remove_all(options.folder);
+  const std::filesystem::path data = options.folder / "data";
+  TYLLM_ASSIGN(const BlobId tree, StoreSmallTree(data));
+  TYLLM_TRY(FillQueue(data, tree, options.waiting));
+  TYLLM_ASSIGN(const auto server, MeasuredServer::Start(data));
+  Json json = Json::object();
+  json["benchmark"] = "queue";
+  json["version"] = std::string(Version());
+  json["in_flight"] = options.in_flight;
+  json["jobs"] = options.jobs;
+  json["waiting"] = options.waiting;
+  json["rounds"] = Json::array();
+  for (int round = 0; round < options.rounds; ++round) {
+    TYLLM_ASSIGN(Json one, Round(*server, tree, options, round));
+    std::fprintf(stderr, "round %d: %s\n", round, one.dump().c_str());
+    json["rounds"].push_back(std::move(one));
+  }
+  json["server_resident_mib"] = server->Read().resident_mib;
+  std::printf("%s\n", format::PrettyJson(json).c_str());
+  std::filesystem::remove_all(options.folder);
+  return OkStatus();
+}
+
+Status RunIdle(const IdleOptions& options) {
+  std::filesystem::remove_all(options.folder);
+  TYLLM_ASSIGN(const auto server, MeasuredServer::Start(options.folder / "data"));
+  TYLLM_ASSIGN(const BlobId tree, UploadSmallTree(*server));
+  const Idlers idlers{static_cast<int>(options.workers), static_cast<int>(options.watchers)};
+  Json json = Json::object();
+  json["benchmark"] = "idle";
+  json["version"] = std::string(Version());
+  json["workers"] = options.workers;
+  json["watchers"] = options.watchers;
+  json["connections"] = options.workers + options.watchers;
+  json["seconds"] = options.seconds;
+  const IdleCost cost = MeasureIdle(*server, tree, idlers, std::chrono::seconds(options.seconds));
+  json["load"] = MachineLoad();
+  json["cpu_percent_of_a_core"] = cost.cores * 100;
+  json["resident_mib"] = cost.resident_mib;
+  json["resident_mib_before"] = cost.empty_mib;
+  json["sync_calls"] = cost.calls;
+  json["broken_calls"] = cost.broken;
+  std::printf("%s\n", format::PrettyJson(json).c_str());
+  std::filesystem::remove_all(options.folder);
+  return OkStatus();
+}
+
+template <typename Options>
+void Run(cli::CommandSpec& spec, std::shared_ptr<Options> options, Status (*run)(const Options&)) {
+  spec.run = [options, run] {
+    const Status status = run(*options);
+    return status.ok() ? ExitCode::kOk : cli::ReportError(status);
+  };
+}
+
+void DeclareQueue(cli::CommandSpec& spec) {
+  const auto options = std::make_shared<QueueOptions>();
+  spec.options = {
+      {"--folder", "DIR", "scratch, removed before and after; on the disk that is meant",
+       &options->folder},
+      {"--jobs", "N", "of each round", &options->jobs},
+      {"--in-flight", "N", "calls at a time", &options->in_flight},
+      {"--waiting", "N", "jobs that are queued already", &options->waiting},
+      {"--rounds", "N", "", &options->rounds},
+      {"--latencies", "N", "dispatches that are timed in a round", &options->latencies},
+  };
+  Run(spec, options, RunQueue);
+}
+
+void DeclareIdle(cli::CommandSpec& spec) {
+  const auto options = std::make_shared<IdleOptions>();
+  spec.options = {
+      {"--folder", "DIR", "scratch, removed before and after", &options->folder},
+      {"--workers", "N", "each with a connection", &options->workers},
+      {"--watchers", "N", "each with a connection", &options->watchers},
+      {"--seconds", "N", "for which it is measured", &options->seconds},
+  };
+  Run(spec, options, RunIdle);
+}
+
+}  // namespace
+}  // namespace tyllm::bench
+
+int main(int argc, char** argv) {
+  using tyllm::cli::Command;
+  const Command commands[] = {
+      {"queue", "", "enqueue, claim and complete, dispatch", tyllm::bench::DeclareQueue},
+      {"idle", "", "workers and watchers without work", tyllm::bench::DeclareIdle},
+  };
+  return tyllm::cli::RunProgram({"farm_benchmark", "Measures a server.", tyllm::Version()},
+                                commands, {}, argc, argv);
+}

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bench/queue_load.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <algorithm>
+#include <atomic>
+#include <latch>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "common/format/tree.h"
+#include "common/wire/jobs.h"
+#include "server/blobs/folder_blob_store.h"
+#include "server/store/sqlite_queue.h"
+#include "tyllm/v1/blobs.grpc.pb.h"
+#include "tyllm/v1/jobs.grpc.pb.h"
+#include "tyllm/v1/workers.grpc.pb.h"
+
+namespace tyllm::bench {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kSpecBytes = 512;
+constexpr std::string_view kFile = "a model that is one small file";
+
+std::string TreeText() {
+  const BlobId file{DigestOf(kFile), kFile.size()};
+  return format::ToText(format::Tree{{{.path = "model", .blob = file}}});
+}
+
+double Seconds(Clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+void CheckOk(const grpc::Status& status) {
+  if (!status.ok()) {
+    std::fprintf(stderr, "a call failed: %s\n", status.error_message().c_str());
+    std::exit(1);
+  }
+}
+
+grpc::Status Upload(v1::BlobService::Stub& stub, std::string_view content) {
+  grpc::ClientContext context;
+  v1::UploadResponse response;
+  const auto stream = stub.Upload(&context, &response);
+  v1::UploadRequest request;
+  *request.mutable_blob() = wire::ToProto(BlobId{DigestOf(content), content.size()});
+  stream->Write(request);
+  v1::UploadRequest data;
+  data.set_data(std::string(content));
+  stream->Write(data);
+  stream->WritesDone();
+  return stream->Finish();
+}
+
+/// One of several clients that submit one job after the other.
+class Submitter {
+ public:
+  Submitter(const std::shared_ptr<grpc::Channel>& channel, std::atomic<std::int64_t>& left,
+            std::latch& done, const BlobId& model, std::string name, std::int64_t first)
+      : stub_(v1::JobService::NewStub(channel)),
+        left_(left),
+        done_(done),
+        model_(model),
+        name_(std::move(name)),
+        first_(first) {}
+
+  void Next() {
+    const std::int64_t number = --left_;
+    if (number < 0) {
+      done_.count_down();
+      return;
+    }
+    context_.emplace();
+    request_ =
+        JobOf(v1::JOB_KIND_EVALUATE, name_ + std::to_string(number), first_ + number, model_);
+    stub_->async()->SubmitJob(&*context_, &request_, &response_, [this](const grpc::Status& s) {
+      CheckOk(s);
+      Next();
+    });
+  }
+
+ private:
+  std::unique_ptr<v1::JobService::Stub> stub_;
+  std::atomic<std::int64_t>& left_;
+  std::latch& done_;
+  const BlobId model_;
+  const std::string name_;
+  const std::int64_t first_;
+  std::optional<grpc::ClientContext> context_;
+  v1::SubmitJobRequest request_;
+  v1::SubmitJobResponse response_;
+};
+
+v1::SyncRequest FromWorker(const std::string& name, v1::TaskKind kind) {
+  v1::SyncRequest request;
+  request.set_worker(name);
+  request.set_session(name + "-" + std::to_string(Clock::now().time_since_epoch().count()));
+  request.mutable_capabilities()->set_slots(1);
+  request.mutable_capabilities()->set_toolchain_version("bench");
+  request.mutable_capabilities()->add_kinds(kind);
+  request.set_wait_ms(500);
+  return request;
+}
+
+void Finish(const v1::Assignment& assignment, const BlobId& output, v1::SyncRequest& request) {
+  request.clear_held();
+  v1::Held& held = *request.add_held();
+  held.set_task_id(assignment.task_id());
+  held.set_attempt(assignment.attempt());
+  *held.mutable_succeeded()->mutable_output() = wire::ToProto(output);
+}
+
+/// One of several workers that do nothing but finish.
+class Finisher {
+ public:
+  Finisher(const std::shared_ptr<grpc::Channel>& channel, std::atomic<std::int64_t>& left,
+           std::atomic<Clock::rep>& end, std::latch& done, const BlobId& output,
+           const std::string& name)
+      : stub_(v1::WorkerService::NewStub(channel)),
+        left_(left),
+        end_(end),
+        done_(done),
+        output_(output),
+        request_(FromWorker(name, v1::TASK_KIND_EVALUATE)) {}
+
+  void Next() {
+    context_.emplace();
+    stub_->async()->Sync(&*context_, &request_, &response_, [this](const grpc::Status& s) {
+      CheckOk(s);
+      Take();
+    });
+  }
+
+ private:
+  void Take() {
+    const int done = response_.acknowledged_size();
+    if (done > 0 && left_.fetch_sub(done) <= done) {
+      end_ = Clock::now().time_since_epoch().count();  // what the last ones wait for is not work
+    }
+    if (request_.draining()) {
+      done_.count_down();
+      return;
+    }
+    request_.clear_held();
+    if (response_.start_size() > 0) {
+      Finish(response_.start(0), output_, request_);
+    }
+    request_.set_draining(left_ <= 0);  // the last call only reports
+    Next();
+  }
+
+  std::unique_ptr<v1::WorkerService::Stub> stub_;
+  std::atomic<std::int64_t>& left_;
+  std::atomic<Clock::rep>& end_;
+  std::latch& done_;
+  const BlobId output_;
+  std::optional<grpc::ClientContext> context_;
+  v1::SyncRequest request_;
+  v1::SyncResponse response_;
+};
+
+}  // namespace
+
+Result<BlobId> UploadSmallTree(const MeasuredServer& server) {
+  const auto stub = v1::BlobService::NewStub(server.Connect());
+  for (const std::string& content : {std::string(kFile), TreeText()}) {
+    const grpc::Status status = Upload(*stub, content);
+    if (!status.ok()) {
+      return Unavailable(status.error_message());
+    }
+  }
+  return BlobId{DigestOf(TreeText()), TreeText().size()};
+}
+
+Result<BlobId> StoreSmallTree(const std::filesystem::path& data) {
+  TYLLM_TRY(LocalFileSystem().CreateDirectories(data));
+  TYLLM_ASSIGN(const auto blobs,
+               server::blobs::OpenFolderBlobStore(LocalFileSystem(), data / "blobs"));
+  TYLLM_TRY(blobs->WriteSmall(std::string(kFile)).status());
+  return blobs->WriteSmall(TreeText());
+}
+
+v1::SubmitJobRequest JobOf(v1::JobKind kind, const std::string& name, std::int64_t number,
+                           const BlobId& model) {
+  v1::SubmitJobRequest request;
+  request.set_request_id(name + "/" + std::to_string(number));
+  v1::JobSpec& spec = *request.mutable_spec();
+  spec.set_kind(kind);
+  spec.set_name(name);
+  *spec.mutable_model() = wire::ToProto(model);
+  if (kind == v1::JOB_KIND_EVALUATE) {
+    spec.mutable_evaluate()->set_max_windows(number);  // no two are the same work
+  } else {
+    spec.set_no_cache(true);
+  }
+  for (int label = 0; spec.ByteSizeLong() + 16 < kSpecBytes; ++label) {
+    const std::size_t missing = kSpecBytes - 16 - spec.ByteSizeLong();
+    (*spec.mutable_labels())["label" + std::to_string(label)] =
+        std::string(std::min<std::size_t>(missing, 200), 'x');
+  }
+  return request;
+}
+
+Status FillQueue(const std::filesystem::path& data, const BlobId& model, std::int64_t count) {
+  constexpr std::int64_t kATime = 2000;
+  TYLLM_ASSIGN(const auto queue,
+               server::store::OpenSqliteQueue(
+                   {.file = data / "queue.db", .toolchain_version = "bench", .vfs = {}}));
+  for (std::int64_t done = 0; done < count;) {
+    TYLLM_TRY(queue->Begin());
+    for (std::int64_t i = 0; i < kATime && done < count; ++i, ++done) {
+      const v1::SubmitJobRequest request =
+          JobOf(v1::JOB_KIND_EVALUATE, "waiting" + std::to_string(done), done, model);
+      TYLLM_ASSIGN(const domain::JobSpec spec, wire::FromProto(request.spec()));
+      TYLLM_TRY(
+          queue->Enqueue({request.request_id(), spec, domain::PlanJob(spec)}, 1'700'000'000'000)
+              .status());
+    }
+    TYLLM_TRY(queue->Commit().status());
+  }
+  return OkStatus();
+}
+
+double SubmitRate(const MeasuredServer& server, const BlobId& model, std::int64_t count,
+                  int in_flight, const std::string& name) {
+  std::atomic<std::int64_t> left = count;
+  std::latch done(in_flight);
+  // Numbers that no other jobs have: far above those that wait, and new in every call.
+  static std::atomic<std::int64_t> next = 1'000'000'000;
+  const std::int64_t first = next.fetch_add(count);
+  const auto channel = server.Connect();
+  std::vector<std::unique_ptr<Submitter>> clients;
+  for (int i = 0; i < in_flight; ++i) {
+    clients.push_back(std::make_unique<Submitter>(channel, left, done, model, name, first));
+  }
+  const Clock::time_point start = Clock::now();
+  for (const auto& client : clients) {
+    client->Next();
+  }
+  done.wait();
+  return static_cast<double>(count) / Seconds(Clock::now() - start);
+}
+
+double ClaimAndCompleteRate(const MeasuredServer& server, const BlobId& output, std::int64_t count,
+                            int in_flight) {
+  std::atomic<std::int64_t> left = count;
+  std::atomic<Clock::rep> end = 0;
+  std::latch done(in_flight);
+  const auto channel = server.Connect();
+  std::vector<std::unique_ptr<Finisher>> workers;
+  for (int i = 0; i < in_flight; ++i) {
+    workers.push_back(
+        std::make_unique<Finisher>(channel, left, end, done, output, "worker" + std::to_string(i)));
+  }
+  const Clock::time_point start = Clock::now();
+  for (const auto& worker : workers) {
+    worker->Next();
+  }
+  done.wait();
+  return static_cast<double>(count) /
+         Seconds(Clock::time_point(Clock::duration(end.load())) - start);
+}
+
+std::vector<double> DispatchLatencies(const MeasuredServer& server, const BlobId& tree, int count,
+                                      const std::string& name) {
+  const auto jobs = v1::JobService::NewStub(server.Connect());
+  const auto workers = v1::WorkerService::NewStub(server.Connect());
+  std::vector<double> milliseconds;
+  v1::SyncRequest request = FromWorker("converter", v1::TASK_KIND_CONVERT);
+  for (int i = 0; i < count; ++i) {
+    // As the time in which a worker comes to wait is not known: far longer than that.
+    std::atomic<Clock::rep> submitted = 0;
+    std::thread client([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20 + i % 7));
+      grpc::ClientContext context;
+      v1::SubmitJobResponse response;
+      const auto job = JobOf(v1::JOB_KIND_CONVERT, name + std::to_string(i), i, tree);
+      submitted = Clock::now().time_since_epoch().count();
+      CheckOk(jobs->SubmitJob(&context, job, &response));
+    });
+    v1::SyncResponse response;
+    while (response.start_size() == 0) {
+      grpc::ClientContext context;
+      CheckOk(workers->Sync(&context, request, &response));
+      request.clear_held();
+    }
+    const Clock::time_point got = Clock::now();
+    client.join();
+    milliseconds.push_back(Seconds(got - Clock::time_point(Clock::duration(submitted.load()))) *
+                           1000);
+    Finish(response.start(0), tree, request);
+  }
+  request.set_draining(true);
+  grpc::ClientContext context;
+  v1::SyncResponse response;
+  CheckOk(workers->Sync(&context, request, &response));
+  std::sort(milliseconds.begin(), milliseconds.end());
+  return milliseconds;
+}
+
+}  // namespace tyllm::bench
