@@ -25,12 +25,15 @@ function(tyllm_program name)
   target_link_libraries(${name} PRIVATE tyllm_settings ${ARG_LINKS})
 endfunction()
 
-# tyllm_test(NAME SOURCES ... LINKS ... [LABELS ...]): a GoogleTest program, a ctest entry a test. Labels:
+# tyllm_test(NAME SOURCES ... LINKS ... [LABELS ...] [TIMEOUT seconds]): a GoogleTest program, a ctest entry a test. Labels:
 # "e2e" for tests of whole programs, "rpc" for those that link gRPC, "memory" and "threads" for those of the
 # sanitizer presets.
 # tests/support/paths.h says where tests/data and the programs are.
 function(tyllm_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
+  if(ARG_TIMEOUT)
+    set(timeout TIMEOUT ${ARG_TIMEOUT})
+  endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE tyllm_settings GTest::gtest GTest::gtest_main tyllm_test_paths ${ARG_LINKS})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
@@ -40,7 +43,7 @@ function(tyllm_test name)
   if("threads" IN_LIST ARG_LABELS)
     add_dependencies(thread_tests ${name})
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}")
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" ${timeout})
 endfunction()
 
 # tyllm_benchmark(NAME SOURCES ... LINKS ...): a Google Benchmark program; never run by ctest.

@@ -62,7 +62,7 @@ Result<domain::JobSpec> FromProto(const v1::JobSpec& proto) {
   TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
   TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
   spec.evaluate = FromProto(proto.evaluate());
-  TYLLM_ASSIGN(spec.compile, FromProto(proto.compile()));
+  spec.compile = FromProto(proto.compile());
   spec.no_cache = proto.no_cache();
   spec.project = proto.project().empty() ? spec.project : proto.project();
   spec.priority = proto.priority();

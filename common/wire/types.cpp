@@ -86,13 +86,10 @@ v1::CompileOptions ToProto(const domain::CompileOptions& options) {
   proto.mutable_lm_die_remap()->Add(options.lm_die_remap.begin(), options.lm_die_remap.end());
   proto.set_keep_source(options.keep_source);
   proto.set_target_cpu(ValidUtf8(options.target_cpu));
-  proto.set_attention_dies(options.attention_dies);
-  proto.set_reduce_group(options.reduce_group);
-  proto.set_target(EnumToProto<v1::CompileTarget>(options.target));
   return proto;
 }
 
-Result<domain::CompileOptions> FromProto(const v1::CompileOptions& proto) {
+domain::CompileOptions FromProto(const v1::CompileOptions& proto) {
   domain::CompileOptions options;
   options.dies = proto.has_dies() ? proto.dies() : options.dies;
   if (!proto.seq_lens().empty()) {
@@ -103,9 +100,6 @@ Result<domain::CompileOptions> FromProto(const v1::CompileOptions& proto) {
   options.lm_die_remap.assign(proto.lm_die_remap().begin(), proto.lm_die_remap().end());
   options.keep_source = proto.keep_source();
   options.target_cpu = proto.has_target_cpu() ? proto.target_cpu() : options.target_cpu;
-  options.attention_dies = proto.attention_dies();
-  options.reduce_group = proto.reduce_group();
-  TYLLM_ASSIGN(options.target, EnumFromProtoOr(proto.target(), options.target, "target"));
   return options;
 }
 
@@ -128,7 +122,7 @@ Result<domain::TaskSpec> FromProto(const v1::TaskSpec& proto) {
   TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
   TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
   spec.evaluate = FromProto(proto.evaluate());
-  TYLLM_ASSIGN(spec.compile, FromProto(proto.compile()));
+  spec.compile = FromProto(proto.compile());
   spec.die = proto.die();
   return spec;
 }

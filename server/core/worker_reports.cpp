@@ -21,6 +21,7 @@ using store::HeldTask;
 struct Standing {
   std::vector<std::optional<HeldTask>> named;  ///< nothing: fenced
   std::vector<HeldTask> lost;                  ///< of earlier sessions, not named
+  bool to_adopt = false;                       ///< some that are named were an earlier session's
 };
 
 bool Names(const SyncRequest& request, const domain::AttemptId& id) {
@@ -28,7 +29,8 @@ bool Names(const SyncRequest& request, const domain::AttemptId& id) {
                      [&](const HeldAttempt& held) { return held.id == id; });
 }
 
-Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request) {
+// With `adopt` those become this session's.
+Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request, bool adopt) {
   Standing standing;
   for (const HeldAttempt& held : request.held) {
     TYLLM_ASSIGN(std::optional<HeldTask> task, queue.FindHeld(held.id));
@@ -36,7 +38,10 @@ Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request) {
       task.reset();
     }
     if (task && task->holder.session != request.from.session) {
-      TYLLM_TRY(queue.Adopt(held.id, request.from.session));
+      standing.to_adopt = true;
+      if (adopt) {
+        TYLLM_TRY(queue.Adopt(held.id, request.from.session));
+      }
       task->holder = request.from;
     }
     standing.named.push_back(std::move(task));
@@ -163,9 +168,14 @@ void Renew(Farm& farm, const HeldAttempt& held, const HeldTask& task, SyncReply&
 
 boost::asio::awaitable<Status> TakeReports(Farm& farm, const SyncRequest& request,
                                            SyncReply& reply) {
-  TYLLM_CO_ASSIGN(const Standing standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
-    return FindStanding(queue, request);
+  TYLLM_CO_ASSIGN(Standing standing, co_await farm.parts.store.Look([&](store::Queue& queue) {
+    return FindStanding(queue, request, false);
   }));
+  if (standing.to_adopt) {
+    TYLLM_CO_ASSIGN(standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
+      return FindStanding(queue, request, true);
+    }));
+  }
   std::vector<Ended> lost;
   for (const HeldTask& task : standing.lost) {
     lost.push_back({.task = task, .ending = sched::Ending::kLeaseLost, .reported = std::nullopt});

@@ -47,7 +47,7 @@ struct DieEntry {
 };
 
 struct BufferConfig {
-  std::int64_t version = 2;
+  std::int64_t version = 1;
   std::int64_t batch = 1;
   std::int64_t dies = 0;
   std::vector<std::int64_t> seq_lens;
@@ -58,7 +58,6 @@ struct BufferConfig {
   std::vector<std::string> float_linears;  ///< linear layers that are not quantized
   std::int64_t attention_group = 0;
   std::int64_t mlp_group = 0;
-  std::int64_t reduce_group = 0;           ///< dies that sum an attention among themselves
   std::vector<std::int64_t> lm_die_remap;  ///< empty, or 16 numbers
   std::vector<DieEntry> die_list;
 
@@ -152,7 +151,6 @@ struct tyllm::format::Members<tyllm::artifact::BufferConfig> {
       Member{"float_linears", &C::float_linears, true},
       Member{"attention_group", &C::attention_group, true},
       Member{"mlp_group", &C::mlp_group, true},
-      Member{"reduce_group", &C::reduce_group, true},
       Member{"lm_die_remap", &C::lm_die_remap, true},
       Member{"die_list", &C::die_list, true},
   };

@@ -88,10 +88,8 @@ class Unit {
       kv_of += (head == 0 ? "" : ", ") +
                Number((attention.first_head + head) / attention.queries_per_kv);
     }
-    if (attention.heads > 0) {
-      Line("// KV head of each query head.");
-      Line("constexpr std::int32_t kKvOf[kHeads] = {" + kv_of + "};");
-    }
+    Line("// KV head of each query head.");
+    Line("constexpr std::int32_t kKvOf[kHeads] = {" + kv_of + "};");
     Line("");
   }
 
@@ -145,11 +143,7 @@ const float* Vector(const DieContext& die, std::uint32_t binding) {
   return die.constant + die.bindings[binding];
 }
 
-)";
-    if (schedule_.attention.heads == 0) {
-      return;
-    }
-    text_ += R"([[maybe_unused]] KvCache<kKvHeads, kHeadSize, kMaxKv> Cache(const DieContext& die,
+[[maybe_unused]] KvCache<kKvHeads, kHeadSize, kMaxKv> Cache(const DieContext& die,
                                                             std::uint32_t layer) {
   return {die.kv_cache + layer * kLayerKvBytes};
 }
@@ -200,8 +194,8 @@ const float* Vector(const DieContext& die, std::uint32_t binding) {
     const bool sums = segment.after == die::Collective::kAllReduceSum;
     return "{\"" + segment.name + "\", " + layer + ", Collective::" +
            (sums ? "kAllReduceSum, " + names_.Buffer(segment.collective) +
-                       ", std::uint64_t{kBucket} * kWidth, " + Number(segment.group) + "}"
-                 : "kNone, 0, 0, 0}");
+                       ", std::uint64_t{kBucket} * kWidth}"
+                 : "kNone, 0, 0}");
   }
 
   void Dispatch() {

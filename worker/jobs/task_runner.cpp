@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/jobs/task_runner.h"
 
-#include <iostream>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "worker/compile/compile.h"
-#include "worker/compile/vendor/compile_with_vendor.h"
 #include "worker/evaluate/evaluate.h"
 #include "worker/quant/convert.h"
 #include "worker/quant/quantize.h"
@@ -25,7 +23,6 @@ struct Work {
   FileSystem& files;
   const Clock& clock;
   domain::ProgressSink& progress;
-  const compile::VendorSettings& vendor;
 };
 
 std::optional<Path> Input(const domain::TaskOrder& order, const std::string& name) {
@@ -116,21 +113,8 @@ Result<std::string> RunCompileDie(const Work& work) {
          " programs, " + std::to_string(counts.distinct_sources) + " of them compiled or cached\n";
 }
 
-/// All dies at once, by the vendor's toolchain.
-Result<std::string> RunVendor(const Work& work, const compile::CompileRequest& request) {
-  const auto print = [](std::string_view line) { std::cout << line << std::endl; };
-  TYLLM_ASSIGN(const compile::CompileSummary summary,
-               compile::CompileWithVendor(work.files, request, work.vendor, work.order.output,
-                                          print, work.progress));
-  return std::to_string(summary.bytes) +
-         " bytes, made by the vendor's toolchain; the die simulator cannot run them\n";
-}
-
 Result<std::string> RunAssemble(const Work& work) {
   TYLLM_ASSIGN(const compile::CompileRequest request, CompileRequestOf(work));
-  if (request.options.target != domain::CompileTarget::kSim) {
-    return RunVendor(work, request);
-  }
   std::vector<Path> parts;
   for (std::int64_t die = 0; die < work.order.compile.dies; ++die) {
     TYLLM_ASSIGN(parts.emplace_back(), Need(work.order, "die" + std::to_string(die)));
@@ -148,9 +132,8 @@ Result<std::string> RunAssemble(const Work& work) {
 }  // namespace
 
 Result<std::string> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
-                            FileSystem& files, const Clock& clock, domain::ProgressSink& progress,
-                            const compile::VendorSettings& vendor) {
-  const Work work{order, texts, files, clock, progress, vendor};
+                            FileSystem& files, const Clock& clock, domain::ProgressSink& progress) {
+  const Work work{order, texts, files, clock, progress};
   switch (order.kind) {
     case domain::TaskKind::kQuantize:
       return RunQuantize(work);

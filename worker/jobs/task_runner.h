@@ -7,7 +7,6 @@
 #include "common/base/file_system.h"
 #include "common/domain/progress.h"
 #include "common/domain/task_order.h"
-#include "worker/compile/vendor/vendor.h"
 
 namespace tyllm::jobs {
 
@@ -20,7 +19,6 @@ struct BuiltInTexts {
 /// Does what an order says, with the code that the commands of `tyllm` use, and leaves order.output
 /// complete or not at all. A missing input is kInvalidArgument naming it.
 Result<std::string> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
-                            FileSystem& files, const Clock& clock, domain::ProgressSink& progress,
-                            const compile::VendorSettings& vendor = {});
+                            FileSystem& files, const Clock& clock, domain::ProgressSink& progress);
 
 }  // namespace tyllm::jobs

@@ -121,7 +121,6 @@ struct SegmentPlan {
   std::vector<Step> steps;
   die::Collective after = die::Collective::kNone;
   BufferId collective = -1;
-  std::int64_t group = 0;  ///< neighbouring dies that sum among themselves
 };
 
 /// Layers that run the same steps: all of them, unless some linear layers were kept in float.

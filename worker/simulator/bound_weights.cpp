@@ -6,6 +6,7 @@
 
 #include "worker/die/linear4.h"
 #include "worker/die/linear_f16.h"
+#include "worker/simulator/unpack.h"
 
 namespace tyllm::simulator {
 
@@ -109,35 +110,23 @@ std::span<const float> BoundWeights::Vector(plan::WeightId id, std::int64_t laye
   return {reinterpret_cast<const float*>(bytes.data()), columns};
 }
 
-std::span<const std::byte> BoundWeights::RowBlock(plan::WeightId id, std::int64_t layer,
-                                                  std::int64_t block) const {
-  const plan::Weight& weight = WeightOf(id, layer);
-  const auto columns = static_cast<std::uint64_t>(weight.columns.size());
-  const std::uint64_t block_bytes =
-      weight.kind == plan::WeightKind::kInt4
-          ? die::Linear4BlockBytes(columns, static_cast<std::uint64_t>(weight.group))
-          : die::LinearF16BlockBytes(columns);
-  const auto first = static_cast<std::uint64_t>(block) * block_bytes;
-  return BytesOf(id, layer, first + block_bytes).subspan(first);
-}
-
 void BoundWeights::ReadRowBlock(plan::WeightId id, std::int64_t layer, std::int64_t block,
                                 std::vector<float>& out) const {
   const plan::Weight& weight = WeightOf(id, layer);
   const std::int64_t columns = weight.columns.size();
   out.resize(static_cast<std::size_t>(columns) * die::kRowBlock);
-  const std::span<const std::byte> bytes = RowBlock(id, layer, block);
-  if (weight.kind == plan::WeightKind::kInt4) {
+  const bool is_int4 = weight.kind == plan::WeightKind::kInt4;
+  const std::uint64_t block_bytes =
+      is_int4 ? die::Linear4BlockBytes(static_cast<std::uint64_t>(columns),
+                                       static_cast<std::uint64_t>(weight.group))
+              : die::LinearF16BlockBytes(static_cast<std::uint64_t>(columns));
+  const auto first = static_cast<std::uint64_t>(block) * block_bytes;
+  const std::span<const std::byte> bytes = BytesOf(id, layer, first + block_bytes).subspan(first);
+  if (is_int4) {
     UnpackLinear4Block(bytes, columns, weight.group, out);
   } else {
     UnpackF16Block(bytes, columns, out);
   }
-}
-
-Linear4Codes BoundWeights::ReadCodes(plan::WeightId id, std::int64_t layer,
-                                     std::int64_t block) const {
-  const plan::Weight& weight = WeightOf(id, layer);
-  return UnpackLinear4Codes(RowBlock(id, layer, block), weight.columns.size(), weight.group);
 }
 
 }  // namespace tyllm::simulator

@@ -21,7 +21,6 @@ struct Call {
 struct SegmentEnd {
   die::Collective after = die::Collective::kNone;
   std::int64_t columns = 0;  ///< float32 numbers a token
-  std::int64_t group = 0;    ///< neighbouring dies that do it among themselves
 };
 
 /// One program on one die: compiled code, or the interpreter. Begin, then Run for each segment in

@@ -21,12 +21,12 @@ int WorkersFor(std::int64_t dies, std::int64_t threads) {
   return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, dies));
 }
 
-/// This worker's slice of the sum of a group's buffers, into each of them.
-void ReduceSlice(std::span<DieProgram* const> dies, std::size_t segment, std::int64_t count,
-                 std::int64_t worker, std::int64_t workers) {
+/// This worker's slice of the sum of all dies' buffers, into each of them.
+void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t segment, std::int64_t count,
+                    std::int64_t worker, std::int64_t workers) {
   const std::int64_t begin = count * worker / workers;
   const std::int64_t end = count * (worker + 1) / workers;
-  float* const first = dies.front()->CollectiveBuffer(segment);
+  float* const first = dies[0]->CollectiveBuffer(segment);
   for (DieProgram* const die : dies.subspan(1)) {
     const float* const other = die->CollectiveBuffer(segment);
     for (std::int64_t i = begin; i < end; ++i) {
@@ -35,15 +35,6 @@ void ReduceSlice(std::span<DieProgram* const> dies, std::size_t segment, std::in
   }
   for (DieProgram* const die : dies.subspan(1)) {
     std::copy(first + begin, first + end, die->CollectiveBuffer(segment) + begin);
-  }
-}
-
-/// The same in every group of dies.
-void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t group, std::size_t segment,
-                    std::int64_t count, std::int64_t worker, std::int64_t workers) {
-  for (std::size_t first = 0; first < dies.size(); first += group) {
-    ReduceSlice(dies.subspan(first, std::min(group, dies.size() - first)), segment, count, worker,
-                workers);
   }
 }
 
@@ -64,10 +55,9 @@ void Executor::Run(std::span<DieProgram* const> dies, std::int64_t tokens,
         dies[d]->Run(s);
       }
       const bool sums = segments[s].after == die::Collective::kAllReduceSum;
-      const auto group = static_cast<std::size_t>(segments[s].group);
-      if (sums && group > 1) {
+      if (sums && dies.size() > 1) {
         barrier.Arrive();
-        AllReduceSlice(dies, group, s, tokens * segments[s].columns, worker, workers);
+        AllReduceSlice(dies, s, tokens * segments[s].columns, worker, workers);
         barrier.Arrive();
       }
       if (worker == 0 && observer) {  // die 0 is this worker's: nobody writes its buffer now

@@ -12,8 +12,6 @@ namespace tyllm::simulator {
 namespace {
 
 constexpr std::string_view kBindingsName = "bindings";
-/// The compiler of a model that was made where there is none.
-constexpr std::string_view kNotCompiled = "none";
 
 /// A number that a program says of itself and what it has to be.
 struct Claim {
@@ -38,8 +36,7 @@ Result<std::vector<std::uint64_t>> ReadBindings(const artifact::ParamsFile& file
 
 Result<LoadedArtifact> LoadedArtifact::Load(const Path& directory, Engine engine) {
   TYLLM_ASSIGN(artifact::Artifact artifact, artifact::OpenArtifact(directory));
-  const bool has_programs = artifact.manifest.toolchain.compiler != kNotCompiled;
-  LoadedArtifact loaded(std::move(artifact), has_programs ? engine : Engine::kInterpreter);
+  LoadedArtifact loaded(std::move(artifact), engine);
   TYLLM_TRY(loaded.LoadEmbedding());
   const graph::Graph graph = graph::BuildGraph(loaded.artifact_.shape);
   for (const plan::ProgramId& id : plan::ProgramsOf(loaded.artifact_.buffers.seq_lens)) {

@@ -71,8 +71,7 @@ domain::QuantizeOptions Quantize() {
 }
 
 domain::CompileOptions Compile() {
-  domain::CompileOptions options{3,    {1, 8, 96}, 1024, true, {},
-                                 true, "native",   2,    3,    domain::CompileTarget::kTytvm};
+  domain::CompileOptions options{3, {1, 8, 96}, 1024, true, {}, true, "native"};
   options.lm_die_remap = {0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   return options;
 }

@@ -15,11 +15,11 @@ constexpr std::size_t kSegments = 9;
 /// Mixes what it got with numbers of its own; every third segment has no collective.
 class MixingDie final : public DieProgram {
  public:
-  MixingDie(int die, int group) : die_(die) {
+  explicit MixingDie(int die) : die_(die) {
     for (std::size_t s = 0; s < kSegments; ++s) {
       const bool sums = s % 3 != 2;
       segments_.push_back({sums ? die::Collective::kAllReduceSum : die::Collective::kNone,
-                           sums ? static_cast<std::int64_t>(kColumns) : 0, group});
+                           sums ? static_cast<std::int64_t>(kColumns) : 0});
     }
   }
 
@@ -54,9 +54,9 @@ class MixingDie final : public DieProgram {
 };
 
 struct Machine {
-  explicit Machine(int count, int group = 0) {
+  explicit Machine(int count) {
     for (int d = 0; d < count; ++d) {
-      dies.push_back(std::make_unique<MixingDie>(d, group == 0 ? count : group));
+      dies.push_back(std::make_unique<MixingDie>(d));
       pointers.push_back(dies.back().get());
     }
   }
@@ -111,19 +111,6 @@ TEST(Executor, SumsInDieOrderWhateverTheNumberOfThreads) {
         ASSERT_EQ(machine.Run(executor, tokens), expected) << dies << " dies, " << threads;
       }
     }
-  }
-}
-
-TEST(Executor, GroupsOfDiesSumApart) {
-  const std::vector<std::int32_t> tokens(3, 0);
-  const std::vector<float> first_pair = Expected(2, tokens);
-  for (int threads = 1; threads <= 3; ++threads) {
-    Executor executor(4, threads);
-    Machine machine(4, 2);
-    EXPECT_EQ(machine.Run(executor, tokens), first_pair);
-    EXPECT_EQ(machine.dies[1]->numbers(), first_pair);
-    EXPECT_NE(machine.dies[2]->numbers(), first_pair);
-    EXPECT_EQ(machine.dies[2]->numbers(), machine.dies[3]->numbers());
   }
 }
 

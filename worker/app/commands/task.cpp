@@ -9,7 +9,6 @@
 #include "worker/app/commands/commands.h"
 #include "worker/app/installed.h"
 #include "worker/app/lifeline.h"
-#include "worker/app/vendor_command.h"
 #include "worker/jobs/task_runner.h"
 
 namespace tyllm::app {
@@ -26,7 +25,7 @@ Status RunOrder(const Path& spec, const Invocation& invocation) {
             << order.name << std::endl;  // flushed: a crash must not take it along
   TYLLM_ASSIGN(const std::string report,
                jobs::RunTask(order, {calibration, evaluation}, LocalFileSystem(), SystemClock(),
-                             *invocation.OpenProgress(), VendorSettingsOf({})));
+                             *invocation.OpenProgress()));
   std::cout << report;
   return OkStatus();
 }

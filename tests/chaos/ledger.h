@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/chaos/farm_client.h"
+
+namespace tyllm::testing {
+
+/// What the farm has promised to a client, and what it has said since: a failure of the test as
+/// soon as the two differ.
+class Ledger {
+ public:
+  /// A request whose answer has not come yet.
+  void Asked(const v1::SubmitJobRequest& request) { unanswered_[request.request_id()] = request; }
+
+  const std::map<std::string, v1::SubmitJobRequest>& unanswered() const { return unanswered_; }
+
+  /// The job was accepted: from now on it must be there. The same request always has the same job.
+  void Accepted(const v1::SubmitJobRequest& request, const v1::Job& job);
+
+  void CancelAsked(const std::string& job) { cancel_asked_.insert(job); }
+
+  /// A job as the farm shows it: what has ended does not change, and no event is taken back.
+  void Saw(const v1::Job& job);
+  /// All jobs that there are: every accepted one must be among them.
+  void SawAll(const std::vector<v1::Job>& jobs);
+
+  std::vector<std::string> jobs() const;
+  std::vector<std::string> unfinished() const;
+
+  std::size_t finished() const { return ended_.size(); }
+
+  /// What became of an accepted job is one of the things that may become of it.
+  void CheckEnd(const v1::Job& job) const;
+
+ private:
+  std::map<std::string, v1::SubmitJobRequest> unanswered_;
+  std::map<std::string, v1::SubmitJobRequest> accepted_;  ///< by job
+  std::map<std::string, std::string> job_of_;             ///< request id -> job
+  std::set<std::string> cancel_asked_;
+  std::map<std::string, std::int64_t> last_event_;
+  std::map<std::string, std::string> ended_;        ///< job -> how it was shown then
+  std::map<std::string, std::string> ended_tasks_;  ///< task -> likewise
+};
+
+bool HasEnded(v1::JobState state);
+bool HasEnded(v1::TaskState state);
+
+}  // namespace tyllm::testing
