@@ -7,12 +7,17 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 
 # ccache hits across clones because paths are made relative to the source folder.
 find_program(TYLLM_CCACHE ccache)
-if(TYLLM_CCACHE)
+find_program(TYLLM_ENV env)
+if(TYLLM_CCACHE AND TYLLM_ENV)
   set(CMAKE_CXX_COMPILER_LAUNCHER
-      ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
+      ${TYLLM_ENV} CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
       CCACHE_SLOPPINESS=time_macros ${TYLLM_CCACHE})
   set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})
 endif()
+
+# Libraries are lists of their objects: copying these took a seventh of the time of a build.
+set(CMAKE_CXX_ARCHIVE_CREATE "<CMAKE_AR> rcsT <TARGET> <OBJECTS>")
+set(CMAKE_CXX_ARCHIVE_FINISH "")
 
 find_program(TYLLM_MOLD mold)
 if(TYLLM_MOLD)

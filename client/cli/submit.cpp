@@ -24,6 +24,7 @@ struct Submission {
   std::optional<Path> calibration;
   std::optional<Path> text;
   std::optional<Path> reference;
+  std::optional<Path> questions;
   std::vector<std::string> labels;
   bool wait = false;
   std::optional<Path> fetch;
@@ -60,11 +61,16 @@ Result<domain::JobView> Send(Farm& farm, const Session& session, Submission& sub
   if (spec.name.empty()) {
     spec.name = std::filesystem::absolute(submission.model / ".").parent_path().filename().string();
   }
+  if (submission.calibration &&
+      domain::TakeCalibrationSet(submission.calibration->string(), spec.quantize)) {
+    submission.calibration.reset();
+  }
   TYLLM_TRY(CheckWithoutTrees(spec));  // before the first byte is sent
   TYLLM_ASSIGN(spec.model, Upload(farm, session, submission.model, submission.json));
   TYLLM_TRY(UploadInto(farm, session, submission.calibration, submission.json, spec.calibration));
   TYLLM_TRY(UploadInto(farm, session, submission.text, submission.json, spec.text));
   TYLLM_TRY(UploadInto(farm, session, submission.reference, submission.json, spec.reference));
+  TYLLM_TRY(UploadInto(farm, session, submission.questions, submission.json, spec.questions));
   return farm.Submit({NewRequestId(), spec}, session.stop());
 }
 
@@ -137,15 +143,20 @@ std::shared_ptr<Submission> DeclareJob(cli::CommandSpec& spec, Session& session,
 }
 
 void AddCalibration(cli::CommandSpec& spec, Submission& submission) {
-  spec.options.push_back({"--calibration", "FILE",
-                          "calibration text to upload (default: the worker's built-in text)",
-                          &submission.calibration});
+  spec.options.push_back(
+      {"--calibration", "PATH",
+       "calibration text to upload: a UTF-8 text, JSON lines, a folder of these; "
+       "or the name of a set that workers have: wikitext-2 (default), builtin",
+       &submission.calibration});
 }
 
 void AddText(cli::CommandSpec& spec, Submission& submission) {
   spec.options.push_back({"--perplexity", "FILE",
                           "text to evaluate on (default: the worker's built-in text)",
                           &submission.text});
+  spec.options.push_back({"--questions", "PATH",
+                          "multiple-choice questions to upload, a CSV file or a folder of them",
+                          &submission.questions});
 }
 
 }  // namespace

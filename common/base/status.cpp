@@ -37,6 +37,7 @@ StatusCode CodeOfErrno(int error) {
       return StatusCode::kNotFound;
     case ENOSPC:
     case EDQUOT:
+    case EFBIG:
     case ENOMEM:
       return StatusCode::kResourceExhausted;
     case EACCES:
@@ -51,6 +52,25 @@ StatusCode CodeOfErrno(int error) {
       return StatusCode::kFailedPrecondition;
     default:
       return StatusCode::kUnavailable;
+  }
+}
+
+/// What to do about it; empty where only the caller knows.
+std::string_view AdviceOfErrno(int error) {
+  switch (error) {
+    case ENOSPC:
+      return "; free some space on that disk, or write to another";
+    case EDQUOT:
+      return "; free some of the disk quota, or write to another disk";
+    case EFBIG:
+      return "; allow larger files (ulimit -f), or write to a disk that takes them";
+    case EACCES:
+    case EPERM:
+      return "; give this user the right to it";
+    case EROFS:
+      return "; write to another disk";
+    default:
+      return "";
   }
 }
 
@@ -110,6 +130,7 @@ Status FromErrno(int error, std::string_view what, std::source_location w) {
   std::string message(what);
   message += ": ";
   message += std::generic_category().message(error);
+  message += AdviceOfErrno(error);
   return {CodeOfErrno(error), std::move(message), w};
 }
 

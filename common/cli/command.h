@@ -32,6 +32,7 @@ enum class ExitCode : std::uint8_t {
   kOutOfResources = 8,  ///< disk or a quota ran out
   kOutOfMemory = 9,     ///< the machine's memory ran out
   kOutOfGpuMemory = 10,
+  kConditionHolds = 11,  ///< the work is done, and a condition of --fail-if holds of its result
   kInterrupted = 130,
 };
 

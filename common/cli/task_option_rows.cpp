@@ -24,6 +24,22 @@ void AddOptions(CommandSpec& spec, domain::QuantizeOptions& options) {
           {"--group-size", "N", "inputs that share a scale and a zero point", &options.group_size},
           {"--samples", "N", "calibration sequences", &options.samples},
           {"--seq-len", "N", "tokens of each calibration sequence", &options.seq_len},
+          {"--calibration-column", "NAME",
+           "member of JSON lines that holds the text or the messages; default: the first of text, "
+           "messages, conversations, content",
+           &options.calibration.column},
+          {"--concat,!--no-concat", "",
+           "documents follow one another and are cut every --seq-len tokens; otherwise each one "
+           "begins anew and sees no other",
+           &options.calibration.concat},
+          {"--pad", "", "with --no-concat: each sample holds a piece of one document only",
+           &options.calibration.pad},
+          {"--isolate-documents", "", "attention does not cross from one document into another",
+           &options.calibration.isolate_documents},
+          {"--chat-template", "", "write documents as conversations in the model's chat format",
+           &options.calibration.chat_template},
+          {"--seed", "N", "shuffle the documents by N; 0: take them in their order",
+           &options.calibration.seed},
           {"--clip,!--no-clip", "", "search for clipped ranges of the weights", &options.clip},
           {"--keep-float", "REGEX",
            "leave linear layers whose name matches in 16-bit float; repeatable",
@@ -40,11 +56,23 @@ void AddOptions(CommandSpec& spec, domain::ConvertOptions& options) {
 }
 
 void AddOptions(CommandSpec& spec, domain::EvaluateOptions& options) {
-  Append(spec, {
-                   {"--window", "N", "tokens of each window of the text", &options.window},
-                   {"--max-windows", "N", "use only the first N windows; 0 is the whole text",
-                    &options.max_windows},
-               });
+  Append(spec,
+         {
+             {"--window", "N", "tokens of each window of the text", &options.window},
+             {"--max-windows", "N", "use only the first N windows; 0 is the whole text",
+              &options.max_windows},
+             {"--shots", "N", "answered examples before each question, 0 to 5", &options.shots},
+             {"--max-questions", "N", "only the first N questions of each subject; 0 is all",
+              &options.max_questions},
+             {"--answers", "", "how a question is answered: by the likeliest letter, in text",
+              OneOf(domain::kAnswerModeNames, &options.answers)},
+             {"--answer-tokens", "N", "tokens of an answer in text", &options.answer_tokens},
+             {"--prompt", "TEXT", "text to continue, greedily; repeatable", &options.prompts},
+             {"--max-tokens", "N", "tokens to generate after each prompt", &options.max_tokens},
+             {"--fail-if", "CONDITION",
+              "fail when it holds of the report, e.g. 'perplexity_increase>0.05'; repeatable",
+              &options.fail_if},
+         });
 }
 
 void AddOptions(CommandSpec& spec, domain::CompileOptions& options) {

@@ -112,6 +112,7 @@ class Planner {
     task.spec.evaluate = spec_.evaluate;
     AddGiven(task, "reference", reference);
     AddGiven(task, "text", spec_.text);
+    AddGiven(task, "questions", spec_.questions);
   }
 
   void Compile(const TaskInput& model) {

@@ -51,9 +51,10 @@ struct JobSpec {
   std::string name;  ///< the model's name; goes into output names: letters, digits, '.', '_', '-'
   std::map<std::string, std::string> labels;
   BlobId model;                       ///< tree
-  std::optional<BlobId> calibration;  ///< tree of one text file; absent: the worker's built-in text
+  std::optional<BlobId> calibration;  ///< tree of texts; absent: a set of the worker's
   std::optional<BlobId> text;         ///< tree of one text file to evaluate on; absent: built-in
   std::optional<BlobId> reference;    ///< tree of the float model that an evaluation compares with
+  std::optional<BlobId> questions;    ///< tree of multiple-choice questions; absent: none are asked
   QuantizeOptions quantize;
   ConvertOptions convert;
   EvaluateOptions evaluate;
@@ -108,7 +109,7 @@ struct TaskSpec {
 
 /// An input of a task: a tree that is there already, or the output of another task of the job.
 struct TaskInput {
-  std::string name;  ///< "model", "calibration", "text", "reference", "die0", ...
+  std::string name;  ///< "model", "calibration", "text", "die0", ...
   std::optional<BlobId> tree;
   std::string from;  ///< label of the task that makes it; empty when `tree` is set
 
@@ -147,14 +148,23 @@ template <>
 struct tyllm::format::Members<tyllm::domain::JobSpec> {
   using S = tyllm::domain::JobSpec;
   static constexpr auto kTable = std::tuple{
-      Member{"kind", &S::kind, true},         Member{"name", &S::name, true},
-      Member{"labels", &S::labels},           Member{"model", &S::model, true},
-      Member{"calibration", &S::calibration}, Member{"text", &S::text},
-      Member{"reference", &S::reference},     Member{"quantize", &S::quantize},
-      Member{"convert", &S::convert},         Member{"evaluate", &S::evaluate},
-      Member{"compile", &S::compile},         Member{"no_cache", &S::no_cache},
-      Member{"project", &S::project},         Member{"priority", &S::priority},
-      Member{"job_class", &S::job_class},     Member{"requirements", &S::requirements},
+      Member{"kind", &S::kind, true},
+      Member{"name", &S::name, true},
+      Member{"labels", &S::labels},
+      Member{"model", &S::model, true},
+      Member{"calibration", &S::calibration},
+      Member{"text", &S::text},
+      Member{"reference", &S::reference},
+      Member{"questions", &S::questions},
+      Member{"quantize", &S::quantize},
+      Member{"convert", &S::convert},
+      Member{"evaluate", &S::evaluate},
+      Member{"compile", &S::compile},
+      Member{"no_cache", &S::no_cache},
+      Member{"project", &S::project},
+      Member{"priority", &S::priority},
+      Member{"job_class", &S::job_class},
+      Member{"requirements", &S::requirements},
   };
 };
 

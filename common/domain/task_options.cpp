@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "common/domain/condition.h"
+
 namespace tyllm::domain {
 
 namespace {
@@ -59,10 +61,24 @@ Status CheckRemap(const std::vector<std::int64_t>& remap, std::int64_t dies) {
 
 }  // namespace
 
+bool TakeCalibrationSet(std::string_view text, QuantizeOptions& options) {
+  const auto set = kCalibrationSetNames.Parse(text);
+  if (set.ok()) {
+    options.calibration.set = *set;
+  }
+  return set.ok();
+}
+
 Status Check(const QuantizeOptions& options) {
   TYLLM_TRY(InRange("group_size", options.group_size, 8, 1 << 20));
   TYLLM_TRY(InRange("samples", options.samples, 1, 1 << 20));
   TYLLM_TRY(InRange("seq_len", options.seq_len, 2, 1 << 20));
+  TYLLM_TRY(InRange("seed", options.calibration.seed, 0, INT64_MAX));
+  if (options.calibration.pad && options.calibration.concat) {
+    return InvalidArgument(
+        "pad was asked for, expected no_concat with it: documents that follow one "
+        "another leave nothing to pad");
+  }
   if (options.group_size % 8 != 0) {
     return InvalidArgument("group_size is " + std::to_string(options.group_size) +
                            ", expected a multiple of 8 such as 128, 64 or 32");
@@ -72,7 +88,14 @@ Status Check(const QuantizeOptions& options) {
 
 Status Check(const EvaluateOptions& options) {
   TYLLM_TRY(InRange("window", options.window, 2, 1 << 20));
-  return InRange("max_windows", options.max_windows, 0, 1LL << 40);
+  TYLLM_TRY(InRange("max_windows", options.max_windows, 0, 1LL << 40));
+  TYLLM_TRY(InRange("shots", options.shots, 0, 5));
+  TYLLM_TRY(InRange("max_questions", options.max_questions, 0, 1LL << 40));
+  TYLLM_TRY(InRange("answer_tokens", options.answer_tokens, 1, 1 << 20));
+  for (const std::string& condition : options.fail_if) {
+    TYLLM_TRY(Condition::Parse(condition).status());
+  }
+  return InRange("max_tokens", options.max_tokens, 1, 1 << 20);
 }
 
 Status Check(const CompileOptions& options) {

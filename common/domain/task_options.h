@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <variant>
 #include <vector>
@@ -44,6 +45,33 @@ constexpr const auto& NamesOf(QuantizedFormat) {
   return kQuantizedFormatNames;
 }
 
+/// Texts that came with the program.
+enum class CalibrationSet : std::uint8_t {
+  kWikitext2,  ///< encyclopedia articles in English
+  kBuiltin,    ///< this project's own: English, Chinese, code and chat
+};
+
+inline constexpr EnumTable<CalibrationSet, 2> kCalibrationSetNames(
+    "calibration set",
+    {{{CalibrationSet::kWikitext2, "wikitext-2"}, {CalibrationSet::kBuiltin, "builtin"}}});
+
+constexpr const auto& NamesOf(CalibrationSet) {
+  return kCalibrationSetNames;
+}
+
+/// How documents become calibration samples.
+struct CalibrationOptions {
+  CalibrationSet set = CalibrationSet::kWikitext2;  ///< where no text is given
+  std::string column;              ///< of JSON lines; empty: the first known one that is there
+  bool concat = true;              ///< documents follow one another, cut every seq_len tokens
+  bool pad = false;                ///< without concat: a sample holds one piece of one document
+  bool isolate_documents = false;  ///< attention does not cross documents
+  bool chat_template = false;      ///< documents are conversations in the model's chat format
+  std::int64_t seed = 0;           ///< 0: documents as they come; else the shuffle to take
+
+  bool operator==(const CalibrationOptions&) const = default;
+};
+
 struct QuantizeOptions {
   QuantizeMethod method = QuantizeMethod::kAwqGptq;
   std::int64_t group_size = 128;
@@ -52,6 +80,7 @@ struct QuantizeOptions {
   bool clip = true;
   std::vector<std::string> keep_float;  ///< regular expressions of module names
   QuantizedFormat format = QuantizedFormat::kAmtc;
+  CalibrationOptions calibration;
 
   bool operator==(const QuantizeOptions&) const = default;
 };
@@ -62,9 +91,34 @@ struct ConvertOptions {
   bool operator==(const ConvertOptions&) const = default;
 };
 
+/// How a model answers a multiple-choice question.
+enum class AnswerMode : std::uint8_t {
+  kLikelihood,  ///< the letter that it gives the highest probability
+  kGenerated,   ///< the letter in the text that it writes
+  kBoth,
+};
+
+inline constexpr EnumTable<AnswerMode, 3> kAnswerModeNames(
+    "way of answering", {{{AnswerMode::kLikelihood, "likelihood"},
+                          {AnswerMode::kGenerated, "generated"},
+                          {AnswerMode::kBoth, "both"}}});
+
+constexpr const auto& NamesOf(AnswerMode) {
+  return kAnswerModeNames;
+}
+
 struct EvaluateOptions {
   std::int64_t window = 512;     ///< tokens
   std::int64_t max_windows = 0;  ///< 0: the whole text
+  // Of multiple-choice questions:
+  std::int64_t shots = 0;          ///< answered examples before each question
+  std::int64_t max_questions = 0;  ///< of each subject; 0: all
+  AnswerMode answers = AnswerMode::kLikelihood;
+  std::int64_t answer_tokens = 16;  ///< at most, of a generated answer
+  // Texts to continue, greedily:
+  std::vector<std::string> prompts;
+  std::int64_t max_tokens = 64;      ///< at most, of each continuation
+  std::vector<std::string> fail_if;  ///< conditions on figures of the report
 
   bool operator==(const EvaluateOptions&) const = default;
 };
@@ -81,11 +135,28 @@ struct CompileOptions {
   bool operator==(const CompileOptions&) const = default;
 };
 
+/// Whether `text`, what was given for --calibration, is the name of a set; it is then taken.
+bool TakeCalibrationSet(std::string_view text, QuantizeOptions& options);
+
 Status Check(const QuantizeOptions& options);
 Status Check(const EvaluateOptions& options);
 Status Check(const CompileOptions& options);
 
 }  // namespace tyllm::domain
+
+template <>
+struct tyllm::format::Members<tyllm::domain::CalibrationOptions> {
+  using O = tyllm::domain::CalibrationOptions;
+  static constexpr auto kTable = std::tuple{
+      Member{"set", &O::set},
+      Member{"column", &O::column},
+      Member{"concat", &O::concat},
+      Member{"pad", &O::pad},
+      Member{"isolate_documents", &O::isolate_documents},
+      Member{"chat_template", &O::chat_template},
+      Member{"seed", &O::seed},
+  };
+};
 
 template <>
 struct tyllm::format::Members<tyllm::domain::QuantizeOptions> {
@@ -94,7 +165,7 @@ struct tyllm::format::Members<tyllm::domain::QuantizeOptions> {
       Member{"method", &O::method},   Member{"group_size", &O::group_size},
       Member{"samples", &O::samples}, Member{"seq_len", &O::seq_len},
       Member{"clip", &O::clip},       Member{"keep_float", &O::keep_float},
-      Member{"format", &O::format},
+      Member{"format", &O::format},   Member{"calibration", &O::calibration},
   };
 };
 
@@ -107,8 +178,13 @@ struct tyllm::format::Members<tyllm::domain::ConvertOptions> {
 template <>
 struct tyllm::format::Members<tyllm::domain::EvaluateOptions> {
   using O = tyllm::domain::EvaluateOptions;
-  static constexpr auto kTable =
-      std::tuple{Member{"window", &O::window}, Member{"max_windows", &O::max_windows}};
+  static constexpr auto kTable = std::tuple{
+      Member{"window", &O::window},   Member{"max_windows", &O::max_windows},
+      Member{"shots", &O::shots},     Member{"max_questions", &O::max_questions},
+      Member{"answers", &O::answers}, Member{"answer_tokens", &O::answer_tokens},
+      Member{"prompts", &O::prompts}, Member{"max_tokens", &O::max_tokens},
+      Member{"fail_if", &O::fail_if},
+  };
 };
 
 template <>

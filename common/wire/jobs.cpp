@@ -32,6 +32,9 @@ v1::JobSpec ToProto(const domain::JobSpec& spec) {
   if (spec.reference) {
     *proto.mutable_reference() = ToProto(*spec.reference);
   }
+  if (spec.questions) {
+    *proto.mutable_questions() = ToProto(*spec.questions);
+  }
   *proto.mutable_quantize() = ToProto(spec.quantize);
   *proto.mutable_convert() = ToProto(spec.convert);
   *proto.mutable_evaluate() = ToProto(spec.evaluate);
@@ -59,9 +62,12 @@ Result<domain::JobSpec> FromProto(const v1::JobSpec& proto) {
   if (proto.has_reference()) {
     TYLLM_ASSIGN(spec.reference, FromProto(proto.reference()).Annotate("reference"));
   }
+  if (proto.has_questions()) {
+    TYLLM_ASSIGN(spec.questions, FromProto(proto.questions()).Annotate("questions"));
+  }
   TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
   TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
-  spec.evaluate = FromProto(proto.evaluate());
+  TYLLM_ASSIGN(spec.evaluate, FromProto(proto.evaluate()).Annotate("evaluate"));
   spec.compile = FromProto(proto.compile());
   spec.no_cache = proto.no_cache();
   spec.project = proto.project().empty() ? spec.project : proto.project();

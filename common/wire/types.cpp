@@ -7,7 +7,9 @@
 namespace tyllm::wire {
 
 static_assert(v1::QuantizeMethod_MAX == domain::kQuantizeMethodNames.rows().size());
+static_assert(v1::CalibrationSet_MAX == domain::kCalibrationSetNames.rows().size());
 static_assert(v1::QuantizedFormat_MAX == domain::kQuantizedFormatNames.rows().size());
+static_assert(v1::AnswerMode_MAX == domain::kAnswerModeNames.rows().size());
 static_assert(v1::TaskKind_MAX == domain::kTaskKindNames.rows().size());
 static_assert(v1::Blame_MAX == domain::kBlameNames.rows().size());
 static_assert(v1::MemoryKind_MAX == domain::kMemoryKindNames.rows().size());
@@ -24,6 +26,34 @@ Result<BlobId> FromProto(const v1::BlobId& id) {
   return BlobId{sha256, id.size()};
 }
 
+namespace {
+
+v1::CalibrationOptions ToProto(const domain::CalibrationOptions& options) {
+  v1::CalibrationOptions proto;
+  proto.set_set(EnumToProto<v1::CalibrationSet>(options.set));
+  proto.set_column(ValidUtf8(options.column));
+  proto.set_concat(options.concat);
+  proto.set_pad(options.pad);
+  proto.set_isolate_documents(options.isolate_documents);
+  proto.set_chat_template(options.chat_template);
+  proto.set_seed(options.seed);
+  return proto;
+}
+
+Result<domain::CalibrationOptions> FromProto(const v1::CalibrationOptions& proto) {
+  domain::CalibrationOptions options;
+  TYLLM_ASSIGN(options.set, EnumFromProtoOr(proto.set(), options.set, "calibration.set"));
+  options.column = proto.column();
+  options.concat = proto.has_concat() ? proto.concat() : options.concat;
+  options.pad = proto.pad();
+  options.isolate_documents = proto.isolate_documents();
+  options.chat_template = proto.chat_template();
+  options.seed = proto.seed();
+  return options;
+}
+
+}  // namespace
+
 v1::QuantizeOptions ToProto(const domain::QuantizeOptions& options) {
   v1::QuantizeOptions proto;
   proto.set_method(EnumToProto<v1::QuantizeMethod>(options.method));
@@ -35,6 +65,7 @@ v1::QuantizeOptions ToProto(const domain::QuantizeOptions& options) {
     proto.add_keep_float(ValidUtf8(pattern));
   }
   proto.set_format(EnumToProto<v1::QuantizedFormat>(options.format));
+  *proto.mutable_calibration() = ToProto(options.calibration);
   return proto;
 }
 
@@ -47,6 +78,7 @@ Result<domain::QuantizeOptions> FromProto(const v1::QuantizeOptions& proto) {
   options.seq_len = proto.has_seq_len() ? proto.seq_len() : options.seq_len;
   options.clip = proto.has_clip() ? proto.clip() : options.clip;
   options.keep_float.assign(proto.keep_float().begin(), proto.keep_float().end());
+  TYLLM_ASSIGN(options.calibration, FromProto(proto.calibration()));
   return options;
 }
 
@@ -67,13 +99,31 @@ v1::EvaluateOptions ToProto(const domain::EvaluateOptions& options) {
   v1::EvaluateOptions proto;
   proto.set_window(options.window);
   proto.set_max_windows(options.max_windows);
+  proto.set_shots(options.shots);
+  proto.set_max_questions(options.max_questions);
+  proto.set_answers(EnumToProto<v1::AnswerMode>(options.answers));
+  proto.set_answer_tokens(options.answer_tokens);
+  for (const std::string& prompt : options.prompts) {
+    proto.add_prompts(ValidUtf8(prompt));
+  }
+  proto.set_max_tokens(options.max_tokens);
+  for (const std::string& condition : options.fail_if) {
+    proto.add_fail_if(ValidUtf8(condition));
+  }
   return proto;
 }
 
-domain::EvaluateOptions FromProto(const v1::EvaluateOptions& proto) {
+Result<domain::EvaluateOptions> FromProto(const v1::EvaluateOptions& proto) {
   domain::EvaluateOptions options;
+  TYLLM_ASSIGN(options.answers, EnumFromProtoOr(proto.answers(), options.answers, "answers"));
   options.window = proto.has_window() ? proto.window() : options.window;
   options.max_windows = proto.has_max_windows() ? proto.max_windows() : options.max_windows;
+  options.shots = proto.has_shots() ? proto.shots() : options.shots;
+  options.max_questions = proto.has_max_questions() ? proto.max_questions() : options.max_questions;
+  options.answer_tokens = proto.has_answer_tokens() ? proto.answer_tokens() : options.answer_tokens;
+  options.prompts.assign(proto.prompts().begin(), proto.prompts().end());
+  options.max_tokens = proto.has_max_tokens() ? proto.max_tokens() : options.max_tokens;
+  options.fail_if.assign(proto.fail_if().begin(), proto.fail_if().end());
   return options;
 }
 
@@ -121,7 +171,7 @@ Result<domain::TaskSpec> FromProto(const v1::TaskSpec& proto) {
   spec.name = proto.name();
   TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
   TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
-  spec.evaluate = FromProto(proto.evaluate());
+  TYLLM_ASSIGN(spec.evaluate, FromProto(proto.evaluate()).Annotate("evaluate"));
   spec.compile = FromProto(proto.compile());
   spec.die = proto.die();
   return spec;

@@ -25,7 +25,7 @@ v1::ConvertOptions ToProto(const domain::ConvertOptions& options);
 Result<domain::ConvertOptions> FromProto(const v1::ConvertOptions& options);
 
 v1::EvaluateOptions ToProto(const domain::EvaluateOptions& options);
-domain::EvaluateOptions FromProto(const v1::EvaluateOptions& options);
+Result<domain::EvaluateOptions> FromProto(const v1::EvaluateOptions& options);
 
 v1::CompileOptions ToProto(const domain::CompileOptions& options);
 domain::CompileOptions FromProto(const v1::CompileOptions& options);

@@ -36,7 +36,7 @@ boost::asio::awaitable<Result<domain::JobPage>> ListJobs(Farm& farm, domain::Job
   TYLLM_CO_ASSIGN(store::JobFilter filter, FilterOf(query));
   const auto page_size = static_cast<std::size_t>(filter.limit++);  // one more: is there a next?
   domain::JobPage page;
-  TYLLM_CO_ASSIGN(page.jobs, co_await farm.parts.store.Look(
+  TYLLM_CO_ASSIGN(page.jobs, co_await farm.parts.store.Run(
                                  [&](store::Queue& queue) { return queue.ListJobs(filter); }));
   if (page.jobs.size() > page_size) {
     page.jobs.resize(page_size);

@@ -48,6 +48,7 @@ std::vector<Input> InputsOf(const JobSpec& spec) {
   add("calibration", spec.calibration, true);
   add("text", spec.text, true);
   add("reference", spec.reference, false);
+  add("questions", spec.questions, false);
   return inputs;
 }
 
@@ -104,7 +105,7 @@ boost::asio::awaitable<Result<domain::JobView>> SubmitJob(Farm& farm,
   // A repeated request finds its job even if its inputs are gone by now.
   TYLLM_CO_ASSIGN(
       const std::optional<JobId> same,
-      co_await farm.parts.store.Look([&](store::Queue& queue) { return FindSame(queue, request); }));
+      co_await farm.parts.store.Run([&](store::Queue& queue) { return FindSame(queue, request); }));
   if (same) {
     co_return co_await GetJob(farm, *same);
   }

@@ -21,7 +21,6 @@ using store::HeldTask;
 struct Standing {
   std::vector<std::optional<HeldTask>> named;  ///< nothing: fenced
   std::vector<HeldTask> lost;                  ///< of earlier sessions, not named
-  bool to_adopt = false;                       ///< some that are named were an earlier session's
 };
 
 bool Names(const SyncRequest& request, const domain::AttemptId& id) {
@@ -29,8 +28,7 @@ bool Names(const SyncRequest& request, const domain::AttemptId& id) {
                      [&](const HeldAttempt& held) { return held.id == id; });
 }
 
-// With `adopt` those become this session's.
-Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request, bool adopt) {
+Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request) {
   Standing standing;
   for (const HeldAttempt& held : request.held) {
     TYLLM_ASSIGN(std::optional<HeldTask> task, queue.FindHeld(held.id));
@@ -38,10 +36,7 @@ Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request, b
       task.reset();
     }
     if (task && task->holder.session != request.from.session) {
-      standing.to_adopt = true;
-      if (adopt) {
-        TYLLM_TRY(queue.Adopt(held.id, request.from.session));
-      }
+      TYLLM_TRY(queue.Adopt(held.id, request.from.session));
       task->holder = request.from;
     }
     standing.named.push_back(std::move(task));
@@ -168,14 +163,9 @@ void Renew(Farm& farm, const HeldAttempt& held, const HeldTask& task, SyncReply&
 
 boost::asio::awaitable<Status> TakeReports(Farm& farm, const SyncRequest& request,
                                            SyncReply& reply) {
-  TYLLM_CO_ASSIGN(Standing standing, co_await farm.parts.store.Look([&](store::Queue& queue) {
-    return FindStanding(queue, request, false);
+  TYLLM_CO_ASSIGN(const Standing standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
+    return FindStanding(queue, request);
   }));
-  if (standing.to_adopt) {
-    TYLLM_CO_ASSIGN(standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
-      return FindStanding(queue, request, true);
-    }));
-  }
   std::vector<Ended> lost;
   for (const HeldTask& task : standing.lost) {
     lost.push_back({.task = task, .ending = sched::Ending::kLeaseLost, .reported = std::nullopt});

@@ -17,23 +17,17 @@ constexpr Milliseconds kLongestBatch{2};
 }  // namespace
 
 struct Store::Thread {
-  using Operations = std::deque<std::unique_ptr<Operation>>;
-
   struct Inbox {
-    Operations operations;
-    Operations looks;
+    std::deque<std::unique_ptr<Operation>> operations;
     bool stopped = false;
   };
 
   Thread(std::unique_ptr<Queue> given, const Clock& given_clock, OnCommit given_on_commit)
       : queue(std::move(given)), clock(given_clock), on_commit(std::move(given_on_commit)) {}
 
-  void Put(Operations Inbox::* queued, std::unique_ptr<Operation> operation);
   void Loop();
-  bool WaitForSomething();
-  void AnswerLooks();
   void RunBatch(std::unique_ptr<Operation> first);
-  std::unique_ptr<Operation> Take();
+  std::unique_ptr<Operation> Take(bool wait);
   void NoteHealth(const Result<bool>& committed);
 
   std::unique_ptr<Queue> queue;
@@ -44,31 +38,11 @@ struct Store::Thread {
   std::thread thread;
 };
 
-void Store::Thread::Put(Operations Inbox::* queued, std::unique_ptr<Operation> operation) {
-  {
-    auto view = inbox.Lock();
-    if (!view->stopped) {
-      ((*view).*queued).push_back(std::move(operation));
-    }
-  }
-  if (operation) {
-    operation->Finish(Unavailable("the server is stopping; try again"));
-  } else {
-    inbox.Notify();
-  }
-}
-
-// False when there is nothing left to do, ever.
-bool Store::Thread::WaitForSomething() {
+std::unique_ptr<Store::Operation> Store::Thread::Take(bool wait) {
   auto view = inbox.Lock();
-  view.Wait([](const Inbox& box) {
-    return box.stopped || !box.operations.empty() || !box.looks.empty();
-  });
-  return !view->operations.empty() || !view->looks.empty();
-}
-
-std::unique_ptr<Store::Operation> Store::Thread::Take() {
-  auto view = inbox.Lock();
+  if (wait) {
+    view.Wait([](const Inbox& box) { return box.stopped || !box.operations.empty(); });
+  }
   if (view->operations.empty()) {
     return nullptr;
   }
@@ -78,34 +52,8 @@ std::unique_ptr<Store::Operation> Store::Thread::Take() {
 }
 
 void Store::Thread::Loop() {
-  while (WaitForSomething()) {
-    AnswerLooks();
-    if (auto first = Take()) {
-      RunBatch(std::move(first));
-    }
-  }
-}
-
-// Nothing is written here: what they see is on the disk.
-void Store::Thread::AnswerLooks() {
-  Operations looks;
-  {
-    auto view = inbox.Lock();
-    looks.swap(view->looks);
-  }
-  if (looks.empty()) {
-    return;
-  }
-  const Status opened = queue->Begin();
-  for (const auto& look : looks) {
-    if (opened.ok()) {
-      static_cast<void>(look->Perform(*queue));  // it keeps its own result
-    }
-  }
-  queue->Rollback();
-  NoteHealth(false);
-  for (const auto& look : looks) {
-    look->Finish(opened);
+  while (auto first = Take(true)) {
+    RunBatch(std::move(first));
   }
 }
 
@@ -122,7 +70,7 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
     }
     batch.push_back(std::move(next));
     if (opened.ok() && batch.size() < kMostInABatch && clock.Now() - begun < kLongestBatch) {
-      next = Take();
+      next = Take(false);
     }
   }
   const Result<bool> committed = opened.ok() ? queue->Commit() : opened;
@@ -177,11 +125,17 @@ void Store::Stop() {
 }
 
 void Store::Push(std::unique_ptr<Operation> operation) {
-  thread_->Put(&Thread::Inbox::operations, std::move(operation));
-}
-
-void Store::PushLook(std::unique_ptr<Operation> look) {
-  thread_->Put(&Thread::Inbox::looks, std::move(look));
+  {
+    auto view = thread_->inbox.Lock();
+    if (!view->stopped) {
+      view->operations.push_back(std::move(operation));
+    }
+  }
+  if (operation) {
+    operation->Finish(Unavailable("the server is stopping; try again"));
+  } else {
+    thread_->inbox.Notify();
+  }
 }
 
 }  // namespace tyllm::server::store

@@ -69,6 +69,9 @@ constexpr Meaning kKilled{
     "find out who killed the process on that machine: the kernel did not for want of memory"};
 constexpr Meaning kCrashed{Blame::kToolchain, "CRASHED", true, std::nullopt,
                            "report it with the log; `tyllm-client reproduce` makes a test case"};
+constexpr Meaning kConditionHolds{
+    Blame::kModel, "CONDITION_HOLDS", false, std::nullopt,
+    "the model is not as good as --fail-if asks: quantize it otherwise, or ask for less"};
 constexpr Meaning kFailed{Blame::kToolchain, "FAILED", false, std::nullopt,
                           "read the log; report it if the message does not tell what to do"};
 
@@ -86,6 +89,8 @@ const Meaning& OfExitCode(int code, MemoryEvidence memory) {
       return kOutOfMemory;
     case cli::ExitCode::kOutOfGpuMemory:
       return kOutOfGpuMemory;
+    case cli::ExitCode::kConditionHolds:
+      return kConditionHolds;
     case cli::ExitCode::kOk:
     case cli::ExitCode::kFailed:
     case cli::ExitCode::kUnreachable:

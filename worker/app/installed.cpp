@@ -25,6 +25,16 @@ Result<Path> InstalledFile(const Path& name) {
                   " nor " + source.string() + "; install tyllm again, or name a file of your own");
 }
 
+Result<Path> CalibrationFile(domain::CalibrationSet set) {
+  switch (set) {
+    case domain::CalibrationSet::kWikitext2:
+      return InstalledFile("wikitext-2/valid.txt");
+    case domain::CalibrationSet::kBuiltin:
+      return InstalledFile("calibration/builtin.jsonl");
+  }
+  return Internal("a calibration set without a file");
+}
+
 Path DefaultCache() {
   if (const std::string own = EnvironmentVariable("TYLLM_CACHE"); !own.empty()) {
     return own;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/base/file_system.h"
+#include "common/domain/task_options.h"
 
 namespace tyllm::app {
 
@@ -12,6 +13,9 @@ Path ProgramFolder();
 /// the program's folder, or in the source tree when it runs from a build folder. kNotFound names
 /// both places.
 Result<Path> InstalledFile(const Path& name);
+
+/// The calibration text of a set that came with the program.
+Result<Path> CalibrationFile(domain::CalibrationSet set);
 
 /// Compiled objects that any run may use again: $TYLLM_CACHE, $XDG_CACHE_HOME/tyllm or
 /// ~/.cache/tyllm; empty when none of them is known.

@@ -64,7 +64,7 @@ Status CheckSize(const Path& directory, const FileEntry& entry) {
   }
   if (bytes != entry.bytes) {
     return Damaged(directory / entry.path, "has " + std::to_string(bytes) +
-                                               " bytes, the manifest says " +
+                                               " bytes, manifest.json says " +
                                                std::to_string(entry.bytes));
   }
   return OkStatus();
@@ -131,7 +131,7 @@ Status CheckFiles(const Artifact& artifact, domain::ProgressSink& progress) {
     TYLLM_ASSIGN(const FileEntry found, DescribeFile(artifact.directory, entry.path));
     if (found != entry) {
       return Damaged(artifact.directory / entry.path,
-                     "has digest " + found.sha256 + ", the manifest says " + entry.sha256);
+                     "has digest " + found.sha256 + ", manifest.json says " + entry.sha256);
     }
     done += static_cast<std::int64_t>(entry.bytes);
   }

@@ -7,10 +7,10 @@
 #include <optional>
 
 #include "common/base/mapped_file.h"
+#include "common/base/staging.h"
 #include "worker/artifact/buffer_config.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/golden.h"
-#include "worker/compile/staging.h"
 #include "worker/compile/weights.h"
 
 namespace tyllm::compile {

@@ -3,10 +3,10 @@
 
 #include <numeric>
 
+#include "common/base/staging.h"
 #include "worker/artifact/artifact.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/assemble.h"
-#include "worker/compile/staging.h"
 #include "worker/simulator/target_cpu.h"
 
 namespace tyllm::compile {

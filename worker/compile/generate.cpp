@@ -7,6 +7,7 @@
 #include "common/base/digest.h"
 #include "worker/compile/names.h"
 #include "worker/compile/step_text.h"
+#include "worker/plan/phases.h"
 
 namespace tyllm::compile {
 namespace {
@@ -35,20 +36,20 @@ class Unit {
     Places();
     Bindings();
     Accessors();
-    Function(schedule_.embed, 0, -1);
+    Functions(schedule_.embed, 0, -1);
     for (std::size_t kind = 0; kind < schedule_.layer_kinds.size(); ++kind) {
       for (const SegmentPlan& segment : schedule_.layer_kinds[kind].segments) {
-        Function(segment, kind, 0);
+        Functions(segment, kind, 0);
       }
     }
-    Function(schedule_.head, 0, -1);
+    Functions(schedule_.head, 0, -1);
     Segments();
     Dispatch();
     return std::move(text_);
   }
 
   std::string Frame(const std::string& body, const std::string& digest) const {
-    return Heading() + "#include <array>\n#include <cstring>\n\n" +
+    return Heading() + "#include <array>\n#include <cstring>\n#include <iterator>\n\n" +
            "#include \"worker/die/kernels.h\"\n\nnamespace {\n\nusing namespace tyllm::die;\n\n" +
            "constexpr char kPlanDigest[] = \"" + digest + "\";\n\n" + body + Entry();
   }
@@ -148,41 +149,83 @@ const float* Vector(const DieContext& die, std::uint32_t binding) {
   return {die.kv_cache + layer * kLayerKvBytes};
 }
 
+using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
+
 )";
   }
 
-  /// `layer` is -1 for a segment outside the layers.
-  void Function(const SegmentPlan& segment, std::size_t kind, std::int64_t layer) {
-    const std::string name = names_.Function(segment.name, kind);
-    if (layer < 0) {
-      Line("void " + name + "(const DieContext& die) {");
-    } else {
-      Line("void " + name + "(const DieContext& die, std::uint32_t layer) {");
-      Line("  const std::uint32_t first = kFirstOfLayers + layer * kPerLayer;");
-    }
+  /// A function a phase, then the table of them. `layer` is -1 for a segment outside the layers.
+  void Functions(const SegmentPlan& segment, std::size_t kind, std::int64_t layer) {
     const StepWriter writer(schedule_, names_, static_cast<std::int32_t>(kind));
-    for (const plan::Step& step : segment.steps) {
-      text_ += writer.Write(step);
+    std::string table;
+    for (const plan::Phase& phase :
+         plan::PhasesOf(schedule_, segment, static_cast<std::int32_t>(kind))) {
+      const std::string name = names_.Function(segment.name, phase.name, kind);
+      table += (table.empty() ? "" : ", ") + name;
+      Line("void " + name +
+           "([[maybe_unused]] const DieContext& die, [[maybe_unused]] std::uint32_t layer,");
+      Line(std::string(name.size() + 6, ' ') + "Part part) {");
+      if (layer >= 0) {
+        Line("  [[maybe_unused]] const std::uint32_t first = kFirstOfLayers + layer * kPerLayer;");
+      }
+      for (const plan::Step& step : phase.steps) {
+        text_ += writer.Write(step);
+      }
+      Line("}");
+      Line("");
     }
-    Line("}");
+    Line("constexpr Phase " + names_.Table(segment.name, kind) + "[] = {" + table + "};");
     Line("");
   }
 
+  bool several() const { return schedule_.layer_kinds.size() > 1; }
+
+  void KindsOfLayers() {
+    std::string kinds;
+    for (const std::int32_t kind : schedule_.kind_of_layer) {
+      kinds += (kinds.empty() ? "" : ", ") + std::to_string(kind);
+    }
+    Line("// Layers differ in which of their weights are float.");
+    Line("constexpr std::uint8_t kKindOfLayer[kLayers] = {" + kinds + "};");
+    Line("");
+  }
+
+  /// How many phases segment `s` of a layer has.
+  std::string PhaseCount(std::size_t s) const {
+    std::string counts;
+    for (std::size_t kind = 0; kind < schedule_.layer_kinds.size(); ++kind) {
+      counts += (counts.empty() ? "" : ", ") +
+                Size(names_.Table(schedule_.layer_kinds[kind].segments[s].name, kind));
+    }
+    return several() ? "std::array<std::uint32_t, " + Number(std::ssize(schedule_.layer_kinds)) +
+                           ">{" + counts + "}[kKindOfLayer[layer]]"
+                     : counts;
+  }
+
+  static std::string Size(const std::string& table) {
+    return "std::uint32_t{std::size(" + table + ")}";
+  }
+
   void Segments() {
+    if (several()) {
+      KindsOfLayers();
+    }
     const std::vector<SegmentPlan>& layer = schedule_.layer_kinds.front().segments;
     Line("constexpr std::uint32_t kSegmentsPerLayer = " + std::to_string(layer.size()) + ";");
     Line("constexpr std::uint32_t kSegmentCount = 2 + kSegmentsPerLayer * kLayers;");
     Line("");
     Line("constexpr std::array<Segment, kSegmentCount> MakeSegments() {");
     Line("  std::array<Segment, kSegmentCount> segments{};");
-    Line("  segments[0] = " + Row(schedule_.embed, "-1") + ";");
+    Line("  segments[0] = " +
+         Row(schedule_.embed, "-1", Size(names_.Table(schedule_.embed.name, 0))) + ";");
     Line("  for (int layer = 0; layer < kLayers; ++layer) {");
     for (std::size_t s = 0; s < layer.size(); ++s) {
       Line("    segments[1 + kSegmentsPerLayer * layer + " + std::to_string(s) +
-           "] = " + Row(layer[s], "layer") + ";");
+           "] = " + Row(layer[s], "layer", PhaseCount(s)) + ";");
     }
     Line("  }");
-    Line("  segments[kSegmentCount - 1] = " + Row(schedule_.head, "-1") + ";");
+    Line("  segments[kSegmentCount - 1] = " +
+         Row(schedule_.head, "-1", Size(names_.Table(schedule_.head.name, 0))) + ";");
     Line("  return segments;");
     Line("}");
     Line("");
@@ -190,41 +233,34 @@ const float* Vector(const DieContext& die, std::uint32_t binding) {
     Line("");
   }
 
-  std::string Row(const SegmentPlan& segment, const std::string& layer) const {
+  std::string Row(const SegmentPlan& segment, const std::string& layer,
+                  const std::string& phases) const {
     const bool sums = segment.after == die::Collective::kAllReduceSum;
     return "{\"" + segment.name + "\", " + layer + ", Collective::" +
            (sums ? "kAllReduceSum, " + names_.Buffer(segment.collective) +
-                       ", std::uint64_t{kBucket} * kWidth}"
-                 : "kNone, 0, 0}");
+                       ", std::uint64_t{kBucket} * kWidth"
+                 : "kNone, 0, 0") +
+           ", " + phases + "}";
   }
 
   void Dispatch() {
-    const bool several = schedule_.layer_kinds.size() > 1;
-    if (several) {
-      std::string kinds;
-      for (const std::int32_t kind : schedule_.kind_of_layer) {
-        kinds += (kinds.empty() ? "" : ", ") + std::to_string(kind);
-      }
-      Line("// Layers differ in which of their weights are float.");
-      Line("constexpr std::uint8_t kKindOfLayer[kLayers] = {" + kinds + "};");
-      Line("");
-    }
-    Line("void Run(const DieContext* die, std::uint32_t segment) {");
+    Line(
+        "void Run(const DieContext* die, std::uint32_t segment, std::uint32_t phase, Part part) {");
     Line("  if (segment == 0) {");
-    Line("    return " + names_.Function(schedule_.embed.name, 0) + "(*die);");
+    Line("    return " + names_.Table(schedule_.embed.name, 0) + "[phase](*die, 0, part);");
     Line("  }");
     Line("  if (segment == kSegmentCount - 1) {");
-    Line("    return " + names_.Function(schedule_.head.name, 0) + "(*die);");
+    Line("    return " + names_.Table(schedule_.head.name, 0) + "[phase](*die, 0, part);");
     Line("  }");
     Line("  const std::uint32_t layer = (segment - 1) / kSegmentsPerLayer;");
-    Line(std::string("  const std::uint32_t part = (segment - 1) % kSegmentsPerLayer") +
-         (several ? " + kKindOfLayer[layer] * kSegmentsPerLayer;" : ";"));
-    Line("  switch (part) {");
-    std::size_t part = 0;
+    Line(std::string("  const std::uint32_t which = (segment - 1) % kSegmentsPerLayer") +
+         (several() ? " + kKindOfLayer[layer] * kSegmentsPerLayer;" : ";"));
+    Line("  switch (which) {");
+    std::size_t which = 0;
     for (std::size_t kind = 0; kind < schedule_.layer_kinds.size(); ++kind) {
       for (const SegmentPlan& segment : schedule_.layer_kinds[kind].segments) {
-        Line("    case " + std::to_string(part++) + ":");
-        Line("      return " + names_.Function(segment.name, kind) + "(*die, layer);");
+        Line("    case " + std::to_string(which++) + ":");
+        Line("      return " + names_.Table(segment.name, kind) + "[phase](*die, layer, part);");
       }
     }
     Line("  }");

@@ -24,9 +24,9 @@ inline std::int64_t BindingCount(const plan::Schedule& schedule) {
   return schedule.binding_count() + 1;
 }
 
-/// Writes a schedule as C++: every shape a constant, a function a segment, a loop over layers left
-/// to the caller through segment numbers. The text depends only on shapes and places, so dies whose
-/// shards have the same shape get the same text, and equal input gives equal bytes.
+/// Writes a schedule as C++: every shape a constant, a function a phase of a segment, a loop over
+/// layers left to the caller through segment numbers. The text depends only on shapes and places,
+/// so dies whose shards have the same shape get the same text, and equal input gives equal bytes.
 GeneratedProgram Generate(const plan::Schedule& schedule, const plan::MemoryPlan& memory,
                           std::string_view target_cpu);
 

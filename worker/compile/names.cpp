@@ -27,8 +27,8 @@ std::string ConstantName(std::string_view name) {
   return "k" + CamelCase(name);
 }
 
-std::string FunctionName(std::string_view segment) {
-  return CamelCase(segment) + "Segment";
+std::string FunctionName(std::string_view words) {
+  return CamelCase(words);
 }
 
 std::string NameScope::Add(std::string_view name) {

@@ -9,8 +9,8 @@ namespace tyllm::compile {
 
 /// "self_attn.q_proj" -> "kSelfAttnQProj": a constant's name for a tensor's or buffer's.
 std::string ConstantName(std::string_view name);
-/// "attention" -> "AttentionSegment"
-std::string FunctionName(std::string_view segment);
+/// "attention q+k+v" -> "AttentionQKV": a function's name.
+std::string FunctionName(std::string_view words);
 
 /// Constant names of one scope, each different.
 class NameScope {

@@ -10,11 +10,6 @@ using plan::Step;
 using plan::StepKind;
 using plan::StepRows;
 
-/// How many rows a step runs on.
-std::string Tokens(const Step& step) {
-  return step.rows == StepRows::kTokens ? "die.tokens" : "1";
-}
-
 std::string Number(std::int64_t value) {
   return std::to_string(value);
 }
@@ -58,8 +53,15 @@ const std::string& ScheduleNames::Weight(plan::WeightId id, std::int32_t kind) c
              : layer_weights_[static_cast<std::size_t>(kind)][index - weights_.size()];
 }
 
-std::string ScheduleNames::Function(std::string_view segment, std::size_t kind) const {
-  return FunctionName(segment) + (kind == 0 ? "" : std::to_string(kind + 1));
+std::string ScheduleNames::Function(std::string_view segment, std::string_view phase,
+                                    std::size_t kind) const {
+  return FunctionName(std::string(segment) + " " + std::string(phase)) +
+         (kind == 0 ? "" : std::to_string(kind + 1));
+}
+
+std::string ScheduleNames::Table(std::string_view segment, std::size_t kind) const {
+  return ConstantName(std::string(segment) + " phases") +
+         (kind == 0 ? "" : std::to_string(kind + 1));
 }
 
 std::string StepWriter::Write(const Step& step) const {
@@ -93,9 +95,7 @@ std::string StepWriter::Write(const Step& step) const {
 }
 
 std::string StepWriter::Zero(const Step& step) const {
-  return Call(
-      "std::memset", {},
-      {At(step.output), "0", "sizeof(float) * " + Tokens(step) + " * " + Columns(step.output)});
+  return Call("Zero", {Columns(step.output)}, {TokenSlice(step), At(step.output)});
 }
 
 std::string StepWriter::Embed(const Step& step) const {
@@ -103,18 +103,17 @@ std::string StepWriter::Embed(const Step& step) const {
          "  std::memcpy(range, Table(die, kVocabularyRange), sizeof(range));\n" +
          Call("Embed", {"kVocabulary", "kWidth"},
               {"Packed(die, " + Binding(step.weights[0]) + ")", "range[0]", "die.token_ids",
-               "die.tokens", At(step.output)});
+               TokenSlice(step), At(step.output)});
 }
 
 std::string StepWriter::CopyEmbeddings(const Step& step) const {
-  return Call("std::memcpy", {},
-              {At(step.output), "die.embeddings", "sizeof(float) * die.tokens * kWidth"});
+  return Call("CopyRows", {"kWidth"}, {"die.embeddings", TokenSlice(step), At(step.output)});
 }
 
 std::string StepWriter::RopeTable(const Step& step) const {
   return Call("RopeTable", {"kHeadSize"},
               {"reinterpret_cast<const float*>(Table(die, " + Binding(step.weights[0]) + "))",
-               History(), "die.tokens", At(step.output)});
+               History(), TokenSlice(step), At(step.output)});
 }
 
 std::string StepWriter::AddRmsNorm(const Step& step) const {
@@ -123,16 +122,16 @@ std::string StepWriter::AddRmsNorm(const Step& step) const {
   const std::string residual = At(step.inputs[0]) + row;
   return (last ? std::string("  const std::size_t last = (die.tokens - 1) * std::size_t{kWidth};\n")
                : std::string()) +
-         Call("AddRows", {"kWidth"}, {At(step.inputs[1]) + row, Tokens(step), residual}) +
+         Call("AddRows", {"kWidth"}, {At(step.inputs[1]) + row, TokenSlice(step), residual}) +
          Call("RmsNorm", {"kWidth"},
-              {residual, "Vector(die, " + Binding(step.weights[0]) + ")", "kEpsilon", Tokens(step),
-               At(step.output)});
+              {residual, "Vector(die, " + Binding(step.weights[0]) + ")", "kEpsilon",
+               TokenSlice(step), At(step.output)});
 }
 
 std::string StepWriter::Quantize(const Step& step) const {
   const std::string columns = Columns(step.inputs[0]);
   return Call("QuantizeActivations", {columns, Number(BufferOf(step.output).group)},
-              {At(step.inputs[0]), columns, Tokens(step), Activations(step.output)});
+              {At(step.inputs[0]), columns, TokenSlice(step), Activations(step.output)});
 }
 
 std::string StepWriter::Linear(const Step& step) const {
@@ -140,47 +139,61 @@ std::string StepWriter::Linear(const Step& step) const {
   const std::string rows = Number(weight.rows.size());
   const std::string columns = Number(weight.columns.size());
   const std::string packed = "Packed(die, " + Binding(step.weights[0]) + ")";
+  const std::string blocks = "part.Of(BlocksOf(" + rows + ").end)";
   std::string text =
-      weight.kind == plan::WeightKind::kInt4
-          ? Call("Linear4", {rows, columns, Number(weight.group)},
-                 {packed, Activations(step.inputs[0]), Tokens(step), At(step.output)})
+      weight.kind != plan::WeightKind::kHalf
+          ? Call(weight.kind == plan::WeightKind::kInt4 ? "Linear4" : "Linear8",
+                 {rows, columns, Number(weight.group)},
+                 {packed, Activations(step.inputs[0]), Tokens(step), At(step.output), blocks})
           : Call("LinearF16", {rows, columns},
-                 {packed, At(step.inputs[0]), Tokens(step), At(step.output)});
+                 {packed, At(step.inputs[0]), Tokens(step), At(step.output), blocks});
   if (step.weights.size() > 1) {
-    text += Call("AddBias", {rows},
-                 {"Vector(die, " + Binding(step.weights[1]) + ")", Tokens(step), At(step.output)});
+    text += Call(
+        "AddBias", {rows},
+        {"Vector(die, " + Binding(step.weights[1]) + ")", Tokens(step), At(step.output), blocks});
   }
   return text;
 }
 
 std::string StepWriter::HeadRmsNorm(const Step& step) const {
   const std::int64_t columns = BufferOf(step.output).columns;
-  return Call("HeadRmsNorm", {Number(columns / schedule_.attention.head_size), "kHeadSize"},
+  const std::string heads = Number(columns / schedule_.attention.head_size);
+  return Call("HeadRmsNorm", {heads, "kHeadSize"},
               {At(step.output), Number(columns), "Vector(die, " + Binding(step.weights[0]) + ")",
-               "kEpsilon", Tokens(step)});
+               "kEpsilon", Tokens(step), "part.Of(" + heads + ")"});
 }
 
 std::string StepWriter::Rope(const Step& step) const {
   const std::int64_t columns = BufferOf(step.output).columns;
-  return Call("Rope", {Number(columns / schedule_.attention.head_size), "kHeadSize"},
-              {At(step.output), Number(columns), At(step.inputs[1]), Tokens(step)});
+  const std::string heads = Number(columns / schedule_.attention.head_size);
+  return Call("Rope", {heads, "kHeadSize"},
+              {At(step.output), Number(columns), At(step.inputs[1]), Tokens(step),
+               "part.Of(" + heads + ")"});
 }
 
 std::string StepWriter::StoreKv(const Step& step) const {
   return Call("WriteKv", {},
               {At(step.inputs[0]), At(step.inputs[1]), "kKvHeads * kHeadSize", History(),
-               Tokens(step), "Cache(die, layer)"});
+               Tokens(step), "Cache(die, layer)", "part.Of(kKvHeads)"});
 }
 
 std::string StepWriter::Attention(const Step& step) const {
   return Call("Attention", {"kHeads"},
               {At(step.inputs[0]), "kHeads * kHeadSize", "Cache(die, layer)", "kKvOf", History(),
-               Tokens(step), At(step.inputs[1]), At(step.output)});
+               Tokens(step), At(step.inputs[1]), At(step.output), "part"});
 }
 
 std::string StepWriter::SiluMul(const Step& step) const {
   return Call("SiluMul", {Columns(step.output)},
-              {At(step.inputs[0]), At(step.inputs[1]), Tokens(step), At(step.output)});
+              {At(step.inputs[0]), At(step.inputs[1]), TokenSlice(step), At(step.output)});
+}
+
+std::string StepWriter::Tokens(const Step& step) {
+  return step.rows == StepRows::kTokens ? "die.tokens" : "1";
+}
+
+std::string StepWriter::TokenSlice(const Step& step) {
+  return "part.Of(" + Tokens(step) + ")";
 }
 
 std::string StepWriter::Columns(plan::BufferId id) const {

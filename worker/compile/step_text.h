@@ -20,8 +20,10 @@ class ScheduleNames {
 
   /// `kind` is the layer kind that the weight belongs to; any for those outside layers.
   const std::string& Weight(plan::WeightId id, std::int32_t kind) const;
-  /// Of the function of a segment in layers of kind `kind`.
-  std::string Function(std::string_view segment, std::size_t kind) const;
+  /// Of the function of a phase of a segment in layers of kind `kind`.
+  std::string Function(std::string_view segment, std::string_view phase, std::size_t kind) const;
+  /// Of the table of a segment's phases.
+  std::string Table(std::string_view segment, std::size_t kind) const;
 
  private:
   std::vector<std::string> buffers_;
@@ -55,6 +57,9 @@ class StepWriter {
     return schedule_.buffers[static_cast<std::size_t>(id)];
   }
 
+  /// How many rows a step runs on, and this part's slice of them.
+  static std::string Tokens(const plan::Step& step);
+  static std::string TokenSlice(const plan::Step& step);
   /// Columns of a buffer as a number.
   std::string Columns(plan::BufferId id) const;
   /// "At(die, kResidual)"

@@ -8,9 +8,9 @@
 #include "worker/artifact/npy.h"
 #include "worker/compile/generate.h"
 #include "worker/compile/half_rows.h"
-#include "worker/die/linear4.h"
-#include "worker/die/linear_f16.h"
 #include "worker/die/packing.h"
+#include "worker/die/row_lanes.h"
+#include "worker/plan/weight_layout.h"
 
 namespace tyllm::compile {
 namespace {
@@ -53,21 +53,16 @@ std::vector<BoundWeight> CommonWeights(const Schedule& schedule) {
   return all;
 }
 
-std::uint64_t BlockBytes(const Weight& weight) {
-  const auto columns = static_cast<std::uint64_t>(weight.columns.size());
-  return weight.kind == WeightKind::kInt4
-             ? die::Linear4BlockBytes(columns, static_cast<std::uint64_t>(weight.group))
-             : die::LinearF16BlockBytes(columns);
-}
-
 ParamSpec SpecOf(const BoundWeight& bound) {
   const Weight& weight = *bound.weight;
   if (weight.kind == WeightKind::kVector) {
     return {bound.name, Element::kFloat32, {weight.columns.size()}};
   }
-  return {bound.name,
-          Element::kUint8,
-          {die::RowBlocks(weight.rows.size()), static_cast<std::int64_t>(BlockBytes(weight))}};
+  // A tied table may be there twice, as binary16 for the embedding and as int8 for the head.
+  return {
+      bound.name + (weight.kind == WeightKind::kInt8 ? ".int8" : ""),
+      Element::kUint8,
+      {die::RowBlocks(weight.rows.size()), static_cast<std::int64_t>(plan::RowBlockBytes(weight))}};
 }
 
 /// A tensor of the model, opened for packing.
@@ -85,6 +80,7 @@ class WeightSource {
         TYLLM_ASSIGN(source.quantized_, checkpoint.ReadQuantized(bound.name));
         break;
       }
+      case WeightKind::kInt8:
       case WeightKind::kHalf: {
         TYLLM_ASSIGN(source.halves_, HalfRows::Open(checkpoint, bound.name));
         break;
@@ -101,7 +97,7 @@ class WeightSource {
 
   Status PackBlock(const Weight& weight, std::int64_t block, std::span<std::byte> out) const {
     return weight.kind == WeightKind::kInt4 ? PackInt4(weight, block, out)
-                                            : PackHalf(weight, block, out);
+                                            : PackFloat(weight, block, out);
   }
 
  private:
@@ -114,7 +110,7 @@ class WeightSource {
     return OkStatus();
   }
 
-  Status PackHalf(const Weight& weight, std::int64_t block, std::span<std::byte> out) const {
+  Status PackFloat(const Weight& weight, std::int64_t block, std::span<std::byte> out) const {
     const std::int64_t columns = weight.columns.size();
     const std::int64_t rows =
         std::min<std::int64_t>(die::kRowBlock, weight.rows.size() - block * die::kRowBlock);
@@ -124,7 +120,11 @@ class WeightSource {
                               std::span(halves).subspan(static_cast<std::size_t>(r * columns),
                                                         static_cast<std::size_t>(columns))));
     }
-    die::PackF16Block(halves, rows, columns, columns, out);
+    if (weight.kind == WeightKind::kInt8) {
+      die::PackLinear8Block(halves, rows, columns, weight.group, out);
+    } else {
+      die::PackF16Block(halves, rows, columns, columns, out);
+    }
     return OkStatus();
   }
 
@@ -139,7 +139,7 @@ constexpr std::int64_t kBlocksAtOnce = 256;
 /// Packs row blocks `first`.. into `out` on all threads.
 Status PackBlocks(const WeightSource& source, const Weight& weight, std::int64_t first,
                   std::int64_t count, ThreadPool& pool, std::vector<std::byte>& out) {
-  const auto bytes = static_cast<std::size_t>(BlockBytes(weight));
+  const auto bytes = static_cast<std::size_t>(plan::RowBlockBytes(weight));
   out.resize(bytes * static_cast<std::size_t>(count));
   std::vector<Status> statuses(static_cast<std::size_t>(count));
   pool.ParallelFor(count, [&](std::int64_t i) {

@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "worker/die/part.h"
+
 namespace tyllm::die {
 
-inline constexpr std::uint32_t kAbiVersion = 1;
+inline constexpr std::uint32_t kAbiVersion = 2;
 
 /// What has to happen between the dies after a segment, on float32 numbers in their arenas.
 enum class Collective : std::uint32_t {
@@ -25,6 +27,7 @@ struct Segment {
   Collective after;
   std::uint64_t offset;    ///< of the collective's buffer in the arena, bytes
   std::uint64_t elements;  ///< float32 numbers in it, for a full bucket
+  std::uint32_t phases;    ///< steps of it, in order; all parts of one end before the next begins
 };
 
 /// What a program finds when it is called. Addresses are 64-byte aligned and outlive the call.
@@ -63,7 +66,8 @@ struct Program {
   std::uint32_t binding_count;
   std::uint32_t segment_count;
   const Segment* segments;
-  void (*run)(const DieContext* context, std::uint32_t segment);
+  /// `part` of a phase of a segment. Parts of one phase may run at the same time.
+  void (*run)(const DieContext* context, std::uint32_t segment, std::uint32_t phase, Part part);
 };
 
 /// The one symbol that a program exports: `extern "C" const tyllm::die::Program*

@@ -2,15 +2,18 @@
 #pragma once
 
 #include "worker/die/lanes.h"
+#include "worker/die/part.h"
 
 namespace tyllm::die {
 
 /// Rows of activations as int16 with a float32 scale a group: x = value * scale. `sums` are the
 /// sums of a group's values, which take a weight's zero point out of a product. Lives in the arena.
+/// Groups come before tokens, so that what a tile of a product reads lies together.
 struct Activations {
-  std::int16_t* values;  ///< [tokens, columns]
-  float* scales;         ///< [tokens, columns / group]
-  std::int32_t* sums;    ///< [tokens, columns / group]
+  std::int16_t* values;  ///< [columns / group, rows, group]
+  float* scales;         ///< [columns / group, rows]
+  std::int32_t* sums;    ///< [columns / group, rows]
+  std::size_t rows;      ///< tokens that there is room for
 };
 
 /// Arena bytes for `tokens` rows.
@@ -25,7 +28,7 @@ Activations ActivationsAt(std::byte* memory, std::uint64_t tokens) {
   std::byte* const scales = memory + RoundUp(tokens * Columns * 2, 64);
   std::byte* const sums = scales + RoundUp(tokens * (Columns / Group) * 4, 64);
   return {reinterpret_cast<std::int16_t*>(memory), reinterpret_cast<float*>(scales),
-          reinterpret_cast<std::int32_t*>(sums)};
+          reinterpret_cast<std::int32_t*>(sums), tokens};
 }
 
 /// One group: the largest magnitude becomes 32767. Returns the scale.
@@ -55,13 +58,11 @@ float QuantizeGroup(const float* x, std::int16_t* values, std::int32_t* sum) {
 
 /// `x` [tokens, Columns] (rows `stride` floats apart).
 template <int Columns, int Group>
-void QuantizeActivations(const float* x, std::size_t stride, std::uint32_t tokens,
-                         const Activations& out) {
+void QuantizeActivations(const float* x, std::size_t stride, Slice tokens, const Activations& out) {
   static_assert(Columns % Group == 0 && Group % 16 == 0);
-  constexpr int kGroups = Columns / Group;
-  for (std::uint32_t t = 0; t < tokens; ++t) {
-    for (int g = 0; g < kGroups; ++g) {
-      const std::size_t at = static_cast<std::size_t>(t) * kGroups + static_cast<std::size_t>(g);
+  for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
+    for (std::size_t g = 0; g < Columns / Group; ++g) {
+      const std::size_t at = g * out.rows + t;
       out.scales[at] =
           QuantizeGroup<Group>(x + t * stride + g * Group, out.values + at * Group, out.sums + at);
     }

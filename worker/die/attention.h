@@ -6,6 +6,7 @@
 // max_kv rounded up to 8. The cache starts as zeros.
 
 #include "worker/die/lanes.h"
+#include "worker/die/part.h"
 
 namespace tyllm::die {
 
@@ -28,7 +29,7 @@ inline constexpr std::uint64_t KvLayerBytes(std::uint64_t kv_heads, std::uint64_
 /// Queries that share what is read of the cache.
 inline constexpr int kQueryTile = 4;
 
-/// Arena floats that Attention needs for scores.
+/// Floats that one part of Attention needs for scores.
 inline constexpr std::uint64_t AttentionScratchFloats(std::uint64_t max_kv) {
   return kQueryTile * KvCapacity(max_kv);
 }
@@ -50,11 +51,13 @@ struct KvCache {
   }
 };
 
-/// Appends `tokens` rows of keys and values (`stride` floats apart) at position `history`.
+/// Appends `tokens` rows of keys and values (`stride` floats apart) of heads `heads` at position
+/// `history`.
 template <int KvHeads, int HeadSize, int MaxKv>
 void WriteKv(const float* keys, const float* values, std::size_t stride, std::uint32_t history,
-             std::uint32_t tokens, const KvCache<KvHeads, HeadSize, MaxKv>& cache) {
-  for (int h = 0; h < KvHeads; ++h) {
+             std::uint32_t tokens, const KvCache<KvHeads, HeadSize, MaxKv>& cache,
+             Slice heads = KvHeads) {
+  for (auto h = static_cast<int>(heads.begin); h < static_cast<int>(heads.end); ++h) {
     for (std::uint32_t t = 0; t < tokens; ++t) {
       const std::size_t position = history + t;
       const std::size_t from = t * stride + static_cast<std::size_t>(h) * HeadSize;
@@ -243,36 +246,59 @@ void Attend(const Query* queries, int count, const std::uint16_t* keys,
   }
 }
 
+/// One past the last query head that reads the same KV head as `first`.
+inline int EndOfGroup(const std::int32_t* kv_of, int heads, int first) {
+  int end = first + 1;
+  while (end < heads && kv_of[end] == kv_of[first]) {
+    ++end;
+  }
+  return end;
+}
+
+/// Tiles of all KV heads: the queries of one, in order of tokens, then heads, are cut in tiles.
+inline std::uint32_t TilesOf(const std::int32_t* kv_of, int heads, std::uint32_t tokens) {
+  std::uint32_t tiles = 0;
+  for (int first = 0; first < heads;) {
+    const int end = EndOfGroup(kv_of, heads, first);
+    tiles += (tokens * static_cast<std::uint32_t>(end - first) + kQueryTile - 1) / kQueryTile;
+    first = end;
+  }
+  return tiles;
+}
+
 }  // namespace internal
 
 /// Causal attention of `tokens` queries (rows `stride` floats apart) over the cache, into which
 /// WriteKv has put their own keys and values. Query head h reads KV head kv_of[h]; heads of one KV
-/// head follow each other. out [tokens, Heads * HeadSize]. `scratch`: AttentionScratchFloats. A
-/// token's result does not depend on how many tokens are computed together.
+/// head follow each other. out [tokens, Heads * HeadSize]. `scratch`: AttentionScratchFloats for
+/// each part. A token's result does not depend on how many tokens are computed together, or in how
+/// many parts.
 template <int Heads, int KvHeads, int HeadSize, int MaxKv>
 void Attention(const float* queries, std::size_t stride,
                const KvCache<KvHeads, HeadSize, MaxKv>& cache, const std::int32_t* kv_of,
-               std::uint32_t history, std::uint32_t tokens, float* scratch, float* out) {
+               std::uint32_t history, std::uint32_t tokens, float* scratch, float* out,
+               Part part = {}) {
+  float* const scores = scratch + part.index * AttentionScratchFloats(MaxKv);
+  const Slice tiles = part.Of(internal::TilesOf(kv_of, Heads, tokens));
+  std::uint32_t tile = 0;
   for (int first = 0; first < Heads;) {
-    int end = first + 1;
-    while (end < Heads && kv_of[end] == kv_of[first]) {
-      ++end;
-    }
-    internal::Query tile[kQueryTile];
-    int count = 0;
-    for (std::uint32_t t = 0; t < tokens; ++t) {
-      for (int h = first; h < end; ++h) {
-        const auto head = static_cast<std::size_t>(h) * HeadSize;
-        tile[count] = {queries + t * stride + head, std::size_t{history} + t + 1,
-                       scratch + static_cast<std::size_t>(count) * KvCapacity(MaxKv),
-                       out + static_cast<std::size_t>(t) * Heads * HeadSize + head};
-        const bool last = t + 1 == tokens && h + 1 == end;
-        if (++count == kQueryTile || last) {
-          internal::Attend<HeadSize>(tile, count, cache.Keys(kv_of[first]),
-                                     cache.Values(kv_of[first]));
-          count = 0;
-        }
+    const int end = internal::EndOfGroup(kv_of, Heads, first);
+    const auto group = static_cast<std::uint32_t>(end - first);
+    for (std::uint32_t query = 0; query < tokens * group; query += kQueryTile, ++tile) {
+      if (tile < tiles.begin || tile >= tiles.end) {
+        continue;
       }
+      internal::Query of_tile[kQueryTile];
+      const std::uint32_t left = tokens * group - query;
+      const std::uint32_t count = left < kQueryTile ? left : kQueryTile;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        const std::size_t t = (query + i) / group;
+        const std::size_t at = (static_cast<std::size_t>(first) + (query + i) % group) * HeadSize;
+        of_tile[i] = {queries + t * stride + at, history + t + 1, scores + i * KvCapacity(MaxKv),
+                      out + t * Heads * HeadSize + at};
+      }
+      internal::Attend<HeadSize>(of_tile, static_cast<int>(count), cache.Keys(kv_of[first]),
+                                 cache.Values(kv_of[first]));
     }
     first = end;
   }

@@ -9,6 +9,7 @@
 #include "worker/die/attention.h"
 #include "worker/die/elementwise.h"
 #include "worker/die/linear4.h"
+#include "worker/die/linear8.h"
 #include "worker/die/linear_f16.h"
 #include "worker/die/norm.h"
 #include "worker/die/rope.h"

@@ -150,6 +150,11 @@ inline void StorePairs(std::int16_t* to, Pairs a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), a.v);
 }
 
+/// Sixteen int8 as int16.
+inline Pairs WidenPairs(const std::byte* from) {
+  return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))};
+}
+
 /// The two numbers at `from` in every lane.
 inline Pairs FillPair(const std::int16_t* from) {
   std::int32_t both;
@@ -367,6 +372,12 @@ inline Pairs LoadPairs(const void* from) {
 
 inline void StorePairs(std::int16_t* to, const Pairs& a) {
   std::memcpy(to, a.v, sizeof(a.v));
+}
+
+/// Sixteen int8 as int16.
+inline Pairs WidenPairs(const std::byte* from) {
+  return internal::EachLane<Pairs>(
+      [&](int i) { return static_cast<std::int16_t>(static_cast<std::int8_t>(from[i])); });
 }
 
 /// The two numbers at `from` in every lane.

@@ -5,14 +5,14 @@
 // packed layout is in docs/formats/packed-weights.md. A token's result does not depend on how many
 // tokens are computed together.
 
-#include "worker/die/lanes.h"
-#include "worker/die/linear4.h"
+#include "worker/die/row_lanes.h"
+#include "worker/die/tile.h"
 
 namespace tyllm::die {
 
-/// Bytes of a row block: for each column the weights of 8 rows.
+/// Bytes of a row block: for each column the weights of 16 rows.
 inline constexpr std::uint64_t LinearF16BlockBytes(std::uint64_t columns) {
-  return RoundUp(columns * 16, 64);
+  return RoundUp(columns * 32, 64);
 }
 
 /// Bytes of a packed matrix [rows, columns].
@@ -22,29 +22,35 @@ inline constexpr std::uint64_t LinearF16Bytes(std::uint64_t rows, std::uint64_t 
 
 namespace internal {
 
-/// One row block with `Tokens` tokens. Column c goes to partial sum c % 4.
+/// Columns whose products a partial sum takes in turn.
+inline constexpr int kHalfSums = 4;
+
+/// One row block with `Tokens` tokens. Column c goes to partial sum c % kHalfSums.
 template <int Columns, int Tokens>
-void MultiplyHalves(const std::uint16_t* block, const float* x, std::size_t pitch, Floats* out) {
-  Floats sums[Tokens][4];
+void MultiplyHalves(const std::uint16_t* block, const float* x, std::size_t pitch, RowFloats* out) {
+  RowFloats sums[Tokens][kHalfSums];
   for (auto& token : sums) {
-    for (Floats& sum : token) {
-      sum = Fill(0);
+    for (RowFloats& sum : token) {
+      sum = FillRows(0);
     }
   }
-  constexpr int kFull = Columns / 4 * 4;
-  for (int c = 0; c < kFull; c += 4) {
-    __builtin_prefetch(block + (c + 128) * kRowBlock);
-    for (int i = 0; i < 4; ++i) {
-      const Floats weight = LoadHalves(block + (c + i) * kRowBlock);
+  constexpr int kFull = Columns / kHalfSums * kHalfSums;
+  for (int c = 0; c < kFull; c += kHalfSums) {
+    for (int i = 0; i < kHalfSums; ++i) {
+      const std::uint16_t* const at = block + (c + i) * kRowBlock;
+      if (i % 2 == 0) {
+        Prefetch(reinterpret_cast<const std::byte*>(at));
+      }
+      const RowFloats weight = LoadRowHalves(at);
       for (int t = 0; t < Tokens; ++t) {
-        sums[t][i] = MultiplyAdd(weight, Fill(x[t * pitch + c + i]), sums[t][i]);
+        sums[t][i] = MultiplyAdd(weight, FillRows(x[t * pitch + c + i]), sums[t][i]);
       }
     }
   }
   for (int c = kFull; c < Columns; ++c) {
-    const Floats weight = LoadHalves(block + c * kRowBlock);
+    const RowFloats weight = LoadRowHalves(block + c * kRowBlock);
     for (int t = 0; t < Tokens; ++t) {
-      sums[t][c - kFull] = MultiplyAdd(weight, Fill(x[t * pitch + c]), sums[t][c - kFull]);
+      sums[t][c - kFull] = MultiplyAdd(weight, FillRows(x[t * pitch + c]), sums[t][c - kFull]);
     }
   }
   for (int t = 0; t < Tokens; ++t) {
@@ -56,7 +62,7 @@ template <int Rows, int Columns, int Tokens>
 void MultiplyHalvesOfTokens(const std::uint16_t* block, int row, const float* x, int tokens,
                             float* out) {
   for (; tokens >= Tokens; tokens -= Tokens) {
-    Floats sums[Tokens];
+    RowFloats sums[Tokens];
     MultiplyHalves<Columns, Tokens>(block, x, Columns, sums);
     for (int t = 0; t < Tokens; ++t) {
       StoreRows(out + static_cast<std::size_t>(t) * Rows + row, sums[t], Rows - row);
@@ -71,16 +77,25 @@ void MultiplyHalvesOfTokens(const std::uint16_t* block, int row, const float* x,
   }
 }
 
+/// Tokens that share a pass over a row block: as many as registers hold the sums of.
+#if TYLLM_DIE_AVX512
+inline constexpr int kHalfTokens = 6;
+#else
+inline constexpr int kHalfTokens = 1;
+#endif
+
 }  // namespace internal
 
-/// out [tokens, Rows] = x [tokens, Columns] times the packed weights' transpose.
+/// Row blocks `blocks` of out [tokens, Rows] = x [tokens, Columns] times the packed weights'
+/// transpose.
 template <int Rows, int Columns>
-void LinearF16(const std::byte* packed, const float* x, std::uint32_t tokens, float* out) {
-  for (int row = 0; row < Rows; row += kRowBlock) {
-    const auto* const block = reinterpret_cast<const std::uint16_t*>(
-        packed + static_cast<std::size_t>(row / kRowBlock) * LinearF16BlockBytes(Columns));
-    internal::MultiplyHalvesOfTokens<Rows, Columns, 3>(block, row, x, static_cast<int>(tokens),
-                                                       out);
+void LinearF16(const std::byte* packed, const float* x, std::uint32_t tokens, float* out,
+               Slice blocks = BlocksOf(Rows)) {
+  for (std::size_t b = blocks.begin; b < blocks.end; ++b) {
+    const auto* const block =
+        reinterpret_cast<const std::uint16_t*>(packed + b * LinearF16BlockBytes(Columns));
+    internal::MultiplyHalvesOfTokens<Rows, Columns, internal::kHalfTokens>(
+        block, static_cast<int>(b) * kRowBlock, x, static_cast<int>(tokens), out);
   }
 }
 
@@ -88,10 +103,10 @@ void LinearF16(const std::byte* packed, const float* x, std::uint32_t tokens, fl
 /// embedding are one table) for token ids: out [tokens, Columns]. The shard holds ids from `first`
 /// on; others give zeros, so that the sum over dies is the embedding.
 template <int Rows, int Columns>
-void Embed(const std::byte* packed, std::int32_t first, const std::int32_t* ids,
-           std::uint32_t tokens, float* out) {
+void Embed(const std::byte* packed, std::int32_t first, const std::int32_t* ids, Slice tokens,
+           float* out) {
   static_assert(Columns % kLanes == 0);
-  for (std::uint32_t t = 0; t < tokens; ++t) {
+  for (std::uint32_t t = tokens.begin; t < tokens.end; ++t) {
     float* const row = out + static_cast<std::size_t>(t) * Columns;
     const std::int64_t local = static_cast<std::int64_t>(ids[t]) - first;
     if (local < 0 || local >= Rows) {

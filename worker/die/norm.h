@@ -2,6 +2,7 @@
 #pragma once
 
 #include "worker/die/lanes.h"
+#include "worker/die/part.h"
 
 namespace tyllm::die {
 
@@ -23,20 +24,20 @@ void RmsNormRow(const float* x, const float* weight, float epsilon, float* out) 
 
 /// Rows [tokens, Width].
 template <int Width>
-void RmsNorm(const float* x, const float* weight, float epsilon, std::uint32_t tokens, float* out) {
-  for (std::uint32_t t = 0; t < tokens; ++t) {
+void RmsNorm(const float* x, const float* weight, float epsilon, Slice tokens, float* out) {
+  for (std::uint32_t t = tokens.begin; t < tokens.end; ++t) {
     const std::size_t row = static_cast<std::size_t>(t) * Width;
     RmsNormRow<Width>(x + row, weight, epsilon, out + row);
   }
 }
 
-/// In place over each head of each row; rows are `stride` floats apart. `weight` [HeadSize] serves
-/// all heads.
+/// In place over heads `heads` of each row; rows are `stride` floats apart. `weight` [HeadSize]
+/// serves all heads.
 template <int Heads, int HeadSize>
 void HeadRmsNorm(float* x, std::size_t stride, const float* weight, float epsilon,
-                 std::uint32_t tokens) {
+                 std::uint32_t tokens, Slice heads = Heads) {
   for (std::uint32_t t = 0; t < tokens; ++t) {
-    for (int h = 0; h < Heads; ++h) {
+    for (std::uint32_t h = heads.begin; h < heads.end; ++h) {
       float* head = x + t * stride + static_cast<std::size_t>(h) * HeadSize;
       RmsNormRow<HeadSize>(head, weight, epsilon, head);
     }

@@ -2,9 +2,12 @@
 #include "worker/die/packing.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "worker/die/linear4.h"
+#include "worker/die/linear8.h"
 #include "worker/die/linear_f16.h"
 
 namespace tyllm::die {
@@ -19,7 +22,7 @@ void PackNibbles(const std::uint8_t* q, std::int64_t columns, std::int64_t row, 
       for (std::int64_t j = 0; j < 4; ++j) {
         word |= static_cast<std::uint32_t>(q[c + 2 * j + p] & 15U) << (4 * j);
       }
-      std::byte* const to = out + c * 4 + (2 * row + p) * 2;
+      std::byte* const to = out + c * 8 + (2 * row + p) * 2;
       to[0] = static_cast<std::byte>(word & 0xFFU);
       to[1] = static_cast<std::byte>(word >> 8U);
     }
@@ -36,8 +39,8 @@ void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std
                       std::span<std::byte> out) {
   std::fill(out.begin(), out.end(), std::byte{0});
   const std::int64_t groups = part.columns / part.group;
-  std::byte* const scales = out.data() + part.columns * 4;
-  std::byte* const zeros = scales + groups * 16;
+  std::byte* const scales = out.data() + part.columns * 8;
+  std::byte* const zeros = scales + groups * 32;
   const std::int64_t rows = std::min<std::int64_t>(kRowBlock, part.rows - block * kRowBlock);
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t row = part.first_row + block * kRowBlock + r;
@@ -46,8 +49,8 @@ void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std
     for (std::int64_t g = 0; g < groups; ++g) {
       const std::int64_t from = row * (matrix.columns / matrix.group) +
                                 (part.first_column + g * part.group) / matrix.group;
-      StoreHalf(scales + g * 16 + r * 2, matrix.scale[static_cast<std::size_t>(from)]);
-      zeros[g * 4 + r / 2] |= static_cast<std::byte>(
+      StoreHalf(scales + g * 32 + r * 2, matrix.scale[static_cast<std::size_t>(from)]);
+      zeros[g * 8 + r / 2] |= static_cast<std::byte>(
           (matrix.zero[static_cast<std::size_t>(from)] & 15U) << (r % 2 == 0 ? 0U : 4U));
     }
   }
@@ -69,6 +72,35 @@ void PackF16Block(std::span<const std::uint16_t> halves, std::int64_t rows, std:
     for (std::int64_t c = 0; c < columns; ++c) {
       StoreHalf(out.data() + (c * kRowBlock + r) * 2,
                 halves[static_cast<std::size_t>(r * pitch + c)]);
+    }
+  }
+}
+
+void PackLinear8Block(std::span<const std::uint16_t> halves, std::int64_t rows,
+                      std::int64_t columns, std::int64_t group, std::span<std::byte> out) {
+  std::fill(out.begin(), out.end(), std::byte{0});
+  std::byte* const scales = out.data() + columns * kRowBlock;
+  std::vector<float> values(static_cast<std::size_t>(group));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t first = 0; first < columns; first += group) {
+      const std::uint16_t* const from = halves.data() + r * columns + first;
+      float largest = 0;
+      for (std::int64_t i = 0; i < group; i += kLanes) {
+        Store(values.data() + i, LoadHalves(from + i));
+        largest = std::max(largest, Largest(Magnitude(Load(values.data() + i))));
+      }
+      std::uint16_t bits[kLanes];
+      StoreHalves(bits, Fill(largest / 127.0F));
+      StoreHalf(scales + (first / group * kRowBlock + r) * 2, bits[0]);
+      float scale[kLanes];
+      Store(scale, LoadHalves(bits));
+      for (std::int64_t i = 0; i < group; ++i) {
+        const float x = scale[0] > 0 ? values[static_cast<std::size_t>(i)] / scale[0] : 0.0F;
+        const auto q = static_cast<std::int8_t>(std::lrint(std::clamp(x, -127.0F, 127.0F)));
+        const std::int64_t c = first + i;
+        out[static_cast<std::size_t>(c / 2 * 2 * kRowBlock + 2 * r + c % 2)] =
+            static_cast<std::byte>(q);
+      }
     }
   }
 }

@@ -28,11 +28,11 @@ struct MatrixPart {
   std::int64_t group = 0;
 };
 
-/// Row blocks of 8 in a part; the last may be padded with zeros. Every block is packed apart, so
+/// Row blocks of 16 in a part; the last may be padded with zeros. Every block is packed apart, so
 /// that a matrix streams to a file, and blocks of several matrices may follow each other (q, k, v;
-/// gate, up) as long as all but the last have a multiple of 8 rows.
+/// gate, up) as long as all but the last have a multiple of 16 rows.
 constexpr std::int64_t RowBlocks(std::int64_t rows) {
-  return (rows + 7) / 8;
+  return (rows + 15) / 16;
 }
 
 /// Writes row block `block` of `part`, in the layout that Linear4 reads. `out` has
@@ -43,10 +43,16 @@ void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std
 /// All blocks; `out` has Linear4Bytes(part.rows, part.columns, part.group) bytes.
 void PackLinear4(const QuantizedSource& matrix, const MatrixPart& part, std::span<std::byte> out);
 
-/// Writes one row block in the layout that LinearF16 and Embed read. `halves` are `rows` (1..8)
+/// Writes one row block in the layout that LinearF16 and Embed read. `halves` are `rows` (1..16)
 /// rows of binary16 bits, `pitch` elements apart, `columns` of each used; missing rows are zeros.
 /// `out` has LinearF16BlockBytes(columns) bytes.
 void PackF16Block(std::span<const std::uint16_t> halves, std::int64_t rows, std::int64_t pitch,
                   std::int64_t columns, std::span<std::byte> out);
+
+/// Writes one row block in the layout that Linear8 reads: each group of a row scaled so that its
+/// largest magnitude becomes 127. `halves` are `rows` (1..16) rows of `columns` binary16 bits;
+/// missing rows are zeros. `out` has Linear8BlockBytes(columns, group) bytes.
+void PackLinear8Block(std::span<const std::uint16_t> halves, std::int64_t rows,
+                      std::int64_t columns, std::int64_t group, std::span<std::byte> out);
 
 }  // namespace tyllm::die

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "worker/die/lanes.h"
+#include "worker/die/part.h"
 
 namespace tyllm::die {
 
@@ -14,10 +15,9 @@ inline constexpr std::uint64_t RopeTableFloats(std::uint64_t tokens, std::uint64
 /// product; sine and cosine of it are taken in float64 and rounded, as
 /// worker/model/model_shape.h says. Once a call, for all layers.
 template <int HeadSize>
-void RopeTable(const float* frequencies, std::uint32_t history, std::uint32_t tokens,
-               float* table) {
+void RopeTable(const float* frequencies, std::uint32_t history, Slice tokens, float* table) {
   constexpr int kHalf = HeadSize / 2;
-  for (std::uint32_t t = 0; t < tokens; ++t) {
+  for (std::uint32_t t = tokens.begin; t < tokens.end; ++t) {
     float* const row = table + static_cast<std::size_t>(t) * HeadSize;
     for (int i = 0; i < kHalf; ++i) {
       const float angle = static_cast<float>(history + t) * frequencies[i];
@@ -27,15 +27,16 @@ void RopeTable(const float* frequencies, std::uint32_t history, std::uint32_t to
   }
 }
 
-/// Rotates each head of each row in place: x[i] with x[i + HeadSize / 2]. Rows are `stride` floats
-/// apart.
+/// Rotates heads `heads` of each row in place: x[i] with x[i + HeadSize / 2]. Rows are `stride`
+/// floats apart.
 template <int Heads, int HeadSize>
-void Rope(float* x, std::size_t stride, const float* table, std::uint32_t tokens) {
+void Rope(float* x, std::size_t stride, const float* table, std::uint32_t tokens,
+          Slice heads = Heads) {
   constexpr int kHalf = HeadSize / 2;
   static_assert(kHalf % kLanes == 0);
   for (std::uint32_t t = 0; t < tokens; ++t) {
     const float* const angles = table + static_cast<std::size_t>(t) * HeadSize;
-    for (int h = 0; h < Heads; ++h) {
+    for (std::uint32_t h = heads.begin; h < heads.end; ++h) {
       float* const head = x + t * stride + static_cast<std::size_t>(h) * HeadSize;
       for (int i = 0; i < kHalf; i += kLanes) {
         const Floats cosine = Load(angles + i);

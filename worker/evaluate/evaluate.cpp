@@ -1,112 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/evaluate/evaluate.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <utility>
 
-#include "common/base/digest.h"
-#include "worker/evaluate/score.h"
-#include "worker/evaluate/windows.h"
-#include "worker/model/tokenizer.h"
+#include "worker/evaluate/judge.h"
+#include "worker/evaluate/multiple_choice.h"
+#include "worker/evaluate/perplexity.h"
+#include "worker/evaluate/samples.h"
 
 namespace tyllm::evaluate {
 
 namespace {
-
-using Tokens = std::vector<model::TokenId>;
 
 std::string FolderName(const Path& directory) {
   const Path whole = std::filesystem::absolute(directory).lexically_normal();
   return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
 }
 
-Result<Tokens> Encode(const Path& directory, const std::string& text) {
-  TYLLM_ASSIGN(const model::Tokenizer tokenizer, model::Tokenizer::Load(directory));
-  return tokenizer.Encode(text);
+ModelScore Introduce(const Participant& participant) {
+  return {.name = FolderName(participant.directory),
+          .format = participant.model.checkpoint.format(),
+          .group_size = participant.model.checkpoint.group_size(),
+          .nll = {},
+          .perplexity = {}};
 }
 
-/// Both models must read the text as the same tokens.
-Status CheckReference(const Request& request, const forward::Model& model,
-                      const forward::Model& reference, const std::string& text,
-                      const Tokens& tokens) {
-  const std::string names =
-      "model " + request.model.string() + " and reference " + request.reference->string();
-  if (model.shape().vocabulary != reference.shape().vocabulary) {
-    return InvalidArgument(names + " have vocabularies of " +
-                           std::to_string(model.shape().vocabulary) + " and " +
-                           std::to_string(reference.shape().vocabulary) +
-                           " tokens, expected the same; compare a model with the one it was made "
-                           "from");
-  }
-  TYLLM_ASSIGN(const Tokens other, Encode(*request.reference, text));
-  if (tokens == other) {
-    return OkStatus();
-  }
-  const auto [a, b] = std::ranges::mismatch(tokens, other);
-  return InvalidArgument("the tokenizers of " + names + " differ: they read the text as other " +
-                         "tokens from token " + std::to_string(a - tokens.begin()) +
-                         " on; compare a model with the one it was made from");
+Status Open(const Path& directory, std::vector<Participant>& models) {
+  TYLLM_ASSIGN(forward::Model model, forward::OpenModel(directory));
+  TYLLM_ASSIGN(model::Tokenizer tokenizer, model::Tokenizer::Load(directory));
+  models.push_back({directory, std::move(model), std::move(tokenizer)});
+  return OkStatus();
 }
 
-/// Tells a sink how far the windows are, all blocks of all models together.
-class WindowProgress {
- public:
-  WindowProgress(domain::ProgressSink& sink, std::int64_t windows, std::int64_t blocks)
-      : sink_(sink), windows_(windows), blocks_(blocks) {
-    Add(0);
-  }
-
-  void Add(std::int64_t windows) {
-    done_ += windows;
-    sink_.Report({.stage = "evaluate",
-                  .done = done_ / blocks_,
-                  .total = windows_,
-                  .unit = "windows",
-                  .message = {}});
-  }
-
- private:
-  domain::ProgressSink& sink_;
-  std::int64_t windows_;
-  std::int64_t blocks_;
-  std::int64_t done_ = 0;
+/// All that is evaluated, opened and checked.
+struct Work {
+  std::vector<Participant> models;
+  std::optional<ReadText> text;
+  std::optional<ReadQuestions> questions;
+  std::vector<domain::Condition> conditions;
+  AskOptions ask;
 };
 
-ModelScore ScoreOf(const Path& directory, const forward::Model& model, double nll) {
-  return {.name = FolderName(directory),
-          .format = model.checkpoint.format(),
-          .group_size = model.checkpoint.group_size(),
-          .nll = nll,
-          .perplexity = std::exp(nll)};
+Result<Work> Prepare(const Request& request, FileSystem& files) {
+  Work work;
+  TYLLM_TRY(domain::Check(request.options));
+  for (const std::string& text : request.options.fail_if) {
+    TYLLM_ASSIGN(work.conditions.emplace_back(), domain::Condition::Parse(text));
+  }
+  if (!request.text && !request.questions && request.options.prompts.empty()) {
+    return InvalidArgument("there is nothing to evaluate, expected a text, questions or prompts");
+  }
+  TYLLM_TRY(Open(request.model, work.models));
+  if (request.reference) {
+    TYLLM_TRY(Open(*request.reference, work.models));
+  }
+  if (request.text) {
+    TYLLM_ASSIGN(work.text, PrepareText(files, *request.text, request.options, work.models));
+  }
+  work.ask = {.options = &request.options, .chat = &request.chat};
+  if (request.questions) {
+    TYLLM_ASSIGN(work.questions,
+                 PrepareQuestions(files, *request.questions, work.ask, work.models));
+  }
+  return work;
 }
 
-/// Weights that are damaged show in the sums: not a number, or infinite.
-Status CheckFinite(const Path& directory, double nll) {
-  if (std::isfinite(nll)) {
-    return OkStatus();
+/// The report's figures before they are known: what conditions may be on.
+Report OutlineOf(const Work& work) {
+  const bool compared = work.models.size() == 2;
+  Report outline;
+  outline.model = Introduce(work.models[0]);
+  if (compared) {
+    outline.reference = Introduce(work.models[1]);
   }
-  return DataLoss("model " + directory.string() +
-                  " computes numbers that are not finite for this text; its weights are damaged or "
-                  "overflow: fetch or make it again");
-}
-
-/// The figures that follow from the sums.
-Status FillScores(const Request& request, std::span<const forward::Model* const> models,
-                  const ScoreSums& sums, Report& report) {
-  const auto count = static_cast<double>(sums.predictions);
-  TYLLM_TRY(CheckFinite(request.model, sums.nll[0]));
-  report.text.predictions = sums.predictions;
-  report.model = ScoreOf(request.model, *models[0], sums.nll[0] / count);
-  if (models.size() == 2) {
-    TYLLM_TRY(CheckFinite(*request.reference, sums.nll[1]));
-    report.reference = ScoreOf(*request.reference, *models[1], sums.nll[1] / count);
-    report.perplexity_increase = std::exp(report.model.nll - report.reference->nll) - 1.0;
-    report.kl_divergence = sums.divergence / count;
-    report.top1_agreement = static_cast<double>(sums.agreements) / count;
+  if (work.text) {
+    outline.text = work.text->scope;
+    outline.model.nll = outline.model.perplexity = 0.0;
+    outline.tokens_per_second = 0.0;
+    if (compared) {
+      outline.reference->nll = outline.reference->perplexity = 0.0;
+      outline.perplexity_increase = outline.kl_divergence = outline.top1_agreement = 0.0;
+    }
   }
-  return OkStatus();
+  if (work.questions) {
+    const domain::AnswerMode mode = work.ask.options->answers;
+    outline.questions = work.questions->Scope(*work.ask.options);
+    if (mode != domain::AnswerMode::kGenerated) {
+      outline.choice = EmptyReportOf(work.questions->set, compared);
+    }
+    if (mode != domain::AnswerMode::kLikelihood) {
+      outline.generated = EmptyReportOf(work.questions->set, compared);
+    }
+  }
+  return outline;
 }
 
 Result<std::optional<StagedDirectory>> StageOutput(const Request& request, FileSystem& files) {
@@ -117,52 +104,43 @@ Result<std::optional<StagedDirectory>> StageOutput(const Request& request, FileS
   return std::optional<StagedDirectory>(std::move(staged));
 }
 
-Status WriteReport(const Report& report, FileSystem& files, StagedDirectory& staged) {
+Status WriteReport(const Report& report, const std::string& answers, FileSystem& files,
+                   StagedDirectory& staged) {
+  if (!answers.empty()) {
+    TYLLM_TRY(WriteFileAtomically(files, staged.path() / kAnswersFile, answers));
+  }
   TYLLM_TRY(WriteFileAtomically(files, staged.path() / kReportFile,
                                 format::PrettyJson(format::ToJson(report))));
   return staged.Commit();
 }
 
-/// What is evaluated, opened and checked.
-struct Subject {
-  forward::Model model;
-  std::optional<forward::Model> reference;
-  Tokens tokens;
-  TextScope scope;
+double SecondsSince(const Clock& clock, Clock::Steady start) {
+  return std::chrono::duration<double>(clock.Now() - start).count();
+}
 
-  std::vector<const forward::Model*> Models() const {
-    std::vector<const forward::Model*> models = {&model};
-    if (reference) {
-      models.push_back(&*reference);
-    }
-    return models;
+/// The measurements, into `report`. Gives the answers to questions as lines.
+Result<std::string> Measure(const Request& request, const Work& work, tensor::Backend& backend,
+                            const Clock& clock, domain::ProgressSink& progress, Report& report) {
+  const Clock::Steady start = clock.Now();
+  if (work.text) {
+    TYLLM_TRY(MeasurePerplexity(*work.text, work.models, backend, progress, report));
+    const double seconds = SecondsSince(clock, start);
+    const auto tokens = static_cast<double>(report.text->windows * report.text->window);
+    report.tokens_per_second = seconds > 0.0 ? tokens / seconds : 0.0;
   }
-};
-
-Result<Subject> OpenSubject(const Request& request, FileSystem& files) {
-  TYLLM_ASSIGN(forward::Model model, forward::OpenModel(request.model));
-  std::optional<forward::Model> reference;
-  if (request.reference) {
-    TYLLM_ASSIGN(reference, forward::OpenModel(*request.reference));
+  std::string answers;
+  if (work.questions) {
+    TYLLM_ASSIGN(answers,
+                 MeasureChoices(*work.questions, work.ask, work.models, backend, progress, report));
   }
-  TYLLM_ASSIGN(const std::string text, files.Read(request.text));
-  TYLLM_ASSIGN(Tokens tokens, Encode(request.model, text));
-  TextScope scope{.name = request.text.filename().string(),
-                  .sha256 = DigestOf(text).Hex(),
-                  .tokens = static_cast<std::int64_t>(tokens.size()),
-                  .window = request.options.window};
-  auto windows = CountWindows(scope.tokens, request.options, model.shape());
-  if (!windows.ok()) {
-    return windows.status().Annotate(request.text.string());
+  if (!request.options.prompts.empty()) {
+    TYLLM_ASSIGN(report.samples, WriteSamples({.prompts = request.options.prompts,
+                                               .chat = request.chat,
+                                               .max_tokens = request.options.max_tokens,
+                                               .stop = request.stop},
+                                              work.models, backend, progress));
   }
-  scope.windows = *windows;
-  if (reference) {
-    TYLLM_ASSIGN(const std::int64_t ignored,
-                 CountWindows(scope.tokens, request.options, reference->shape()));
-    static_cast<void>(ignored);
-    TYLLM_TRY(CheckReference(request, model, *reference, text, tokens));
-  }
-  return Subject{std::move(model), std::move(reference), std::move(tokens), std::move(scope)};
+  return answers;
 }
 
 }  // namespace
@@ -173,25 +151,21 @@ Result<Report> EvaluateOn(const Request& request, FileSystem& files, const Clock
                           domain::ProgressSink& progress) {
   const Clock::Steady start = clock.Now();
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
-  TYLLM_ASSIGN(const Subject subject, OpenSubject(request, files));
+  TYLLM_ASSIGN(const Work work, Prepare(request, files));
+  TYLLM_TRY(CheckFigures(work.conditions, OutlineOf(work)));
   TYLLM_ASSIGN(std::optional<StagedDirectory> staged, StageOutput(request, files));
-  const std::vector<const forward::Model*> models = subject.Models();
-  WindowProgress windows(progress, subject.scope.windows, BlocksOf(models));
-  TYLLM_ASSIGN(const ScoreSums sums,
-               ScoreWindows(models, *backend,
-                            CutWindows(subject.tokens, subject.scope.window, subject.scope.windows),
-                            [&](std::int64_t count) { windows.Add(count); }));
   Report report;
-  report.text = subject.scope;
-  report.device = backend->name();
-  TYLLM_TRY(FillScores(request, models, sums, report));
-  report.seconds = std::chrono::duration<double>(clock.Now() - start).count();
-  if (report.seconds > 0.0) {
-    report.tokens_per_second =
-        static_cast<double>(report.text.windows * report.text.window) / report.seconds;
+  report.model = Introduce(work.models[0]);
+  if (request.reference) {
+    report.reference = Introduce(work.models[1]);
   }
+  report.device = backend->name();
+  TYLLM_ASSIGN(const std::string answers,
+               Measure(request, work, *backend, clock, progress, report));
+  report.seconds = SecondsSince(clock, start);
+  report.conditions = Judge(work.conditions, report);
   if (staged) {
-    TYLLM_TRY(WriteReport(report, files, *staged));
+    TYLLM_TRY(WriteReport(report, answers, files, *staged));
   }
   return report;
 }

@@ -9,25 +9,31 @@
 #include "common/domain/progress.h"
 #include "common/domain/task_options.h"
 #include "worker/evaluate/report.h"
+#include "worker/model/chat_template.h"
 
 namespace tyllm::evaluate {
 
-/// Name of the report in an output folder.
+/// Names of files in an output folder.
 inline constexpr const char* kReportFile = "evaluation.json";
+inline constexpr const char* kAnswersFile = "answers.jsonl";
 
+/// What to measure: a text, questions, prompts to continue, or several of these.
 struct Request {
   Path model;
-  std::optional<Path> reference;  ///< a model of the same vocabulary and tokenizer to compare with
-  Path text;                      ///< a UTF-8 text file
+  std::optional<Path> reference;  ///< a model to compare with, usually the float one
+  std::optional<Path> text;       ///< a UTF-8 text file; the reference's tokenizer must be the same
+  std::optional<Path> questions;  ///< multiple-choice questions (docs/formats/questions.md)
   domain::EvaluateOptions options;
+  std::optional<model::ChatPrompt> chat;  ///< of prompts, and of answers in text
+  bool stop = true;                       ///< texts of prompts end at the model's end tokens
   std::string device = "auto";
   int threads = 0;          ///< 0: all CPUs
-  std::optional<Path> out;  ///< a folder to create with evaluation.json; nothing is written without
+  std::optional<Path> out;  ///< a folder to create with the report; nothing is written without
 };
 
-/// Perplexity of a model directory on a text, float or quantized alike; with a reference also how
-/// far the two are apart. Nothing is left at `out` when it fails. Reports the stage "evaluate" in
-/// windows.
+/// Measures a model directory, float or quantized alike; with a reference also how far the two are
+/// apart. Conditions of the options are judged, not enforced: the report says which hold. Nothing
+/// is left at `out` when it fails.
 Result<Report> Evaluate(const Request& request, FileSystem& files, const Clock& clock,
                         domain::ProgressSink& progress);
 

@@ -2,6 +2,7 @@
 #include "worker/forward/block_runner.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "worker/tensor/tower_ops.h"
@@ -23,7 +24,11 @@ std::vector<int> CountReaders(const graph::Block& block) {
 }
 
 Status CheckIds(const TokenBatch& batch, std::int64_t vocabulary) {
-  TYLLM_CHECK(static_cast<std::int64_t>(batch.ids.size()) == batch.sequences * batch.length);
+  const std::int64_t tokens =
+      batch.lengths.empty()
+          ? batch.sequences * batch.length
+          : std::accumulate(batch.lengths.begin(), batch.lengths.end(), std::int64_t{0});
+  TYLLM_CHECK(static_cast<std::int64_t>(batch.ids.size()) == tokens);
   for (std::size_t i = 0; i < batch.ids.size(); ++i) {
     if (batch.ids[i] < 0 || batch.ids[i] >= vocabulary) {
       return InvalidArgument("token " + std::to_string(i) + " has id " +
@@ -33,6 +38,18 @@ Status CheckIds(const TokenBatch& batch, std::int64_t vocabulary) {
     }
   }
   return OkStatus();
+}
+
+/// The rows of `beginning` and then those of one sequence, for each of the sequences in `rows`.
+tensor::Matrix InFrontOfEach(tensor::Backend& backend, const tensor::Matrix& beginning,
+                             const tensor::Matrix& rows, std::int64_t sequences) {
+  const std::int64_t length = rows.rows() / sequences;
+  tensor::Matrix joined;
+  for (std::int64_t s = 0; s < sequences; ++s) {
+    backend.AppendRows(beginning.view(), joined);
+    backend.AppendRows(rows.rows(s * length, length), joined);
+  }
+  return joined;
 }
 
 }  // namespace
@@ -45,15 +62,28 @@ struct BlockRunner::Call {
   const tensor::Matrix* hidden = nullptr;  ///< any other block's input
   const Observer* observer = nullptr;
   LayerCache* cache = nullptr;
+  const LayerCache* beginning = nullptr;
   const tensor::Matrix* rotations = nullptr;  ///< instead of positions
   std::int64_t sequences = 0;
   std::int64_t length = 0;
   std::int64_t history = 0;
+  std::span<const std::int64_t> lengths = {};  ///< instead of `sequences` equal ones
   std::vector<std::int32_t> positions = {};
   std::vector<tensor::Matrix> values = {};
   std::vector<int> readers = {};
 
-  std::int64_t rows() const { return sequences * length; }
+  std::int64_t rows() const {
+    return batch != nullptr ? static_cast<std::int64_t>(batch->ids.size()) : hidden->rows();
+  }
+
+  void NumberPositions() {
+    const std::vector<std::int64_t> equal(static_cast<std::size_t>(sequences), length);
+    for (const std::int64_t count : lengths.empty() ? std::span(equal) : lengths) {
+      for (std::int64_t i = 0; i < count; ++i) {
+        positions.push_back(static_cast<std::int32_t>(history + i));
+      }
+    }
+  }
 
   const tensor::Matrix* Value(graph::ValueId id) const {
     return id == 0 ? hidden : &values[static_cast<std::size_t>(id)];
@@ -113,6 +143,18 @@ Result<tensor::Matrix> BlockRunner::Run(const graph::Block& block, const BlockWe
   return Execute(call);
 }
 
+Result<tensor::Matrix> BlockRunner::Run(const graph::Block& block, const BlockWeights& weights,
+                                        const tensor::Matrix& hidden,
+                                        std::span<const std::int64_t> lengths,
+                                        const Observer& observer) {
+  TYLLM_CHECK(std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}) == hidden.rows());
+  Call call{.block = block, .weights = weights};
+  call.hidden = &hidden;
+  call.observer = observer ? &observer : nullptr;
+  call.lengths = lengths;
+  return Execute(call);
+}
+
 Result<tensor::Matrix> BlockRunner::Continue(const graph::Block& block, const BlockWeights& weights,
                                              const tensor::Matrix& hidden, LayerCache& cache,
                                              const tensor::Matrix* rotations) {
@@ -126,14 +168,25 @@ Result<tensor::Matrix> BlockRunner::Continue(const graph::Block& block, const Bl
   return Execute(call);
 }
 
+Result<tensor::Matrix> BlockRunner::Branch(const graph::Block& block, const BlockWeights& weights,
+                                           const tensor::Matrix& hidden, std::int64_t sequences,
+                                           const LayerCache& beginning) {
+  TYLLM_CHECK(sequences > 0 && hidden.rows() % sequences == 0);
+  Call call{.block = block, .weights = weights};
+  call.hidden = &hidden;
+  call.beginning = &beginning;
+  call.sequences = sequences;
+  call.length = hidden.rows() / sequences;
+  call.history = beginning.keys.rows();
+  return Execute(call);
+}
+
 Result<tensor::Matrix> BlockRunner::Execute(Call& call) {
   const graph::Block& block = call.block;
   workspace_.PrepareFor(call.rows());
   call.values.resize(block.values.size());
   call.readers = CountReaders(block);
-  for (std::int64_t r = 0; r < call.rows(); ++r) {
-    call.positions.push_back(static_cast<std::int32_t>(call.history + r % call.length));
-  }
+  call.NumberPositions();
   for (const graph::Node& node : block.nodes) {
     const auto output = static_cast<std::size_t>(node.output);
     tensor::Matrix out = workspace_.Take(call.rows(), block.values[output].columns);
@@ -219,11 +272,22 @@ void BlockRunner::Attend(Call& call, std::span<const tensor::Matrix* const> inpu
                          tensor::Matrix& out) {
   const tensor::Matrix* keys = inputs[1];
   const tensor::Matrix* values = inputs[2];
+  if (!call.lengths.empty()) {
+    AttendByLength(call.lengths, inputs, out);
+    return;
+  }
   if (call.cache != nullptr) {
     backend_.AppendRows(keys->view(), call.cache->keys);
     backend_.AppendRows(values->view(), call.cache->values);
     keys = &call.cache->keys;
     values = &call.cache->values;
+  }
+  LayerCache joined;
+  if (call.beginning != nullptr) {
+    joined = {.keys = InFrontOfEach(backend_, call.beginning->keys, *keys, call.sequences),
+              .values = InFrontOfEach(backend_, call.beginning->values, *values, call.sequences)};
+    keys = &joined.keys;
+    values = &joined.values;
   }
   backend_.Attention({.sequences = call.sequences,
                       .length = call.length,
@@ -232,6 +296,31 @@ void BlockRunner::Attend(Call& call, std::span<const tensor::Matrix* const> inpu
                       .kv_heads = shape_.kv_heads,
                       .head_size = shape_.head_size},
                      inputs[0]->view(), keys->view(), values->view(), out);
+}
+
+/// Neighbours of equal length at once.
+void BlockRunner::AttendByLength(std::span<const std::int64_t> lengths,
+                                 std::span<const tensor::Matrix* const> inputs,
+                                 tensor::Matrix& out) {
+  tensor::Matrix all;
+  tensor::Matrix part;
+  for (std::size_t next = 0; next < lengths.size();) {
+    const std::size_t first = next;
+    while (next < lengths.size() && lengths[next] == lengths[first]) {
+      ++next;
+    }
+    const auto sequences = static_cast<std::int64_t>(next - first);
+    const std::int64_t rows = sequences * lengths[first];
+    backend_.Attention({.sequences = sequences,
+                        .length = lengths[first],
+                        .heads = shape_.heads,
+                        .kv_heads = shape_.kv_heads,
+                        .head_size = shape_.head_size},
+                       inputs[0]->rows(all.rows(), rows), inputs[1]->rows(all.rows(), rows),
+                       inputs[2]->rows(all.rows(), rows), part);
+    backend_.AppendRows(part.view(), all);
+  }
+  out = std::move(all);
 }
 
 }  // namespace tyllm::forward

@@ -28,13 +28,15 @@ Result<BlockWeights> LoadBlock(const model::Checkpoint& checkpoint, const graph:
 Result<BlockWeights> LoadBlock(tensor::Backend& backend, const model::Checkpoint& checkpoint,
                                const graph::Block& block);
 
-/// Token ids of one or more sequences of equal length, one after another.
+/// Token ids of one or more sequences, one after another.
 struct TokenBatch {
   std::int64_t sequences = 0;
-  std::int64_t length = 0;
-  std::vector<std::int32_t> ids;  ///< [sequences * length]
+  std::int64_t length = 0;        ///< of each, unless `lengths` says otherwise
+  std::vector<std::int32_t> ids;  ///< of all sequences
   /// Where images or videos stand in the sequences; nullptr: text.
   std::shared_ptr<const VisualInput> visual = nullptr;
+  /// Of sequences that are not equally long, one by one; empty where they are.
+  std::vector<std::int64_t> lengths = {};
 
   const tensor::Matrix* rotations() const { return visual ? &visual->rotations : nullptr; }
 };
@@ -63,6 +65,9 @@ class BlockRunner {
 
   tensor::Backend& backend() { return backend_; }
 
+  /// Gives back the memory that is kept for the next call.
+  void ReleaseMemory() { workspace_.Clear(); }
+
   /// Hidden states [n, width] of the tokens, those of images in their places. Ids out of range are
   /// kInvalidArgument naming the id.
   Result<tensor::Matrix> RunEmbedding(const graph::Block& block, const BlockWeights& weights,
@@ -73,10 +78,19 @@ class BlockRunner {
                              const tensor::Matrix& hidden, std::int64_t sequences,
                              const Observer& observer = {},
                              const tensor::Matrix* rotations = nullptr);
+  /// The same with sequences of these lengths, one after another.
+  Result<tensor::Matrix> Run(const graph::Block& block, const BlockWeights& weights,
+                             const tensor::Matrix& hidden, std::span<const std::int64_t> lengths,
+                             const Observer& observer = {});
   /// The next tokens of one sequence: they see the tokens of `cache` and are added to it.
   Result<tensor::Matrix> Continue(const graph::Block& block, const BlockWeights& weights,
                                   const tensor::Matrix& hidden, LayerCache& cache,
                                   const tensor::Matrix* rotations = nullptr);
+  /// The next tokens of `sequences` sequences that begin alike: each sees the tokens of
+  /// `beginning`, which stays as it is, and its own.
+  Result<tensor::Matrix> Branch(const graph::Block& block, const BlockWeights& weights,
+                                const tensor::Matrix& hidden, std::int64_t sequences,
+                                const LayerCache& beginning);
 
  private:
   struct Call;
@@ -85,6 +99,8 @@ class BlockRunner {
   Status RunNode(Call& call, const graph::Node& node, tensor::Matrix& out);
   Status Rotate(Call& call, tensor::Matrix& out);
   void Attend(Call& call, std::span<const tensor::Matrix* const> inputs, tensor::Matrix& out);
+  void AttendByLength(std::span<const std::int64_t> lengths,
+                      std::span<const tensor::Matrix* const> inputs, tensor::Matrix& out);
 
   tensor::Backend& backend_;
   model::ModelShape shape_;

@@ -3,11 +3,65 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "worker/forward/block_stream.h"
 
 namespace tyllm::forward {
+
+namespace {
+
+/// Keys and values that may be in memory at once.
+constexpr std::int64_t kCacheBytes = std::int64_t{1} << 30;
+
+}  // namespace
+
+/// A text that grows.
+struct Generator::Text {
+  const Request& request;
+  std::size_t number;
+  Sampler sampler;
+  std::vector<LayerCache> caches;
+  TokenBatch pending;  ///< tokens that the model has not seen
+  std::vector<std::int32_t> generated = {};
+  tensor::Matrix hidden = {};
+
+  Text(const Request& of, std::size_t number_of_it, std::size_t layers)
+      : request(of),
+        number(number_of_it),
+        sampler(of.sampling),
+        caches(layers),
+        pending{.sequences = 1,
+                .length = std::ssize(of.prompt),
+                .ids = of.prompt,
+                .visual = of.visual} {}
+
+  /// The new token as the model is to see it.
+  void See(std::int32_t token, const model::ModelShape& shape) {
+    pending = {.sequences = 1, .length = 1, .ids = {token}};
+    if (request.visual) {
+      auto visual = std::make_shared<VisualInput>();
+      const auto position =
+          static_cast<std::int32_t>(request.visual->next_position + std::ssize(generated));
+      visual->rotations = TextRotations(model::RopeFrequencies(shape), position, 1);
+      pending.visual = std::move(visual);
+    }
+  }
+
+  /// Takes the new token; false when the text is complete.
+  bool Take(const OnToken& on_token) {
+    const std::int32_t token = pending.ids.front();
+    if (std::ranges::find(request.stop, token) != request.stop.end()) {
+      return false;
+    }
+    generated.push_back(token);
+    if (on_token) {
+      on_token(token);
+    }
+    return static_cast<std::int64_t>(generated.size()) < request.max_tokens;
+  }
+};
 
 Generator::Generator(const Model& model, tensor::Backend& backend, std::int64_t resident_bytes)
     : model_(model),
@@ -49,9 +103,15 @@ Status Generator::LoadResident() {
   return OkStatus();
 }
 
-Result<std::int32_t> Generator::NextToken(const Head& head, const tensor::Matrix& hidden,
-                                          Sampler& sampler) {
-  TYLLM_ASSIGN(const tensor::Matrix computed, head.Logits(runner_, hidden, hidden.rows() - 1, 1));
+std::int64_t Generator::CacheBytes(const Request& request) const {
+  const model::ModelShape& shape = model_.shape();
+  const auto tokens = static_cast<std::int64_t>(request.prompt.size()) + request.max_tokens;
+  return tokens * shape.layers * 2 * shape.kv_heads * shape.head_size * 4;
+}
+
+Status Generator::AddToken(const Head& head, Text& text) {
+  TYLLM_ASSIGN(const tensor::Matrix computed,
+               head.Logits(runner_, text.hidden, text.hidden.rows() - 1, 1));
   std::int32_t best = 0;
   runner_.backend().ArgMax(computed.view(), {&best, 1});
   const tensor::Matrix logits = runner_.backend().Fetch(computed.view());
@@ -60,45 +120,85 @@ Result<std::int32_t> Generator::NextToken(const Head& head, const tensor::Matrix
                     " computes logits that are not finite; its weights are damaged or overflow: "
                     "fetch or make it again");
   }
-  return sampler.Choose(logits.row(0));
+  text.See(text.sampler.Choose(logits.row(0)), model_.shape());
+  return OkStatus();
 }
 
-Result<std::int32_t> Generator::Step(const TokenBatch& batch, std::vector<LayerCache>& caches,
-                                     Sampler& sampler) {
+Status Generator::Step(std::span<Text* const> texts) {
   const std::vector<const graph::Block*> blocks = model_.BodyBlocks();
   BlockStream stream(runner_.backend(), model_.checkpoint,
                      resident_ ? std::vector<const graph::Block*>() : blocks);
-  tensor::Matrix hidden;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
     BlockWeights streamed;
     if (!resident_) {
       TYLLM_ASSIGN(streamed, stream.Next());
     }
     const BlockWeights& weights = resident_ ? body_[i] : streamed;
-    TYLLM_ASSIGN(hidden, i == 0 ? runner_.RunEmbedding(*blocks[i], weights, batch)
-                                : runner_.Continue(*blocks[i], weights, hidden, caches[i - 1],
-                                                   batch.rotations()));
-    if (i > 0 && batch.visual) {
-      batch.visual->AddAfterLayer(static_cast<std::int64_t>(i) - 1, hidden);
+    for (Text* text : texts) {
+      const TokenBatch& batch = text->pending;
+      TYLLM_ASSIGN(text->hidden, i == 0 ? runner_.RunEmbedding(*blocks[i], weights, batch)
+                                        : runner_.Continue(*blocks[i], weights, text->hidden,
+                                                           text->caches[i - 1], batch.rotations()));
+      if (i > 0 && batch.visual) {
+        batch.visual->AddAfterLayer(static_cast<std::int64_t>(i) - 1, text->hidden);
+      }
     }
   }
-  if (resident_) {
-    return NextToken(*head_, hidden, sampler);
+  std::optional<Head> streamed_head;
+  if (!resident_) {
+    TYLLM_ASSIGN(streamed_head, Head::Load(model_, runner_.backend()));
   }
-  TYLLM_ASSIGN(const Head head, Head::Load(model_, runner_.backend()));
-  return NextToken(head, hidden, sampler);
+  for (Text* text : texts) {
+    TYLLM_TRY(AddToken(resident_ ? *head_ : *streamed_head, *text));
+  }
+  return OkStatus();
 }
 
-TokenBatch Generator::BatchOf(const Request& request, std::int32_t token,
-                              std::int64_t generated) const {
-  TokenBatch batch{.sequences = 1, .length = 1, .ids = {token}};
-  if (request.visual) {
-    auto visual = std::make_shared<VisualInput>();
-    const auto position = static_cast<std::int32_t>(request.visual->next_position + generated - 1);
-    visual->rotations = TextRotations(model::RopeFrequencies(model_.shape()), position, 1);
-    batch.visual = std::move(visual);
+Status Generator::Grow(std::vector<Text>& texts, const OnToken& on_token, const OnText& on_text) {
+  std::vector<Text*> growing;
+  for (Text& text : texts) {
+    growing.push_back(&text);
   }
-  return batch;
+  while (!growing.empty()) {
+    TYLLM_TRY(Step(growing));
+    std::erase_if(growing, [&](Text* text) {
+      const bool goes_on = text->Take(on_token);
+      if (!goes_on) {
+        text->caches.clear();
+        if (on_text) {
+          on_text(text->number);
+        }
+      }
+      return !goes_on;
+    });
+  }
+  return OkStatus();
+}
+
+Result<std::vector<std::vector<std::int32_t>>> Generator::GenerateAll(
+    std::span<const Request> requests, const OnText& on_text) {
+  for (const Request& request : requests) {
+    TYLLM_TRY(Check(request));
+    TYLLM_TRY(forward::Check(request.sampling));
+  }
+  TYLLM_TRY(LoadResident());
+  std::vector<std::vector<std::int32_t>> generated;
+  while (generated.size() < requests.size()) {
+    std::vector<Text> texts;
+    std::int64_t bytes = 0;
+    for (std::size_t i = generated.size(); i < requests.size(); ++i) {
+      bytes += CacheBytes(requests[i]);
+      if (!texts.empty() && bytes > kCacheBytes) {
+        break;
+      }
+      texts.emplace_back(requests[i], i, model_.graph.layers.size());
+    }
+    TYLLM_TRY(Grow(texts, {}, on_text));
+    for (Text& text : texts) {
+      generated.push_back(std::move(text.generated));
+    }
+  }
+  return generated;
 }
 
 Result<std::vector<std::int32_t>> Generator::Generate(const Request& request,
@@ -106,25 +206,10 @@ Result<std::vector<std::int32_t>> Generator::Generate(const Request& request,
   TYLLM_TRY(Check(request));
   TYLLM_TRY(forward::Check(request.sampling));
   TYLLM_TRY(LoadResident());
-  std::vector<LayerCache> caches(model_.graph.layers.size());
-  std::vector<std::int32_t> generated;
-  TokenBatch pending{.sequences = 1,
-                     .length = std::ssize(request.prompt),
-                     .ids = request.prompt,
-                     .visual = request.visual};
-  Sampler sampler(request.sampling);
-  while (static_cast<std::int64_t>(generated.size()) < request.max_tokens) {
-    TYLLM_ASSIGN(const std::int32_t token, Step(pending, caches, sampler));
-    if (std::ranges::find(request.stop, token) != request.stop.end()) {
-      break;
-    }
-    generated.push_back(token);
-    pending = BatchOf(request, token, std::ssize(generated));
-    if (on_token) {
-      on_token(token);
-    }
-  }
-  return generated;
+  std::vector<Text> texts;
+  texts.emplace_back(request, 0, model_.graph.layers.size());
+  TYLLM_TRY(Grow(texts, on_token, {}));
+  return std::move(texts.front().generated);
 }
 
 }  // namespace tyllm::forward

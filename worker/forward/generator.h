@@ -38,15 +38,27 @@ class Generator {
   /// The new tokens. Prompt and new tokens together must fit the model's positions.
   Result<std::vector<std::int32_t>> Generate(const Request& request, const OnToken& on_token = {});
 
+  /// Called with the number of a request whose text is complete.
+  using OnText = std::function<void(std::size_t request)>;
+
+  /// The new tokens of each request, as Generate gives them. Texts grow together, as many at once
+  /// as keep their keys and values in a gibibyte: of a model that is not resident each block is
+  /// read once for a token of all of them.
+  Result<std::vector<std::vector<std::int32_t>>> GenerateAll(std::span<const Request> requests,
+                                                             const OnText& on_text = {});
+
  private:
+  struct Text;
+
   Status Check(const Request& request) const;
   Status LoadResident();
-  /// Runs the next tokens through the model; gives the token that follows.
-  Result<std::int32_t> Step(const TokenBatch& batch, std::vector<LayerCache>& caches,
-                            Sampler& sampler);
-  /// A token that was generated, the `generated`-th.
-  TokenBatch BatchOf(const Request& request, std::int32_t token, std::int64_t generated) const;
-  Result<std::int32_t> NextToken(const Head& head, const tensor::Matrix& hidden, Sampler& sampler);
+  /// Bytes of keys and values of a request's last token.
+  std::int64_t CacheBytes(const Request& request) const;
+  /// Lets the texts grow until all are complete.
+  Status Grow(std::vector<Text>& texts, const OnToken& on_token, const OnText& on_text);
+  /// Runs the pending tokens of each text through the model and adds the token that follows.
+  Status Step(std::span<Text* const> texts);
+  Status AddToken(const Head& head, Text& text);
 
   const Model& model_;
   BlockRunner runner_;

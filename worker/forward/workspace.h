@@ -14,6 +14,10 @@ class Workspace {
   /// A matrix of this shape, what it holds is unspecified; an empty one when none was given back.
   tensor::Matrix Take(std::int64_t rows, std::int64_t columns);
   void GiveBack(tensor::Matrix matrix);
+
+  /// Drops everything that is kept.
+  void Clear() { spare_.clear(); }
+
   /// Drops everything kept for calls with another number of rows.
   void PrepareFor(std::int64_t rows);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "worker/model/checkpoint_size.h"
+#include "worker/quant/quantization_memory.h"
 
 namespace tyllm::jobs {
 
@@ -11,7 +12,6 @@ namespace {
 
 constexpr std::int64_t kFloat = 4;
 constexpr std::int64_t kHalf = 2;
-constexpr std::int64_t kCalibrationTokens = 128 * 512;
 constexpr std::int64_t kTokensAtOnce = 4096;
 constexpr std::int64_t kCacheTokens = 4096;
 /// The program itself, its threads and tables.
@@ -27,26 +27,18 @@ std::int64_t ValuesOfToken(const model::ModelShape& shape) {
          std::max(2 * shape.q_columns() + 2 * shape.kv_columns(), 3 * shape.intermediate);
 }
 
-/// x^T x of each distinct input of a layer's linears.
-std::int64_t GramElements(const model::ModelShape& shape) {
-  const auto square = [](std::int64_t n) { return n * n; };
-  return 2 * square(shape.width) + square(shape.q_columns()) + square(shape.intermediate);
-}
-
 }  // namespace
 
 JobMemory MemoryOfJobs(const model::ModelShape& shape, std::int64_t group) {
   const std::int64_t table = kFloat * shape.vocabulary * shape.width;
   const std::int64_t layer = kFloat * LayerParameters(shape);
   const std::int64_t values = kFloat * kTokensAtOnce * ValuesOfToken(shape);
-  const std::int64_t hidden = kFloat * kCalibrationTokens * shape.width;
   const std::int64_t text = kFloat * kTokensAtOnce * shape.width;
   const std::int64_t largest =
       shape.width * std::max({shape.intermediate, shape.q_columns(), shape.width});
   const std::int64_t cache = kHalf * 2 * shape.layers * kCacheTokens * shape.kv_columns();
   JobMemory memory;
-  memory.quantize = kProgram + std::max(table + hidden,
-                                        2 * layer + kFloat * GramElements(shape) + hidden + values);
+  memory.quantize = quant::QuantizationMemory(shape, {});
   memory.evaluate = kProgram + std::max(table + text, layer + values);
   // Codes of a byte each, and the packed matrix.
   memory.compile = kProgram + 2 * largest;

@@ -7,6 +7,8 @@
 
 #include "worker/compile/compile.h"
 #include "worker/evaluate/evaluate.h"
+#include "worker/evaluate/judge.h"
+#include "worker/evaluate/report_text.h"
 #include "worker/quant/convert.h"
 #include "worker/quant/quantize.h"
 
@@ -56,44 +58,57 @@ Result<Path> Text(const domain::TaskOrder& order, const std::string& name, const
   return found.front();
 }
 
-Result<std::string> RunQuantize(const Work& work) {
+/// An uploaded file is a folder with one entry: the file itself is meant, whose name says its kind.
+Path CalibrationText(const Work& work) {
+  const auto input = Input(work.order, "calibration");
+  if (!input) {
+    return work.texts.calibration;
+  }
+  std::error_code error;
+  fs::directory_iterator entries(*input, error);
+  if (error || entries == fs::directory_iterator()) {
+    return *input;
+  }
+  const Path first = entries->path();
+  entries.increment(error);
+  return !error && entries == fs::directory_iterator() ? first : *input;
+}
+
+Result<TaskReport> RunQuantize(const Work& work) {
   quant::QuantizeRequest request;
   TYLLM_ASSIGN(request.model, Need(work.order, "model"));
-  TYLLM_ASSIGN(request.calibration_text, Text(work.order, "calibration", work.texts.calibration));
+  request.calibration_text = CalibrationText(work);
   request.out = work.order.output;
   request.options = work.order.quantize;
   request.device = work.order.device;
   TYLLM_ASSIGN(const quant::QuantizationReport report,
                quant::Quantize(request, work.progress, {work.files, work.clock}));
-  return ReportText(report);
+  return TaskReport{.text = ReportText(report), .violations = {}};
 }
 
-Result<std::string> RunConvert(const Work& work) {
+Result<TaskReport> RunConvert(const Work& work) {
   quant::ConvertRequest request;
   TYLLM_ASSIGN(request.source, Need(work.order, "model"));
   request.destination = work.order.output;
   request.options = work.order.convert;
   TYLLM_ASSIGN(const quant::ConvertReport report,
                quant::Convert(request, work.progress, work.files));
-  return ReportText(report);
+  return TaskReport{.text = ReportText(report), .violations = {}};
 }
 
-Result<std::string> RunEvaluate(const Work& work) {
+Result<TaskReport> RunEvaluate(const Work& work) {
   evaluate::Request request;
   TYLLM_ASSIGN(request.model, Need(work.order, "model"));
   TYLLM_ASSIGN(request.text, Text(work.order, "text", work.texts.evaluation));
   request.reference = Input(work.order, "reference");
+  request.questions = Input(work.order, "questions");
   request.options = work.order.evaluate;
   request.device = work.order.device;
   request.out = work.order.output;
   TYLLM_ASSIGN(const evaluate::Report report,
                evaluate::Evaluate(request, work.files, work.clock, work.progress));
-  std::string text = "perplexity " + std::to_string(report.model.perplexity) + " over " +
-                     std::to_string(report.text.predictions) + " predictions";
-  if (report.reference) {
-    text += ", reference " + std::to_string(report.reference->perplexity);
-  }
-  return text + "\n";
+  return TaskReport{.text = evaluate::ReportText(report),
+                    .violations = evaluate::Violations(report)};
 }
 
 Result<compile::CompileRequest> CompileRequestOf(const Work& work) {
@@ -104,16 +119,19 @@ Result<compile::CompileRequest> CompileRequestOf(const Work& work) {
   return request;
 }
 
-Result<std::string> RunCompileDie(const Work& work) {
+Result<TaskReport> RunCompileDie(const Work& work) {
   TYLLM_ASSIGN(const compile::CompileRequest request, CompileRequestOf(work));
   TYLLM_ASSIGN(const compile::BuildCounts counts,
                compile::CompileDies(work.files, request, {work.order.die}, work.order.output,
                                     work.progress));
-  return "die " + std::to_string(work.order.die) + ": " + std::to_string(counts.programs) +
-         " programs, " + std::to_string(counts.distinct_sources) + " of them compiled or cached\n";
+  return TaskReport{.text = "die " + std::to_string(work.order.die) + ": " +
+                            std::to_string(counts.programs) + " programs, " +
+                            std::to_string(counts.distinct_sources) +
+                            " of them compiled or cached\n",
+                    .violations = {}};
 }
 
-Result<std::string> RunAssemble(const Work& work) {
+Result<TaskReport> RunAssemble(const Work& work) {
   TYLLM_ASSIGN(const compile::CompileRequest request, CompileRequestOf(work));
   std::vector<Path> parts;
   for (std::int64_t die = 0; die < work.order.compile.dies; ++die) {
@@ -126,13 +144,13 @@ Result<std::string> RunAssemble(const Work& work) {
     text += ", run on the die simulator: largest difference of a logit " +
             std::to_string(summary.verified->max_difference);
   }
-  return text + "\n";
+  return TaskReport{.text = text + "\n", .violations = {}};
 }
 
 }  // namespace
 
-Result<std::string> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
-                            FileSystem& files, const Clock& clock, domain::ProgressSink& progress) {
+Result<TaskReport> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
+                           FileSystem& files, const Clock& clock, domain::ProgressSink& progress) {
   const Work work{order, texts, files, clock, progress};
   switch (order.kind) {
     case domain::TaskKind::kQuantize:

@@ -12,13 +12,20 @@ namespace tyllm::jobs {
 
 /// Files that came with the program and stand in for inputs that an order does not name.
 struct BuiltInTexts {
-  Path calibration;
+  Path calibration;  ///< of the set that the order names
   Path evaluation;
+};
+
+/// What a task did.
+struct TaskReport {
+  std::string text;  ///< for its log
+  std::string
+      violations;  ///< conditions of the order that hold of the result; empty when none does
 };
 
 /// Does what an order says, with the code that the commands of `tyllm` use, and leaves order.output
 /// complete or not at all. A missing input is kInvalidArgument naming it.
-Result<std::string> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
-                            FileSystem& files, const Clock& clock, domain::ProgressSink& progress);
+Result<TaskReport> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
+                           FileSystem& files, const Clock& clock, domain::ProgressSink& progress);
 
 }  // namespace tyllm::jobs

@@ -67,8 +67,8 @@ Json HubConfig(const PublishedModel& model, const SpecialTokens& tokens, const J
   if (!vision.is_null()) {
     config["vision_config"] = vision;
     std::int64_t next = tokens.first_visual;
-    for (const char* const key : {"vision_start_token_id", "vision_end_token_id",
-                                  "image_token_id", "video_token_id"}) {
+    for (const char* const key :
+         {"vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id"}) {
       config[key] = next++;
     }
   }

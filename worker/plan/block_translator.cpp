@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "worker/die/linear8.h"
+#include "worker/plan/phases.h"
+
 namespace tyllm::plan {
 
 using graph::Block;
@@ -126,8 +129,8 @@ Status BlockTranslator::TranslateAttention(const Node& node) {
   const AttentionShape& attention = schedule_.attention;
   Emit({StepKind::kStoreKv, {BufferOf(node.inputs[1]), BufferOf(node.inputs[2])}, -1, {}, Rows()});
   const auto scratch = static_cast<BufferId>(schedule_.buffers.size());
-  schedule_.buffers.push_back({"attention_scratch" + suffix_, BufferKind::kAttentionScratch, 1,
-                               schedule_.max_kv, 0, false});
+  schedule_.buffers.push_back({"attention_scratch" + suffix_, BufferKind::kAttentionScratch,
+                               die::kMaxParts, schedule_.max_kv, 0, false});
   const BufferId output = AddBuffer(node.output, attention.heads * attention.head_size);
   Bind(node.output, output, Sharding::kHeads);
   Emit({StepKind::kAttention, {BufferOf(node.inputs[0]), scratch}, output, {}, Rows()});
@@ -208,12 +211,19 @@ std::int64_t BlockTranslator::EffectiveGroup(Sharding input) const {
 
 WeightId BlockTranslator::AddLinear(const std::string& module, Sharding input, Range rows,
                                     std::int64_t columns) {
-  const bool is_float = formats_.GroupOf(module) == 0;
   const model::ModelShape& shape = schedule_.shape;
-  const bool tied = shape.tied_head && module == shape.names.head;
-  return AddWeight({RelativeName(tied ? std::string(shape.names.embedding) : module),
-                    is_float ? WeightKind::kHalf : WeightKind::kInt4, rows, PartOf(input, columns),
-                    is_float ? 0 : EffectiveGroup(input)});
+  const bool is_head = module == shape.names.head;
+  const bool tied = is_head && shape.tied_head;
+  Weight weight{RelativeName(tied ? std::string(shape.names.embedding) : module), WeightKind::kHalf,
+                rows, PartOf(input, columns), 0};
+  if (formats_.GroupOf(module) != 0) {
+    weight.kind = WeightKind::kInt4;
+    weight.group = EffectiveGroup(input);
+  } else if (is_head && formats_.int8_head) {
+    weight.kind = WeightKind::kInt8;
+    weight.group = die::Linear8Group(columns);
+  }
+  return AddWeight(weight);
 }
 
 WeightId BlockTranslator::AddVector(const std::string& tensor, Range columns) {
@@ -261,7 +271,7 @@ BufferId BlockTranslator::AddBuffer(ValueId value, std::int64_t columns) {
 
 /// What was quantized in a segment is not kept for the next.
 void BlockTranslator::CloseSegment(die::Collective after, BufferId collective) {
-  segments_.push_back({"", std::exchange(steps_, {}), after, collective});
+  segments_.push_back({"", InPhaseOrder(std::exchange(steps_, {})), after, collective});
   quantized_.clear();
 }
 

@@ -7,6 +7,7 @@
 
 #include "worker/die/activations.h"
 #include "worker/die/attention.h"
+#include "worker/plan/phases.h"
 
 namespace tyllm::plan {
 namespace {
@@ -37,8 +38,11 @@ class LifetimeFinder {
   Result<std::vector<Lifetime>> Find() {
     for (const SegmentPlan* segment : DistinctSegments(schedule_)) {
       ++segment_;
-      for (const Step& step : segment->steps) {
-        TYLLM_TRY(Follow(step));
+      // Parts of a phase may be at different steps of it.
+      for (const std::span<const Step> phase : CutIntoPhases(segment->steps)) {
+        for (const Step& step : phase) {
+          TYLLM_TRY(Follow(step));
+        }
         ++time_;
       }
     }
@@ -140,7 +144,7 @@ std::uint64_t BufferBytes(const Buffer& buffer) {
     case BufferKind::kActivations:
       return die::ActivationBytes(rows, columns, static_cast<std::uint64_t>(buffer.group));
     case BufferKind::kAttentionScratch:
-      return die::AttentionScratchFloats(columns) * sizeof(float);
+      return rows * die::AttentionScratchFloats(columns) * sizeof(float);
   }
   return 0;
 }

@@ -8,7 +8,7 @@
 
 namespace tyllm::plan {
 
-/// Steps of a program numbered one after another, each layer kind once: a buffer is needed from
+/// Phases of a program numbered one after another, each layer kind once: a buffer is needed from
 /// `first` to `last`, both included.
 struct Lifetime {
   std::int64_t first = 0;

@@ -53,7 +53,7 @@ constexpr const auto& NamesOf(StepKind) {
 enum class BufferKind : std::uint8_t {
   kFloat,             ///< float32 [rows, columns]
   kActivations,       ///< 16-bit groups of `columns` numbers, die::ActivationBytes
-  kAttentionScratch,  ///< what the attention kernel needs besides
+  kAttentionScratch,  ///< what the attention kernel needs besides: a row a part
 };
 
 /// A place in a die's arena.
@@ -73,13 +73,15 @@ using WeightId = std::int32_t;
 enum class WeightKind : std::uint8_t {
   kVector,       ///< float32 [columns]: norms, biases
   kInt4,         ///< a quantized linear layer, die::PackInt4
+  kInt8,         ///< the head of `--head int8`, die::PackInt8
   kHalf,         ///< a float linear layer or the embedding table in binary16, die::PackHalf
   kFrequencies,  ///< float32 [columns], in constant_die<d>_<s>.params
 };
 
-inline constexpr EnumTable<WeightKind, 4> kWeightKindNames(
+inline constexpr EnumTable<WeightKind, 5> kWeightKindNames(
     "weight kind", {{{WeightKind::kVector, "vector"},
                      {WeightKind::kInt4, "int4"},
+                     {WeightKind::kInt8, "int8"},
                      {WeightKind::kHalf, "half"},
                      {WeightKind::kFrequencies, "frequencies"}}});
 
@@ -95,7 +97,7 @@ struct Weight {
   WeightKind kind = WeightKind::kVector;
   Range rows;              ///< of the whole matrix [out, in]; {0, 1} for a vector
   Range columns;           ///< of the whole matrix
-  std::int64_t group = 0;  ///< of kInt4: the effective group (ShardPlan)
+  std::int64_t group = 0;  ///< of kInt4: the effective group (ShardPlan); of kInt8
 
   bool operator==(const Weight&) const = default;
 };
@@ -181,6 +183,7 @@ struct Schedule {
 struct WeightFormats {
   std::int64_t group = 0;  ///< 0: nothing is quantized
   std::set<std::string, std::less<>> float_linears;
+  bool int8_head = false;  ///< a head that is not quantized becomes int8
 
   std::int64_t GroupOf(std::string_view linear) const {
     return float_linears.contains(linear) ? 0 : group;

@@ -22,7 +22,7 @@ Status CalibrationPass::Start(const graph::Block& embedding, Weights weights,
     TYLLM_ASSIGN(tensor::Matrix hidden,
                  runners_[machine].RunEmbedding(embedding, weights[machine], batch));
     tokens_ += hidden.rows();
-    batches_.push_back({batch.sequences, std::move(hidden), batch.visual});
+    batches_.push_back({batch.sequences, batch.lengths, std::move(hidden), batch.visual});
   }
   return OkStatus();
 }
@@ -32,12 +32,7 @@ Status CalibrationPass::RunBatch(const graph::Block& layer, std::size_t machine,
   const forward::Observer observe = [&](const graph::Node& node,
                                         std::span<const tensor::Matrix* const> inputs,
                                         const tensor::Matrix&) { collector.Observe(node, inputs); };
-  const tensor::Matrix* const rotations = batch.visual ? &batch.visual->rotations : nullptr;
-  TYLLM_ASSIGN(batch.hidden, runners_[machine].Run(layer, weights[machine], batch.hidden,
-                                                   batch.sequences, observe, rotations));
-  if (batch.visual) {
-    batch.visual->AddAfterLayer(layer_, batch.hidden);
-  }
+  TYLLM_ASSIGN(batch.hidden, Run(layer, machine, weights, batch, observe));
   return OkStatus();
 }
 
@@ -86,8 +81,35 @@ Result<LayerStatistics> CalibrationPass::RunLayer(
       after_batch(done);
     }
   }
+  for (forward::BlockRunner& runner : runners_) {
+    runner.ReleaseMemory();  // quantizing needs the room
+  }
   ++layer_;
   return LayerStatistics{collector.TakeInputs(), collector.TakeGates()};
+}
+
+Status CalibrationPass::PassLayer(const graph::Block& layer, Weights weights) {
+  for (std::size_t i = 0; i < batches_.size(); ++i) {
+    TYLLM_ASSIGN(batches_[i].hidden, Run(layer, i % machines_.size(), weights, batches_[i], {}));
+  }
+  ++layer_;
+  return OkStatus();
+}
+
+Result<tensor::Matrix> CalibrationPass::Run(const graph::Block& layer, std::size_t machine,
+                                            Weights weights, const Batch& batch,
+                                            const forward::Observer& observer) {
+  forward::BlockRunner& runner = runners_[machine];
+  if (!batch.lengths.empty()) {
+    return runner.Run(layer, weights[machine], batch.hidden, batch.lengths, observer);
+  }
+  const tensor::Matrix* const rotations = batch.visual ? &batch.visual->rotations : nullptr;
+  auto hidden =
+      runner.Run(layer, weights[machine], batch.hidden, batch.sequences, observer, rotations);
+  if (hidden.ok() && batch.visual) {
+    batch.visual->AddAfterLayer(layer_, *hidden);
+  }
+  return hidden;
 }
 
 }  // namespace tyllm::quant

@@ -35,15 +35,21 @@ class CalibrationPass {
   Result<LayerStatistics> RunLayer(const graph::Block& layer, Weights weights,
                                    const std::function<void(std::int64_t)>& after_batch);
 
+  /// Runs the next layer over all windows, and nothing else.
+  Status PassLayer(const graph::Block& layer, Weights weights);
+
   std::int64_t tokens() const { return tokens_; }
 
  private:
   struct Batch {
     std::int64_t sequences = 0;
+    std::vector<std::int64_t> lengths;  ///< of the sequences, where they differ
     tensor::Matrix hidden;
     std::shared_ptr<const forward::VisualInput> visual = nullptr;  ///< images in it
   };
 
+  Result<tensor::Matrix> Run(const graph::Block& layer, std::size_t machine, Weights weights,
+                             const Batch& batch, const forward::Observer& observer);
   Status RunBatch(const graph::Block& layer, std::size_t machine, Weights weights, Batch& batch,
                   StatisticsCollector& collector);
   /// The batches [first, last), one a machine, side by side.

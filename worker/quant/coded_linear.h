@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "worker/model/quantized_matrix.h"
+#include "worker/quant/code_facts.h"
 #include "worker/quant/error_feedback.h"
 #include "worker/quant/input_metric.h"
 #include "worker/tensor/matrix.h"
@@ -22,6 +23,8 @@ struct CodedLinear {
   std::vector<double> row_errors;
   /// Groups whose grid is narrower than their range.
   std::int64_t clipped_groups = 0;
+  /// Without group errors where the machine does not tell.
+  CodeFacts facts;
 
   double error() const { return std::accumulate(row_errors.begin(), row_errors.end(), 0.0); }
 };

@@ -49,6 +49,12 @@ CodedLinear CompensateErrors(tensor::MatrixView weights, const InputMetric& metr
     clipped[static_cast<std::size_t>(index)] = tile.Store(first, coded.matrix);
   });
   coded.clipped_groups = std::accumulate(clipped.begin(), clipped.end(), std::int64_t{0});
+  std::vector<float> energy(metric.columns.size());
+  for (std::size_t i = 0; i < energy.size(); ++i) {
+    energy[static_cast<std::size_t>(metric.columns[i])] =
+        metric.gram.row(static_cast<std::int64_t>(i))[i];
+  }
+  coded.facts = DescribeCodes(weights, coded.matrix, energy, lanes);
   return coded;
 }
 

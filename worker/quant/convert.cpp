@@ -28,8 +28,8 @@ Status CheckSource(const model::Checkpoint& checkpoint, model::CheckpointFormat 
   const std::string name(model::kCheckpointFormatNames.Name(checkpoint.format()));
   if (checkpoint.format() == model::CheckpointFormat::kFloat) {
     return FailedPrecondition(
-        checkpoint.directory().string() + " is a floating-point model, expected a quantized one (" +
-        model::kCheckpointFormatNames.Names() + "); run `tyllm quantize` first");
+        checkpoint.directory().string() +
+        " is a floating-point model, expected a quantized one; run `tyllm quantize` first");
   }
   if (checkpoint.format() == target) {
     return FailedPrecondition(checkpoint.directory().string() + " already is " + name +

@@ -34,6 +34,23 @@ double ClippedShare(const CodedLinear& coded) {
   return static_cast<double>(coded.clipped_groups) / groups;
 }
 
+/// Saturation, and the groups that hold most of the error.
+void Describe(const CodedLinear& coded, LinearReport& report) {
+  constexpr std::size_t kWorst = 3;
+  const std::vector<double>& errors = coded.facts.group_errors;
+  const double sum = std::accumulate(errors.begin(), errors.end(), 0.0);
+  if (!(sum > 0.0)) {
+    return;
+  }
+  report.saturated_share = static_cast<double>(coded.facts.saturated) /
+                           static_cast<double>(coded.matrix.rows * coded.matrix.columns);
+  for (std::size_t g = 0; g < errors.size(); ++g) {
+    report.worst_groups.push_back({static_cast<std::int64_t>(g), errors[g] / sum});
+  }
+  std::ranges::stable_sort(report.worst_groups, std::greater<>(), &GroupShare::share);
+  report.worst_groups.resize(std::min(kWorst, report.worst_groups.size()));
+}
+
 /// The same weights in the host's memory.
 forward::BlockWeights Fetched(forward::BlockWeights weights, tensor::Backend& backend) {
   for (auto& [name, matrix] : weights) {
@@ -242,6 +259,7 @@ class LayerQuantizer {
       report.folded_into =
           scales.formula == ScaleFormula::kIdentity ? Producer::kNone : group.producer;
       report.clipped_share = ClippedShare(trial.coded[i]);
+      Describe(trial.coded[i], report);
       layer_.reports.push_back(std::move(report));
     }
   }
@@ -303,7 +321,9 @@ QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
     const std::vector<double> squares = machine.kernels.RowErrors(matrix.view(), no_gram);
     const double energy = std::accumulate(squares.begin(), squares.end(), 0.0);
     const double error = Relative(coded.error(), energy);
-    layer.reports.push_back({.name = node.weight, .rtn_error = error, .error = error});
+    LinearReport report{.name = node.weight, .rtn_error = error, .error = error};
+    Describe(coded, report);
+    layer.reports.push_back(std::move(report));
     layer.linears[node.weight] = std::move(coded.matrix);
     weights.erase(node.weight);
   }

@@ -4,20 +4,26 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "common/base/digest.h"
+#include "common/base/staging.h"
 #include "common/base/version.h"
-#include "worker/model/linear_formats.h"
 #include "worker/quant/background_work.h"
 #include "worker/quant/calibration_images.h"
 #include "worker/quant/calibration_pass.h"
-#include "worker/quant/calibration_text.h"
-#include "worker/quant/checkpoint_writer.h"
-#include "worker/quant/half_tensors.h"
+#include "worker/quant/calibration_samples.h"
 #include "worker/quant/machines.h"
 #include "worker/quant/model_config.h"
+#include "worker/quant/output_check.h"
+#include "worker/quant/part_files.h"
 #include "worker/quant/passengers.h"
+#include "worker/quant/quantization_key.h"
+#include "worker/quant/quantization_memory.h"
 #include "worker/quant/quantize_plan.h"
+#include "worker/quant/weight_check.h"
+#include "worker/quant/write_parts.h"
 
 namespace tyllm::quant {
 
@@ -25,8 +31,6 @@ namespace {
 
 constexpr const char* kReportFile = "quantization_report.json";
 constexpr const char* kConfigFile = "config.json";
-/// The largest magnitude of a weight that 4 bits and an fp16 scale can express.
-constexpr float kLargestWeight = 15.0F * 65504.0F;
 
 std::int64_t PeakMemoryBytes() {
   rusage usage{};
@@ -51,14 +55,6 @@ class Stopwatch {
   Clock::Steady start_;
 };
 
-Sha256 DigestOfCodes(const model::QuantizedMatrix& matrix) {
-  Sha256Stream stream;
-  stream.Update(std::as_bytes(std::span(matrix.q)));
-  stream.Update(std::as_bytes(std::span(matrix.zero)));
-  stream.Update(std::as_bytes(std::span(matrix.scale)));
-  return stream.Finish();
-}
-
 /// One run of Quantize.
 class Quantizer {
  public:
@@ -72,29 +68,55 @@ class Quantizer {
         writing_lanes_(static_cast<int>(request.threads)) {}
 
   Result<QuantizationReport> Run() {
-    const Clock& clock = services_.clock;
     {
-      const Stopwatch total(clock, report_.seconds.total);
+      const Stopwatch total(services_.clock, report_.run.seconds.total);
       TYLLM_TRY(Prepare());
-      TYLLM_ASSIGN(StagedDirectory staged, StagedDirectory::Create(services_.files, request_.out));
-      TYLLM_TRY(CheckDisk());
-      CheckpointWriter writer(services_.files, staged.path(),
-                              PlanShards(plan_.tensors, request_.shard_bytes));
-      BackgroundWork writing(machines_->have_own_memory());
-      TYLLM_TRY(writing.Start([&] { return WriteRest(writer); }));
-      TYLLM_TRY(QuantizeLayers(writer, writing));
-      TYLLM_TRY(writing.Finish());
-      TYLLM_TRY(writer.Finish());
-      TYLLM_TRY(WritePassengers(staged.path()));
-      TYLLM_TRY(Verify(writer, staged.path()));
-      TYLLM_TRY(WriteReport(writer, staged.path()));
-      TYLLM_TRY(staged.Commit());
+      TYLLM_ASSIGN(const std::string key,
+                   QuantizationKey(model_->checkpoint, options_, machines_->name(), batches_));
+      TYLLM_ASSIGN(Staging staging,
+                   Staging::Open(services_.files, request_.out, key + pairs_digest_));
+      Status done = Fill(staging);
+      if (!done.ok()) {
+        if (!IsWorthResuming(done.code())) {
+          staging.Discard();
+        }
+        return done;
+      }
+      TYLLM_TRY(staging.Commit());
     }
     return std::move(report_);
   }
 
  private:
+  /// A model that cannot be quantized, or a result that is not what was computed, would fail again.
+  static bool IsWorthResuming(StatusCode code) {
+    return code != StatusCode::kInvalidArgument && code != StatusCode::kDataLoss &&
+           code != StatusCode::kInternal;
+  }
+
   bool ReadsText() const { return options_.method != domain::QuantizeMethod::kRtn; }
+
+  /// Everything that the folder is to hold.
+  Status Fill(const Staging& staging) {
+    TYLLM_ASSIGN(PartFiles parts, PartFiles::Open(services_.files, staging.path(), plan_.parts,
+                                                  request_.single_file_bytes));
+    TYLLM_TRY(CheckDisk(parts));
+    Tell("prepare", 1, 1, "models", Needs(parts));
+    BackgroundWork writing(machines_->have_own_memory());
+    TYLLM_TRY(writing.Start([&] {
+      const Stopwatch watch(services_.clock, report_.run.seconds.write);
+      return WriteEnds(model_->checkpoint, plan_, writing_lanes_, parts);
+    }));
+    TYLLM_TRY(QuantizeLayers(parts, writing));
+    TYLLM_TRY(writing.Finish());
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      std::ranges::copy(parts.Find(part)->linears, std::back_inserter(report_.linears));
+    }
+    TYLLM_TRY(Publish(parts, staging.path()));
+    TYLLM_TRY(Verify(parts, staging.path()));
+    TYLLM_TRY(WriteReport(parts, staging.path()));
+    return parts.RemoveUnfinished();
+  }
 
   /// All that can be found wrong before any work is.
   Status Prepare() {
@@ -111,10 +133,12 @@ class Quantizer {
     report_.device = machines_->name();
     report_.warnings = plan_.warnings;
     report_.source_bytes = plan_.source_bytes;
-    return ReadsText() ? ReadCalibration() : OkStatus();
+    report_.memory_needed_bytes = QuantizationMemory(model_->shape(), options_);
+    report_.kept_float_bytes = plan_.kept_float_bytes;
+    return ReadsText() ? TakeCalibration() : OkStatus();
   }
 
-  Status ReadCalibration() {
+  Status TakeCalibration() {
     if (options_.seq_len > model_->shape().max_positions) {
       return InvalidArgument("--seq-len is " + std::to_string(options_.seq_len) +
                              ", expected at most the model's " +
@@ -122,33 +146,41 @@ class Quantizer {
     }
     TYLLM_ASSIGN(const std::optional<Path> pairs, FindPairFile(request_.calibration_text));
     if (pairs) {
+      TYLLM_ASSIGN(const BlobId blob, DigestOfFile(*pairs));
+      pairs_digest_ = blob.sha256.Hex();
       TYLLM_ASSIGN(batches_, ReadImageCalibration(*model_, machines_->first().backend, *pairs,
                                                   options_, progress_, report_));
       return OkStatus();
     }
     TYLLM_ASSIGN(const model::Tokenizer tokenizer, model::Tokenizer::Load(request_.model));
-    TYLLM_ASSIGN(const std::vector<std::int32_t> tokens,
-                 ReadCalibrationTokens(tokenizer, request_.calibration_text, options_.samples,
-                                       options_.seq_len));
-    batches_ =
-        CutIntoBatches(tokens, options_.seq_len, machines_->first().backend.tokens_at_once());
-    report_.calibration =
-        CalibrationReport{request_.calibration_text.filename().string(), options_.samples,
-                          options_.seq_len, static_cast<std::int64_t>(tokens.size())};
+    TYLLM_ASSIGN(CalibrationSamples samples,
+                 ReadCalibration(request_.model, tokenizer, request_.calibration_text, options_,
+                                 machines_->first().backend.tokens_at_once()));
+    batches_ = std::move(samples.batches);
+    report_.calibration = std::move(samples.report);
     return OkStatus();
   }
 
-  Status CheckDisk() const {
+  std::string Needs(const PartFiles& parts) const {
+    return "needs up to " + std::to_string(report_.memory_needed_bytes / 1'000'000) +
+           " MB of memory and " + std::to_string(parts.total_bytes() / 1'000'000 + 1) +
+           " MB on the disk";
+  }
+
+  /// What is written already needs no room any more.
+  Status CheckDisk(const PartFiles& parts) const {
     std::uint64_t needed = 0;
-    for (const format::TensorSpec& tensor : plan_.tensors) {
-      needed += tensor.bytes();
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      if (parts.Find(part) == nullptr) {
+        needed += plan_.parts[part].bytes();
+      }
     }
-    Path folder = std::filesystem::absolute(request_.out).parent_path();
+    const Path folder = std::filesystem::absolute(request_.out).parent_path();
     const auto free = services_.files.FreeBytes(folder);
     if (free.ok() && *free < needed) {
       return ResourceExhausted(folder.string() + " has " + std::to_string(*free / 1000000) +
                                " MB free, the quantized model needs " +
-                               std::to_string(needed / 1000000) + " MB; make room");
+                               std::to_string(needed / 1000000) + " MB more; make room");
     }
     return OkStatus();
   }
@@ -158,43 +190,102 @@ class Quantizer {
     progress_.Report({stage, done, total, unit, std::move(message)});
   }
 
+  /// ", about 40 s left", from the layers that this run has quantized.
+  std::string TimeLeft(std::int64_t k) const {
+    const std::int64_t done = k - report_.run.layers_resumed;
+    if (done < 1) {
+      return "";
+    }
+    double seconds = 0.0;
+    for (std::int64_t layer = report_.run.layers_resumed; layer < k; ++layer) {
+      seconds += report_.run.layer_seconds.find(BlockOf(layer).name)->second;
+    }
+    const double left = seconds / static_cast<double>(done) * static_cast<double>(Layers() - k);
+    return ", about " + std::to_string(std::llround(left)) + " s left";
+  }
+
   std::int64_t Layers() const { return static_cast<std::int64_t>(model_->graph.layers.size()); }
 
+  const graph::Block& BlockOf(std::int64_t k) const {
+    return model_->graph.layers[static_cast<std::size_t>(k)];
+  }
+
+  /// The part of layer `k`: the embedding comes before the layers.
+  static std::size_t PartOfLayer(std::int64_t k) { return static_cast<std::size_t>(k) + 1; }
+
+  /// Layers that an earlier run finished.
+  std::int64_t CountFinishedLayers(const PartFiles& parts) const {
+    std::int64_t finished = 0;
+    while (finished < Layers() && parts.Find(PartOfLayer(finished)) != nullptr) {
+      ++finished;
+    }
+    return finished;
+  }
+
+  /// Layers whose weights this run has to read: those that are not finished and, where a text is
+  /// read, all others too, for what they make of it.
+  std::vector<const graph::Block*> LayersToRead(const PartFiles& parts,
+                                                std::int64_t finished) const {
+    std::vector<const graph::Block*> blocks;
+    for (std::int64_t k = 0; k < Layers(); ++k) {
+      if (parts.Find(PartOfLayer(k)) == nullptr || (ReadsText() && finished < Layers())) {
+        blocks.push_back(&BlockOf(k));
+      }
+    }
+    return blocks;
+  }
+
   /// On a device the next layer's weights are read and the last one's output is written meanwhile.
-  Status QuantizeLayers(CheckpointWriter& writer, BackgroundWork& writing) {
+  Status QuantizeLayers(PartFiles& parts, BackgroundWork& writing) {
     CalibrationPass calibration(machines_->all(), model_->shape());
-    if (ReadsText()) {
+    const std::int64_t finished = CountFinishedLayers(parts);
+    report_.run.layers_resumed = finished;
+    const std::vector<const graph::Block*> blocks = LayersToRead(parts, finished);
+    if (ReadsText() && finished < Layers()) {
       TYLLM_TRY(StartCalibration(calibration));
     }
-    MachineWeights source(*machines_, model_->checkpoint, LayerBlocks());
-    for (std::int64_t k = 0; k < Layers(); ++k) {
-      const graph::Block& block = model_->graph.layers[static_cast<std::size_t>(k)];
+    MachineWeights source(*machines_, model_->checkpoint, blocks);
+    for (const graph::Block* block : blocks) {
+      const std::int64_t k = block - model_->graph.layers.data();
+      const Stopwatch watch(services_.clock, report_.run.layer_seconds[block->name]);
       TYLLM_ASSIGN(std::vector<forward::BlockWeights> weights, source.Next());
-      TYLLM_TRY(CheckWeights(block, weights.front()));
-      LayerStatistics statistics;
-      if (ReadsText()) {
-        TYLLM_ASSIGN(statistics, Calibrate(calibration, k, block, weights));
+      if (k < finished) {
+        TYLLM_TRY(PassLayer(calibration, k, weights));
+        continue;
       }
-      Tell("quantize", k, Layers(), "layers", block.name);
-      const auto layer = std::make_shared<const QuantizedLayer>(
-          QuantizeOne(block, statistics, std::move(weights.front())));
-      std::ranges::copy(layer->reports, std::back_inserter(report_.linears));
-      TYLLM_TRY(writing.Start([&, layer] { return WriteLayer(writer, block, *layer); }));
+      TYLLM_ASSIGN(const auto layer, QuantizeLayer(calibration, k, std::move(weights)));
+      TYLLM_TRY(writing.Start([&, k, layer] {
+        const Stopwatch write_watch(services_.clock, report_.run.seconds.write);
+        return WriteLayer(BlockOf(k), *layer, plan_, PartOfLayer(k), writing_lanes_, parts);
+      }));
     }
     Tell("quantize", Layers(), Layers(), "layers", "");
     return OkStatus();
   }
 
-  std::vector<const graph::Block*> LayerBlocks() const {
-    std::vector<const graph::Block*> blocks;
-    for (const graph::Block& block : model_->graph.layers) {
-      blocks.push_back(&block);
+  Result<std::shared_ptr<const QuantizedLayer>> QuantizeLayer(
+      CalibrationPass& calibration, std::int64_t k, std::vector<forward::BlockWeights> weights) {
+    const graph::Block& block = BlockOf(k);
+    TYLLM_TRY(
+        CheckWeights(block, weights.front(), machines_->first()).Annotate(request_.model.string()));
+    LayerStatistics statistics;
+    if (ReadsText()) {
+      TYLLM_ASSIGN(statistics, Calibrate(calibration, k, block, weights));
     }
-    return blocks;
+    Tell("quantize", k, Layers(), "layers", block.name + TimeLeft(k));
+    return std::make_shared<const QuantizedLayer>(
+        QuantizeOne(block, statistics, std::move(weights.front())));
+  }
+
+  /// A layer that is finished: only what the next one reads is computed.
+  Status PassLayer(CalibrationPass& calibration, std::int64_t k, CalibrationPass::Weights weights) {
+    const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
+    Tell("calibrate", k, Layers(), "layers", BlockOf(k).name + ": was quantized before");
+    return calibration.PassLayer(BlockOf(k), weights);
   }
 
   Status StartCalibration(CalibrationPass& calibration) {
-    const Stopwatch watch(services_.clock, report_.seconds.calibrate);
+    const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
     const graph::Block& embedding = model_->graph.embedding;
     TYLLM_ASSIGN(const std::vector<forward::BlockWeights> weights,
                  MachineWeights(*machines_, model_->checkpoint, {&embedding}).Next());
@@ -203,122 +294,29 @@ class Quantizer {
 
   Result<LayerStatistics> Calibrate(CalibrationPass& calibration, std::int64_t k,
                                     const graph::Block& block, CalibrationPass::Weights weights) {
-    const Stopwatch watch(services_.clock, report_.seconds.calibrate);
+    const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
     return calibration.RunLayer(block, weights, [&](std::int64_t tokens) {
       const bool is_done = tokens == calibration.tokens();
       Tell("calibrate", is_done ? k + 1 : k, Layers(), "layers",
            block.name + ": " + std::to_string(tokens) + " of " +
-               std::to_string(calibration.tokens()) + " tokens");
+               std::to_string(calibration.tokens()) + " tokens" + TimeLeft(k));
     });
   }
 
   QuantizedLayer QuantizeOne(const graph::Block& block, const LayerStatistics& statistics,
                              forward::BlockWeights weights) {
-    const Stopwatch watch(services_.clock, report_.seconds.quantize);
+    const Stopwatch watch(services_.clock, report_.run.seconds.quantize);
     const LayerTask task{&block, &model_->shape(), &options_, [this](std::string_view module) {
                            return !plan_.quantized.contains(module);
                          }};
-    return ReadsText() ? QuantizeLayer(task, statistics, std::move(weights), machines_->first())
-                       : RoundLayer(task, std::move(weights), machines_->first());
+    const LayerMachine& machine = machines_->first();
+    return ReadsText() ? quant::QuantizeLayer(task, statistics, std::move(weights), machine)
+                       : RoundLayer(task, std::move(weights), machine);
   }
 
-  Status CheckWeights(const graph::Block& block, const forward::BlockWeights& weights) const {
-    for (const graph::Node& node : block.nodes) {
-      const bool is_linear = node.op == graph::Op::kLinear;
-      if (!is_linear && node.weight.empty()) {
-        continue;
-      }
-      const tensor::MatrixView placed = weights.find(node.weight)->second.view();
-      if (machines_->first().kernels.AllWithin(placed, is_linear ? kLargestWeight : 65504.0F)) {
-        continue;
-      }
-      const tensor::Matrix matrix = machines_->first().backend.Fetch(placed);
-      const std::span<const float> numbers(
-          matrix.data(), static_cast<std::size_t>(matrix.rows() * matrix.columns()));
-      const Status status =
-          is_linear ? CheckNumbers(node.weight + ".weight", numbers, kLargestWeight,
-                                   "what 4 bits and an fp16 scale can express")
-                    : CheckNumbers(node.weight, numbers, 65504.0F, "the largest of fp16");
-      if (!status.ok()) {
-        return status.Annotate(request_.model.string());
-      }
-    }
-    return OkStatus();
-  }
-
-  Status WriteHalf(CheckpointWriter& writer, const std::string& name,
-                   const tensor::Matrix& matrix) {
-    TYLLM_ASSIGN(const std::vector<std::uint16_t> halves,
-                 ToHalf(name, std::span(matrix.data(), static_cast<std::size_t>(
-                                                           matrix.rows() * matrix.columns()))));
-    return writer.Write(name, std::as_bytes(std::span(halves)));
-  }
-
-  Status WriteLinear(CheckpointWriter& writer, const std::string& module,
-                     const model::QuantizedMatrix& matrix) {
-    TYLLM_ASSIGN(const std::vector<model::PackedPart> parts,
-                 model::LinearFormatOf(plan_.format).pack(matrix));
-    for (const model::PackedPart& part : parts) {
-      TYLLM_TRY(writer.Write(module + std::string(part.key), part.bytes));
-    }
-    codes_[module] = DigestOfCodes(matrix);
-    return OkStatus();
-  }
-
-  Status WriteLayer(CheckpointWriter& writer, const graph::Block& block,
-                    const QuantizedLayer& layer) {
-    const Stopwatch watch(services_.clock, report_.seconds.write);
-    for (const graph::Node& node : block.nodes) {
-      const bool is_linear = node.op == graph::Op::kLinear;
-      const auto coded = layer.linears.find(node.weight);
-      if (coded != layer.linears.end()) {
-        TYLLM_TRY(WriteLinear(writer, node.weight, coded->second));
-      } else if (!node.weight.empty()) {
-        TYLLM_TRY(WriteHalf(writer, is_linear ? node.weight + ".weight" : node.weight,
-                            layer.floats.find(node.weight)->second));
-      }
-      if (!node.bias.empty()) {
-        const std::string key(model::LinearFormatOf(plan_.format).bias_key);
-        TYLLM_TRY(WriteHalf(writer, coded != layer.linears.end() ? node.weight + key : node.bias,
-                            layer.floats.find(node.bias)->second));
-      }
-    }
-    return OkStatus();
-  }
-
-  /// What belongs to no decoder layer, and what no part of the model uses. First, because what is
-  /// wrong with it need not wait for the layers.
-  Status WriteRest(CheckpointWriter& writer) {
-    const Stopwatch watch(services_.clock, report_.seconds.write);
-    const model::Checkpoint& checkpoint = model_->checkpoint;
-    std::vector<std::string> names;
-    for (const graph::Block* block : {&model_->graph.embedding, &model_->graph.head}) {
-      for (const graph::Node& node : block->nodes) {
-        const bool is_linear = node.op == graph::Op::kLinear;
-        if (is_linear && model_->shape().tied_head) {
-          continue;  // it is the embedding table
-        }
-        names.push_back(is_linear ? node.weight + ".weight" : node.weight);
-      }
-    }
-    for (const std::string& name : names) {
-      TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
-      auto halves = ToHalf(name, view, writing_lanes_);
-      if (!halves.ok()) {
-        return halves.status().Annotate(request_.model.string());
-      }
-      TYLLM_TRY(writer.Write(name, std::as_bytes(std::span(*halves))));
-      checkpoint.Forget(name);
-    }
-    for (const std::string& name : plan_.copied) {
-      TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
-      TYLLM_TRY(writer.Write(name, view.bytes));
-    }
-    return OkStatus();
-  }
-
-  Status WritePassengers(const Path& directory) {
-    const Stopwatch watch(services_.clock, report_.seconds.write);
+  Status Publish(PartFiles& parts, const Path& directory) {
+    const Stopwatch watch(services_.clock, report_.run.seconds.write);
+    TYLLM_TRY(parts.Assemble());
     const model::Checkpoint& checkpoint = model_->checkpoint;
     const std::vector<Path> own = {kConfigFile, kReportFile};
     TYLLM_TRY(CopyPassengers(services_.files, request_.model, directory,
@@ -329,47 +327,21 @@ class Quantizer {
                                                 options_.group_size, plan_.kept)));
   }
 
-  /// Opens the new directory as any reader would and compares every number with what was computed.
-  Status Verify(const CheckpointWriter& writer, const Path& directory) {
-    const Stopwatch watch(services_.clock, report_.seconds.verify);
+  Status Verify(const PartFiles& parts, const Path& directory) {
+    const Stopwatch watch(services_.clock, report_.run.seconds.verify);
     Tell("verify", 0, 1, "models", "");
-    TYLLM_TRY(writer.Verify(lanes_));
-    TYLLM_TRY(CheckPassengers(directory, model_->checkpoint.PassengerFiles()));
-    TYLLM_ASSIGN(const model::Checkpoint written, model::Checkpoint::Open(directory));
-    const std::vector<std::pair<std::string, Sha256>> modules(codes_.begin(), codes_.end());
-    std::vector<Status> checked(modules.size());
-    lanes_.ForEach(static_cast<std::int64_t>(modules.size()),
-                   [&](std::int64_t i, std::vector<float>&) {
-                     const auto& [module, digest] = modules[static_cast<std::size_t>(i)];
-                     checked[static_cast<std::size_t>(i)] = CheckLinear(written, module, digest);
-                   });
-    for (const Status& status : checked) {
-      TYLLM_TRY(status);
-    }
+    TYLLM_TRY(CheckOutput(parts, directory, model_->checkpoint.PassengerFiles(), lanes_));
     Tell("verify", 1, 1, "models", "");
     return OkStatus();
   }
 
-  static Status CheckLinear(const model::Checkpoint& written, const std::string& module,
-                            const Sha256& digest) {
-    TYLLM_ASSIGN(const model::QuantizedMatrix matrix, written.ReadQuantized(module));
-    written.Forget(module);
-    return DigestOfCodes(matrix) == digest
-               ? OkStatus()
-               : Internal("linear layer '" + module + "' does not read back as it was quantized");
-  }
-
-  Status WriteReport(const CheckpointWriter& writer, const Path& directory) {
-    report_.output_bytes = static_cast<std::int64_t>(writer.total_bytes());
-    report_.peak_memory_bytes = PeakMemoryBytes();
-    report_.peak_device_bytes = machines_->peak_device_bytes();
+  Status WriteReport(const PartFiles& parts, const Path& directory) {
+    report_.output_bytes = static_cast<std::int64_t>(parts.total_bytes());
+    report_.run.peak_memory_bytes = PeakMemoryBytes();
+    report_.run.peak_device_bytes = machines_->peak_device_bytes();
     Summarize(report_);
-    const StageSeconds& seconds = report_.seconds;
-    report_.seconds.total = seconds.calibrate + seconds.quantize + seconds.write + seconds.verify;
-    const Status written = WriteFileAtomically(services_.files, directory / kReportFile,
-                                               format::PrettyJson(format::ToJson(report_)));
-    report_.seconds.total = 0.0;  // the caller's watch knows better
-    return written;
+    return WriteFileAtomically(services_.files, directory / kReportFile,
+                               format::PrettyJson(format::ToJson(report_)));
   }
 
   const QuantizeRequest& request_;
@@ -379,10 +351,10 @@ class Quantizer {
   tensor::TaskLanes lanes_;
   tensor::TaskLanes writing_lanes_;  ///< of what is written in the background
   std::optional<Machines> machines_;
+  std::string pairs_digest_;  ///< of the images' descriptions, where calibration has images
   std::optional<forward::Model> model_;
   QuantizePlan plan_;
   std::vector<forward::TokenBatch> batches_;
-  std::map<std::string, Sha256> codes_;  ///< of the quantized linears
   QuantizationReport report_;
 };
 

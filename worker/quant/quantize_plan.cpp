@@ -62,6 +62,7 @@ class Inventory {
     }
     if (!plan_.quantized.contains(needed.name)) {
       specs_.push_back({needed.name + ".weight", format::DType::kF16, needed.shape});
+      CountKept(needed);
       return OkStatus();
     }
     const model::LinearSize size{needed.shape[0], needed.shape[1], group_};
@@ -73,7 +74,10 @@ class Inventory {
     return OkStatus();
   }
 
-  std::vector<format::TensorSpec> Take() && { return std::move(specs_); }
+  std::int64_t kept_float_bytes() const { return kept_float_bytes_; }
+
+  /// What was added since the last call.
+  std::vector<format::TensorSpec> Take() { return std::exchange(specs_, {}); }
 
  private:
   /// The bias of a quantized linear has the key of its format.
@@ -88,8 +92,23 @@ class Inventory {
     return tensor;
   }
 
+  /// `kept` is what --keep-float kept; the head and a size that does not fit are something else.
+  void CountKept(const model::NeededTensor& needed) {
+    const model::LinearSize size{needed.shape[0], needed.shape[1], group_};
+    if (std::ranges::find(plan_.kept, needed.name) == plan_.kept.end() ||
+        !format_.check_size(size).ok()) {
+      return;
+    }
+    std::uint64_t quantized = 0;
+    for (const format::TensorSpec& tensor : model::TensorsToWrite(format_, needed.name, size)) {
+      quantized += tensor.bytes();
+    }
+    kept_float_bytes_ += static_cast<std::int64_t>(specs_.back().bytes() - quantized);
+  }
+
   const QuantizePlan& plan_;
   const model::LinearFormat& format_;
+  std::int64_t kept_float_bytes_ = 0;
   std::int64_t group_;
   std::vector<format::TensorSpec> specs_;
 };
@@ -121,13 +140,39 @@ Status ChooseModules(const forward::Model& model, const domain::QuantizeOptions&
   return OkStatus();
 }
 
+Status CutIntoParts(const forward::Model& model, std::int64_t group, QuantizePlan& plan) {
+  const std::vector<graph::Block>& layers = model.graph.layers;
+  plan.parts.push_back({.name = "the embedding", .tensors = {}});
+  for (const graph::Block& layer : layers) {
+    plan.parts.push_back({.name = layer.name, .tensors = {}});
+  }
+  plan.parts.push_back({.name = "the head", .tensors = {}});
+  // The embedding, then each layer's tensors together, then the rest.
+  std::size_t part = 0;
+  Inventory inventory(plan, group);
+  for (const model::NeededTensor& needed : model::NeededTensors(model.shape())) {
+    const auto is_of = [&](std::size_t p) {
+      return needed.name.starts_with(plan.parts[p].name + ".");
+    };
+    if (part < layers.size() && is_of(part + 1)) {
+      ++part;
+    } else if (part > 0 && !is_of(part)) {
+      part = layers.size() + 1;
+    }
+    TYLLM_TRY(inventory.Add(needed));
+    std::ranges::move(inventory.Take(), std::back_inserter(plan.parts[part].tensors));
+  }
+  plan.kept_float_bytes = inventory.kept_float_bytes();
+  return OkStatus();
+}
+
 Status AddCopied(const model::Checkpoint& checkpoint, QuantizePlan& plan) {
   const std::vector<std::string>& unused = checkpoint.unused_tensors();
   plan.copied = checkpoint.visual_tensors();
   plan.copied.insert(plan.copied.end(), unused.begin(), unused.end());
   for (const std::string& name : plan.copied) {
     TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
-    plan.tensors.push_back({name, view.dtype, view.shape});
+    plan.parts.back().tensors.push_back({name, view.dtype, view.shape});
   }
   if (!unused.empty()) {
     plan.warnings.push_back(std::to_string(unused.size()) +
@@ -152,11 +197,7 @@ Result<QuantizePlan> PlanQuantization(const forward::Model& model,
   QuantizePlan plan;
   plan.format = WrittenFormat(options.format);
   TYLLM_TRY(ChooseModules(model, options, plan));
-  Inventory inventory(plan, options.group_size);
-  for (const model::NeededTensor& needed : model::NeededTensors(model.shape())) {
-    TYLLM_TRY(inventory.Add(needed));
-  }
-  plan.tensors = std::move(inventory).Take();
+  TYLLM_TRY(CutIntoParts(model, options.group_size, plan));
   TYLLM_TRY(AddCopied(checkpoint, plan));
   for (const model::MissingFile& file :
        model::FindMissingFiles(checkpoint.directory(), checkpoint.config())) {

@@ -11,6 +11,7 @@
 #include "common/format/safetensors.h"
 #include "worker/forward/model.h"
 #include "worker/model/checkpoint_format.h"
+#include "worker/quant/part_files.h"
 #include "worker/quant/written_format.h"
 
 namespace tyllm::quant {
@@ -21,11 +22,13 @@ struct QuantizePlan {
   /// Linear layers inside decoder layers: module names.
   std::set<std::string, std::less<>> quantized;
   std::vector<std::string> kept;
-  /// All tensors of the output, in the order in which they are used.
-  std::vector<format::TensorSpec> tensors;
+  /// All tensors of the output, in the order in which they are used: the embedding, each decoder
+  /// layer, and all else.
+  std::vector<OutputPart> parts;
   /// Tensors of the visual tower, and those that no part of the model uses: copied as they are.
   std::vector<std::string> copied;
-  std::int64_t source_bytes = 0;  ///< of all tensors of the source
+  std::int64_t source_bytes = 0;      ///< of all tensors of the source
+  std::int64_t kept_float_bytes = 0;  ///< what `kept` adds to the output
   std::vector<std::string> warnings;
 };
 

@@ -262,6 +262,7 @@ CodedLinear SearchRanges(tensor::MatrixView weights, tensor::MatrixView gram, st
     clipped[static_cast<std::size_t>(index)] = tile.Store(first, coded.matrix);
   });
   coded.clipped_groups = std::accumulate(clipped.begin(), clipped.end(), std::int64_t{0});
+  coded.facts = DescribeCodes(weights, coded.matrix, Diagonal(gram), lanes);
   return coded;
 }
 

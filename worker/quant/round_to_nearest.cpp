@@ -34,6 +34,7 @@ CodedLinear RoundToNearest(tensor::MatrixView weights, tensor::MatrixView gram, 
                    std::span(coded.row_errors)
                        .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows)));
   });
+  coded.facts = DescribeCodes(weights, coded.matrix, Diagonal(gram), lanes);
   return coded;
 }
 

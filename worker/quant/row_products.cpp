@@ -58,4 +58,12 @@ void QuadraticForms(const float* e, std::int64_t rows, tensor::MatrixView gram,
   }
 }
 
+std::vector<float> Diagonal(tensor::MatrixView gram) {
+  std::vector<float> diagonal;
+  for (std::int64_t i = 0; i < gram.rows; ++i) {
+    diagonal.push_back(gram.row(i)[static_cast<std::size_t>(i)]);
+  }
+  return diagonal;
+}
+
 }  // namespace tyllm::quant

@@ -18,4 +18,7 @@ inline constexpr std::int64_t kTileRows = 64;
 void QuadraticForms(const float* e, std::int64_t rows, tensor::MatrixView gram,
                     std::vector<float>& scratch, std::span<double> out);
 
+/// Mean squares of the inputs; empty when `gram` has no rows.
+std::vector<float> Diagonal(tensor::MatrixView gram);
+
 }  // namespace tyllm::quant

@@ -4,8 +4,8 @@
 #include <cstring>
 #include <string>
 
-#include "worker/die/linear4.h"
-#include "worker/die/linear_f16.h"
+#include "worker/die/row_lanes.h"
+#include "worker/plan/weight_layout.h"
 #include "worker/simulator/unpack.h"
 
 namespace tyllm::simulator {
@@ -18,21 +18,6 @@ constexpr std::uint64_t kAlignment = 64;
 /// the constants, so that dies of one shape share their code.
 constexpr std::int64_t kExtraBindings = 1;
 constexpr std::uint64_t kRangeBytes = 2 * sizeof(std::int32_t);
-
-std::uint64_t BytesOf(const plan::Weight& weight) {
-  const auto rows = static_cast<std::uint64_t>(weight.rows.size());
-  const auto columns = static_cast<std::uint64_t>(weight.columns.size());
-  switch (weight.kind) {
-    case plan::WeightKind::kVector:
-    case plan::WeightKind::kFrequencies:
-      return columns * sizeof(float);
-    case plan::WeightKind::kInt4:
-      return die::Linear4Bytes(rows, columns, static_cast<std::uint64_t>(weight.group));
-    case plan::WeightKind::kHalf:
-      return die::LinearF16Bytes(rows, columns);
-  }
-  return 0;
-}
 
 bool Fits(std::uint64_t offset, std::uint64_t bytes, std::uint64_t file) {
   return offset % kAlignment == 0 && offset <= file && bytes <= file - offset;
@@ -79,7 +64,7 @@ Result<BoundWeights> BoundWeights::Bind(const plan::Schedule& schedule,
     const std::uint64_t file =
         weight.kind == plan::WeightKind::kFrequencies ? constant.size() : common.size();
     const std::uint64_t offset = bindings[static_cast<std::size_t>(schedule.BindingOf(id, layer))];
-    const std::uint64_t bytes = simulator::BytesOf(weight);
+    const std::uint64_t bytes = plan::WeightBytes(weight);
     if (!Fits(offset, bytes, file)) {
       return OutsideFile(plan::FullName(schedule, id, layer), offset, bytes, file);
     }
@@ -115,17 +100,19 @@ void BoundWeights::ReadRowBlock(plan::WeightId id, std::int64_t layer, std::int6
   const plan::Weight& weight = WeightOf(id, layer);
   const std::int64_t columns = weight.columns.size();
   out.resize(static_cast<std::size_t>(columns) * die::kRowBlock);
-  const bool is_int4 = weight.kind == plan::WeightKind::kInt4;
-  const std::uint64_t block_bytes =
-      is_int4 ? die::Linear4BlockBytes(static_cast<std::uint64_t>(columns),
-                                       static_cast<std::uint64_t>(weight.group))
-              : die::LinearF16BlockBytes(static_cast<std::uint64_t>(columns));
+  const std::uint64_t block_bytes = plan::RowBlockBytes(weight);
   const auto first = static_cast<std::uint64_t>(block) * block_bytes;
   const std::span<const std::byte> bytes = BytesOf(id, layer, first + block_bytes).subspan(first);
-  if (is_int4) {
-    UnpackLinear4Block(bytes, columns, weight.group, out);
-  } else {
-    UnpackF16Block(bytes, columns, out);
+  switch (weight.kind) {
+    case plan::WeightKind::kInt4:
+      return UnpackLinear4Block(bytes, columns, weight.group, out);
+    case plan::WeightKind::kInt8:
+      return UnpackLinear8Block(bytes, columns, weight.group, out);
+    case plan::WeightKind::kHalf:
+      return UnpackF16Block(bytes, columns, out);
+    case plan::WeightKind::kVector:
+    case plan::WeightKind::kFrequencies:
+      return;  // no matrices
   }
 }
 

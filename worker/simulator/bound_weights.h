@@ -23,7 +23,7 @@ class BoundWeights {
 
   /// `layer` is -1 outside the layers.
   std::span<const float> Vector(plan::WeightId id, std::int64_t layer) const;
-  /// Row block `block` of a matrix in float32: [8, columns]; rows behind the last are zeros.
+  /// Row block `block` of a matrix in float32: [16, columns]; rows behind the last are zeros.
   void ReadRowBlock(plan::WeightId id, std::int64_t layer, std::int64_t block,
                     std::vector<float>& out) const;
 

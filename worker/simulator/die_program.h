@@ -17,20 +17,22 @@ struct Call {
   std::int64_t tokens() const { return static_cast<std::int64_t>(token_ids.size()); }
 };
 
-/// What dies do together after a segment.
+/// How a segment is run, and what dies do together after it.
 struct SegmentEnd {
   die::Collective after = die::Collective::kNone;
   std::int64_t columns = 0;  ///< float32 numbers a token
+  std::uint32_t phases = 1;  ///< of the segment
 };
 
-/// One program on one die: compiled code, or the interpreter. Begin, then Run for each segment in
-/// order. Different dies may run at the same time.
+/// One program on one die: compiled code, or the interpreter. Begin, then Run for each segment and
+/// each of its phases in order, and all parts of it. Parts of one phase and different dies may run
+/// at the same time.
 class DieProgram {
  public:
   virtual ~DieProgram() = default;
   virtual std::span<const SegmentEnd> segments() const = 0;
   virtual void Begin(const Call& call) = 0;
-  virtual void Run(std::size_t segment) = 0;
+  virtual void Run(std::size_t segment, std::size_t phase, die::Part part) = 0;
   /// The numbers that the collective after `segment` is about, [tokens, columns].
   virtual float* CollectiveBuffer(std::size_t segment) = 0;
   /// This die's part of the logits, [rows, logit columns], after the last segment.

@@ -5,11 +5,14 @@
 
 #include <algorithm>
 
-#include "worker/simulator/segment_barrier.h"
+#include "worker/simulator/work_barrier.h"
 
 namespace tyllm::simulator {
 
 namespace {
+
+/// Parts a worker and phase: enough for those who are early to help, few enough to cost nothing.
+constexpr std::int64_t kPartsAWorker = 4;
 
 int UsableCores() {
   cpu_set_t set;
@@ -18,7 +21,13 @@ int UsableCores() {
 
 int WorkersFor(std::int64_t dies, std::int64_t threads) {
   const std::int64_t wanted = threads > 0 ? threads : UsableCores();
-  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, dies));
+  return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, dies * die::kMaxParts));
+}
+
+std::uint32_t PartsFor(std::int64_t dies, std::int64_t workers) {
+  const std::int64_t wanted = (kPartsAWorker * workers + dies - 1) / dies;
+  return static_cast<std::uint32_t>(
+      workers == 1 ? 1 : std::clamp<std::int64_t>(wanted, 1, die::kMaxParts));
 }
 
 /// This worker's slice of the sum of all dies' buffers, into each of them.
@@ -40,33 +49,92 @@ void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t segment, std:
 
 }  // namespace
 
+/// One run through all segments, as every worker sees it.
+class Executor::Pass {
+ public:
+  Pass(std::span<DieProgram* const> dies, std::int64_t tokens, std::int64_t workers, TaskLog* log,
+       std::uint32_t call)
+      : dies_(dies),
+        tokens_(tokens),
+        workers_(workers),
+        parts_(PartsFor(std::ssize(dies), workers)),
+        log_(log),
+        call_(call),
+        barrier_(static_cast<std::int32_t>(workers)) {}
+
+  void Work(std::int64_t worker, const SegmentObserver& observer) {
+    const std::span<const SegmentEnd> segments = dies_[0]->segments();
+    for (std::size_t s = 0; s < segments.size(); ++s) {
+      for (std::size_t phase = 0; phase < segments[s].phases; ++phase) {
+        TakeParts(worker, s, phase);
+        barrier_.Arrive();
+      }
+      const bool sums = segments[s].after == die::Collective::kAllReduceSum;
+      const std::int64_t count = tokens_ * segments[s].columns;
+      if (sums && dies_.size() > 1) {
+        Timed(worker, s, TaskSpan::kCollective, 0,
+              [&] { AllReduceSlice(dies_, s, count, worker, workers_); });
+        barrier_.Arrive();
+      }
+      if (observer) {
+        if (worker == 0) {
+          observer(s, sums ? std::span<const float>(dies_[0]->CollectiveBuffer(s),
+                                                    static_cast<std::size_t>(count))
+                           : std::span<const float>());
+        }
+        barrier_.Arrive();  // the next segment would change what is observed
+      }
+    }
+  }
+
+ private:
+  void TakeParts(std::int64_t worker, std::size_t segment, std::size_t phase) {
+    const auto tasks = static_cast<std::uint32_t>(dies_.size()) * parts_;
+    for (std::uint32_t task = barrier_.Take(); task < tasks; task = barrier_.Take()) {
+      const std::uint32_t d = task / parts_;
+      Timed(worker, segment, static_cast<std::uint32_t>(phase), d,
+            [&] { dies_[d]->Run(segment, phase, die::Part{task % parts_, parts_}); });
+    }
+  }
+
+  template <typename Function>
+  void Timed(std::int64_t worker, std::size_t segment, std::uint32_t phase, std::uint32_t die,
+             Function function) {
+    if (log_ == nullptr) {
+      function();
+      return;
+    }
+    TaskSpan span{call_, static_cast<std::uint32_t>(segment), phase, die, {}, {}};
+    span.begin = std::chrono::steady_clock::now();
+    function();
+    span.end = std::chrono::steady_clock::now();
+    (*log_)[static_cast<std::size_t>(worker)].push_back(span);
+  }
+
+  std::span<DieProgram* const> dies_;
+  std::int64_t tokens_;
+  std::int64_t workers_;
+  std::uint32_t parts_;
+  TaskLog* log_;
+  std::uint32_t call_;
+  WorkBarrier barrier_;
+};
+
 Executor::Executor(std::int64_t dies, std::int64_t threads) : pool_(WorkersFor(dies, threads)) {}
 
 void Executor::Run(std::span<DieProgram* const> dies, std::int64_t tokens,
                    const SegmentObserver& observer) {
-  const std::int64_t workers = this->workers();
-  const std::span<const SegmentEnd> segments = dies[0]->segments();
-  SegmentBarrier barrier(static_cast<std::int32_t>(workers));
+  Pass pass(dies, tokens, workers(), log_, call_++);
   // Each index blocks its thread until all workers are through, so each thread gets one.
-  pool_.ParallelFor(workers, [&](std::int64_t worker) {
-    for (std::size_t s = 0; s < segments.size(); ++s) {
-      for (auto d = static_cast<std::size_t>(worker); d < dies.size();
-           d += static_cast<std::size_t>(workers)) {
-        dies[d]->Run(s);
-      }
-      const bool sums = segments[s].after == die::Collective::kAllReduceSum;
-      if (sums && dies.size() > 1) {
-        barrier.Arrive();
-        AllReduceSlice(dies, s, tokens * segments[s].columns, worker, workers);
-        barrier.Arrive();
-      }
-      if (worker == 0 && observer) {  // die 0 is this worker's: nobody writes its buffer now
-        const auto count = static_cast<std::size_t>(sums ? tokens * segments[s].columns : 0);
-        observer(s, sums ? std::span<const float>(dies[0]->CollectiveBuffer(s), count)
-                         : std::span<const float>());
-      }
-    }
-  });
+  pool_.ParallelFor(workers(), [&](std::int64_t worker) { pass.Work(worker, observer); });
+}
+
+void Executor::Record(TaskLog* log) {
+  log_ = log;
+  call_ = 0;
+  if (log_ != nullptr) {
+    log_->resize(static_cast<std::size_t>(workers()));
+  }
 }
 
 }  // namespace tyllm::simulator

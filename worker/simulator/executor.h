@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "common/base/parallel.h"
 #include "worker/simulator/die_program.h"
@@ -14,12 +16,27 @@ namespace tyllm::simulator {
 /// no collective. From one of the executor's threads, one call at a time.
 using SegmentObserver = std::function<void(std::size_t segment, std::span<const float> numbers)>;
 
-/// Runs the dies of a program segment by segment on at most as many threads as there are dies or
-/// cores, and does the collectives in between in die order: results are the same bits for any
-/// number of threads. One call at a time.
+/// A part of a phase as a worker ran it, or the sum over the dies after a segment.
+struct TaskSpan {
+  static constexpr std::uint32_t kCollective = 0xFFFFFFFF;
+
+  std::uint32_t call = 0;  ///< of Run, counted from when recording began
+  std::uint32_t segment = 0;
+  std::uint32_t phase = 0;  ///< or kCollective
+  std::uint32_t die = 0;
+  std::chrono::steady_clock::time_point begin;
+  std::chrono::steady_clock::time_point end;
+};
+
+/// What each worker did, in its order: [workers].
+using TaskLog = std::vector<std::vector<TaskSpan>>;
+
+/// Runs the dies of a program phase by phase: workers take parts of all dies' phases from one
+/// queue, so that two threads are as busy with one die as with three. Does the collectives in
+/// between in die order: results are the same bits for any number of threads. One call at a time.
 class Executor {
  public:
-  /// `threads` 0: as many as this process has cores; never more than `dies`.
+  /// `threads` 0: as many as this process has cores. Never more than there can be parts.
   explicit Executor(std::int64_t dies, std::int64_t threads = 0);
 
   std::int64_t workers() const { return pool_.threads(); }
@@ -28,8 +45,15 @@ class Executor {
   void Run(std::span<DieProgram* const> dies, std::int64_t tokens,
            const SegmentObserver& observer = {});
 
+  /// From now on each Run adds to `log` what was done when; nullptr: no more. Outlives the runs.
+  void Record(TaskLog* log);
+
  private:
+  class Pass;
+
   ThreadPool pool_;
+  TaskLog* log_ = nullptr;
+  std::uint32_t call_ = 0;
 };
 
 }  // namespace tyllm::simulator

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "worker/die/row_lanes.h"
+
 namespace tyllm::simulator {
 
 namespace {
@@ -38,7 +40,8 @@ Interpreter::Interpreter(const plan::Schedule& schedule, const BoundWeights& wei
     : schedule_(schedule), weights_(weights), kv_cache_(kv_cache), runs_(schedule.Runs()) {
   for (const plan::SegmentRun& run : runs_) {
     const bool has_buffer = run.plan->collective >= 0;
-    segments_.push_back({run.plan->after, has_buffer ? BufferOf(run.plan->collective).columns : 0});
+    segments_.push_back(
+        {run.plan->after, has_buffer ? BufferOf(run.plan->collective).columns : 0, 1});
   }
   for (const plan::Buffer& buffer : schedule.buffers) {
     const bool is_scratch = buffer.kind == plan::BufferKind::kAttentionScratch;
@@ -51,7 +54,10 @@ void Interpreter::Begin(const Call& call) {
   call_ = call;
 }
 
-void Interpreter::Run(std::size_t segment) {
+void Interpreter::Run(std::size_t segment, std::size_t /*phase*/, die::Part part) {
+  if (part.index != 0) {
+    return;
+  }
   layer_ = runs_[segment].layer;
   for (const plan::Step& step : runs_[segment].plan->steps) {
     RunStep(step);
@@ -129,8 +135,8 @@ void Interpreter::Embed(const plan::Step& step) {
       std::fill_n(out, columns, 0.0F);
       continue;
     }
-    weights_.ReadRowBlock(step.weights[0], layer_, id / 8, block_);
-    std::copy_n(block_.data() + id % 8 * columns, columns, out);
+    weights_.ReadRowBlock(step.weights[0], layer_, id / die::kRowBlock, block_);
+    std::copy_n(block_.data() + id % die::kRowBlock * columns, columns, out);
   }
 }
 
@@ -168,11 +174,11 @@ void Interpreter::Copy(const plan::Step& step) {
 void Interpreter::Linear(const plan::Step& step) {
   const std::int64_t in = BufferOf(step.inputs[0]).columns;
   const std::int64_t out = BufferOf(step.output).columns;
-  for (std::int64_t first = 0; first < out; first += 8) {
-    weights_.ReadRowBlock(step.weights[0], layer_, first / 8, block_);
+  for (std::int64_t first = 0; first < out; first += die::kRowBlock) {
+    weights_.ReadRowBlock(step.weights[0], layer_, first / die::kRowBlock, block_);
     for (std::int64_t t = 0; t < RowsOf(step); ++t) {
       const float* const x = Row(step.inputs[0], FirstInputRow(step) + t);
-      for (std::int64_t r = 0; r < std::min<std::int64_t>(8, out - first); ++r) {
+      for (std::int64_t r = 0; r < std::min<std::int64_t>(die::kRowBlock, out - first); ++r) {
         Row(step.output, t)[first + r] = static_cast<float>(Dot(block_.data() + r * in, x, in));
       }
     }

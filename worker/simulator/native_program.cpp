@@ -45,8 +45,9 @@ NativeProgram::NativeProgram(const die::Program& program, std::uint32_t die, std
     : program_(program) {
   for (std::uint32_t s = 0; s < program.segment_count; ++s) {
     const die::Segment& segment = program.segments[s];
-    segments_.push_back(
-        {segment.after, static_cast<std::int64_t>(segment.elements / program.bucket)});
+    segments_.push_back({segment.after,
+                         static_cast<std::int64_t>(segment.elements / program.bucket),
+                         segment.phases});
   }
   context_.die = die;
   context_.dies = dies;
@@ -64,8 +65,9 @@ void NativeProgram::Begin(const Call& call) {
   context_.history = static_cast<std::uint32_t>(call.history);
 }
 
-void NativeProgram::Run(std::size_t segment) {
-  program_.run(&context_, static_cast<std::uint32_t>(segment));
+void NativeProgram::Run(std::size_t segment, std::size_t phase, die::Part part) {
+  program_.run(&context_, static_cast<std::uint32_t>(segment), static_cast<std::uint32_t>(phase),
+               part);
 }
 
 float* NativeProgram::CollectiveBuffer(std::size_t segment) {

@@ -55,7 +55,7 @@ class NativeProgram final : public DieProgram {
   std::span<const SegmentEnd> segments() const override { return segments_; }
 
   void Begin(const Call& call) override;
-  void Run(std::size_t segment) override;
+  void Run(std::size_t segment, std::size_t phase, die::Part part) override;
   float* CollectiveBuffer(std::size_t segment) override;
   const float* Logits() const override;
 

@@ -230,6 +230,14 @@ Result<std::vector<float>> Session::FeedEvery(std::span<const std::int32_t> toke
   return state_->Feed(tokens, Rows::kEvery);
 }
 
+void Session::Record(TaskLog* log) {
+  state_->executor.Record(log);
+}
+
+std::int64_t Session::threads() const {
+  return state_->executor.workers();
+}
+
 void Session::Observe(SegmentObserver observer) {
   state_->observer = std::move(observer);
 }

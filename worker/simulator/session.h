@@ -16,7 +16,7 @@ namespace tyllm::simulator {
 struct SessionOptions {
   /// Buckets that may be used; empty: all that the artifact has.
   std::vector<std::int64_t> buckets;
-  /// Threads for the dies; 0: as many as there are dies or cores.
+  /// Threads for the dies; 0: one a core.
   std::int64_t threads = 0;
 };
 
@@ -50,6 +50,12 @@ class Session {
   /// Called during each Feed from now on, see SegmentObserver. Segments are numbered as in
   /// plan::Schedule::Runs.
   void Observe(SegmentObserver observer);
+
+  /// From now on each Feed adds to `log` what every thread did when (Executor::Record).
+  void Record(TaskLog* log);
+
+  /// Threads that the dies run on.
+  std::int64_t threads() const;
 
   /// The calls that the last Feed or FeedEvery made.
   const std::vector<Chunk>& chunks() const;

@@ -2,7 +2,7 @@
 #include "worker/simulator/unpack.h"
 
 #include "common/format/float16.h"
-#include "worker/die/linear4.h"
+#include "worker/die/row_lanes.h"
 
 namespace tyllm::simulator {
 
@@ -24,18 +24,31 @@ float HalfAt(std::span<const std::byte> bytes, std::int64_t at) {
 
 void UnpackLinear4Block(std::span<const std::byte> block, std::int64_t columns, std::int64_t group,
                         std::span<float> out) {
-  const std::int64_t scales = columns * 4;
-  const std::int64_t zeros = scales + columns / group * 16;
+  const std::int64_t scales = columns * 8;
+  const std::int64_t zeros = scales + columns / group * 32;
   for (std::int64_t r = 0; r < die::kRowBlock; ++r) {
     for (std::int64_t c = 0; c < columns; ++c) {
       const std::int64_t g = c / group;
-      const unsigned word = WordAt(block, c / 8 * 32 + (2 * r + c % 2) * 2);
+      const unsigned word = WordAt(block, c / 8 * 64 + (2 * r + c % 2) * 2);
       const unsigned q = (word >> (4U * (static_cast<unsigned>(c) % 8 / 2))) & 15U;
-      const unsigned both = ByteAt(block, zeros + g * 4 + r / 2);
+      const unsigned both = ByteAt(block, zeros + g * 8 + r / 2);
       const unsigned zero = r % 2 == 0 ? both & 15U : both >> 4U;
       const auto steps = static_cast<float>(static_cast<int>(q) - static_cast<int>(zero));
       out[static_cast<std::size_t>(r * columns + c)] =
-          steps * HalfAt(block, scales + g * 16 + r * 2);
+          steps * HalfAt(block, scales + g * 32 + r * 2);
+    }
+  }
+}
+
+void UnpackLinear8Block(std::span<const std::byte> block, std::int64_t columns, std::int64_t group,
+                        std::span<float> out) {
+  const std::int64_t scales = columns * die::kRowBlock;
+  for (std::int64_t r = 0; r < die::kRowBlock; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const unsigned byte = ByteAt(block, c / 2 * 2 * die::kRowBlock + 2 * r + c % 2);
+      out[static_cast<std::size_t>(r * columns + c)] =
+          static_cast<float>(static_cast<std::int8_t>(byte)) *
+          HalfAt(block, scales + (c / group * die::kRowBlock + r) * 2);
     }
   }
 }

@@ -36,7 +36,9 @@ TEST(Status, AnnotationKeepsCodeAndPutsContextInFront) {
 
 TEST(Status, ErrnoOfAFullDiskIsResourceExhausted) {
   EXPECT_EQ(FromErrno(ENOSPC, "writing x").code(), StatusCode::kResourceExhausted);
+  EXPECT_EQ(FromErrno(EFBIG, "writing x").code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(FromErrno(ENOENT, "opening x").code(), StatusCode::kNotFound);
+  EXPECT_NE(FromErrno(ENOSPC, "writing x").message().find("free some space"), std::string::npos);
 }
 
 TEST(Result, AssignReturnsTheErrorOfTheFirstFailingStep) {

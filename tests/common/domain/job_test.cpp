@@ -43,6 +43,7 @@ TEST(PlanJob, EachKindHasItsTasksInAnOrderInWhichTheyCanRun) {
   pipeline.text = Tree('t');
   JobSpec evaluate = Spec(JobKind::kEvaluate);
   evaluate.reference = Tree('r');
+  evaluate.questions = Tree('q');
 
   struct Case {
     JobSpec spec;
@@ -53,7 +54,7 @@ TEST(PlanJob, EachKindHasItsTasksInAnOrderInWhichTheyCanRun) {
       {Spec(JobKind::kQuantize), "quantize(quantize): model=given\nmodel is quantize\n"},
       {Spec(JobKind::kConvert), "convert(convert): model=given\nmodel is convert\n"},
       {evaluate,
-       "evaluate(evaluate): model=given reference=given\n"
+       "evaluate(evaluate): model=given reference=given questions=given\n"
        "evaluation is evaluate\n"},
       {Spec(JobKind::kCompile),
        "compile.die0(compile_die): model=given\n"

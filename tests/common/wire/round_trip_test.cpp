@@ -66,8 +66,14 @@ BlobId Blob(const std::string& content) {
 }
 
 domain::QuantizeOptions Quantize() {
-  return {domain::QuantizeMethod::kRtn, 64, 12, 256, true, {".*visual", "lm_head"},
-          domain::QuantizedFormat::kAwq};
+  return {domain::QuantizeMethod::kRtn,
+          64,
+          12,
+          256,
+          true,
+          {".*visual", "lm_head"},
+          domain::QuantizedFormat::kAwq,
+          {domain::CalibrationSet::kBuiltin, "body", false, true, true, true, 7}};
 }
 
 domain::CompileOptions Compile() {
@@ -76,12 +82,24 @@ domain::CompileOptions Compile() {
   return options;
 }
 
+domain::EvaluateOptions Evaluation() {
+  return {.window = 256,
+          .max_windows = 9,
+          .shots = 5,
+          .max_questions = 12,
+          .answers = domain::AnswerMode::kBoth,
+          .answer_tokens = 3,
+          .prompts = {"The river", "and"},
+          .max_tokens = 7,
+          .fail_if = {"perplexity_increase>0.05", "choice.model.accuracy<0.3"}};
+}
+
 domain::TaskSpec Spec() {
   return {domain::TaskKind::kCompileDie,
           "demo",
           Quantize(),
           {domain::QuantizedFormat::kAwq},
-          {128, 7},
+          Evaluation(),
           Compile(),
           2};
 }
@@ -134,7 +152,8 @@ domain::JobSpec FullJobSpec() {
   spec.reference = Blob("reference");
   spec.quantize = Quantize();
   spec.convert = {domain::QuantizedFormat::kAmtc};
-  spec.evaluate = {256, 9};
+  spec.questions = Blob("questions");
+  spec.evaluate = Evaluation();
   spec.compile = Compile();
   spec.no_cache = true;
   spec.project = "vision";
@@ -204,7 +223,7 @@ TEST(WireTypes, OptionsGoThereAndBack) {
   ExpectRoundTrip(Blob("x"));
   ExpectRoundTrip(Quantize());
   ExpectRoundTrip(domain::ConvertOptions{domain::QuantizedFormat::kAmtc});
-  ExpectRoundTrip(domain::EvaluateOptions{128, 7});
+  ExpectRoundTrip(Evaluation());
   ExpectRoundTrip(Compile());
   ExpectRoundTrip(Spec());
   ExpectRoundTrip(SomeFailure());
@@ -222,7 +241,7 @@ TEST(WireTypes, OptionsGoThereAndBack) {
 TEST(WireTypes, AbsentFieldsTakeTheDefaults) {
   EXPECT_EQ(*FromProto(v1::QuantizeOptions()), domain::QuantizeOptions());
   EXPECT_EQ(*FromProto(v1::ConvertOptions()), domain::ConvertOptions());
-  EXPECT_EQ(FromProto(v1::EvaluateOptions()), domain::EvaluateOptions());
+  EXPECT_EQ(*FromProto(v1::EvaluateOptions()), domain::EvaluateOptions());
   EXPECT_EQ(FromProto(v1::CompileOptions()), domain::CompileOptions());
 }
 
@@ -230,6 +249,7 @@ TEST(WireTypes, ValuesThatAreDefaultsInProtoAreNotTakenForAbsent) {
   domain::QuantizeOptions options;
   options.clip = false;
   options.samples = 0;
+  options.calibration.concat = false;
   EXPECT_EQ(*FromProto(ToProto(options)), options);
 }
 

@@ -53,8 +53,17 @@ TEST_F(JobFailureTest, NamesTheJobsOwnErrorAndWhoIsToBlame) {
   EXPECT_EQ(failure.log_bytes, 38);
 }
 
+TEST_F(JobFailureTest, AConditionThatHoldsIsTheModelsFault) {
+  const domain::Failure failure =
+      Of(Exit(cli::ExitCode::kConditionHolds), "table\nerror: perplexity_increase>0.05 holds\n");
+  EXPECT_EQ(failure.blame, Blame::kModel);
+  EXPECT_EQ(failure.reason, "CONDITION_HOLDS");
+  EXPECT_EQ(failure.message, "perplexity_increase>0.05 holds");
+  EXPECT_FALSE(failure.retryable);
+}
+
 TEST_F(JobFailureTest, EveryFailureTellsWhatToDo) {
-  for (int code = 1; code <= 10; ++code) {
+  for (int code = 1; code <= 11; ++code) {
     const domain::Failure failure = Of(Exit(static_cast<cli::ExitCode>(code)));
     EXPECT_FALSE(failure.action.empty()) << code;
     EXPECT_FALSE(failure.message.empty()) << code;

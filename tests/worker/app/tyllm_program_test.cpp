@@ -130,6 +130,24 @@ TEST(TyllmProgramTest, WritesAPromptAsAChatWhereItIsAsked) {
   EXPECT_NE(PromptIds(run + " --prompt Hi"), expected);
 }
 
+TEST(TyllmProgramTest, AnEvaluationTellsItsConditionsByAnExitCodeOfTheirOwn) {
+  const std::string evaluate = kTyllm + " evaluate --model " + kDemo + " --reference " + kDemo +
+                               " --questions " + testing::kTestData +
+                               "/questions --max-questions 1 --prompt Hi --max-tokens 2";
+  const CommandOutcome fine = Shell(evaluate + " --fail-if 'choice.accuracy_drop>0' 2>&1");
+  EXPECT_EQ(fine.exit.code, 0) << fine.output;
+  EXPECT_NE(fine.output.find("world_geography"), std::string::npos) << fine.output;
+  EXPECT_NE(fine.output.find("does not hold"), std::string::npos) << fine.output;
+  const CommandOutcome held = Shell(
+      evaluate + " --fail-if 'choice.accuracy_drop>0' --fail-if 'choice.same_answers>=1' 2>&1");
+  EXPECT_EQ(held.exit.code, 11) << held.output;
+  EXPECT_NE(held.output.find("error: --fail-if choice.same_answers>=1 holds"), std::string::npos)
+      << held.output;
+  const CommandOutcome unknown = Shell(evaluate + " --fail-if 'perplexity>20' 2>&1");
+  EXPECT_EQ(unknown.exit.code, 2) << unknown.output;
+  EXPECT_NE(unknown.output.find("choice.model.accuracy"), std::string::npos) << unknown.output;
+}
+
 TEST(TyllmProgramTest, AConversationAnswersLineByLine) {
   const CommandOutcome outcome = Shell("printf 'Hi\\n\\nWho?\\n' | " + kTyllm + " run " + kDemo +
                                        " --interactive --max-tokens 3 --temperature 0.8 2>&1");

@@ -17,20 +17,23 @@ class Layer {
   Layer()
       : rows_(RandomFloats(MaxKv * kStride, 1)),
         memory_(KvLayerBytes(KvHeads, HeadSize, MaxKv)),
-        scratch_(AttentionScratchFloats(MaxKv)) {
+        scratch_(kMaxParts * AttentionScratchFloats(MaxKv)) {
     for (int h = 0; h < Heads; ++h) {
       kv_of_[h] = h * KvHeads / Heads;
     }
   }
 
   /// Tokens [history, history + tokens); what came before is in the cache.
-  std::vector<float> Feed(std::uint32_t history, std::uint32_t tokens) {
+  std::vector<float> Feed(std::uint32_t history, std::uint32_t tokens, std::uint32_t parts = 1) {
     const Cache cache{memory_.data()};
     const float* const q = rows_.data() + history * kStride;
     const float* const k = q + Heads * HeadSize;
     WriteKv(k, k + KvHeads * HeadSize, kStride, history, tokens, cache);
     std::vector<float> out(static_cast<std::size_t>(tokens) * Heads * HeadSize);
-    Attention<Heads>(q, kStride, cache, kv_of_, history, tokens, scratch_.data(), out.data());
+    for (std::uint32_t part = parts; part-- > 0;) {
+      Attention<Heads>(q, kStride, cache, kv_of_, history, tokens, scratch_.data(), out.data(),
+                       {part, parts});
+    }
     return out;
   }
 
@@ -104,6 +107,17 @@ TEST(Attention, ATokenHasTheSameBitsWhateverTheChunks) {
     }
     ASSERT_EQ(out.size(), kMaxKv * kRow);
     EXPECT_EQ(out, expected) << "chunks of " << chunk;
+  }
+}
+
+TEST(Attention, PartsTogetherGiveTheBitsOfTheWhole) {
+  Layer<7, 2, 32, 40> whole;
+  Layer<7, 2, 32, 40> shared;
+  for (const std::uint32_t tokens : {1U, 13U, 26U}) {
+    const std::vector<float> expected = whole.Feed(0, tokens);
+    for (std::uint32_t parts = 2; parts <= kMaxParts; parts += 3) {
+      ASSERT_EQ(shared.Feed(0, tokens, parts), expected) << tokens << " tokens, " << parts;
+    }
   }
 }
 

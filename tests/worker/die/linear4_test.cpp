@@ -87,6 +87,23 @@ TYPED_TEST(Linear4Test, ATokenHasTheSameBitsAloneAndInAnyBlock) {
   }
 }
 
+TYPED_TEST(Linear4Test, PartsTogetherGiveTheBitsOfTheWhole) {
+  for (const int tokens : {1, 9}) {
+    const std::vector<float> whole = this->Run(0, tokens);
+    const Activations a =
+        ActivationsAt<TypeParam::kColumns, TypeParam::kGroup>(this->memory_.data(), this->kTokens);
+    for (std::uint32_t count = 2; count <= 5; ++count) {
+      std::vector<float> shared(whole.size(), -77.0F);
+      for (std::uint32_t index = count; index-- > 0;) {
+        Linear4<TypeParam::kRows, TypeParam::kColumns, TypeParam::kGroup>(
+            this->packed_.data(), a, static_cast<std::uint32_t>(tokens), shared.data(),
+            Part{index, count}.Of(BlocksOf(TypeParam::kRows).end));
+      }
+      ASSERT_EQ(shared, whole) << count << " parts, " << tokens << " tokens";
+    }
+  }
+}
+
 TEST(Linear4, APartOfAMatrixWithASmallerGroupIsThatPart) {
   constexpr int kRows = 24;
   constexpr int kColumns = 192;
@@ -152,14 +169,14 @@ TEST(QuantizeActivations, LargestOfAGroupIsFullScaleAndSumsAreOfTheIntegers) {
       int largest = 0;
       int sum = 0;
       for (std::size_t i = 0; i < 32; ++i) {
-        const int value = a.values[t * 96 + g * 32 + i];
+        const int value = a.values[(g * 3 + t) * 32 + i];
         largest = std::max(largest, std::abs(value));
         sum += value;
-        EXPECT_NEAR(static_cast<float>(value) * a.scales[t * 3 + g], x[t * 100 + g * 32 + i],
-                    a.scales[t * 3 + g] * 0.51F);
+        EXPECT_NEAR(static_cast<float>(value) * a.scales[g * 3 + t], x[t * 100 + g * 32 + i],
+                    a.scales[g * 3 + t] * 0.51F);
       }
       EXPECT_EQ(largest, 32767);
-      EXPECT_EQ(a.sums[t * 3 + g], sum);
+      EXPECT_EQ(a.sums[g * 3 + t], sum);
     }
   }
 }

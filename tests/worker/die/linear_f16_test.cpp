@@ -27,9 +27,9 @@ class LinearF16Test : public testing::Test {
         x_(RandomFloats(kTokens * S::kColumns, 2)) {
     for (std::int64_t block = 0; block < RowBlocks(S::kRows); ++block) {
       PackF16Block(
-          std::span<const std::uint16_t>(halves_).subspan(static_cast<std::size_t>(block) * 8 *
+          std::span<const std::uint16_t>(halves_).subspan(static_cast<std::size_t>(block) * 16 *
                                                           S::kColumns),
-          std::min<std::int64_t>(8, S::kRows - block * 8), S::kColumns, S::kColumns,
+          std::min<std::int64_t>(16, S::kRows - block * 16), S::kColumns, S::kColumns,
           {packed_.data() + static_cast<std::size_t>(block) * LinearF16BlockBytes(S::kColumns),
            LinearF16BlockBytes(S::kColumns)});
     }

@@ -14,50 +14,50 @@ namespace {
 unsigned NibbleAt(const std::vector<std::byte>& block, std::int64_t row, std::int64_t column) {
   const std::int64_t step = column / 8;
   const std::int64_t pair = column % 8 / 2;
-  const auto at = static_cast<std::size_t>(step * 32 + (2 * row + column % 2) * 2);
+  const auto at = static_cast<std::size_t>(step * 64 + (2 * row + column % 2) * 2);
   const unsigned word = static_cast<unsigned>(block[at]) | static_cast<unsigned>(block[at + 1])
                                                                << 8U;
   return (word >> (4 * static_cast<unsigned>(pair))) & 15U;
 }
 
 TEST(Packing, BlockHoldsNibblesScalesAndZerosWhereTheFormatSays) {
-  const RandomMatrix matrix(20, 256, 128, 1);
-  const MatrixPart part{4, 16, 64, 128, 64};
+  const RandomMatrix matrix(36, 256, 128, 1);
+  const MatrixPart part{4, 32, 64, 128, 64};
   std::vector<std::byte> block(Linear4BlockBytes(128, 64));
   PackLinear4Block(matrix.source, part, 1, block);
-  for (std::int64_t r = 0; r < 8; ++r) {
-    const std::int64_t row = 4 + 8 + r;
+  for (std::int64_t r = 0; r < 16; ++r) {
+    const std::int64_t row = 4 + 16 + r;
     for (std::int64_t c = 0; c < 128; ++c) {
       ASSERT_EQ(NibbleAt(block, r, c), matrix.q[static_cast<std::size_t>(row * 256 + 64 + c)]);
     }
     for (std::int64_t g = 0; g < 2; ++g) {
       const auto from = static_cast<std::size_t>(row * 2 + (64 + g * 64) / 128);
       std::uint16_t scale;
-      std::memcpy(&scale, block.data() + 512 + g * 16 + r * 2, 2);
+      std::memcpy(&scale, block.data() + 1024 + g * 32 + r * 2, 2);
       EXPECT_EQ(scale, matrix.scale[from]);
       const auto zeros =
-          static_cast<unsigned>(block[static_cast<std::size_t>(544 + g * 4 + r / 2)]);
+          static_cast<unsigned>(block[static_cast<std::size_t>(1088 + g * 8 + r / 2)]);
       EXPECT_EQ((zeros >> (r % 2 * 4)) & 15U, matrix.zero[from]);
     }
   }
 }
 
 TEST(Packing, MissingRowsOfTheLastBlockAreZeros) {
-  const RandomMatrix matrix(9, 32, 32, 2);
+  const RandomMatrix matrix(17, 32, 32, 2);
   std::vector<std::byte> block(Linear4BlockBytes(32, 32), std::byte{0xFF});
-  PackLinear4Block(matrix.source, {0, 9, 0, 32, 32}, 1, block);
+  PackLinear4Block(matrix.source, {0, 17, 0, 32, 32}, 1, block);
   for (std::int64_t c = 0; c < 32; ++c) {
-    EXPECT_EQ(NibbleAt(block, 0, c), matrix.q[static_cast<std::size_t>(8 * 32 + c)]);
+    EXPECT_EQ(NibbleAt(block, 0, c), matrix.q[static_cast<std::size_t>(16 * 32 + c)]);
     EXPECT_EQ(NibbleAt(block, 1, c), 0U);
-    EXPECT_EQ(NibbleAt(block, 7, c), 0U);
+    EXPECT_EQ(NibbleAt(block, 15, c), 0U);
   }
 }
 
 TEST(Packing, SizesAreWholeCacheLines) {
-  EXPECT_EQ(Linear4BlockBytes(1024, 128), 4288U);
-  EXPECT_EQ(Linear4Bytes(9, 1024, 128), 2 * 4288U);
-  EXPECT_EQ(LinearF16BlockBytes(1024), 16384U);
-  EXPECT_EQ(LinearF16Bytes(17, 6), 3 * 128U);
+  EXPECT_EQ(Linear4BlockBytes(1024, 128), 8512U);
+  EXPECT_EQ(Linear4Bytes(17, 1024, 128), 2 * 8512U);
+  EXPECT_EQ(LinearF16BlockBytes(1024), 32768U);
+  EXPECT_EQ(LinearF16Bytes(33, 6), 3 * 192U);
 }
 
 TEST(Packing, HalvesOfARowBlockStandColumnByColumn) {
@@ -68,9 +68,9 @@ TEST(Packing, HalvesOfARowBlockStandColumnByColumn) {
   std::vector<std::byte> block(LinearF16BlockBytes(8), std::byte{0xFF});
   PackF16Block(halves, 3, 10, 8, block);
   for (std::size_t c = 0; c < 8; ++c) {
-    for (std::size_t r = 0; r < 8; ++r) {
+    for (std::size_t r = 0; r < 16; ++r) {
       std::uint16_t half;
-      std::memcpy(&half, block.data() + (c * 8 + r) * 2, 2);
+      std::memcpy(&half, block.data() + (c * 16 + r) * 2, 2);
       EXPECT_EQ(half, r < 3 ? halves[r * 10 + c] : 0);
     }
   }

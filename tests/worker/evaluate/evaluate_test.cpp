@@ -67,9 +67,9 @@ TEST_F(EvaluateTest, PerplexityOfTheExampleModel) {
                                     .options = {.window = 512, .max_windows = 6},
                                     .device = "cpu"});
   ASSERT_TRUE(report.ok()) << report.status().ToString();
-  EXPECT_EQ(report->text.windows, 6);
-  EXPECT_EQ(report->text.predictions, 6 * 511);
-  EXPECT_NEAR(report->model.perplexity, kSixWindows, 0.002);
+  EXPECT_EQ(report->text->windows, 6);
+  EXPECT_EQ(report->text->predictions, 6 * 511);
+  EXPECT_NEAR(*report->model.perplexity, kSixWindows, 0.002);
   EXPECT_EQ(report->model.name, "demo-qwen3-4m");
   EXPECT_FALSE(report->reference.has_value());
   EXPECT_FALSE(report->kl_divergence.has_value());
@@ -89,7 +89,7 @@ TEST_F(EvaluateTest, AReferenceIsComparedInTheSamePass) {
   EXPECT_EQ(report->model.name, "worse");
   EXPECT_EQ(report->reference->name, "demo-qwen3-4m");
   EXPECT_NEAR(*report->perplexity_increase,
-              report->model.perplexity / report->reference->perplexity - 1.0, 1e-12);
+              *report->model.perplexity / *report->reference->perplexity - 1.0, 1e-12);
   EXPECT_GT(*report->perplexity_increase, 0.0);
   EXPECT_GT(*report->kl_divergence, 1e-4);
   EXPECT_LT(*report->kl_divergence, 1.0);
@@ -211,6 +211,19 @@ TEST_F(EvaluateTest, WeightsThatAreNotNumbersAreAnErrorNotAFigure) {
   ASSERT_FALSE(report.ok());
   EXPECT_EQ(report.status().code(), StatusCode::kDataLoss);
   EXPECT_NE(report.status().message().find("damaged"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(directory / "out"));
+}
+
+TEST_F(EvaluateTest, AConditionOnWhatIsNotMeasuredIsRefusedBeforeAnyWork) {
+  const testing::TemporaryDirectory directory;
+  const auto report = EvaluateWith({.model = kDemo,
+                                    .text = text_,
+                                    .options = {.fail_if = {"kl_divergence>0.1"}},
+                                    .device = "cpu",
+                                    .out = directory / "out"});
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(report.status().message().find("--reference"), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(directory / "out"));
 }
 

@@ -55,6 +55,26 @@ TEST_F(BlockRunnerTest, SequencesOfABatchDoNotSeeEachOther) {
   EXPECT_LT(testing::MaxDifference(a->row(20).data(), expected), 1e-5F);
 }
 
+TEST_F(BlockRunnerTest, SequencesOfDifferentLengthsGiveWhatEachGivesAlone) {
+  const std::vector<std::int32_t> ids = golden_.Ids("input_ids");
+  const std::vector<std::int64_t> lengths = {7, 7, 1, 25};
+  const tensor::Matrix hidden =
+      Embed({.sequences = 4, .length = 0, .ids = ids, .lengths = lengths});
+  const auto together = runner_.Run(layer_, weights_, hidden, lengths);
+  ASSERT_TRUE(together.ok()) << together.status().ToString();
+  std::int64_t first = 0;
+  for (const std::int64_t length : lengths) {
+    tensor::Matrix part;
+    part.AppendRows(hidden.rows(first, length));
+    const auto alone = runner_.Run(layer_, weights_, part, 1);
+    ASSERT_TRUE(alone.ok()) << alone.status().ToString();
+    const std::vector<float> expected(alone->data(), alone->data() + length * alone->columns());
+    EXPECT_LT(testing::MaxDifference(together->row(first).data(), expected), 1e-5F) << first;
+    first += length;
+  }
+  EXPECT_EQ(together->rows(), 40);
+}
+
 TEST_F(BlockRunnerTest, ContinuingASequenceGivesWhatTheWholeGives) {
   const TokenBatch batch{.sequences = 1, .length = 40, .ids = golden_.Ids("input_ids")};
   const tensor::Matrix hidden = Embed(batch);

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/worker/forward/golden.h"
 
 namespace tyllm::forward {
@@ -45,6 +47,27 @@ TEST_F(GeneratorTest, TokensComeOneByOneAndTextsDoNotMix) {
     ASSERT_TRUE(generated.ok());
     EXPECT_EQ(seen, *generated);
     EXPECT_EQ(seen, Ids(expected_.begin(), expected_.begin() + 8));
+  }
+}
+
+TEST_F(GeneratorTest, TextsThatGrowTogetherAreThoseThatGrowAlone) {
+  const std::vector<Generator::Request> requests = {
+      {.prompt = prompt_, .max_tokens = 24, .stop = {}},
+      {.prompt = {ids_.begin() + 3, ids_.begin() + 9}, .max_tokens = 3, .stop = {}},
+      {.prompt = prompt_, .max_tokens = 24, .stop = {expected_[2]}},
+      {.prompt = prompt_, .max_tokens = 7, .stop = {}}};
+  for (const std::int64_t resident : {std::int64_t{0}, Generator::kResidentBytes}) {
+    Generator generator(golden_.model, *backend_, resident);
+    std::vector<std::size_t> ended;
+    const auto together =
+        generator.GenerateAll(requests, [&](std::size_t text) { ended.push_back(text); });
+    ASSERT_TRUE(together.ok()) << together.status().ToString();
+    ASSERT_EQ(together->size(), requests.size());
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      EXPECT_EQ((*together)[i], *Generator(golden_.model, *backend_).Generate(requests[i])) << i;
+    }
+    std::ranges::sort(ended);
+    EXPECT_EQ(ended, (std::vector<std::size_t>{0, 1, 2, 3}));
   }
 }
 

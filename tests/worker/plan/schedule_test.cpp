@@ -50,8 +50,8 @@ TEST(ScheduleTest, CutsALayerAtItsTwoSums) {
   ASSERT_EQ(segments.size(), 2U);
   EXPECT_EQ(segments[0].name, "attention");
   EXPECT_EQ(StepNames(segments[0]),
-            (std::vector<std::string>{"add_rms_norm", "quantize", "linear", "head_rms_norm", "rope",
-                                      "linear", "head_rms_norm", "rope", "linear", "store_kv",
+            (std::vector<std::string>{"add_rms_norm", "quantize", "linear", "linear", "linear",
+                                      "head_rms_norm", "rope", "head_rms_norm", "rope", "store_kv",
                                       "attention", "quantize", "linear"}));
   EXPECT_EQ(segments[1].name, "mlp");
   EXPECT_EQ(StepNames(segments[1]),

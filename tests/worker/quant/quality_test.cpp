@@ -22,7 +22,7 @@ double Perplexity(const Path& model) {
   request.options.max_windows = 12;
   const auto report = evaluate::Evaluate(request, LocalFileSystem(), SystemClock(), progress);
   EXPECT_TRUE(report.ok()) << report.status().ToString();
-  return report.ok() ? report->model.perplexity : 0.0;
+  return report.ok() ? *report->model.perplexity : 0.0;
 }
 
 void QuantizeDemo(domain::QuantizeMethod method, const Path& out) {

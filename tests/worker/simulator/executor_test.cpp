@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::size_t kColumns = 37;
 constexpr std::size_t kSegments = 9;
+constexpr std::uint32_t kPhases = 2;
 
 /// Mixes what it got with numbers of its own; every third segment has no collective.
 class MixingDie final : public DieProgram {
@@ -19,7 +22,7 @@ class MixingDie final : public DieProgram {
     for (std::size_t s = 0; s < kSegments; ++s) {
       const bool sums = s % 3 != 2;
       segments_.push_back({sums ? die::Collective::kAllReduceSum : die::Collective::kNone,
-                           sums ? static_cast<std::int64_t>(kColumns) : 0});
+                           sums ? static_cast<std::int64_t>(kColumns) : 0, kPhases});
     }
   }
 
@@ -27,14 +30,22 @@ class MixingDie final : public DieProgram {
 
   void Begin(const Call& call) override {
     numbers_.assign(static_cast<std::size_t>(call.tokens()) * kColumns, 1.0F);
+    between_ = numbers_;
     order_.clear();
+    done_ = 0;
   }
 
-  void Run(std::size_t segment) override {
-    order_.push_back(segment);
-    for (std::size_t i = 0; i < numbers_.size(); ++i) {
-      numbers_[i] = numbers_[i] * 0.37F + 1.0F / static_cast<float>(i + segment + 3) +
-                    static_cast<float>(die_) * 0.1F;
+  /// Each part reads what the other parts of the phase before wrote.
+  void Run(std::size_t segment, std::size_t phase, die::Part part) override {
+    if (done_.fetch_add(1) % part.count == 0) {
+      order_.push_back(segment * kPhases + phase);
+    }
+    const std::vector<float>& from = phase == 0 ? numbers_ : between_;
+    std::vector<float>& to = phase == 0 ? between_ : numbers_;
+    const die::Slice mine = part.Of(static_cast<std::uint32_t>(to.size()));
+    for (std::size_t i = mine.begin; i < mine.end; ++i) {
+      to[i] = from[i] * 0.37F + from[from.size() - 1 - i] * 0.21F +
+              1.0F / static_cast<float>(i + segment + 3) + static_cast<float>(die_) * 0.1F;
     }
   }
 
@@ -50,6 +61,8 @@ class MixingDie final : public DieProgram {
   int die_;
   std::vector<SegmentEnd> segments_;
   std::vector<float> numbers_;
+  std::vector<float> between_;
+  std::atomic<std::uint32_t> done_ = 0;
   std::vector<std::size_t> order_;
 };
 
@@ -82,7 +95,9 @@ std::vector<float> Expected(int count, const std::vector<std::int32_t>& tokens) 
   }
   for (std::size_t s = 0; s < kSegments; ++s) {
     for (const auto& die : machine.dies) {
-      die->Run(s);
+      for (std::size_t phase = 0; phase < kPhases; ++phase) {
+        die->Run(s, phase, {});
+      }
     }
     if (s % 3 == 2) {
       continue;
@@ -114,21 +129,45 @@ TEST(Executor, SumsInDieOrderWhateverTheNumberOfThreads) {
   }
 }
 
-TEST(Executor, HasNeverMoreWorkersThanDies) {
-  EXPECT_EQ(Executor(2, 8).workers(), 2);
+TEST(Executor, HasAsManyWorkersAsAreAskedForWhateverTheNumberOfDies) {
+  EXPECT_EQ(Executor(1, 2).workers(), 2);
   EXPECT_EQ(Executor(4, 3).workers(), 3);
-  EXPECT_EQ(Executor(1).workers(), 1);
-  EXPECT_LE(Executor(4).workers(), 4);
+  EXPECT_EQ(Executor(1, 1000).workers(), die::kMaxParts);
+  EXPECT_GE(Executor(1).workers(), 1);
 }
 
-TEST(Executor, RunsEverySegmentOfEveryDieInOrder) {
+TEST(Executor, RunsEveryPhaseOfEveryDieOnceAndInOrder) {
   Machine machine(3);
   Executor executor(3, 2);
   machine.Run(executor, {1, 2});
   for (const auto& die : machine.dies) {
-    ASSERT_EQ(die->order().size(), kSegments);
+    ASSERT_EQ(die->order().size(), kSegments * kPhases);
     EXPECT_TRUE(std::is_sorted(die->order().begin(), die->order().end()));
   }
+}
+
+TEST(Executor, LogsEveryPartAndSumInTheOrderOfAWorker) {
+  Machine machine(3);
+  Executor executor(3, 2);
+  TaskLog log;
+  executor.Record(&log);
+  machine.Run(executor, {1, 2});
+  executor.Record(nullptr);
+  ASSERT_EQ(log.size(), 2U);
+  std::size_t parts = 0;
+  std::size_t sums = 0;
+  for (const std::vector<TaskSpan>& spans : log) {
+    for (std::size_t i = 0; i < spans.size(); ++i) {
+      (spans[i].phase == TaskSpan::kCollective ? sums : parts) += 1;
+      EXPECT_LE(spans[i].begin, spans[i].end);
+      EXPECT_TRUE(i == 0 || spans[i - 1].end <= spans[i].begin);
+    }
+  }
+  EXPECT_EQ(parts % (3 * kSegments * kPhases), 0U);
+  EXPECT_GE(parts, 3 * kSegments * kPhases);
+  EXPECT_EQ(sums, 2 * kSegments / 3 * 2);
+  machine.Run(executor, {1, 2});
+  EXPECT_EQ(log[0].size() + log[1].size(), parts + sums);
 }
 
 TEST(Executor, ObserverSeesTheSumsOfEverySegmentInOrder) {

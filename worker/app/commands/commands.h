@@ -7,6 +7,7 @@
 /// The commands of `tyllm`: one file and one row each (docs/howto/add-command.md).
 namespace tyllm::app {
 
+void DeclareBench(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareConvert(cli::CommandSpec& spec, Invocation& invocation);
 void DeclareDevices(cli::CommandSpec& spec, Invocation& invocation);
@@ -28,6 +29,8 @@ inline constexpr cli::CommandRow<Invocation> kCommands[] = {
      DeclareEvaluate},
     {"run", "Trying", "greedy text of a compiled model, or of a model in float32", DeclareRun},
     {"verify", "Trying", "prove a compiled model: files, logits, chunks", DeclareVerify},
+    {"bench", "Trying", "measure a compiled model: tokens a second, and where the time goes",
+     DeclareBench},
     {"inspect", "Looking", "say what a model directory or a compiled model is", DeclareInspect},
     {"models", "Looking", "list the model families and published models that are supported",
      DeclareModels},

@@ -9,9 +9,10 @@
 #include "worker/app/commands/chat_options.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/media_options.h"
-#include "worker/evaluate/condition.h"
 #include "worker/evaluate/dump.h"
 #include "worker/evaluate/generate.h"
+#include "worker/evaluate/judge.h"
+#include "worker/evaluate/report_text.h"
 #include "worker/evaluate/visual_choice.h"
 
 namespace tyllm::app {
@@ -23,80 +24,45 @@ struct EvaluateArguments {
   Path model;
   std::optional<Path> reference;
   std::optional<Path> perplexity;
+  std::optional<Path> questions;
   std::optional<Path> visual_questions;
-  std::int64_t max_questions = 0;
   domain::EvaluateOptions options;
   std::optional<Path> out;
-  std::optional<std::string> fail_if;
   std::vector<std::int64_t> token_ids;
   std::optional<Path> dump;
-  std::optional<std::string> prompt;
   ChatArguments chat;
   MediaArguments media;
   bool generate = false;
-  std::int64_t max_tokens = 64;
   bool stop = true;
   std::string device = "auto";
   std::int64_t threads = 0;
   bool json = false;
 };
 
-void PrintScore(const char* label, const evaluate::ModelScore& score) {
-  std::string storage(NamesOf(score.format).Name(score.format));
-  if (score.group_size > 0) {
-    storage += ", group " + std::to_string(score.group_size);
-  }
-  std::printf("%-20s %.4f  (%s; %s)\n", label, score.perplexity, score.name.c_str(),
-              storage.c_str());
-}
-
-void Print(const evaluate::Report& report) {
-  PrintScore("perplexity", report.model);
-  if (report.reference) {
-    PrintScore("reference", *report.reference);
-    std::printf("%-20s %+.2f %%\n", "increase", 100.0 * *report.perplexity_increase);
-    std::printf("%-20s %.5f nats\n", "KL divergence", *report.kl_divergence);
-    std::printf("%-20s %.2f %%\n", "same top token", 100.0 * *report.top1_agreement);
-  }
-  std::printf("%-20s %s: %lld tokens, %lld windows of %lld, %lld predicted\n", "text",
-              report.text.name.c_str(), static_cast<long long>(report.text.tokens),
-              static_cast<long long>(report.text.windows),
-              static_cast<long long>(report.text.window),
-              static_cast<long long>(report.text.predictions));
-  std::printf("%-20s %.1f s on %s, %.0f tokens/s\n", "time", report.seconds, report.device.c_str(),
-              report.tokens_per_second);
-}
-
-/// The report is printed, then judged.
-Status Judge(const evaluate::Report& report, const std::optional<evaluate::Condition>& fail_if) {
-  if (!fail_if) {
-    return OkStatus();
-  }
-  TYLLM_ASSIGN(const bool holds, fail_if->HoldsOf(report));
-  return holds ? Aborted("--fail-if " + fail_if->text + " holds of this report") : OkStatus();
-}
-
-Status RunPerplexity(const EvaluateArguments& arguments, const Invocation& invocation) {
-  std::optional<evaluate::Condition> fail_if;
-  if (arguments.fail_if) {
-    TYLLM_ASSIGN(fail_if, evaluate::Condition::Parse(*arguments.fail_if));
-    TYLLM_TRY(fail_if->CheckFigure(arguments.reference.has_value()));
-  }
+/// The report, and whether a condition holds of it.
+Result<cli::ExitCode> RunReport(const EvaluateArguments& arguments, const Invocation& invocation) {
+  TYLLM_ASSIGN(const std::optional<model::ChatPrompt> chat, arguments.chat.ToPrompt());
   TYLLM_ASSIGN(const evaluate::Report report,
                evaluate::Evaluate({.model = arguments.model,
                                    .reference = arguments.reference,
-                                   .text = *arguments.perplexity,
+                                   .text = arguments.perplexity,
+                                   .questions = arguments.questions,
                                    .options = arguments.options,
+                                   .chat = chat,
+                                   .stop = arguments.stop,
                                    .device = arguments.device,
                                    .threads = static_cast<int>(arguments.threads),
                                    .out = arguments.out},
                                   LocalFileSystem(), SystemClock(), *invocation.OpenProgress()));
-  if (arguments.json) {
-    std::cout << format::PrettyJson(format::ToJson(report)) << std::flush;
-  } else {
-    Print(report);
+  std::cout << (arguments.json ? format::PrettyJson(format::ToJson(report))
+                               : evaluate::ReportText(report))
+            << std::flush;
+  const std::string violations = evaluate::Violations(report);
+  if (violations.empty()) {
+    return cli::ExitCode::kOk;
   }
-  return Judge(report, fail_if);
+  cli::ReportError(Aborted(violations), arguments.json);
+  return cli::ExitCode::kConditionHolds;
 }
 
 Status RunDump(const EvaluateArguments& arguments) {
@@ -131,17 +97,19 @@ void Print(const evaluate::Generation& generation) {
 
 Status RunGenerate(const EvaluateArguments& arguments, const Invocation& invocation) {
   TYLLM_ASSIGN(const std::optional<model::ChatPrompt> chat, arguments.chat.ToPrompt());
-  TYLLM_ASSIGN(const evaluate::Generation generation,
-               evaluate::Generate({.model = arguments.model,
-                                   .prompt = arguments.prompt,
-                                   .chat = chat,
-                                   .ids = arguments.token_ids,
-                                   .media = arguments.media.ToMedia(),
-                                   .max_tokens = arguments.max_tokens,
-                                   .stop = arguments.stop,
-                                   .device = arguments.device,
-                                   .threads = static_cast<int>(arguments.threads)},
-                                  SystemClock(), *invocation.OpenProgress()));
+  const std::vector<std::string>& prompts = arguments.options.prompts;
+  TYLLM_ASSIGN(
+      const evaluate::Generation generation,
+      evaluate::Generate({.model = arguments.model,
+                          .prompt = prompts.empty() ? std::nullopt : std::optional(prompts.front()),
+                          .chat = chat,
+                          .ids = arguments.token_ids,
+                          .media = arguments.media.ToMedia(),
+                          .max_tokens = arguments.options.max_tokens,
+                          .stop = arguments.stop,
+                          .device = arguments.device,
+                          .threads = static_cast<int>(arguments.threads)},
+                         SystemClock(), *invocation.OpenProgress()));
   if (arguments.json) {
     std::cout << format::PrettyJson(format::ToJson(generation));
   } else {
@@ -155,7 +123,7 @@ Status RunVisualQuestions(const EvaluateArguments& arguments, const Invocation& 
                evaluate::EvaluateVisualChoices({.model = arguments.model,
                                                 .reference = arguments.reference,
                                                 .questions = *arguments.visual_questions,
-                                                .most = arguments.max_questions,
+                                                .most = arguments.options.max_questions,
                                                 .device = arguments.device,
                                                 .threads = static_cast<int>(arguments.threads)},
                                                *invocation.OpenProgress()));
@@ -165,63 +133,89 @@ Status RunVisualQuestions(const EvaluateArguments& arguments, const Invocation& 
   return OkStatus();
 }
 
+/// Which of the command's works the options ask for.
+enum class Task { kReport, kDump, kGenerate, kVisualQuestions };
+
 /// What was asked for, or what is wrong with asking so.
-Status Run(const EvaluateArguments& arguments, const Invocation& invocation) {
-  const bool generate = arguments.generate || arguments.prompt;
-  if (arguments.visual_questions && !arguments.perplexity && !arguments.dump && !generate &&
-      arguments.token_ids.empty() && arguments.max_questions >= 0) {
-    return RunVisualQuestions(arguments, invocation);
-  }
-  const int asked = (arguments.perplexity ? 1 : 0) + (arguments.visual_questions ? 1 : 0) +
-                    (arguments.dump ? 1 : 0) + (generate ? 1 : 0);
-  if (asked != 1) {
-    return InvalidArgument(
-        std::string(asked == 0 ? "nothing to evaluate" : "several things to do at once") +
-        ", expected one of: --perplexity FILE, --token-ids LIST --dump FILE, --prompt TEXT, "
-        "--token-ids LIST --generate, --visual-questions FILE");
-  }
+Result<Task> Choose(const EvaluateArguments& arguments) {
+  const std::size_t prompts = arguments.options.prompts.size();
+  const bool has_ids = !arguments.token_ids.empty();
   if (arguments.threads < 0 || arguments.threads > 4096) {
     return InvalidArgument("--threads is " + std::to_string(arguments.threads) +
                            ", expected 0 (all CPUs) to 4096");
   }
-  if (!arguments.perplexity && (arguments.reference || arguments.out || arguments.fail_if)) {
-    return InvalidArgument("--reference, --out and --fail-if need --perplexity FILE");
+  if (arguments.chat.chat && prompts == 0 &&
+      (!arguments.questions || arguments.options.answers == domain::AnswerMode::kLikelihood)) {
+    return InvalidArgument(
+        "--chat needs --prompt TEXT, the message to answer, or --questions with --answers "
+        "generated or both");
   }
-  if (arguments.perplexity && !arguments.media.ToMedia().empty()) {
-    return InvalidArgument("--image and --video need --prompt, --dump or --generate");
+  const bool asks_for_report = arguments.perplexity || arguments.questions || arguments.reference ||
+                               arguments.out || !arguments.options.fail_if.empty();
+  const bool works_on_ids = arguments.dump || has_ids || (arguments.generate && prompts == 0);
+  if (works_on_ids) {
+    const bool is_one = arguments.dump.has_value() != arguments.generate;
+    if (!is_one || !has_ids || asks_for_report || prompts > 0) {
+      return InvalidArgument(
+          "--token-ids LIST needs --dump FILE or --generate, and these need --token-ids and stand "
+          "alone: no text, questions, prompts, reference, output folder or conditions");
+    }
+    return arguments.dump ? Task::kDump : Task::kGenerate;
   }
-  if (arguments.perplexity) {
-    return arguments.token_ids.empty()
-               ? RunPerplexity(arguments, invocation)
-               : InvalidArgument("--token-ids needs --dump or --generate, not --perplexity");
+  if (arguments.visual_questions) {
+    const bool alone = !arguments.perplexity && !arguments.questions && !arguments.out &&
+                       arguments.options.fail_if.empty() && prompts == 0;
+    return alone ? Result<Task>(Task::kVisualQuestions)
+                 : InvalidArgument(
+                       "--visual-questions stands alone: no text, questions, prompts, "
+                       "output folder or conditions");
   }
-  if (arguments.chat.chat && !arguments.prompt) {
-    return InvalidArgument("--chat needs --prompt TEXT: the message to answer");
+  if (!arguments.perplexity && !arguments.questions && prompts == 0) {
+    return InvalidArgument(
+        "nothing to evaluate, expected some of --perplexity FILE, --questions PATH, --prompt TEXT, "
+        "or one of --token-ids LIST --dump FILE, --token-ids LIST --generate, --visual-questions "
+        "FILE");
   }
-  if (arguments.prompt ? !arguments.token_ids.empty() : arguments.token_ids.empty()) {
-    return InvalidArgument(arguments.prompt ? "--prompt and --token-ids are both given, expected "
-                                              "one of them"
-                                            : "--token-ids is missing: the tokens to run");
+  const Task task = prompts == 1 && !asks_for_report ? Task::kGenerate : Task::kReport;
+  if (task == Task::kReport && !arguments.media.ToMedia().empty()) {
+    return InvalidArgument("--image and --video need one --prompt, --dump or --generate");
   }
-  return arguments.dump ? RunDump(arguments) : RunGenerate(arguments, invocation);
+  return task;
+}
+
+Result<cli::ExitCode> Run(const EvaluateArguments& arguments, const Invocation& invocation) {
+  TYLLM_ASSIGN(const Task task, Choose(arguments));
+  switch (task) {
+    case Task::kReport:
+      return RunReport(arguments, invocation);
+    case Task::kDump:
+      TYLLM_TRY(RunDump(arguments));
+      return cli::ExitCode::kOk;
+    case Task::kGenerate:
+      TYLLM_TRY(RunGenerate(arguments, invocation));
+      return cli::ExitCode::kOk;
+    case Task::kVisualQuestions:
+      TYLLM_TRY(RunVisualQuestions(arguments, invocation));
+      return cli::ExitCode::kOk;
+  }
+  return Internal("tyllm evaluate has a task that it does not run");
 }
 
 std::vector<cli::Option> Options(EvaluateArguments& arguments) {
   return {
       {"--model", "DIR", "model to evaluate, float or quantized", &arguments.model, true},
       {"--perplexity", "FILE", "text to compute the perplexity on", &arguments.perplexity},
+      {"--questions", "PATH",
+       "multiple-choice questions in MMLU's format: a CSV file, or a folder of them",
+       &arguments.questions},
       {"--visual-questions", "FILE", "TSV of multiple-choice questions about images",
        &arguments.visual_questions},
-      {"--max-questions", "N", "only the first N of them; 0: all", &arguments.max_questions},
       {"--reference", "DIR", "model to compare with (usually the float one)", &arguments.reference},
-      {"--out", "DIR", "folder to create with evaluation.json", &arguments.out},
-      {"--fail-if", "CONDITION", "exit with 1 when it holds, e.g. 'perplexity_increase>0.05'",
-       &arguments.fail_if},
+      {"--out", "DIR", "folder to create with evaluation.json and the answers to questions",
+       &arguments.out},
       {"--token-ids", "LIST", "tokens to run, for --dump and --generate", &arguments.token_ids},
       {"--dump", "FILE", "write logits and hidden states as safetensors", &arguments.dump},
-      {"--prompt", "TEXT", "text to continue, greedily", &arguments.prompt},
       {"--generate", "", "continue --token-ids, greedily", &arguments.generate},
-      {"--max-tokens", "N", "tokens to generate", &arguments.max_tokens},
       {"--stop,!--no-stop", "", "end generation at the model's end tokens", &arguments.stop},
       {"--device", "NAME", "auto, cpu or cuda:N", &arguments.device},
       {"--threads", "N", "CPU threads; 0 is one a CPU", &arguments.threads},
@@ -234,8 +228,10 @@ std::vector<cli::Option> Options(EvaluateArguments& arguments) {
 void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation) {
   auto arguments = std::make_shared<EvaluateArguments>();
   spec.description =
-      "Runs a model in float32 from its stored weights: how well it predicts a text, how far it is "
-      "from a reference, what it computes for given tokens, or how it continues a prompt.";
+      "Runs a model in float32 from its stored weights: how well it predicts a text and answers "
+      "questions, how it continues prompts, how far it is from a reference, or what it computes "
+      "for "
+      "given tokens.";
   spec.options = Options(*arguments);
   AddChatOptions(spec, arguments->chat);
   AddMediaOptions(spec, arguments->media);
@@ -243,13 +239,15 @@ void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation) {
   spec.examples = {
       "tyllm evaluate --model MODEL --perplexity test.txt",
       "tyllm evaluate --model QUANTIZED --reference MODEL --perplexity test.txt --json",
+      "tyllm evaluate --model QUANTIZED --reference MODEL --questions mmlu/ --shots 5 "
+      "--fail-if 'choice.accuracy_drop>0.02'",
       "tyllm evaluate --model MODEL --token-ids 1,2,3 --dump states.safetensors",
       "tyllm evaluate --model MODEL --prompt 'The river' --max-tokens 32",
       "tyllm evaluate --model MODEL --image photo.jpg --chat --prompt 'What is this?'",
   };
   spec.run = [arguments, &invocation] {
-    const Status status = Run(*arguments, invocation);
-    return status.ok() ? cli::ExitCode::kOk : cli::ReportError(status, arguments->json);
+    const Result<cli::ExitCode> code = Run(*arguments, invocation);
+    return code.ok() ? *code : cli::ReportError(code.status(), arguments->json);
   };
 }
 

@@ -19,8 +19,11 @@ struct Arguments {
 };
 
 Result<quant::QuantizationReport> Run(quant::QuantizeRequest& request, Invocation& invocation) {
+  if (domain::TakeCalibrationSet(request.calibration_text.string(), request.options)) {
+    request.calibration_text.clear();
+  }
   if (request.calibration_text.empty() && request.options.method != domain::QuantizeMethod::kRtn) {
-    TYLLM_ASSIGN(request.calibration_text, InstalledFile("wikitext-2/valid.txt"));
+    TYLLM_ASSIGN(request.calibration_text, CalibrationFile(request.options.calibration.set));
   }
   return quant::Quantize(request, *invocation.OpenProgress());
 }
@@ -33,7 +36,9 @@ void DeclareQuantize(cli::CommandSpec& spec, Invocation& invocation) {
   spec.options = {
       {"--model", "DIR", "the floating-point model", &request.model, true},
       {"--out", "DIR", "where the quantized model goes; must not exist", &request.out, true},
-      {"--calibration", "FILE", "UTF-8 text; default: wikitext-2, which came with the program",
+      {"--calibration", "PATH",
+       "a UTF-8 text, JSON lines, or a folder of these; or the name of a set that came with the "
+       "program: wikitext-2 (default), builtin",
        &request.calibration_text},
       {"--device", "DEVICE", "auto, cpu or cuda:N", &request.device},
       {"--threads", "N", "0: all CPUs that this process may use", &request.threads},
@@ -52,7 +57,7 @@ void DeclareQuantize(cli::CommandSpec& spec, Invocation& invocation) {
       return cli::ReportError(report.status(), arguments->json);
     }
     if (arguments->json) {
-      std::cout << format::PrettyJson(format::ToJson(*report));
+      std::cout << format::PrettyJson(quant::ReportWithRun(*report));
     } else {
       std::cout << quant::ReportText(*report);
     }

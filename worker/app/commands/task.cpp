@@ -15,19 +15,23 @@ namespace tyllm::app {
 
 namespace {
 
-Status RunOrder(const Path& spec, const Invocation& invocation) {
+Result<cli::ExitCode> RunOrder(const Path& spec, const Invocation& invocation) {
   TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(spec));
   TYLLM_ASSIGN(const domain::TaskOrder order,
                format::FromJson<domain::TaskOrder>(json, spec.string()));
-  TYLLM_ASSIGN(const Path calibration, InstalledFile("wikitext-2/valid.txt"));
+  TYLLM_ASSIGN(const Path calibration, CalibrationFile(order.quantize.calibration.set));
   TYLLM_ASSIGN(const Path evaluation, InstalledFile("wikitext-2/test.txt"));
   std::cout << "tyllm " << Version() << ": " << domain::kTaskKindNames.Name(order.kind) << " of "
             << order.name << std::endl;  // flushed: a crash must not take it along
-  TYLLM_ASSIGN(const std::string report,
+  TYLLM_ASSIGN(const jobs::TaskReport report,
                jobs::RunTask(order, {calibration, evaluation}, LocalFileSystem(), SystemClock(),
                              *invocation.OpenProgress()));
-  std::cout << report;
-  return OkStatus();
+  std::cout << report.text << std::flush;
+  if (report.violations.empty()) {
+    return cli::ExitCode::kOk;
+  }
+  cli::ReportError(Aborted(report.violations));
+  return cli::ExitCode::kConditionHolds;
 }
 
 }  // namespace
@@ -43,8 +47,8 @@ void DeclareTask(cli::CommandSpec& spec, Invocation& invocation) {
     if (Fd pipe = invocation.ProgressPipe()) {
       agent.emplace(std::move(pipe), KillOwnGroup);
     }
-    const Status status = RunOrder(*order, invocation);
-    return status.ok() ? cli::ExitCode::kOk : cli::ReportError(status);
+    const Result<cli::ExitCode> code = RunOrder(*order, invocation);
+    return code.ok() ? *code : cli::ReportError(code.status());
   };
 }
 

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "common/base/file_system.h"
+
+namespace tyllm {
+
+/// A folder that appears under its final name only when it is complete, and whose unfinished work
+/// is kept: "<final>.partial" stays when the work is killed or fails, and the next one with
+/// the same key goes on there, on this machine or on another that the folder was copied to without
+/// its scratch folder. Work of another key is thrown away. Files in it must get their names only
+/// when they are complete.
+class Staging {
+ public:
+  /// Says what the unfinished work is of; not part of the result.
+  static constexpr const char* kKeyFile = ".request";
+
+  /// kAlreadyExists when `final_path` exists and is not an empty folder.
+  static Result<Staging> Open(FileSystem& files, const Path& final_path, const std::string& key);
+
+  /// Where to write.
+  const Path& path() const { return path_; }
+
+  /// For files that do not belong to the result; goes away with Commit.
+  Path scratch() const;
+
+  /// Whether work of the same key was found.
+  bool resumed() const { return resumed_; }
+
+  /// Removes the scratch folder and gives the folder its final name, durably.
+  Status Commit();
+
+  /// Throws the unfinished work away: going on with it would fail again.
+  void Discard();
+
+ private:
+  Staging(FileSystem& files, Path final_path, Path path)
+      : files_(&files), final_(std::move(final_path)), path_(std::move(path)) {}
+
+  FileSystem* files_;
+  Path final_;
+  Path path_;
+  bool resumed_ = false;
+};
+
+}  // namespace tyllm

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+namespace tyllm::die {
+
+/// [begin, end) of things that are numbered: tokens, heads, row blocks.
+struct Slice {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+
+  constexpr Slice() = default;
+
+  /// All of `count`. Not explicit: a kernel that is given a number does all of it.
+  constexpr Slice(std::uint32_t count) : end(count) {}  // NOLINT(google-explicit-constructor)
+
+  constexpr Slice(std::uint32_t first, std::uint32_t last) : begin(first), end(last) {}
+};
+
+/// One of `count` shares of a phase of a program. Together they do all of it once; each writes what
+/// no other one reads or writes before the phase ends.
+struct Part {
+  std::uint32_t index = 0;
+  std::uint32_t count = 1;
+
+  /// This part's slice of `all` things.
+  constexpr Slice Of(std::uint32_t all) const {
+    return {static_cast<std::uint32_t>(std::uint64_t{all} * index / count),
+            static_cast<std::uint32_t>(std::uint64_t{all} * (index + 1) / count)};
+  }
+};
+
+/// The most parts that a phase may be cut into: memory of the arena is set aside for each.
+inline constexpr std::uint32_t kMaxParts = 16;
+
+}  // namespace tyllm::die

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/evaluate/samples.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "worker/forward/generator.h"
+#include "worker/model/generation_config.h"
+
+namespace tyllm::evaluate {
+
+namespace {
+
+using Requests = std::vector<forward::Generator::Request>;
+
+Result<Requests> RequestsOf(const SampleOptions& options, const Participant& participant) {
+  std::vector<std::int32_t> stop;
+  if (options.stop) {
+    TYLLM_ASSIGN(stop, model::StopTokens(participant.directory));
+  }
+  Requests requests;
+  for (const std::string& prompt : options.prompts) {
+    std::string text = prompt;
+    if (options.chat) {
+      TYLLM_ASSIGN(text, model::WriteChatPrompt(participant.directory, prompt, *options.chat));
+    }
+    TYLLM_ASSIGN(std::vector<std::int32_t> ids, participant.tokenizer.Encode(text));
+    requests.push_back(
+        {.prompt = std::move(ids), .max_tokens = options.max_tokens, .stop = stop, .sampling = {}});
+  }
+  return requests;
+}
+
+}  // namespace
+
+Result<std::vector<Sample>> WriteSamples(const SampleOptions& options, Participants models,
+                                         tensor::Backend& backend, domain::ProgressSink& progress) {
+  std::vector<Sample> samples;
+  for (const std::string& prompt : options.prompts) {
+    samples.push_back({.prompt = prompt, .model = {}, .reference = {}, .same_tokens = {}});
+  }
+  std::int64_t done = 0;
+  const auto tell = [&](std::size_t /*text*/) {
+    progress.Report({.stage = "generate",
+                     .done = ++done,
+                     .total = static_cast<std::int64_t>(samples.size() * models.size()),
+                     .unit = "texts",
+                     .message = {}});
+  };
+  for (std::size_t m = 0; m < models.size(); ++m) {
+    TYLLM_ASSIGN(const Requests requests, RequestsOf(options, models[m]));
+    forward::Generator generator(models[m].model, backend);
+    TYLLM_ASSIGN(auto generated, generator.GenerateAll(requests, tell));
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      const std::string text = models[m].tokenizer.Decode(generated[i]);
+      Continuation continuation{.token_ids = std::move(generated[i]), .text = text};
+      if (m == 0) {
+        samples[i].model = std::move(continuation);
+        continue;
+      }
+      const auto [a, b] = std::ranges::mismatch(samples[i].model.token_ids, continuation.token_ids);
+      samples[i].same_tokens = a - samples[i].model.token_ids.begin();
+      samples[i].reference = std::move(continuation);
+    }
+  }
+  return samples;
+}
+
+}  // namespace tyllm::evaluate

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/domain/progress.h"
+#include "worker/evaluate/participant.h"
+#include "worker/evaluate/report.h"
+#include "worker/model/chat_template.h"
+#include "worker/tensor/backend.h"
+
+namespace tyllm::evaluate {
+
+struct SampleOptions {
+  std::vector<std::string> prompts;
+  std::optional<model::ChatPrompt> chat;  ///< the prompts are messages to answer
+  std::int64_t max_tokens = 64;
+  bool stop = true;  ///< end at the model's end tokens
+};
+
+/// The prompts as each model continues them greedily: texts before and after quantization, side by
+/// side. Reports the stage "generate" in texts.
+Result<std::vector<Sample>> WriteSamples(const SampleOptions& options, Participants models,
+                                         tensor::Backend& backend, domain::ProgressSink& progress);
+
+}  // namespace tyllm::evaluate

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/digest.h"
+#include "worker/model/checkpoint_format.h"
+#include "worker/quant/layer_quantizer.h"
+
+namespace tyllm::quant {
+
+/// A quantized decoder layer as the bytes of its tensors.
+struct LayerOutput {
+  struct Tensor {
+    std::string name;
+    std::vector<std::byte> bytes;
+  };
+
+  std::vector<Tensor> tensors;
+  std::map<std::string, std::string> codes;  ///< DigestOfCodes of each quantized linear, by module
+};
+
+/// SHA-256 in hexadecimal digits of codes, zero points and scales: what a layer must read back as.
+std::string DigestOfCodes(const model::QuantizedMatrix& matrix);
+
+/// Linears in the layout of `format`; all else in fp16. A number that fp16 cannot hold, or that is
+/// none, is an error that names the tensor.
+Result<LayerOutput> PackLayer(const graph::Block& block, const QuantizedLayer& layer,
+                              model::CheckpointFormat format, tensor::TaskLanes& lanes);
+
+}  // namespace tyllm::quant

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/quant/part_files.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <utility>
+
+#include "common/base/digest.h"
+
+namespace tyllm::quant {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kUnfinished = "unfinished_parts";
+constexpr const char* kSingleFile = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+
+std::string Numbered(const char* format, std::size_t number, std::size_t count = 0) {
+  char name[64];
+  std::snprintf(name, sizeof(name), format, number, count);
+  return name;
+}
+
+Path Temporary(Path path) {
+  path += ".tmp";
+  return path;
+}
+
+/// Whether a file holds exactly the tensors of `record`, byte for byte.
+Status Compare(const format::SafetensorsFile& file,
+               const std::map<std::string, std::string>& digests) {
+  for (const auto& [name, digest] : digests) {
+    const auto found = file.tensors().find(name);
+    if (found == file.tensors().end() || DigestOf(found->second.bytes).Hex() != digest) {
+      return DataLoss(file.path().string() + ": tensor '" + name +
+                      "' does not read back as it was written; check the disk");
+    }
+    file.Forget(found->second);
+  }
+  return OkStatus();
+}
+
+std::uint64_t BytesOf(std::span<const OutputPart> parts) {
+  std::uint64_t total = 0;
+  for (const OutputPart& part : parts) {
+    total += part.bytes();
+  }
+  return total;
+}
+
+}  // namespace
+
+std::uint64_t OutputPart::bytes() const {
+  std::uint64_t total = 0;
+  for (const format::TensorSpec& tensor : tensors) {
+    total += tensor.bytes();
+  }
+  return total;
+}
+
+PartFiles::PartFiles(FileSystem& files, Path directory, std::vector<OutputPart> parts,
+                     std::uint64_t single_file_bytes)
+    : files_(&files),
+      directory_(std::move(directory)),
+      parts_(std::move(parts)),
+      single_file_(BytesOf(parts_) <= single_file_bytes),
+      records_(parts_.size()) {}
+
+Result<PartFiles> PartFiles::Open(FileSystem& files, Path directory, std::vector<OutputPart> parts,
+                                  std::uint64_t single_file_bytes) {
+  PartFiles opened(files, std::move(directory), std::move(parts), single_file_bytes);
+  TYLLM_TRY(files.CreateDirectories(opened.directory_ / kUnfinished));
+  for (std::size_t part = 0; part < opened.parts_.size(); ++part) {
+    opened.records_[part] = opened.ReadFinished(part);
+  }
+  return opened;
+}
+
+Path PartFiles::FileOf(std::size_t part) const {
+  return single_file_
+             ? directory_ / kUnfinished / Numbered("%05zu.safetensors", part + 1)
+             : directory_ / Numbered("model-%05zu-of-%05zu.safetensors", part + 1, parts_.size());
+}
+
+Path PartFiles::RecordOf(std::size_t part) const {
+  return directory_ / kUnfinished / Numbered("%05zu.json", part + 1);
+}
+
+std::optional<PartRecord> PartFiles::ReadFinished(std::size_t part) const {
+  const auto json = format::ReadJsonFile(RecordOf(part));
+  if (!json.ok()) {
+    return std::nullopt;
+  }
+  auto record = format::FromJson<PartRecord>(*json, RecordOf(part).string());
+  const auto file = format::SafetensorsFile::Open(FileOf(part));
+  if (!record.ok() || !file.ok() || record->tensors.size() != parts_[part].tensors.size() ||
+      !Compare(*file, record->tensors).ok()) {
+    return std::nullopt;
+  }
+  return *std::move(record);
+}
+
+Status PartFiles::Begin(std::size_t part) {
+  TYLLM_CHECK(!writer_ && part < parts_.size() && !records_[part]);
+  TYLLM_ASSIGN(
+      format::SafetensorsWriter writer,
+      format::SafetensorsWriter::Create(*files_, Temporary(FileOf(part)), parts_[part].tensors));
+  writer_.emplace(std::move(writer));
+  open_part_ = part;
+  written_.clear();
+  return OkStatus();
+}
+
+Status PartFiles::Write(std::string_view tensor, std::span<const std::byte> bytes) {
+  TYLLM_CHECK(writer_.has_value());
+  if (!written_.emplace(tensor, DigestOf(bytes).Hex()).second) {
+    return Internal("tensor '" + std::string(tensor) + "' was written twice");
+  }
+  return writer_->Write(tensor, bytes);
+}
+
+Status PartFiles::End(PartRecord record) {
+  TYLLM_CHECK(writer_.has_value());
+  TYLLM_TRY(writer_->Finish().Annotate(parts_[open_part_].name));
+  writer_.reset();
+  record.tensors = std::move(written_);
+  const Path file = FileOf(open_part_);
+  TYLLM_TRY(files_->Rename(Temporary(file), file));
+  TYLLM_TRY(files_->SyncDirectory(file.parent_path()));
+  // Last, because it says that the part is done.
+  TYLLM_TRY(WriteFileAtomically(*files_, RecordOf(open_part_),
+                                format::CompactJson(format::ToJson(record))));
+  records_[open_part_] = std::move(record);
+  return OkStatus();
+}
+
+Status PartFiles::WriteSingleFile() const {
+  std::vector<format::TensorSpec> specs;
+  for (const OutputPart& part : parts_) {
+    std::ranges::copy(part.tensors, std::back_inserter(specs));
+  }
+  const Path file = directory_ / kSingleFile;
+  TYLLM_ASSIGN(format::SafetensorsWriter writer,
+               format::SafetensorsWriter::Create(*files_, Temporary(file), std::move(specs)));
+  for (std::size_t part = 0; part < parts_.size(); ++part) {
+    TYLLM_ASSIGN(const auto from, format::SafetensorsFile::Open(FileOf(part)));
+    for (const auto& [name, view] : from.tensors()) {
+      TYLLM_TRY(writer.Write(name, view.bytes));
+    }
+  }
+  TYLLM_TRY(writer.Finish());
+  return files_->Rename(Temporary(file), file);
+}
+
+std::string PartFiles::IndexText() const {
+  std::map<std::string, std::string> places;
+  for (std::size_t part = 0; part < parts_.size(); ++part) {
+    for (const format::TensorSpec& tensor : parts_[part].tensors) {
+      places[tensor.name] = FileOf(part).filename().string();
+    }
+  }
+  format::Json index = format::Json::object();
+  index["metadata"]["total_size"] = total_bytes();
+  index["weight_map"] = format::ToJson(places);
+  return format::PrettyJson(index);
+}
+
+Status PartFiles::Assemble() {
+  for (std::size_t part = 0; part < parts_.size(); ++part) {
+    if (!records_[part]) {
+      return Internal(parts_[part].name + " was announced but not written");
+    }
+  }
+  if (single_file_) {
+    TYLLM_TRY(WriteSingleFile());
+  } else {
+    TYLLM_TRY(WriteFileAtomically(*files_, directory_ / kIndex, IndexText()));
+  }
+  return files_->SyncDirectory(directory_);
+}
+
+Status PartFiles::Verify(tensor::TaskLanes& lanes) const {
+  std::vector<Status> statuses(parts_.size());
+  lanes.ForEach(
+      static_cast<std::int64_t>(parts_.size()), [&](std::int64_t task, std::vector<float>&) {
+        const auto part = static_cast<std::size_t>(task);
+        const auto file =
+            format::SafetensorsFile::Open(single_file_ ? directory_ / kSingleFile : FileOf(part));
+        statuses[part] = file.ok() ? Compare(*file, records_[part]->tensors) : file.status();
+      });
+  for (Status& status : statuses) {
+    TYLLM_TRY(std::move(status));
+  }
+  return OkStatus();
+}
+
+Status PartFiles::RemoveUnfinished() const {
+  return files_->RemoveAll(directory_ / kUnfinished);
+}
+
+std::uint64_t PartFiles::total_bytes() const {
+  return BytesOf(parts_);
+}
+
+}  // namespace tyllm::quant
