@@ -124,7 +124,10 @@ const BadModel kBadModels[] = {
      {kNorm, "needs 2"}},
     {"a tensor that is missing",
      "model.safetensors",
-     Header([](format::Json& h) { h.erase(kNorm); }),
+     Header([](format::Json& h) {
+       h["model.other.weight"] = h[kNorm];
+       h.erase(kNorm);
+     }),
      {kNorm}},
     {"an unknown architecture",
      "config.json",
