@@ -15,7 +15,10 @@ std::string Counted(std::int64_t count, std::string_view thing) {
 std::string ParallelText(const std::vector<ParallelSize>& sizes) {
   std::string text;
   for (const ParallelSize& size : sizes) {
-    text += (text.empty() ? "" : ", ") + std::to_string(size.size) + (size.loads ? " yes" : " no");
+    text += (text.empty() ? "" : ", ") + std::to_string(size.size) +
+            (!size.loads           ? " no"
+             : size.slower.empty() ? " yes"
+                                   : " yes, slower");
   }
   return text;
 }

@@ -38,6 +38,7 @@ struct ParallelSize {
   std::int64_t size = 1;
   bool loads = true;
   std::vector<std::string> reasons;  ///< why not
+  std::vector<std::string> slower;   ///< where it loads: what its fastest kernels do not take
 };
 
 /// What a reader will make of a model directory.
@@ -106,6 +107,7 @@ void CheckSkipList(const LintSubject& subject, LintFindings& findings);
 void CheckFusedLayers(const LintSubject& subject, LintFindings& findings);
 void CheckHead(const LintSubject& subject, LintFindings& findings);
 void CheckTensorParallel(const LintSubject& subject, LintFindings& findings);
+void CheckModuleNames(const LintSubject& subject, LintFindings& findings);
 void CheckUnusedTensors(const LintSubject& subject, LintFindings& findings);
 void CheckMetadata(const LintSubject& subject, LintFindings& findings);
 void CheckIndex(const LintSubject& subject, LintFindings& findings);
@@ -122,6 +124,7 @@ inline constexpr std::array kVllmRules = {
     LintRule{"fused-layers", vllm::CheckFusedLayers},
     LintRule{"head", vllm::CheckHead},
     LintRule{"tensor-parallel", vllm::CheckTensorParallel},
+    LintRule{"module-names", vllm::CheckModuleNames},
     LintRule{"unused-tensors", vllm::CheckUnusedTensors},
     LintRule{"metadata", vllm::CheckMetadata},
     LintRule{"index", vllm::CheckIndex},
@@ -146,8 +149,9 @@ struct tyllm::format::Members<tyllm::jobs::LintFinding> {
 template <>
 struct tyllm::format::Members<tyllm::jobs::ParallelSize> {
   using P = tyllm::jobs::ParallelSize;
-  static constexpr auto kTable = std::tuple{Member{"size", &P::size}, Member{"loads", &P::loads},
-                                            Member{"reasons", &P::reasons}};
+  static constexpr auto kTable =
+      std::tuple{Member{"size", &P::size}, Member{"loads", &P::loads},
+                 Member{"reasons", &P::reasons}, Member{"slower", &P::slower}};
 };
 
 template <>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 
 #include "worker/jobs/lint.h"
 
@@ -40,7 +41,34 @@ std::string ElementType(const format::Json& config) {
   return "";
 }
 
+/// Architectures of which vLLM loads only one style of names; it renames the others' modules.
+struct NamesAsked {
+  std::string_view architecture;
+  const model::DecoderNames& names;
+};
+
+constexpr std::array<NamesAsked, 1> kNamesAsked = {
+    {{"Qwen3VLForConditionalGeneration", model::kVisualWithin}}};
+
+bool Names(const format::Json& config, std::string_view architecture) {
+  const auto list = config.find("architectures");
+  return list != config.end() && list->is_array() && !list->empty() &&
+         list->front() == architecture;
+}
+
 }  // namespace
+
+void CheckModuleNames(const LintSubject& subject, LintFindings& findings) {
+  const std::string_view found = subject.checkpoint.shape().names.layers;
+  for (const NamesAsked& asked : kNamesAsked) {
+    if (Names(subject.checkpoint.config(), asked.architecture) && found != asked.names.layers) {
+      findings.Error("the decoder is called " + std::string(found) + ", but vLLM loads a " +
+                     std::string(asked.architecture) + " by the names " +
+                     std::string(asked.names.layers) + " and " + std::string(asked.names.visual) +
+                     " only; rename the tensors");
+    }
+  }
+}
 
 void CheckFormat(const LintSubject& subject, LintFindings& findings) {
   if (subject.checkpoint.format() == CheckpointFormat::kAmtc) {

@@ -10,9 +10,11 @@ namespace tyllm::jobs::vllm {
 namespace {
 
 constexpr std::array<std::int64_t, 4> kSizes = {1, 2, 4, 8};
-/// Output columns of a packed word, and of a tile of the AWQ kernel.
+/// Output columns of a packed word.
 constexpr std::int64_t kWord = 8;
-constexpr std::int64_t kTile = 64;
+/// What the Marlin kernels take is a multiple of these; the AWQ kernel asks the first, too.
+constexpr std::int64_t kMarlinOut = 64;
+constexpr std::int64_t kMarlinIn = 128;
 
 /// A linear layer of every decoder layer, cut along its outputs or its inputs.
 struct Cut {
@@ -71,12 +73,65 @@ void CheckHeads(const model::ModelShape& shape, ParallelSize& size) {
   }
 }
 
-/// The kernels' tiles, at one GPU: what does not fit takes a slower way.
-void CheckTiles(const LintSubject& subject, const Cut& cut, LintFindings& findings) {
-  if (subject.IsAwq() && IsQuantizedAnywhere(subject, cut.module) && cut.out % kTile != 0) {
-    findings.Warning(std::string(cut.module) + " has " + std::to_string(cut.out) +
-                     " outputs, expected a multiple of " + std::to_string(kTile) +
-                     " for the AWQ and Marlin kernels; older versions refuse the model");
+/// A product that vLLM computes at once: its kernels see the outputs of all its layers as one.
+struct Product {
+  std::string_view module;  ///< the first of its layers
+  std::int64_t out = 0;     ///< on one GPU of those that share
+  std::int64_t in = 0;
+};
+
+std::vector<Product> ProductsOf(const model::ModelShape& shape, std::int64_t count) {
+  const model::DecoderNames& names = shape.names;
+  const std::int64_t kv_parts = std::min(count, shape.kv_heads);
+  return {{names.q, shape.q_columns() / count + 2 * (shape.kv_columns() / kv_parts), shape.width},
+          {names.o, shape.width, shape.q_columns() / count},
+          {names.gate, 2 * (shape.intermediate / count), shape.width},
+          {names.down, shape.width, shape.intermediate / count}};
+}
+
+/// What the Marlin kernels do not take goes through a slower way.
+void AddSlower(const LintSubject& subject, ParallelSize& size) {
+  for (const Product& product : ProductsOf(subject.checkpoint.shape(), size.size)) {
+    if (!IsQuantizedAnywhere(subject, product.module)) {
+      continue;
+    }
+    const std::string what = std::string(product.module) + " and what is computed with it: ";
+    if (product.out % kMarlinOut != 0) {
+      size.slower.push_back(what + std::to_string(product.out) + " outputs a GPU, expected a " +
+                            "multiple of " + std::to_string(kMarlinOut));
+    }
+    if (product.in % kMarlinIn != 0) {
+      size.slower.push_back(what + std::to_string(product.in) + " inputs a GPU, expected a " +
+                            "multiple of " + std::to_string(kMarlinIn));
+    }
+  }
+}
+
+void WarnOf(const ParallelSize& size, LintFindings& findings) {
+  if (!size.loads) {
+    const std::string text = "tensor parallel size " + std::to_string(size.size) +
+                             " cannot load: " + size.reasons.front();
+    if (size.size == 1) {
+      findings.Error(text);
+    } else {
+      findings.Warning(text);
+    }
+  } else if (size.size == 1 && !size.slower.empty()) {
+    findings.Warning("the Marlin kernels do not take " + size.slower.front() +
+                     "; versions that do not pad such layers use the slow kernel");
+  }
+}
+
+/// The AWQ kernel of older versions, on one GPU.
+void CheckTiles(const LintSubject& subject, LintFindings& findings) {
+  for (const Product& product : ProductsOf(subject.checkpoint.shape(), 1)) {
+    if (subject.IsAwq() && IsQuantizedAnywhere(subject, product.module) &&
+        product.out % kMarlinOut != 0) {
+      findings.Warning(std::string(product.module) + " and what is computed with it have " +
+                       std::to_string(product.out) + " outputs, expected a multiple of " +
+                       std::to_string(kMarlinOut) +
+                       " for the AWQ kernel: older versions refuse the model");
+    }
   }
 }
 
@@ -92,20 +147,13 @@ void CheckTensorParallel(const LintSubject& subject, LintFindings& findings) {
       AddReasons(subject, cut, size);
     }
     size.loads = size.reasons.empty();
-    if (!size.loads) {
-      const std::string text =
-          "tensor parallel size " + std::to_string(count) + " cannot load: " + size.reasons.front();
-      if (count == 1) {
-        findings.Error(text);
-      } else {
-        findings.Warning(text);
-      }
+    if (size.loads) {
+      AddSlower(subject, size);
     }
+    WarnOf(size, findings);
     findings.Add(std::move(size));
   }
-  for (const Cut& cut : cuts) {
-    CheckTiles(subject, cut, findings);
-  }
+  CheckTiles(subject, findings);
 }
 
 }  // namespace tyllm::jobs::vllm

@@ -215,6 +215,60 @@ TEST_F(VllmLint, KvHeadsAreCopiedWhereThereAreMoreGpus) {
   EXPECT_THAT(report.tensor_parallel[2].reasons.at(0), HasSubstr("6 heads"));
 }
 
+TEST_F(VllmLint, WhatTheFastKernelsDoNotTakeIsSaid) {
+  Make(CheckpointFormat::kAwqGemm);
+  Write();
+  const LintReport sound = Lint();
+  EXPECT_TRUE(sound.tensor_parallel[1].slower.empty());
+  ASSERT_EQ(sound.tensor_parallel[2].slower.size(), 1U);  // o_proj: 256 inputs in four parts
+  EXPECT_THAT(sound.tensor_parallel[2].slower[0],
+              AllOf(HasSubstr("o_proj"), HasSubstr("64 inputs"), HasSubstr("128")));
+  EXPECT_THAT(ReportText(sound), HasSubstr("1 yes, 2 yes, 4 yes, slower"));
+  format::Json config = Config();
+  config["intermediate_size"] = 1056;
+  Make(CheckpointFormat::kAwqGemm, config);
+  Write();
+  const LintReport report = Lint();
+  ASSERT_FALSE(report.findings.empty());
+  EXPECT_EQ(report.findings[0].rule, "tensor-parallel");
+  EXPECT_EQ(report.findings[0].level, LintLevel::kWarning);
+  EXPECT_THAT(report.findings[0].message, AllOf(HasSubstr("Marlin"), HasSubstr("1056 inputs")));
+}
+
+TEST_F(VllmLint, LayersThatAreComputedAsOneCountAsOne) {
+  format::Json config = Config();
+  config["num_key_value_heads"] = 1;  // k and v alone have 32 outputs, with q they are 320
+  Make(CheckpointFormat::kAwqGemm, config);
+  Write();
+  const LintReport report = Lint();
+  EXPECT_EQ(report.findings.size(), 0U) << ReportText(report);
+}
+
+TEST_F(VllmLint, NamesAreThoseThatTheArchitectureIsLoadedBy) {
+  format::Json text = Config();
+  text["rope_scaling"] = {{"rope_type", "default"}, {"mrope_section", {8, 4, 4}}};
+  format::Json config{{"architectures", {"Qwen3VLForConditionalGeneration"}},
+                      {"torch_dtype", "float16"},
+                      {"text_config", text}};
+  model_ = ModelDirectory::Float(config);
+  Write();
+  const auto names_rule = [](const LintReport& report) {
+    return std::ranges::count(report.findings, "module-names", &LintFinding::rule);
+  };
+  EXPECT_EQ(names_rule(Lint()), 0);
+  std::map<std::string, testing::MadeTensor> renamed;
+  for (auto& [name, tensor] : model_.tensors) {
+    std::string old = name;
+    if (const auto at = old.find("language_model."); at != std::string::npos) {
+      old.erase(at, std::strlen("language_model."));
+    }
+    renamed[old] = std::move(tensor);
+  }
+  model_.tensors = std::move(renamed);
+  Write();
+  EXPECT_EQ(names_rule(Lint()), 1);
+}
+
 TEST_F(VllmLint, TensorsOfNoPartAreNamed) {
   Make(CheckpointFormat::kAwqGemm);
   model_.tensors["mtp.fc.weight"] = testing::MadeHalves("mtp", {8});
@@ -263,7 +317,7 @@ TEST_F(VllmLint, MissingFilesAreNamed) {
   EXPECT_EQ(report.warnings, 1);
   EXPECT_THAT(ReportText(report), AllOf(HasSubstr("error  files: tokenizer.json is missing"),
                                         HasSubstr("warning  files: generation_config.json"),
-                                        HasSubstr("1 error and 1 warning by 12 rules of vllm")));
+                                        HasSubstr("1 error and 1 warning by 13 rules of vllm")));
 }
 
 TEST_F(VllmLint, ADirectoryThatIsNoModelIsAnErrorOfItsOwn) {
