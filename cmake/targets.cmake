@@ -32,7 +32,7 @@ endfunction()
 function(tyllm_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
   if(ARG_TIMEOUT)
-    set(timeout TIMEOUT ${ARG_TIMEOUT})
+    set(properties PROPERTIES TIMEOUT ${ARG_TIMEOUT})
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE tyllm_settings GTest::gtest GTest::gtest_main tyllm_test_paths ${ARG_LINKS})
@@ -43,7 +43,15 @@ function(tyllm_test name)
   if("threads" IN_LIST ARG_LABELS)
     add_dependencies(thread_tests ${name})
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" ${timeout})
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 TEST_LIST ${name}_TESTS ${properties})
+  # gtest_discover_tests keeps only the first of several labels: they are given to the tests that it found.
+  set(labels_file ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
+  file(WRITE ${labels_file}.new
+       "foreach(test IN LISTS ${name}_TESTS)\n"
+       "  set_tests_properties(\"\${test}\" PROPERTIES LABELS \"${ARG_LABELS}\")\n"
+       "endforeach()\n")
+  file(COPY_FILE ${labels_file}.new ${labels_file} ONLY_IF_DIFFERENT)
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${labels_file})
 endfunction()
 
 # tyllm_benchmark(NAME SOURCES ... LINKS ...): a Google Benchmark program; never run by ctest.
