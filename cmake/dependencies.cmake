@@ -15,6 +15,7 @@ find_package(tomlplusplus REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
 # Without it WebP images are refused with a message that says so.
 pkg_check_modules(WEBP IMPORTED_TARGET libwebp)

@@ -22,14 +22,26 @@ constexpr std::uint16_t kExponent = 0x7c00;
 
 Result<HalfRows> HalfRows::Open(const model::Checkpoint& checkpoint, const std::string& module) {
   const std::string name = module + ".weight";
+  TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
+  if (view.shape.size() != 2) {
+    return InvalidArgument("tensor " + name + " has " + std::to_string(view.shape.size()) +
+                           " dimensions, expected a matrix of F16, BF16 or F32");
+  }
+  return OpenTensor(checkpoint, name);
+}
+
+Result<HalfRows> HalfRows::OpenTensor(const model::Checkpoint& checkpoint,
+                                      const std::string& name) {
   TYLLM_ASSIGN(format::TensorView view, checkpoint.Find(name));
   const bool is_float = view.dtype == format::DType::kF16 || view.dtype == format::DType::kBF16 ||
                         view.dtype == format::DType::kF32;
-  if (!is_float || view.shape.size() != 2) {
+  if (!is_float || view.shape.size() < 2) {
     return InvalidArgument("tensor " + name + " has dtype " +
                            std::string(format::kDTypeNames.Name(view.dtype)) +
                            ", expected a matrix of F16, BF16 or F32");
   }
+  const std::int64_t rows = view.shape[0];
+  view.shape = {rows, rows == 0 ? 0 : view.elements() / rows};
   return HalfRows(name, std::move(view));
 }
 

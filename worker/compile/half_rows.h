@@ -14,6 +14,9 @@ class HalfRows {
  public:
   /// `module`.weight; kInvalidArgument when it is not a matrix of floats.
   static Result<HalfRows> Open(const model::Checkpoint& checkpoint, const std::string& module);
+  /// Tensor `name` of two or more dimensions, the trailing ones seen as one: kernels of
+  /// convolutions that are products.
+  static Result<HalfRows> OpenTensor(const model::Checkpoint& checkpoint, const std::string& name);
 
   std::int64_t rows() const { return view_.shape[0]; }
 

@@ -104,6 +104,14 @@ Result<Size> ProcessedSize(const Processor& processor, const Size& size) {
   return SmartSize(size, {processor.factor(), processor.fewest_pixels, processor.most_pixels});
 }
 
+Result<Size> ProcessedVideoSize(const Processor& processor, const Size& size, std::int64_t frames) {
+  if (!processor.resize || !processor.limits_all_frames) {
+    return ProcessedSize(processor, size);
+  }
+  return SmartVideoSize(size, frames, processor.temporal_patch,
+                        {processor.factor(), processor.fewest_pixels, processor.most_pixels});
+}
+
 Result<Patches> ProcessImage(const Processor& processor, const Image& image) {
   TYLLM_TRY(CheckSize(image.width, image.height, "an image"));
   TYLLM_ASSIGN(const Size size, ProcessedSize(processor, {image.width, image.height}));
@@ -112,14 +120,9 @@ Result<Patches> ProcessImage(const Processor& processor, const Image& image) {
 
 Result<Patches> ProcessVideo(const Processor& processor, std::span<const Image> frames) {
   TYLLM_TRY(CheckFrames(frames));
-  Size size{frames.front().width, frames.front().height};
-  if (processor.resize && processor.limits_all_frames) {
-    TYLLM_ASSIGN(
-        size, SmartVideoSize(size, std::ssize(frames), processor.temporal_patch,
-                             {processor.factor(), processor.fewest_pixels, processor.most_pixels}));
-  } else {
-    TYLLM_ASSIGN(size, ProcessedSize(processor, size));
-  }
+  TYLLM_ASSIGN(const Size size,
+               ProcessedVideoSize(processor, {frames.front().width, frames.front().height},
+                                  std::ssize(frames)));
   return ProcessAtSize(processor, frames, size);
 }
 

@@ -24,6 +24,9 @@ struct Patches {
 /// Width and height to bring an image to before it is cut into patches.
 Result<Size> ProcessedSize(const Processor& processor, const Size& size);
 
+/// The same of the frames of a video, of which there are `frames`.
+Result<Size> ProcessedVideoSize(const Processor& processor, const Size& size, std::int64_t frames);
+
 /// Resizes where the processor says so, normalises and cuts. An image that is not resized must have
 /// sides of whole tokens: kInvalidArgument says which it has.
 Result<Patches> ProcessImage(const Processor& processor, const Image& image);

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "tests/support/paths.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/worker/compile/golden_model.h"
+#include "worker/artifact/visual_layout.h"
+#include "worker/compile/visual/mrope_build.h"
+#include "worker/forward/tower.h"
+#include "worker/simulator/rotations.h"
+
+namespace tyllm::compile {
+namespace {
+
+class Mrope : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Mrope, ComputesTheEvaluatedModelsRotationsInPieces) {
+  auto model = forward::OpenModel(Path(tyllm::testing::kTestData) / "goldens" / GetParam());
+  ASSERT_TRUE(model.ok());
+  const auto tower = forward::OpenTower(*model);
+  ASSERT_TRUE(tower.ok());
+  constexpr std::int64_t kMax = 24;
+  const tyllm::testing::TemporaryDirectory folder;
+  auto compiler = FindCompiler("");
+  ASSERT_TRUE(compiler.ok()) << compiler.status().ToString();
+  const ObjectBuilder builder(LocalFileSystem(), *std::move(compiler), "x86-64-v3",
+                              folder / "scratch", testing::SharedCache());
+  const Status written =
+      WriteMrope(LocalFileSystem(), model->shape(), tower->shape, kMax, 2, builder, folder.path());
+  ASSERT_TRUE(written.ok()) << written.ToString();
+  EXPECT_TRUE(std::filesystem::exists(folder / "mrope/3_24_[int32]_die1.so"));
+
+  auto rotations = simulator::Rotations::Load(folder.path(), model->shape(), tower->shape, kMax);
+  ASSERT_TRUE(rotations.ok()) << rotations.status().ToString();
+  std::array<std::vector<std::int32_t>, 3> axes;
+  for (std::int32_t t = 0; t < kMax; ++t) {
+    axes[0].push_back(t / 5);
+    axes[1].push_back(t);
+    axes[2].push_back(40 - t);
+  }
+  for (const auto& [first, count] : {std::pair{0, 7}, std::pair{7, 16}, std::pair{23, 1}}) {
+    const auto part = [&](std::size_t axis) {
+      return std::span<const std::int32_t>(axes[axis])
+          .subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count));
+    };
+    rotations->Set(first, {part(0), part(1), part(2)});
+  }
+  const tensor::Matrix expected =
+      forward::RotationsOf(tower->shape, model::RopeFrequencies(model->shape()), axes);
+  const float* const rows = rotations->RowsFrom(0);
+  for (std::int64_t i = 0; i < expected.rows() * expected.columns(); ++i) {
+    ASSERT_EQ(rows[i], expected.data()[i]) << i;
+  }
+  EXPECT_EQ(simulator::Rotations::Load(folder.path(), model->shape(), tower->shape, kMax + 1)
+                .status()
+                .code(),
+            StatusCode::kFailedPrecondition);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Mrope, ::testing::Values("tiny-qwen2.5-vl", "tiny-qwen3-vl"),
+                         [](const auto& test) {
+                           return std::string(test.param) == "tiny-qwen3-vl" ? "Interleaved"
+                                                                             : "Sections";
+                         });
+
+}  // namespace
+}  // namespace tyllm::compile
