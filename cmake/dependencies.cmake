@@ -19,6 +19,8 @@ find_package(ZLIB REQUIRED)
 find_package(JPEG REQUIRED)
 # Without it WebP images are refused with a message that says so.
 pkg_check_modules(WEBP IMPORTED_TARGET libwebp)
+# Without them videos are folders of frames, and a file is refused with a message that says so.
+pkg_check_modules(FFMPEG IMPORTED_TARGET libavformat libavcodec libswscale libavutil)
 set(BLA_VENDOR OpenBLAS)
 find_package(BLAS REQUIRED)
 find_package(GTest REQUIRED)

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <string>
 
+#include "worker/vision/video_file.h"
+
 namespace tyllm::vision {
 
 namespace {
@@ -75,19 +77,6 @@ Result<std::vector<Path>> FrameFiles(const Path& folder) {
   return files;
 }
 
-Status CheckKind(const Path& path) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) {
-    return OkStatus();
-  }
-  if (!fs::exists(path, error)) {
-    return NotFound("video " + path.string() + " is not there");
-  }
-  return Unimplemented("video " + path.string() +
-                       " is a file, and videos are read as folders of frames; make one with: "
-                       "ffmpeg -i FILE -vf fps=2 FOLDER/%05d.png");
-}
-
 }  // namespace
 
 std::vector<std::int64_t> SampleFrames(const Processor& processor, std::int64_t total,
@@ -114,7 +103,13 @@ std::vector<std::int64_t> SampleFrames(const Processor& processor, std::int64_t 
 
 Result<Video> ReadVideo(const Path& path, const Processor& processor,
                         std::optional<double> frames_per_second) {
-  TYLLM_TRY(CheckKind(path));
+  std::error_code error;
+  if (!fs::exists(path, error)) {
+    return NotFound("video " + path.string() + " is not there");
+  }
+  if (!fs::is_directory(path, error)) {
+    return ReadVideoFile(path, processor, frames_per_second);
+  }
   TYLLM_ASSIGN(const std::vector<Path> files, FrameFiles(path));
   const double rate = frames_per_second.value_or(processor.frames_per_second);
   if (!(rate > 0 && rate <= 1000)) {

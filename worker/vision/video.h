@@ -27,7 +27,7 @@ std::vector<std::int64_t> SampleFrames(const Processor& processor, std::int64_t 
 /// A folder of images, one a frame, in the order of the numbers in their names. They are sampled
 /// when `frames_per_second` says how fast they were taken; without it all are used, at the
 /// processor's rate. kInvalidArgument for folders without images or with more than the processor's
-/// limit; kUnimplemented for video files, with the command that makes a folder of one.
+/// limit. Or a video file, see ReadVideoFile.
 Result<Video> ReadVideo(const Path& path, const Processor& processor,
                         std::optional<double> frames_per_second);
 

@@ -21,7 +21,7 @@ void AddMediaOptions(cli::CommandSpec& spec, MediaArguments& arguments) {
   for (cli::Option option : std::initializer_list<cli::Option>{
            {"--image", "FILE", "PNG, JPEG or WebP that the prompt is about; may be repeated",
             &arguments.images},
-           {"--video", "DIR", "folder with the frames of a video, one image each; may be repeated",
+           {"--video", "PATH", "a video file, or a folder with one image a frame; may be repeated",
             &arguments.videos},
            {"--video-fps", "N",
             "frames a second of --video, of which some are chosen; without it all are used",
