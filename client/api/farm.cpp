@@ -8,8 +8,13 @@
 
 #include "common/base/pause.h"
 #include "common/wire/admin.h"
+#include "common/wire/enums.h"
+#include "common/wire/explanations.h"
+#include "common/wire/job_changes.h"
 #include "common/wire/jobs.h"
+#include "common/wire/projects.h"
 #include "common/wire/status.h"
+#include "common/wire/validations.h"
 #include "common/wire/workers.h"
 #include "tyllm/v1/admin.grpc.pb.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
@@ -18,7 +23,13 @@ namespace tyllm::client {
 
 namespace {
 
+// StubInterface declares one method of each name; a Stub has two.
+using Jobs = v1::JobService::StubInterface;
+using Admin = v1::AdminService::StubInterface;
+
 constexpr std::chrono::seconds kUnaryLimit{30};
+/// Of one call that waits for a job.
+constexpr Milliseconds kLongestWait{20'000};
 constexpr Milliseconds kFirstPause{200};
 constexpr Milliseconds kLastPause{3000};
 
@@ -81,69 +92,150 @@ Status Farm::Persist(const Attempt& attempt, const std::stop_token& stop) {
   }
 }
 
+template <typename Method, typename Stub, typename Request, typename Response>
+Status Farm::Ask(Stub& stub, Method method, const Request& request, Response& response,
+                 const std::stop_token& stop) {
+  return Persist(
+      [&] {
+        Call call(stop);
+        return wire::FromGrpc((stub.*method)(call.get(), request, &response));
+      },
+      stop);
+}
+
 Result<domain::JobView> Farm::Submit(const domain::SubmitRequest& request,
                                      const std::stop_token& stop) {
   v1::SubmitJobResponse response;
-  TYLLM_TRY(Persist(
-      [&] {
-        Call call(stop);
-        return wire::FromGrpc(
-            stubs_->jobs->SubmitJob(call.get(), wire::ToProto(request), &response));
-      },
-      stop));
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::SubmitJob, wire::ToProto(request), response, stop));
   return wire::FromProto(response.job());
+}
+
+Result<domain::Validation> Farm::Validate(const domain::JobSpec& spec,
+                                          const std::stop_token& stop) {
+  const domain::SubmitRequest request{.request_id = {}, .spec = spec, .validate_only = true};
+  v1::SubmitJobResponse response;
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::SubmitJob, wire::ToProto(request), response, stop));
+  return wire::FromProto(response.validation());
 }
 
 Result<domain::JobView> Farm::Get(domain::JobId job, const std::stop_token& stop) {
   v1::GetJobRequest request;
   request.set_job_id(job.ToString());
   v1::GetJobResponse response;
-  TYLLM_TRY(Persist(
-      [&] {
-        Call call(stop);
-        return wire::FromGrpc(stubs_->jobs->GetJob(call.get(), request, &response));
-      },
-      stop));
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::GetJob, request, response, stop));
   return wire::FromProto(response.job());
 }
 
 Result<domain::JobPage> Farm::List(const domain::JobQuery& query, const std::stop_token& stop) {
   v1::ListJobsResponse response;
-  TYLLM_TRY(Persist(
-      [&] {
-        Call call(stop);
-        return wire::FromGrpc(stubs_->jobs->ListJobs(call.get(), wire::ToProto(query), &response));
-      },
-      stop));
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::ListJobs, wire::ToProto(query), response, stop));
   return wire::FromProto(response);
 }
 
-Result<domain::JobView> Farm::Cancel(domain::JobId job, const std::stop_token& stop) {
-  v1::CancelJobRequest request;
-  request.set_job_id(job.ToString());
+Result<domain::JobView> Farm::Cancel(const domain::JobChange& change, const std::stop_token& stop) {
   v1::CancelJobResponse response;
-  TYLLM_TRY(Persist(
-      [&] {
-        Call call(stop);
-        return wire::FromGrpc(stubs_->jobs->CancelJob(call.get(), request, &response));
-      },
-      stop));
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::CancelJob, wire::ToCancelProto(change), response, stop));
   return wire::FromProto(response.job());
+}
+
+Result<domain::JobView> Farm::Retry(const domain::RetryRequest& request,
+                                    const std::stop_token& stop) {
+  v1::RetryJobResponse response;
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::RetryJob, wire::ToProto(request), response, stop));
+  return wire::FromProto(response.job());
+}
+
+Result<domain::JobView> Farm::Update(const domain::UpdateRequest& request,
+                                     const std::stop_token& stop) {
+  v1::UpdateJobResponse response;
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::UpdateJob, wire::ToProto(request), response, stop));
+  return wire::FromProto(response.job());
+}
+
+Status Farm::Delete(const domain::JobChange& change, const std::stop_token& stop) {
+  v1::DeleteJobResponse response;
+  return Ask(*stubs_->jobs, &Jobs::DeleteJob, wire::ToDeleteProto(change), response, stop);
+}
+
+Result<domain::JobView> Farm::Wait(const domain::WaitRequest& request,
+                                   const std::stop_token& stop) {
+  const Clock::Steady until = clock_.Now() + Milliseconds(request.timeout_ms);
+  while (true) {
+    const auto left = std::chrono::duration_cast<Milliseconds>(until - clock_.Now());
+    domain::WaitRequest piece = request;
+    piece.timeout_ms = std::clamp<std::int64_t>(left.count(), 0, kLongestWait.count());
+    v1::WaitJobResponse response;
+    TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::WaitJob, wire::ToProto(piece), response, stop));
+    if (response.ended() || piece.timeout_ms == left.count() || left.count() <= 0) {
+      return wire::FromProto(response.job());
+    }
+  }
+}
+
+Result<domain::JobExplanation> Farm::Explain(domain::JobId job, const std::stop_token& stop) {
+  v1::ExplainJobRequest request;
+  request.set_job_id(job.ToString());
+  v1::ExplainJobResponse response;
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::ExplainJob, request, response, stop));
+  return wire::FromProto(response);
+}
+
+Result<domain::TaskDetail> Farm::Task(domain::TaskId task, const std::stop_token& stop) {
+  v1::GetTaskRequest request;
+  request.set_task_id(task.ToString());
+  v1::GetTaskResponse response;
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::GetTask, request, response, stop));
+  return wire::FromProto(response);
+}
+
+Result<domain::ServerCapabilities> Farm::Capabilities(const std::string& project,
+                                                      const std::stop_token& stop) {
+  v1::GetCapabilitiesRequest request;
+  request.set_project(project);
+  v1::GetCapabilitiesResponse response;
+  TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::GetCapabilities, request, response, stop));
+  return wire::FromProto(response);
+}
+
+Result<domain::ServerInfo> Farm::Info(const std::stop_token& stop) {
+  v1::GetServerInfoResponse response;
+  TYLLM_TRY(Ask(*stubs_->admin, &Admin::GetServerInfo, v1::GetServerInfoRequest(), response, stop));
+  return wire::FromProto(response);
 }
 
 Result<std::vector<domain::WorkerView>> Farm::Workers(const std::stop_token& stop) {
   v1::ListWorkersResponse response;
-  TYLLM_TRY(Persist(
-      [&] {
-        Call call(stop);
-        return wire::FromGrpc(stubs_->admin->ListWorkers(call.get(), {}, &response));
-      },
-      stop));
-  std::vector<domain::WorkerView> workers;
-  for (const v1::Worker& worker : response.workers()) {
-    TYLLM_ASSIGN(workers.emplace_back(), wire::FromProto(worker));
-  }
-  return workers;
+  TYLLM_TRY(Ask(*stubs_->admin, &Admin::ListWorkers, v1::ListWorkersRequest(), response, stop));
+  return wire::FromProto(response);
+}
+
+Result<domain::WorkerView> Farm::SetWorkerMode(const std::string& worker,
+                                               const domain::ModeOrder& order,
+                                               const std::string& request_id,
+                                               const std::stop_token& stop) {
+  v1::SetWorkerModeRequest request;
+  request.set_request_id(request_id);
+  request.set_worker(worker);
+  request.set_mode(wire::EnumToProto<v1::WorkerMode>(order.mode));
+  request.set_reason(order.reason);
+  v1::SetWorkerModeResponse response;
+  TYLLM_TRY(Ask(*stubs_->admin, &Admin::SetWorkerMode, request, response, stop));
+  return wire::FromProto(response.worker());
+}
+
+Result<std::vector<domain::ProjectUse>> Farm::Projects(const std::stop_token& stop) {
+  v1::ListProjectsResponse response;
+  TYLLM_TRY(Ask(*stubs_->admin, &Admin::ListProjects, v1::ListProjectsRequest(), response, stop));
+  return wire::FromProto(response);
+}
+
+Result<domain::Project> Farm::SetProject(const domain::Project& project,
+                                         const std::stop_token& stop) {
+  v1::SetProjectRequest request;
+  *request.mutable_project() = wire::ToProto(project);
+  v1::SetProjectResponse response;
+  TYLLM_TRY(Ask(*stubs_->admin, &Admin::SetProject, request, response, stop));
+  return wire::FromProto(response.project());
 }
 
 Result<std::optional<domain::JobState>> Farm::WatchOnce(

@@ -10,6 +10,10 @@
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "common/domain/explanation.h"
+#include "common/domain/job_changes.h"
+#include "common/domain/project.h"
+#include "common/domain/validation.h"
 #include "common/domain/views.h"
 #include "common/domain/worker_sync.h"
 #include "common/wire/blob_transfer.h"
@@ -32,10 +36,30 @@ class Farm {
   const std::string& address() const { return address_; }
 
   Result<domain::JobView> Submit(const domain::SubmitRequest& request, const std::stop_token& stop);
+  /// What would become of the job; nothing is queued.
+  Result<domain::Validation> Validate(const domain::JobSpec& spec, const std::stop_token& stop);
   Result<domain::JobView> Get(domain::JobId job, const std::stop_token& stop);
   Result<domain::JobPage> List(const domain::JobQuery& query, const std::stop_token& stop);
-  Result<domain::JobView> Cancel(domain::JobId job, const std::stop_token& stop);
+  Result<domain::JobView> Cancel(const domain::JobChange& change, const std::stop_token& stop);
+  /// The new job.
+  Result<domain::JobView> Retry(const domain::RetryRequest& request, const std::stop_token& stop);
+  Result<domain::JobView> Update(const domain::UpdateRequest& request, const std::stop_token& stop);
+  Status Delete(const domain::JobChange& change, const std::stop_token& stop);
+  /// The job when it has ended or the time is over.
+  Result<domain::JobView> Wait(const domain::WaitRequest& request, const std::stop_token& stop);
+  Result<domain::JobExplanation> Explain(domain::JobId job, const std::stop_token& stop);
+  Result<domain::TaskDetail> Task(domain::TaskId task, const std::stop_token& stop);
+
+  Result<domain::ServerCapabilities> Capabilities(const std::string& project,
+                                                  const std::stop_token& stop);
+  Result<domain::ServerInfo> Info(const std::stop_token& stop);
   Result<std::vector<domain::WorkerView>> Workers(const std::stop_token& stop);
+  Result<domain::WorkerView> SetWorkerMode(const std::string& worker,
+                                           const domain::ModeOrder& order,
+                                           const std::string& request_id,
+                                           const std::stop_token& stop);
+  Result<std::vector<domain::ProjectUse>> Projects(const std::stop_token& stop);
+  Result<domain::Project> SetProject(const domain::Project& project, const std::stop_token& stop);
   /// Gives every event after `after` to `on_event`, as they come, until the job has ended; a broken
   /// connection goes on after the last event. kUnavailable when the server has not answered for the
   /// patience.
@@ -51,6 +75,10 @@ class Farm {
 
  private:
   struct Stubs;
+  /// A call with one answer, tried again as Persist says.
+  template <typename Method, typename Stub, typename Request, typename Response>
+  Status Ask(Stub& stub, Method method, const Request& request, Response& response,
+             const std::stop_token& stop);
   /// Repeats `attempt` while it is kUnavailable, up to the patience.
   template <typename Attempt>
   Status Persist(const Attempt& attempt, const std::stop_token& stop);

@@ -15,12 +15,19 @@ namespace {
 constexpr Milliseconds kPlainPeriod{5000};
 constexpr std::int64_t kBarWidth = 24;
 
-cli::ExitCode ExitOf(domain::JobState state) {
-  switch (state) {
+/// Of failures that are the user's; the other blames follow in their order.
+constexpr int kFirstBlame = 12;
+
+}  // namespace
+
+cli::ExitCode ExitOf(const domain::JobView& job) {
+  switch (job.state) {
     case domain::JobState::kSucceeded:
       return cli::ExitCode::kOk;
     case domain::JobState::kFailed:
-      return cli::ExitCode::kJobFailed;
+      return job.failure
+                 ? static_cast<cli::ExitCode>(kFirstBlame + static_cast<int>(job.failure->blame))
+                 : cli::ExitCode::kJobFailed;
     case domain::JobState::kCancelled:
       return cli::ExitCode::kJobCancelled;
     case domain::JobState::kQueued:
@@ -30,8 +37,6 @@ cli::ExitCode ExitOf(domain::JobState state) {
   }
   return cli::ExitCode::kFailed;
 }
-
-}  // namespace
 
 std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width) {
   const std::int64_t part = total <= 0 ? 0 : std::clamp<std::int64_t>(done, 0, total);
@@ -123,13 +128,17 @@ cli::ExitCode FollowJob(Farm& farm, domain::JobId job, const Clock& clock, bool 
   if (!end.ok()) {
     return cli::ReportError(end.status());
   }
-  if (*end == domain::JobState::kFailed && !quiet) {
-    const auto view = farm.Get(job, stop);
-    if (view.ok() && view->failure) {
-      fmt::print(stderr, "{} failed: {}", job.ToString(), Describe(*view->failure));
+  domain::JobView view;
+  view.state = *end;
+  if (*end == domain::JobState::kFailed) {
+    if (auto found = farm.Get(job, stop); found.ok()) {
+      view = *std::move(found);
+    }
+    if (view.failure && !quiet) {
+      fmt::print(stderr, "{} failed: {}", job.ToString(), Describe(*view.failure));
     }
   }
-  return ExitOf(*end);
+  return ExitOf(view);
 }
 
 }  // namespace tyllm::client

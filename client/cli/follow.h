@@ -39,8 +39,12 @@ class JobDisplay {
 /// "[#####.....]  50%".
 std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width);
 
-/// Follows a job to its end and says by the exit code how it ended: 0, 5 failed (the failure is
-/// printed), 6 cancelled. Ctrl-C leaves the job alone and says how to come back (130).
+/// What the shell is told of a job that has ended: 0, 6 cancelled, and of one that failed whose
+/// turn it is: 12 user, 13 model, 14 toolchain, 15 worker, 16 farm; 5 when that is not known.
+cli::ExitCode ExitOf(const domain::JobView& job);
+
+/// Follows a job to its end and says by the exit code how it ended (ExitOf); a failure is printed.
+/// Ctrl-C leaves the job alone and says how to come back (130).
 cli::ExitCode FollowJob(Farm& farm, domain::JobId job, const Clock& clock, bool quiet,
                         const std::stop_token& stop);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "client/cli/commands.h"
@@ -13,14 +14,25 @@ namespace {
 
 struct Listing {
   std::vector<std::string> states;
+  std::vector<std::string> kinds;
+  std::vector<std::string> labels;
+  domain::JobQuery query;
   std::int64_t limit = 50;
   bool json = false;
 };
 
 Result<std::vector<domain::JobView>> AllPages(const Session& session, const Listing& listing) {
-  domain::JobQuery query;
+  domain::JobQuery query = listing.query;
   for (const std::string& state : listing.states) {
     TYLLM_ASSIGN(query.states.emplace_back(), domain::kJobStateNames.Parse(state));
+  }
+  for (const std::string& kind : listing.kinds) {
+    TYLLM_ASSIGN(query.kinds.emplace_back(), domain::kJobKindNames.Parse(kind));
+  }
+  for (const std::string& label : listing.labels) {
+    const std::size_t equals = std::min(label.find('='), label.size());
+    query.labels[label.substr(0, equals)] =
+        equals < label.size() ? label.substr(equals + 1) : std::string();
   }
   TYLLM_ASSIGN(const std::unique_ptr<Farm> farm, session.Connect());
   std::vector<domain::JobView> jobs;
@@ -68,6 +80,13 @@ void DeclareList(cli::CommandSpec& spec, Session& session) {
   auto listing = std::make_shared<Listing>();
   spec.options = {
       {"--state", "STATE", "only jobs in this state; repeatable", &listing->states},
+      {"--kind", "KIND", "only jobs of this kind; repeatable", &listing->kinds},
+      {"--label", "NAME[=VALUE]", "only jobs with this label; repeatable, all must fit",
+       &listing->labels},
+      {"--project", "NAME", "only jobs of this project", &listing->query.project},
+      {"--name", "PREFIX", "only jobs whose model's name begins so", &listing->query.name_prefix},
+      {"--order", "", "newest, oldest, ended (last ended first) or priority",
+       cli::OneOf(domain::kJobOrderNames, &listing->query.order)},
       {"--limit", "N", "at most so many", &listing->limit},
       {"--json", "", "print JSON", &listing->json},
   };

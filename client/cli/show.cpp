@@ -34,6 +34,9 @@ std::string Detail(const domain::TaskView& task) {
   if (task.state == domain::TaskState::kLeased) {
     return Describe(task.progress);
   }
+  if (task.pending) {
+    return Printable(task.pending->message);
+  }
   return task.failure && task.state == domain::TaskState::kFailed ? Printable(task.failure->message)
                                                                   : "";
 }
@@ -140,6 +143,15 @@ std::string Describe(const domain::JobView& job) {
   text += job.tasks.empty() ? "" : Table(rows);
   for (const auto& [name, tree] : job.outputs) {
     text += fmt::format("output {}: {}\n", Printable(name), tree.ToString());
+  }
+  if (job.retry_of) {
+    text += "continues " + job.retry_of->ToString() + "\n";
+  }
+  for (const auto& [key, value] : job.labels) {
+    text += fmt::format("label {}={}\n", Printable(key), Printable(value));
+  }
+  if (!IsFinal(job.state) && job.expected_end_unix_ms > 0) {
+    text += "expected to end at " + When(job.expected_end_unix_ms) + "\n";
   }
   if (job.failure) {
     text += "failure: " + Describe(*job.failure);

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
-#include <random>
 
 #include "client/cli/commands.h"
 #include "client/cli/follow.h"
+#include "client/cli/job_command.h"
 #include "client/cli/show.h"
+#include "client/cli/show_explanation.h"
 #include "client/cli/transfer.h"
 #include "common/cli/task_option_rows.h"
-#include "common/domain/views_json.h"
+#include "common/domain/explanation_json.h"
 
 namespace tyllm::client {
 
@@ -26,15 +28,14 @@ struct Submission {
   std::optional<Path> reference;
   std::optional<Path> questions;
   std::vector<std::string> labels;
+  std::int64_t priority = 0;
+  std::vector<std::string> requirements;
+  std::string request_id;  ///< made when none is given
+  bool validate = false;
   bool wait = false;
   std::optional<Path> fetch;
   bool json = false;
 };
-
-std::string NewRequestId() {
-  std::random_device device;
-  return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
-}
 
 Status AddLabels(const std::vector<std::string>& labels, domain::JobSpec& spec) {
   for (const std::string& label : labels) {
@@ -47,6 +48,23 @@ Status AddLabels(const std::vector<std::string>& labels, domain::JobSpec& spec) 
   return OkStatus();
 }
 
+// "gpu_memory_bytes>=80000000000", "label.zone=a", "device~cuda" (preferred).
+Status AddRequirements(const std::vector<std::string>& texts, domain::JobSpec& spec) {
+  for (const std::string& text : texts) {
+    const std::size_t sign = text.find_first_of("=>~");
+    const bool least = sign != std::string::npos && text.substr(sign, 2) == ">=";
+    if (sign == std::string::npos || sign == 0 || (text[sign] == '>' && !least)) {
+      return InvalidArgument("--require is '" + text +
+                             "', expected PROPERTY=VALUE, PROPERTY>=NUMBER or PROPERTY~VALUE");
+    }
+    const domain::MatchRule rule = least               ? domain::MatchRule::kMinimum
+                                   : text[sign] == '~' ? domain::MatchRule::kPreferred
+                                                       : domain::MatchRule::kExact;
+    spec.requirements.push_back({text.substr(0, sign), rule, text.substr(sign + (least ? 2 : 1))});
+  }
+  return OkStatus();
+}
+
 Status UploadInto(Farm& farm, const Session& session, const std::optional<Path>& path, bool quiet,
                   std::optional<BlobId>& tree) {
   if (path) {
@@ -55,9 +73,16 @@ Status UploadInto(Farm& farm, const Session& session, const std::optional<Path>&
   return OkStatus();
 }
 
-Result<domain::JobView> Send(Farm& farm, const Session& session, Submission& submission) {
+// Uploads what the job needs and completes its request.
+Status Prepare(Farm& farm, const Session& session, Submission& submission) {
   domain::JobSpec& spec = submission.spec;
   TYLLM_TRY(AddLabels(submission.labels, spec));
+  TYLLM_TRY(AddRequirements(submission.requirements, spec));
+  if (submission.priority < -1000 || submission.priority > 1000) {
+    return InvalidArgument("--priority is " + std::to_string(submission.priority) +
+                           ", expected -1000 to 1000");
+  }
+  spec.priority = static_cast<std::int32_t>(submission.priority);
   if (spec.name.empty()) {
     spec.name = std::filesystem::absolute(submission.model / ".").parent_path().filename().string();
   }
@@ -71,7 +96,21 @@ Result<domain::JobView> Send(Farm& farm, const Session& session, Submission& sub
   TYLLM_TRY(UploadInto(farm, session, submission.text, submission.json, spec.text));
   TYLLM_TRY(UploadInto(farm, session, submission.reference, submission.json, spec.reference));
   TYLLM_TRY(UploadInto(farm, session, submission.questions, submission.json, spec.questions));
-  return farm.Submit({NewRequestId(), spec}, session.stop());
+  return OkStatus();
+}
+
+// Only says what would happen; the exit code tells whether the job would be accepted.
+cli::ExitCode Validate(Farm& farm, const Session& session, const Submission& submission) {
+  const auto validation = farm.Validate(submission.spec, session.stop());
+  if (!validation.ok()) {
+    return cli::ReportError(validation.status(), submission.json);
+  }
+  fmt::print("{}", submission.json ? format::CompactJson(format::ToJson(*validation)) + "\n"
+                                   : Describe(*validation));
+  const bool refused =
+      std::any_of(validation->problems.begin(), validation->problems.end(),
+                  [](const auto& one) { return one.reason != domain::kNoWorkerReason; });
+  return refused ? cli::ExitCode::kRefused : cli::ExitCode::kOk;
 }
 
 // Follows and fetches as asked; what goes to standard output is the job.
@@ -105,8 +144,23 @@ cli::ExitCode Run(const Session& session, Submission& submission) {
   if (!farm.ok()) {
     return cli::ReportError(farm.status(), submission.json);
   }
-  const auto job = Send(**farm, session, submission);
+  if (const Status ready = Prepare(**farm, session, submission); !ready.ok()) {
+    return cli::ReportError(ready, submission.json);
+  }
+  if (submission.validate) {
+    return Validate(**farm, session, submission);
+  }
+  if (submission.request_id.empty()) {
+    submission.request_id = NewRequestId();
+  }
+  const auto job = (*farm)->Submit({submission.request_id, submission.spec}, session.stop());
   if (!job.ok()) {
+    if (cli::ExitCodeOf(job.status()) == cli::ExitCode::kUnreachable && !submission.json) {
+      fmt::print(stderr,
+                 "it is not known whether the job was taken; the same command with --request-id {} "
+                 "makes no second one\n",
+                 submission.request_id);
+    }
     return cli::ReportError(job.status(), submission.json);
   }
   if (submission.wait || submission.fetch) {
@@ -133,6 +187,17 @@ std::shared_ptr<Submission> DeclareJob(cli::CommandSpec& spec, Session& session,
        &submission->spec.name},
       {"--label", "NAME=VALUE", "a label of the job; repeatable", &submission->labels},
       {"--no-cache", "", "run even if the farm has the result", &submission->spec.no_cache},
+      {"--project", "NAME", "whose share of the farm it uses", &submission->spec.project},
+      {"--priority", "N", "within the project, larger first; -1000 to 1000", &submission->priority},
+      {"--class", "", "interactive: somebody waits, goes first within limits",
+       cli::OneOf(domain::kJobClassNames, &submission->spec.job_class)},
+      {"--require", "PROPERTY=VALUE",
+       "of the workers of its tasks; also >= for numbers, ~ for a preference; repeatable",
+       &submission->requirements},
+      {"--request-id", "ID", "a job that was made with this id in the last day is not made again",
+       &submission->request_id},
+      {"--validate", "", "upload, then say what would happen, and queue nothing",
+       &submission->validate},
       {"--wait", "", "follow the job to its end; the exit code says how it ended",
        &submission->wait},
       {"--fetch", "DIR", "wait, then fetch the outputs into DIR", &submission->fetch},

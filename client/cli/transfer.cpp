@@ -19,32 +19,6 @@ namespace fs = std::filesystem;
 constexpr Milliseconds kTerminalPeriod{100};
 constexpr Milliseconds kPlainPeriod{5000};
 
-Result<Path> FetchTree(Farm& farm, const Session& session, const BlobId& id, const Path& target,
-                       bool quiet) {
-  TYLLM_ASSIGN(const format::Tree tree, farm.blobs().ReadTree(id, session.stop()));
-  std::error_code error;
-  if (fs::exists(target, error)) {
-    const auto there = format::ScanTree(target);
-    if (there.ok() && *there == tree) {
-      return target;
-    }
-    return AlreadyExists(target.string() +
-                         " exists and holds other files than the job's output; choose another "
-                         "folder or remove it");
-  }
-  Path incoming = target;
-  incoming += ".incoming";
-  {
-    TransferDisplay display("fetching " + target.filename().string(), quiet, session.clock());
-    TYLLM_TRY(farm.blobs().DownloadTree(
-        tree, incoming, [&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); },
-        session.stop()));
-  }
-  TYLLM_TRY(LocalFileSystem().Rename(incoming, target));
-  TYLLM_TRY(LocalFileSystem().SyncDirectory(target.parent_path()));
-  return target;
-}
-
 }  // namespace
 
 TransferDisplay::TransferDisplay(std::string what, bool quiet, const Clock& clock)
@@ -96,6 +70,32 @@ Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool
       tree, root, [&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); },
       session.stop()));
   return IdOf(tree);
+}
+
+Result<Path> FetchTree(Farm& farm, const Session& session, const BlobId& id, const Path& target,
+                       bool quiet) {
+  TYLLM_ASSIGN(const format::Tree tree, farm.blobs().ReadTree(id, session.stop()));
+  std::error_code error;
+  if (fs::exists(target, error)) {
+    const auto there = format::ScanTree(target);
+    if (there.ok() && *there == tree) {
+      return target;
+    }
+    return AlreadyExists(target.string() +
+                         " exists and holds other files than the job's output; choose another "
+                         "folder or remove it");
+  }
+  Path incoming = target;
+  incoming += ".incoming";
+  {
+    TransferDisplay display("fetching " + target.filename().string(), quiet, session.clock());
+    TYLLM_TRY(farm.blobs().DownloadTree(
+        tree, incoming, [&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); },
+        session.stop()));
+  }
+  TYLLM_TRY(LocalFileSystem().Rename(incoming, target));
+  TYLLM_TRY(LocalFileSystem().SyncDirectory(target.parent_path()));
+  return target;
 }
 
 Result<std::vector<Path>> FetchOutputs(Farm& farm, const Session& session,

@@ -31,6 +31,11 @@ class TransferDisplay {
 /// Digests a folder or file and sends what the server does not have of it.
 Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool quiet);
 
+/// Fetches a tree as the folder `target`, verified. One that is there and holds the same files is
+/// left as it is; one that holds others is kAlreadyExists. What was interrupted goes on.
+Result<Path> FetchTree(Farm& farm, const Session& session, const BlobId& id, const Path& target,
+                       bool quiet);
+
 /// Fetches the outputs of a job that has succeeded into `folder`/<domain::OutputFolderName>. A
 /// folder that is there and holds the same files is left as it is; one that holds others is
 /// kAlreadyExists. What was interrupted goes on. Gives the folders.

@@ -3,12 +3,13 @@
 
 #include <algorithm>
 
+#include "common/domain/validation.h"
+
 namespace tyllm::domain {
 
 namespace {
 
 constexpr std::size_t kLongestName = 128;
-constexpr std::size_t kMostLabels = 64;
 constexpr std::size_t kLongestLabel = 256;
 constexpr std::size_t kMostRequirements = 32;
 constexpr std::size_t kLongestProject = 64;

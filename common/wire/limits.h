@@ -16,4 +16,7 @@ inline constexpr std::size_t kMaxPieceBytes = 1 << 20;
 /// and all trailers together have 8 KiB.
 inline constexpr std::size_t kMaxErrorBytes = 1 << 10;
 
+/// Of a google.rpc.Status, which travels in base64 beside the message.
+inline constexpr std::size_t kMaxDetailBytes = 3 << 10;
+
 }  // namespace tyllm::wire

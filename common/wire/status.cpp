@@ -33,20 +33,77 @@ static_assert(Same(StatusCode::kUnavailable, grpc::UNAVAILABLE));
 static_assert(Same(StatusCode::kDataLoss, grpc::DATA_LOSS));
 static_assert(Same(StatusCode::kUnauthenticated, grpc::UNAUTHENTICATED));
 
+/// A description beside others; the message has the whole text of the first.
+constexpr std::size_t kMaxDescriptionBytes = 256;
+
+std::string Short(const std::string& text) {
+  return Shortened(ValidUtf8(text), kMaxDescriptionBytes);
+}
+
+// Adds a detail while it has room in the trailers.
+void Pack(const google::protobuf::Message& detail, google::rpc::Status& rich) {
+  if (rich.ByteSizeLong() + detail.ByteSizeLong() < kMaxDetailBytes) {
+    rich.add_details()->PackFrom(detail);
+  }
+}
+
+void AddDetails(const ErrorDetails& details, google::rpc::Status& rich) {
+  if (details.retry_delay_ms) {
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(*details.retry_delay_ms / 1000);
+    retry.mutable_retry_delay()->set_nanos(
+        static_cast<std::int32_t>(*details.retry_delay_ms % 1000 * 1'000'000));
+    Pack(retry, rich);
+  }
+  if (!details.fields.empty()) {
+    google::rpc::BadRequest bad;
+    for (const auto& one : details.fields) {
+      auto& violation = *bad.add_field_violations();
+      violation.set_field(Short(one.field));
+      violation.set_description(Short(one.description));
+    }
+    Pack(bad, rich);
+  }
+  if (!details.preconditions.empty()) {
+    google::rpc::PreconditionFailure failure;
+    for (const auto& one : details.preconditions) {
+      auto& violation = *failure.add_violations();
+      violation.set_type(one.type);
+      violation.set_subject(Short(one.subject));
+      violation.set_description(Short(one.description));
+    }
+    Pack(failure, rich);
+  }
+  if (!details.quotas.empty()) {
+    google::rpc::QuotaFailure failure;
+    for (const auto& one : details.quotas) {
+      auto& violation = *failure.add_violations();
+      violation.set_subject(Short(one.subject));
+      violation.set_description(Short(one.description));
+    }
+    Pack(failure, rich);
+  }
+}
+
 }  // namespace
 
 grpc::Status ToGrpc(const Status& status, std::string_view reason) {
+  return ToGrpc(status, ErrorDetails{.reason = std::string(reason)});
+}
+
+grpc::Status ToGrpc(const Status& status, const ErrorDetails& details) {
   if (status.ok()) {
     return grpc::Status::OK;
   }
   const std::string message = Shortened(ValidUtf8(status.message()), kMaxErrorBytes);
   google::rpc::ErrorInfo info;
-  info.set_reason(std::string(reason.empty() ? Name(status.code()) : reason));
+  info.set_reason(details.reason.empty() ? std::string(Name(status.code())) : details.reason);
   info.set_domain(std::string(kErrorDomain));
   google::rpc::Status rich;
   rich.set_code(static_cast<int>(status.code()));
   rich.set_message(message);
   rich.add_details()->PackFrom(info);
+  AddDetails(details, rich);
   return {static_cast<grpc::StatusCode>(status.code()), message, rich.SerializeAsString()};
 }
 

@@ -3,8 +3,11 @@
 
 #include <grpcpp/support/status.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/status.h"
 
@@ -12,6 +15,36 @@ namespace tyllm::wire {
 
 /// The `domain` of every ErrorInfo.
 inline constexpr std::string_view kErrorDomain = "tyllm";
+
+/// What an error tells a program besides its code. google.rpc's messages of these names.
+struct ErrorDetails {
+  struct FieldViolation {
+    std::string field;  ///< path from the request
+    std::string description;
+  };
+
+  struct PreconditionViolation {
+    std::string type;
+    std::string subject;
+    std::string description;
+  };
+
+  struct QuotaViolation {
+    std::string subject;
+    std::string description;
+  };
+
+  std::string reason;  ///< of the ErrorInfo, UPPER_SNAKE; empty: the code's name
+  std::vector<FieldViolation> fields;
+  std::vector<PreconditionViolation> preconditions;
+  std::vector<QuotaViolation> quotas;
+  std::optional<std::int64_t> retry_delay_ms;
+};
+
+/// A google.rpc.Status with exactly one ErrorInfo in the details, and of BadRequest,
+/// PreconditionFailure, QuotaFailure and RetryInfo one each where there is something to say.
+/// Messages are cut at kMaxErrorBytes; what has no room in the trailers is left out.
+grpc::Status ToGrpc(const Status& status, const ErrorDetails& details);
 
 /// A google.rpc.Status with exactly one ErrorInfo in the details; `reason` (UPPER_SNAKE) is the
 /// code's name unless there is more to tell a program. Messages are cut at kMaxErrorBytes.

@@ -43,6 +43,9 @@ struct ServerConfig {
   std::int64_t share_interactive_percent = 25;
   std::int64_t upload_idle_seconds = 60;
   std::int64_t upload_keep_hours = 72;
+  std::int64_t keep_job_days = 0;
+  std::int64_t keep_result_days = 0;
+  std::int64_t keep_blob_hours = 72;
   std::int64_t shutdown_grace_seconds = 5;
 };
 
@@ -98,6 +101,12 @@ inline constexpr std::array kSettings{
             "an upload that gets no byte for so long is ended", 1, 86'400},
     Setting{"upload.keep_hours", &ServerConfig::upload_keep_hours, "N",
             "unfinished uploads are kept for so long", 1, 24 * 365},
+    Setting{"keep.job_days", &ServerConfig::keep_job_days, "N",
+            "jobs that ended so long ago are deleted; 0: never", 0, 36'500},
+    Setting{"keep.result_days", &ServerConfig::keep_result_days, "N",
+            "results that no job used for so long are forgotten; 0: never", 0, 36'500},
+    Setting{"keep.blob_hours", &ServerConfig::keep_blob_hours, "N",
+            "blobs of no job and no result are removed when unused for so long", 1, 24 * 3'650},
     Setting{"shutdown.grace_seconds", &ServerConfig::shutdown_grace_seconds, "N",
             "time for calls to end when the server stops", 0, 3'600},
 };

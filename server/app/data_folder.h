@@ -23,6 +23,9 @@ class DataFolder {
 
   Path worker() const { return root_ / "worker"; }
 
+  /// Copies of the queue: before a migration, and for backups until they are moved away.
+  Path copies() const { return root_ / "copies"; }
+
   /// For programs that want to know where this server listens; there while it does.
   Path server_json() const { return root_ / "server.json"; }
 

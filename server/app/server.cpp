@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/thread_pool.hpp>
 
 #include "common/base/version.h"
@@ -18,6 +19,7 @@
 #include "server/app/worker_command.h"
 #include "server/blobs/folder_blob_store.h"
 #include "server/core/farm.h"
+#include "server/core/retention.h"
 #include "server/core/sweep.h"
 #include "server/rpc/rpc_server.h"
 #include "server/store/sqlite_queue.h"
@@ -32,6 +34,7 @@ namespace {
 using std::chrono::hours;
 using std::chrono::seconds;
 
+constexpr std::size_t kLongestSocketPath = 107;
 constexpr int kBlockingThreads = 4;
 constexpr Milliseconds kHousekeepingInterval = hours(1);
 constexpr Milliseconds kWorkerStopLimit = seconds(20);
@@ -54,6 +57,9 @@ core::Limits LimitsOf(const ServerConfig& config) {
   limits.policy.longest_backoff = seconds(config.attempt_longest_backoff_seconds);
   limits.policy.placement_wait = seconds(config.placement_wait_seconds);
   limits.policy.fairness = FairnessOf(config);
+  limits.job_keep = hours(24 * config.keep_job_days);
+  limits.result_keep = hours(24 * config.keep_result_days);
+  limits.blob_keep = hours(config.keep_blob_hours);
   if (auto by_kind = ClocksByKind(config); by_kind.ok()) {  // as it was when it was loaded
     limits.policy.by_kind = *std::move(by_kind);
   }
@@ -62,6 +68,11 @@ core::Limits LimitsOf(const ServerConfig& config) {
 
 wire::Security SecurityOf(const ServerConfig& config) {
   return {{config.tls_ca, config.tls_cert, config.tls_key}, config.insecure};
+}
+
+boost::asio::awaitable<void> KeepTidy(core::Farm& farm) {
+  using namespace boost::asio::experimental::awaitable_operators;
+  co_await (core::SweepForever(farm) && core::RemoveOldForever(farm));
 }
 
 }  // namespace
@@ -79,11 +90,11 @@ class Server::Assembly {
                [this](const store::Store::CommitStats& commit) { Observe(commit); }),
         logs_(surroundings.files, folder_.logs()),
         farm_({control_.context().get_executor(), blocking_.get_executor(), store_, logs_, *blobs_,
-               surroundings.clock, LimitsOf(config), std::string(Version())}) {}
+               surroundings.clock, LimitsOf(config), std::string(Version()), folder_.copies()}) {}
 
   Status Serve() {
     TYLLM_TRY(control_.Await(core::Recover(farm_)));
-    control_.RunUntilStopped(core::SweepForever(farm_));
+    control_.RunUntilStopped(KeepTidy(farm_));
     rpc::Environment environment{farm_, metrics_, surroundings_.log};
     environment.upload_idle_limit = seconds(config_.upload_idle_seconds);
     TYLLM_ASSIGN(rpc_, rpc::RpcServer::Start(environment, RpcOptions()));
@@ -146,8 +157,10 @@ class Server::Assembly {
  private:
   rpc::RpcServer::Options RpcOptions() const {
     rpc::RpcServer::Options options{config_.listen, SecurityOf(config_), {}};
-    if (config_.with_worker && !config_.tls_cert.empty()) {
-      options.local_socket = folder_.root() / "worker.sock";
+    const Path socket = folder_.root() / "worker.sock";
+    const bool fits = socket.string().size() <= kLongestSocketPath;
+    if (!config_.tls_cert.empty() && (fits || config_.with_worker)) {
+      options.local_socket = socket;
     }
     return options;
   }
@@ -163,6 +176,7 @@ class Server::Assembly {
     format::Json json = format::Json::object();
     json["grpc"] = rpc_->address();
     json["http"] = http_->address();
+    json["local"] = rpc_->local_address();
     json["pid"] = ::getpid();
     json["version"] = std::string(Version());
     return WriteFileAtomically(surroundings_.files, folder_.server_json(),
@@ -224,6 +238,7 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
   options.file = folder.queue();
   options.toolchain_version = Version();
   options.fairness = FairnessOf(config);
+  options.copies = folder.copies();
   TYLLM_ASSIGN(auto queue, store::OpenSqliteQueue(options));
   std::unique_ptr<Server> server(new Server(std::make_unique<Assembly>(
       config, surroundings, std::move(folder), std::move(blobs), std::move(queue))));

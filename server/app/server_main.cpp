@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <iostream>
+#include <iterator>
 #include <vector>
 
 #include "common/base/pause.h"
@@ -8,6 +10,7 @@
 #include "common/cli/command.h"
 #include "common/config/flags.h"
 #include "server/app/config.h"
+#include "server/app/maintenance.h"
 #include "server/app/patient_clock.h"
 #include "server/app/server.h"
 
@@ -69,14 +72,38 @@ Status Run(const CommandLineOptions& options, const std::stop_token& stop) {
 
 }  // namespace tyllm::server::app
 
+namespace {
+
+using tyllm::server::app::kMaintenance;
+
+// `tyllm-server backup ...`, and not a value of an option.
+bool IsMaintenance(int argc, char** argv) {
+  return argc > 1 && std::any_of(std::begin(kMaintenance), std::end(kMaintenance),
+                                 [&](const auto& row) { return row.name == argv[1]; });
+}
+
+int RunMaintenance(const tyllm::cli::ProgramInfo& program, int argc, char** argv) {
+  tyllm::server::app::NoContext context;
+  const auto commands = tyllm::cli::Bind<tyllm::server::app::NoContext>(kMaintenance, context);
+  return tyllm::cli::RunProgram(program, commands, {}, argc, argv);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace tyllm;
+  const cli::ProgramInfo program{"tyllm-server", "the front end and queue of a tyllm farm",
+                                 Version()};
+  if (IsMaintenance(argc, argv)) {
+    return RunMaintenance(program, argc, argv);
+  }
   const StopSignals signals;  // before any other thread
   server::app::CommandLineOptions options;
   cli::CommandSpec spec;
   spec.description =
       "Queues jobs, hands their tasks to workers, keeps models and results. Settings come from the"
-      " file, the environment (TYLLM_SERVER_...) and flags, in rising precedence.";
+      " file, the environment (TYLLM_SERVER_...) and flags, in rising precedence. Besides:"
+      " tyllm-server backup|restore|fsck|migrate --help.";
   spec.examples = {"tyllm-server --data /srv/tyllm --with-worker",
                    "tyllm-server --config /etc/tyllm/server.toml --print-config"};
   spec.options = options.Declare();
@@ -84,6 +111,5 @@ int main(int argc, char** argv) {
     const Status status = server::app::Run(options, signals.token());
     return status.ok() ? cli::ExitCode::kOk : cli::ReportError(status);
   };
-  return cli::RunProgram({"tyllm-server", "the front end and queue of a tyllm farm", Version()},
-                         spec, argc, argv);
+  return cli::RunProgram(program, spec, argc, argv);
 }

@@ -76,6 +76,20 @@ class BlobStore {
   /// Bytes of all complete blobs.
   virtual std::uint64_t TotalBytes() = 0;
 
+  /// The blob is wanted now: it is not removed as unused for a while. No error when it is not
+  /// there.
+  virtual void NoteUse(const BlobId& id) = 0;
+
+  struct Removed {
+    std::int64_t blobs = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  /// Removes complete blobs that are not among `used` (sorted) and were neither uploaded nor used
+  /// since then.
+  virtual Result<Removed> RemoveUnused(std::span<const BlobId> used,
+                                       std::int64_t before_unix_millis) = 0;
+
   /// Throws away unfinished uploads that got nothing since then and that nobody is writing.
   virtual Status DropStaleUploads(std::int64_t before_unix_millis) = 0;
 };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/blobs/folder.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <system_error>
 
 namespace tyllm::server::blobs {
@@ -172,6 +174,45 @@ void Folder::SetAside(const BlobId& id) {
     auto shared = shared_.Lock();
     shared->total -= size;
   }
+}
+
+// The time of a blob's file is when it was uploaded or used last.
+void Folder::NoteUse(const BlobId& id) {
+  ::utimensat(AT_FDCWD, CompletePath(id).c_str(), nullptr, 0);
+}
+
+bool Folder::RemoveIfUnused(const Path& path, std::int64_t before_unix_millis) {
+  auto shared = shared_.Lock();  // an upload of it that ends just now is waited for, or waits
+  const std::optional<std::uint64_t> size = SizeOf(path);
+  if (!size || ModifiedUnixMillis(path) >= before_unix_millis || !files_.RemoveAll(path).ok()) {
+    return false;
+  }
+  shared->total -= *size;
+  return true;
+}
+
+Result<BlobStore::Removed> Folder::RemoveUnused(std::span<const BlobId> used,
+                                                std::int64_t before_unix_millis) {
+  BlobStore::Removed removed;
+  std::error_code error;
+  for (const fs::directory_entry& fan : fs::directory_iterator(root_ / "complete", error)) {
+    for (const fs::directory_entry& blob : fs::directory_iterator(fan.path(), error)) {
+      const auto digest = Sha256::FromHex(blob.path().filename().string());
+      const std::optional<std::uint64_t> size = SizeOf(blob.path());
+      if (!digest.ok() || !size ||
+          std::binary_search(used.begin(), used.end(), BlobId{*digest, *size})) {
+        continue;  // not a blob, or one that is wanted
+      }
+      if (RemoveIfUnused(blob.path(), before_unix_millis)) {
+        ++removed.blobs;
+        removed.bytes += *size;
+      }
+    }
+  }
+  if (error) {
+    return FromErrno(error.value(), "reading the blob folder " + root_.string());
+  }
+  return removed;
 }
 
 Status Folder::DropStaleUploads(std::int64_t before_unix_millis) {

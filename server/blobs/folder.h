@@ -9,6 +9,7 @@
 #include "common/base/digest.h"
 #include "common/base/file_system.h"
 #include "common/base/guarded.h"
+#include "server/blobs/blob_store.h"
 
 namespace tyllm::server::blobs {
 
@@ -52,6 +53,10 @@ class Folder {
   /// Takes a blob whose digest is wrong out of the way, so that it can be uploaded again.
   void SetAside(const BlobId& id);
 
+  void NoteUse(const BlobId& id);
+  Result<BlobStore::Removed> RemoveUnused(std::span<const BlobId> used,
+                                          std::int64_t before_unix_millis);
+
   Status DropStaleUploads(std::int64_t before_unix_millis);
 
  private:
@@ -64,6 +69,8 @@ class Folder {
   Path PartialPath(const BlobId& id, int slot) const;
   std::optional<Slot> LongestIdle(const Shared& shared, const BlobId& id) const;
   Status MoveIntoPlace(const BlobId& id, const Path& partial);
+  /// True when it went.
+  bool RemoveIfUnused(const Path& path, std::int64_t before_unix_millis);
   void DropIdleSlots(const Shared& shared, const BlobId& id) const;
 
   FileSystem& files_;

@@ -181,6 +181,13 @@ class FolderBlobStore final : public BlobStore {
 
   std::uint64_t TotalBytes() override { return folder_.total_bytes(); }
 
+  void NoteUse(const BlobId& id) override { folder_.NoteUse(id); }
+
+  Result<Removed> RemoveUnused(std::span<const BlobId> used,
+                               std::int64_t before_unix_millis) override {
+    return folder_.RemoveUnused(used, before_unix_millis);
+  }
+
   Status DropStaleUploads(std::int64_t before_unix_millis) override {
     return folder_.DropStaleUploads(before_unix_millis);
   }

@@ -62,11 +62,34 @@ class Giving {
     }
     const domain::TaskId task = candidates[*picked].id;
     TYLLM_ASSIGN(store::Lease lease, queue_.StartAttempt(task, worker_.session, now_));
+    TYLLM_TRY(queue_.NoteDecision(task, WhyGiven(lane, candidates[*picked], lease), now_));
     leases_.push_back(std::move(lease));
     worker_.asking.held.push_back(task);
     const auto& capabilities = worker_.asking.worker->capabilities;
     sched::NoteStart(shares_, lane.key, sched::RateOf(capabilities, policy_.fairness));
     return true;
+  }
+
+  // For whoever asks why it ran there and then.
+  std::string WhyGiven(const sched::Lane& lane, const sched::Candidate& task,
+                       const store::Lease& lease) const {
+    const sched::WorkerState& worker = *worker_.asking.worker;
+    const auto there =
+        std::count_if(task.inputs.begin(), task.inputs.end(),
+                      [&](const BlobId& tree) { return worker.trees.contains(tree); });
+    const auto share = shares_.projects.find(lane.key.project);
+    const double charge =
+        share == shares_.projects.end() ? 0 : sched::ChargeOf(share->second, policy_.fairness);
+    return "attempt " + std::to_string(lease.id.attempt) + " goes to " + worker.name +
+           ": next of project '" + lane.key.project + "' (" +
+           std::string(domain::kJobClassNames.Name(lane.key.job_class)) + ", priority " +
+           std::to_string(lane.key.priority) + "), which has had " +
+           std::to_string(static_cast<std::int64_t>(charge)) +
+           " device-seconds by its weight; waited " +
+           std::to_string(std::max<std::int64_t>(0, now_ - task.due_ms) / 1000) + " s; " +
+           std::to_string(there) + " of " + std::to_string(task.inputs.size()) +
+           " inputs are in the worker's cache; " + std::to_string(worker_.asking.others.size()) +
+           " other workers are online" + (lease.checkpoint ? "; goes on from unfinished work" : "");
   }
 
   store::Queue& queue_;

@@ -2,20 +2,29 @@
 #include "server/core/cancel_job.h"
 
 #include "server/core/get_job.h"
+#include "server/core/once.h"
 
 namespace tyllm::server::core {
 
-boost::asio::awaitable<Result<domain::JobView>> CancelJob(Farm& farm, domain::JobId job) {
+boost::asio::awaitable<Result<domain::JobView>> CancelJob(Farm& farm, domain::JobChange change) {
+  TYLLM_CO_TRY(CheckRequestId(change.request_id, false));
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  TYLLM_CO_ASSIGN(const std::vector<domain::JobId> heirs,
-                  co_await farm.parts.store.Run(
-                      [&](store::Queue& queue) { return queue.CancelJob(job, now); }));
+  const Asked asked = AskedOf(change.request_id, "CancelJob", change.job.ToString());
+  std::vector<domain::JobId> heirs;
+  const Status done = co_await farm.parts.store.Run([&](store::Queue& queue) {
+    return MakeOnce(queue, asked, change.job, now, [&]() -> Status {
+      TYLLM_TRY(CheckEtag(queue, change));
+      TYLLM_ASSIGN(heirs, queue.CancelJob(change.job, now));
+      return OkStatus();
+    });
+  });
+  TYLLM_CO_TRY(done);
   for (const domain::JobId heir : heirs) {
     farm.signals.Notify(Topic::Of(heir));
   }
-  farm.signals.Notify(Topic::Of(job));
+  farm.signals.Notify(Topic::Of(change.job));
   farm.signals.Notify(Topic::Work());  // workers that hold its tasks learn it now
-  co_return co_await ReadJob(farm, job);
+  co_return co_await ReadJob(farm, change.job);
 }
 
 }  // namespace tyllm::server::core

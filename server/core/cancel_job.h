@@ -4,14 +4,13 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "common/base/result.h"
-#include "common/domain/views.h"
+#include "common/domain/job_changes.h"
 #include "server/core/farm.h"
 
 namespace tyllm::server::core {
 
-/// Idempotent; a job that has ended stays as it is. Tasks that run are told to stop, and the job is
-/// kCancelled when they have (or when their leases ran out). An attempt whose result another job
-/// waits for is not stopped: it becomes that job's.
-boost::asio::awaitable<Result<domain::JobView>> CancelJob(Farm& farm, domain::JobId job);
+/// Asks for the end of a job; idempotent. Running tasks are told to stop with the next answer to
+/// their worker, unless another job waits for their result.
+boost::asio::awaitable<Result<domain::JobView>> CancelJob(Farm& farm, domain::JobChange change);
 
 }  // namespace tyllm::server::core

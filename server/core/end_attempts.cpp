@@ -51,6 +51,23 @@ boost::asio::awaitable<sched::EndedAttempt> Describe(Farm& farm, const Ended& en
   co_return facts;
 }
 
+// For whoever asks why it was tried again, or was not.
+std::string WhyJudged(const sched::EndedAttempt& facts, const sched::Verdict& verdict,
+                      const sched::Policy& policy) {
+  std::string text =
+      "attempt " + std::to_string(facts.id.attempt) + " on " + facts.worker + ": " +
+      std::string(sched::kEndingNames.Name(facts.ending)) + ", " + verdict.failure.reason +
+      " (blame: " + std::string(domain::kBlameNames.Name(verdict.failure.blame)) + "); ";
+  text += verdict.again ? "again in " + std::to_string(verdict.delay.count() / 1000) + " s"
+                        : "not tried again";
+  if (verdict.needs_gpu_memory > 0) {
+    text += ", on a GPU of at least " + std::to_string(verdict.needs_gpu_memory) + " bytes";
+  }
+  return text + "; " + std::to_string(verdict.spent.failures) + " of " +
+         std::to_string(policy.failures) + " failures and " + std::to_string(verdict.spent.losses) +
+         " losses so far";
+}
+
 Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::EndedAttempt> facts,
               const sched::Policy& policy, std::int64_t now) {
   if (IsToolchains(ended.reported)) {
@@ -60,7 +77,9 @@ Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::Ende
     return queue.EndCancelled(ended.task.id, now);
   }
   TYLLM_ASSIGN(facts->lost_by, queue.LostBy(ended.task.id.task));
-  return queue.EndAttempt(ended.task.id, ended.ending, sched::Judge(*facts, policy), now);
+  const sched::Verdict verdict = sched::Judge(*facts, policy);
+  TYLLM_TRY(queue.EndAttempt(ended.task.id, ended.ending, verdict, now));
+  return queue.NoteDecision(ended.task.id.task, WhyJudged(*facts, verdict, policy), now);
 }
 
 void Count(Counters& counters, sched::Ending ending) {

@@ -2,101 +2,79 @@
 #include "server/core/explain.h"
 
 #include <algorithm>
-#include <limits>
+#include <map>
 
+#include "server/core/forecast.h"
+#include "server/core/queue_reading.h"
 #include "server/sched/explain.h"
 
 namespace tyllm::server::core {
 
 namespace {
 
-/// Positions are told up to here.
-constexpr std::int64_t kFarthest = 1000;
-
-std::vector<sched::Online> OnlineNow(const Farm& farm) {
-  return farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.lease);
-}
+using UsualRuns = std::map<domain::TaskKind, std::int64_t>;
 
 /// What of the queue bears on a job's waiting tasks.
 struct Snapshot {
   std::vector<store::PendingRecord> tasks;
   std::vector<std::int64_t> ahead;  ///< of each
   sched::Shares shares;
+  UsualRuns usual;
 };
 
-// Some worker can do both, so that one may keep the other waiting.
-bool Compete(const std::vector<sched::Online>& online, const sched::Needs& a,
-             const sched::Needs& b) {
-  return std::any_of(online.begin(), online.end(), [&](const sched::Online& one) {
-    return one.takes_work && CanTake(one.worker->capabilities, a) &&
-           CanTake(one.worker->capabilities, b);
-  });
+Result<Snapshot> Take(store::Queue& queue, QueueReading reading, domain::JobId job) {
+  Snapshot snapshot;
+  TYLLM_TRY(reading.Look());
+  TYLLM_ASSIGN(snapshot.tasks, queue.Pending(job));
+  TYLLM_ASSIGN(snapshot.usual, queue.UsualRuns());
+  for (const store::PendingRecord& task : snapshot.tasks) {
+    std::int64_t ahead = 0;
+    if (task.state == domain::TaskState::kQueued && !task.joined) {
+      TYLLM_ASSIGN(ahead, reading.Ahead(task.lane_key, job));
+    }
+    snapshot.ahead.push_back(ahead);
+  }
+  snapshot.shares = reading.shares();
+  return snapshot;
 }
 
-class Reading {
- public:
-  Reading(store::Queue& queue, const std::vector<sched::Online>& online,
-          const sched::Fairness& fairness, std::int64_t now)
-      : queue_(queue), online_(online), fairness_(fairness), now_(now) {}
+std::optional<std::int64_t> UsualRunOf(const UsualRuns& usual, domain::TaskKind kind) {
+  const auto found = usual.find(kind);
+  return found == usual.end() ? std::nullopt : std::optional(found->second);
+}
 
-  Result<Snapshot> Take(domain::JobId job) {
-    Snapshot snapshot;
-    TYLLM_ASSIGN(snapshot.tasks, queue_.Pending(job));
-    TYLLM_ASSIGN(snapshot.shares, queue_.Shares(now_));
-    TYLLM_ASSIGN(const std::vector<sched::Lane> lanes, queue_.Lanes(now_));
-    for (const store::PendingRecord& task : snapshot.tasks) {
-      std::int64_t ahead = 0;
-      if (task.state == domain::TaskState::kQueued && !task.joined) {
-        TYLLM_ASSIGN(ahead, Ahead(task, job, lanes, snapshot.shares));
-      }
-      snapshot.ahead.push_back(ahead);
+// When the job is expected to end, if its tasks are of kinds that have been done before.
+std::int64_t ExpectedEnd(const domain::JobView& job, const UsualRuns& usual, std::int64_t now) {
+  std::int64_t wait = 0;
+  const auto left = [&](const std::string& label) -> std::int64_t {
+    const auto task = std::find_if(job.tasks.begin(), job.tasks.end(),
+                                   [&](const auto& one) { return one.label == label; });
+    if (task == job.tasks.end() || IsFinal(task->state)) {
+      return 0;
     }
-    return snapshot;
-  }
-
- private:
-  // Tasks of lanes that are served first, and older ones of its own.
-  Result<std::int64_t> Ahead(const store::PendingRecord& task, domain::JobId job,
-                             const std::vector<sched::Lane>& lanes, const sched::Shares& shares) {
-    std::int64_t ahead = 0;
-    for (const std::size_t i : sched::FairOrder(lanes, shares, SlotsOf(), now_, fairness_)) {
-      const bool own = lanes[i].id == task.lane;
-      if (!own && !Compete(online_, lanes[i].key.needs, task.lane_key.needs)) {
-        continue;
-      }
-      const domain::JobId before{own ? job.value : std::numeric_limits<std::int64_t>::max()};
-      TYLLM_ASSIGN(const std::int64_t count,
-                   queue_.CountBefore(lanes[i].id, before, kFarthest - ahead));
-      ahead += count;
-      if (own || ahead >= kFarthest) {
-        break;
-      }
+    const std::optional<std::int64_t> run = UsualRunOf(usual, task->kind);
+    if (!run) {
+      return -1;
     }
-    return ahead;
-  }
-
-  sched::Slots SlotsOf() const {
-    sched::Slots slots;
-    for (const sched::Online& one : online_) {
-      slots.total += one.takes_work ? one.worker->capabilities.slots : 0;
+    if (IsHeld(task->state)) {
+      return std::max<std::int64_t>(0, *run - (now - task->started_unix_ms));
     }
-    return slots;
-  }
+    wait = std::max(wait, task->pending ? task->pending->expected_wait_ms : 0);
+    return *run;
+  };
+  const std::int64_t path = LongestPath(domain::PlanJob(job.spec), left);
+  return path < 0 ? 0 : now + wait + path;
+}
 
-  store::Queue& queue_;
-  const std::vector<sched::Online>& online_;
-  const sched::Fairness& fairness_;
-  const std::int64_t now_;
-};
-
-sched::PendingTask ToPending(const store::PendingRecord& record, std::int64_t ahead) {
+sched::PendingTask ToPending(const store::PendingRecord& record, std::int64_t ahead,
+                             const UsualRuns& usual) {
   return {.state = record.state,
           .lane = record.lane_key,
           .waits_for = record.waits_for,
           .joined = record.joined,
           .not_before_ms = record.not_before_ms,
           .ahead = ahead,
-          .usual_run_ms = std::nullopt};
+          .usual_run_ms = UsualRunOf(usual, record.lane_key.needs.kind)};
 }
 
 // Every task of the job has a worker that can take it.
@@ -113,26 +91,25 @@ bool HasWorkers(const std::vector<sched::Online>& online, const domain::JobSpec&
 }  // namespace
 
 boost::asio::awaitable<Status> AddPending(Farm& farm, domain::JobView& job) {
-  const bool any = std::any_of(job.tasks.begin(), job.tasks.end(), [](const auto& task) {
-    return task.state == domain::TaskState::kWaiting || task.state == domain::TaskState::kQueued;
-  });
-  if (!any) {
+  if (IsFinal(job.state)) {
     co_return OkStatus();
   }
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const std::vector<sched::Online> online = OnlineNow(farm);
   const sched::Fairness& fairness = farm.parts.limits.policy.fairness;
   TYLLM_CO_ASSIGN(const Snapshot snapshot, co_await farm.parts.store.Run([&](store::Queue& queue) {
-    return Reading(queue, online, fairness, now).Take(job.id);
+    return Take(queue, QueueReading(queue, online, fairness, now), job.id);
   }));
   for (std::size_t i = 0; i < snapshot.tasks.size(); ++i) {
     for (domain::TaskView& task : job.tasks) {
       if (task.id == snapshot.tasks[i].id && task.state == snapshot.tasks[i].state) {
-        task.pending = sched::ExplainPending(ToPending(snapshot.tasks[i], snapshot.ahead[i]),
-                                             online, snapshot.shares, now);
+        task.pending =
+            sched::ExplainPending(ToPending(snapshot.tasks[i], snapshot.ahead[i], snapshot.usual),
+                                  online, snapshot.shares, now);
       }
     }
   }
+  job.expected_end_unix_ms = ExpectedEnd(job, snapshot.usual, now);
   co_return OkStatus();
 }
 
@@ -145,8 +122,7 @@ boost::asio::awaitable<Result<std::int64_t>> CountUnsatisfiable(Farm& farm) {
     std::int64_t tasks = 0;
     for (const sched::Lane& lane : lanes) {
       if (!Compete(online, lane.key.needs, lane.key.needs)) {
-        const domain::JobId all{std::numeric_limits<std::int64_t>::max()};
-        TYLLM_ASSIGN(const std::int64_t count, queue.CountBefore(lane.id, all, kMost));
+        TYLLM_ASSIGN(const std::int64_t count, queue.CountBefore(lane.id, kLastJob, kMost));
         tasks += count;
       }
     }
@@ -165,7 +141,8 @@ boost::asio::awaitable<Result<bool>> TellIfNobodyCan(Farm& farm, domain::JobId j
   const Status told = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
     TYLLM_ASSIGN(const std::vector<store::PendingRecord> tasks, queue.Pending(job));
     for (const store::PendingRecord& task : tasks) {
-      const domain::Pending pending = sched::ExplainPending(ToPending(task, 0), online, {}, now);
+      const domain::Pending pending =
+          sched::ExplainPending(ToPending(task, 0, {}), online, {}, now);
       if (pending.reason == domain::PendingReason::kNoWorker) {
         TYLLM_TRY(queue.NoteEvent(task.id, pending.message, now));
       }

@@ -34,6 +34,7 @@ class Farm {
     const Clock& clock;
     Limits limits;
     std::string version;  ///< of this build; also the toolchain's in action keys
+    Path copies = {};     ///< folder for copies of the queue; made when it is needed
   };
 
   explicit Farm(Parts given)

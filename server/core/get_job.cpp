@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/get_job.h"
 
+#include "common/domain/job_changes.h"
 #include "server/core/explain.h"
 
 namespace tyllm::server::core {
@@ -10,6 +11,7 @@ boost::asio::awaitable<Result<domain::JobView>> ReadJob(Farm& farm, domain::JobI
       co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.GetJob(job); });
   if (view.ok()) {
     farm.attempts.AddProgress(*view);
+    view->etag = domain::EtagOf(*view);
   }
   co_return view;
 }

@@ -9,7 +9,10 @@
 
 namespace tyllm::server::core {
 
-/// Newest first, without tasks. A page token that no page gave is kInvalidArgument.
+inline constexpr std::int32_t kLargestPage = 1000;
+
+/// In the order asked for, without tasks. A page token that no page of the same filter and order
+/// gave is kInvalidArgument.
 boost::asio::awaitable<Result<domain::JobPage>> ListJobs(Farm& farm, domain::JobQuery query);
 
 }  // namespace tyllm::server::core

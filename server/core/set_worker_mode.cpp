@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "server/core/list_workers.h"
+#include "server/core/once.h"
 
 namespace tyllm::server::core {
 
@@ -18,9 +19,21 @@ boost::asio::awaitable<Result<domain::WorkerView>> SetWorkerMode(Farm& farm, Wor
     co_return InvalidArgument("reason has " + std::to_string(order.order.reason.size()) +
                               " bytes, expected at most 256");
   }
-  TYLLM_CO_TRY(co_await farm.parts.store.Run(
-      [&](store::Queue& queue) { return queue.SetWorkerMode(order.worker, order.order); }));
-  if (farm.fleet.Find(order.worker) != nullptr) {
+  TYLLM_CO_TRY(CheckRequestId(order.request_id, false));
+  const std::int64_t now = farm.parts.clock.UnixMillis();
+  const Asked asked =
+      AskedOf(order.request_id, "SetWorkerMode",
+              order.worker + "\n" + std::string(domain::kWorkerModeNames.Name(order.order.mode)) +
+                  "\n" + order.order.reason);
+  bool changed = false;
+  const Status done = co_await farm.parts.store.Run([&](store::Queue& queue) {
+    return MakeOnce(queue, asked, std::nullopt, now, [&] {
+      changed = true;
+      return queue.SetWorkerMode(order.worker, order.order);
+    });
+  });
+  TYLLM_CO_TRY(done);
+  if (changed && farm.fleet.Find(order.worker) != nullptr) {
     farm.fleet.At(order.worker).order = order.order;
   }
   farm.signals.Notify(Topic::Work());

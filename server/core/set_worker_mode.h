@@ -13,7 +13,8 @@ namespace tyllm::server::core {
 
 struct WorkerOrder {
   std::string worker;
-  domain::ModeOrder order;  ///< a reason of at most 256 bytes
+  domain::ModeOrder order;      ///< a reason of at most 256 bytes
+  std::string request_id = {};  ///< a repetition changes nothing
 };
 
 /// Cordons, drains or kills a worker, or takes that back. The worker learns it with its next call,

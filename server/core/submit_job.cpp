@@ -4,8 +4,9 @@
 #include "server/core/action_cache.h"
 #include "server/core/explain.h"
 #include "server/core/get_job.h"
-#include "server/core/project_admission.h"
-#include "server/core/trees.h"
+#include "server/core/job_inputs.h"
+#include "server/core/once.h"
+#include "server/core/validate_job.h"
 
 namespace tyllm::server::core {
 
@@ -14,73 +15,28 @@ namespace {
 using domain::JobSpec;
 using store::JobId;
 
-constexpr std::size_t kLongestRequestId = 64;
+constexpr const char* kMethod = "SubmitJob";
 
-Status CheckRequest(const domain::SubmitRequest& request, const Limits& limits) {
-  const std::size_t length = request.request_id.size();
-  if (length == 0 || length > kLongestRequestId) {
-    return InvalidArgument("request_id has " + std::to_string(length) +
-                           " characters, expected 1 to 64; a UUID is usual");
-  }
-  TYLLM_TRY(domain::Check(request.spec));
-  const std::size_t bytes = format::CompactJson(format::ToJson(request.spec)).size();
-  if (static_cast<std::int64_t>(bytes) > limits.largest_spec_bytes) {
-    return InvalidArgument("the request has " + std::to_string(bytes) +
-                           " bytes, expected at most " + std::to_string(limits.largest_spec_bytes) +
-                           "; shorten its labels or patterns");
-  }
-  return OkStatus();
-}
-
-struct Input {
-  std::string field;
-  BlobId tree;
-  bool one_file = false;
-};
-
-std::vector<Input> InputsOf(const JobSpec& spec) {
-  std::vector<Input> inputs = {{"model", spec.model}};
-  const auto add = [&](const char* field, const std::optional<BlobId>& tree, bool one_file) {
-    if (tree) {
-      inputs.push_back({field, *tree, one_file});
-    }
-  };
-  add("calibration", spec.calibration, true);
-  add("text", spec.text, true);
-  add("reference", spec.reference, false);
-  add("questions", spec.questions, false);
-  return inputs;
-}
-
-// Bytes of its files.
-boost::asio::awaitable<Result<std::int64_t>> CheckInput(Farm& farm, Input input) {
-  const Result<TreeCheck> check = co_await CheckTree(farm, input.tree);
-  TYLLM_CO_TRY(check.status().Annotate(input.field));
-  if (!check->missing.empty()) {
-    co_return FailedPrecondition(input.field + ": the server does not have " +
-                                 NameSome(check->missing) +
-                                 "; upload what BlobService.FindMissing says and submit again");
-  }
-  const std::size_t files = check->tree.entries.size();
-  if (files == 0 || (input.one_file && files != 1)) {
-    co_return InvalidArgument(input.field + " is a tree of " + std::to_string(files) +
-                              " files, expected " + (input.one_file ? "one" : "a model's"));
-  }
-  co_return BytesOf(check->tree);
+Asked AskedOf(const domain::SubmitRequest& request) {
+  return core::AskedOf(request.request_id, kMethod,
+                       format::CompactJson(format::ToJson(request.spec)));
 }
 
 // The job that this request made before, if it did.
 Result<std::optional<JobId>> FindSame(store::Queue& queue, const domain::SubmitRequest& request) {
-  TYLLM_ASSIGN(const std::optional<JobId> job, queue.FindRequest(request.request_id));
-  if (!job) {
-    return job;
+  TYLLM_ASSIGN(const bool answered, WasAnswered(queue, AskedOf(request)));
+  if (!answered) {
+    return std::optional<JobId>();
   }
-  TYLLM_ASSIGN(const domain::JobView view, queue.GetJob(*job));
-  if (view.spec != request.spec) {
-    return AlreadyExists("request_id '" + request.request_id + "' was used for " + job->ToString() +
-                         ", another request; choose a new one");
+  TYLLM_ASSIGN(const auto found, queue.FindRequest(request.request_id));
+  if (!found->fingerprint) {  // by a version that kept none
+    TYLLM_ASSIGN(const domain::JobView view, queue.GetJob(*found->job));
+    if (view.spec != request.spec) {
+      return AlreadyExists("request_id '" + request.request_id + "' was used for " +
+                           found->job->ToString() + ", another request; choose a new one");
+    }
   }
-  return job;
+  return found->job;
 }
 
 Result<JobId> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest& request,
@@ -90,42 +46,90 @@ Result<JobId> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest& re
     return *job;
   }
   TYLLM_TRY(AdmitToProject(queue, request.spec, inputs));
-  TYLLM_ASSIGN(
-      const JobId made,
-      queue.Enqueue({request.request_id, request.spec, domain::PlanJob(request.spec)}, now));
+  store::NewJob next{.request_id = request.request_id,
+                     .spec = request.spec,
+                     .plan = domain::PlanJob(request.spec),
+                     .method = kMethod,
+                     .fingerprint = AskedOf(request).fingerprint};
+  TYLLM_ASSIGN(const JobId made, queue.Enqueue(next, now));
   TYLLM_TRY(NoteTrees(queue, made, inputs));
   return made;
 }
 
-}  // namespace
+// The transaction that makes the job says so when a quota forbids it.
+bool IsQuota(const Status& status) {
+  return status.code() == StatusCode::kResourceExhausted && status.message().starts_with("quota: ");
+}
 
-boost::asio::awaitable<Result<domain::JobView>> SubmitJob(Farm& farm,
-                                                          domain::SubmitRequest request) {
-  TYLLM_CO_TRY(CheckRequest(request, farm.parts.limits));
-  // A repeated request finds its job even if its inputs are gone by now.
-  TYLLM_CO_ASSIGN(
-      const std::optional<JobId> same,
-      co_await farm.parts.store.Run([&](store::Queue& queue) { return FindSame(queue, request); }));
-  if (same) {
-    co_return co_await GetJob(farm, *same);
-  }
-  TreeSizes inputs;
-  for (const Input& input : InputsOf(request.spec)) {
-    TYLLM_CO_ASSIGN(inputs[input.tree], co_await CheckInput(farm, input));
-  }
-  const std::int64_t now = farm.parts.clock.UnixMillis();
-  TYLLM_CO_ASSIGN(const JobId job, co_await farm.parts.store.Run([&](store::Queue& queue) {
-    return FindOrEnqueue(queue, request, inputs, now);
-  }));
+boost::asio::awaitable<Result<domain::JobView>> Queued(Farm& farm, JobId job, JobSpec spec) {
   ++farm.counters.jobs_submitted;
   // The job is accepted, whatever happens now: a sweep would do the same later.
   static_cast<void>(co_await UseCachedResults(farm));
-  const Result<bool> told = co_await TellIfNobodyCan(farm, job, request.spec);
+  const Result<bool> told = co_await TellIfNobodyCan(farm, job, spec);
   farm.signals.Notify(Topic::Work());
   if (told.ok() && *told) {
     co_return co_await GetJob(farm, job);  // says why it will wait
   }
   co_return co_await ReadJob(farm, job);
+}
+
+Submitted Refused(std::vector<domain::Problem> problems) {
+  return {.job = {}, .validation = {}, .refused = std::move(problems)};
+}
+
+boost::asio::awaitable<Result<Submitted>> Validated(Farm& farm, domain::SubmitRequest request) {
+  Submitted answer;
+  TYLLM_CO_ASSIGN(answer.validation, co_await ValidateJob(farm, std::move(request)));
+  co_return answer;
+}
+
+}  // namespace
+
+boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitRequest request) {
+  if (request.validate_only) {
+    co_return co_await Validated(farm, std::move(request));
+  }
+  TYLLM_CO_TRY(CheckRequestId(request.request_id, true));
+  std::vector<domain::Problem> problems = ProblemsOf(request.spec, farm.parts.limits);
+  if (!problems.empty()) {
+    co_return Refused(std::move(problems));
+  }
+  // A repeated request finds its job even if its inputs are gone by now.
+  TYLLM_CO_ASSIGN(
+      const std::optional<JobId> same,
+      co_await farm.parts.store.Run([&](store::Queue& queue) { return FindSame(queue, request); }));
+  Submitted answer;
+  if (same) {
+    TYLLM_CO_ASSIGN(answer.job, co_await GetJob(farm, *same));
+    co_return answer;
+  }
+  TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, request.spec));
+  if (!inputs.problems.empty()) {
+    co_return Refused(std::move(inputs.problems));
+  }
+  const std::int64_t now = farm.parts.clock.UnixMillis();
+  const Result<JobId> job = co_await farm.parts.store.Run(
+      [&](store::Queue& queue) { return FindOrEnqueue(queue, request, inputs.sizes, now); });
+  if (IsQuota(job.status())) {
+    std::vector<domain::Problem> over(1);
+    over[0].reason = domain::kQuotaExceededReason;
+    over[0].field = "spec.project";
+    over[0].message = job.status().message();
+    co_return Refused(std::move(over));
+  }
+  TYLLM_CO_TRY(job.status());
+  TYLLM_CO_ASSIGN(answer.job, co_await Queued(farm, *job, request.spec));
+  co_return answer;
+}
+
+boost::asio::awaitable<Result<domain::JobView>> SubmitJob(Farm& farm,
+                                                          domain::SubmitRequest request) {
+  TYLLM_CO_ASSIGN(Submitted answer, co_await Submit(farm, std::move(request)));
+  TYLLM_CO_TRY(StatusOf(answer.refused));
+  if (!answer.job) {
+    co_return InvalidArgument("validate_only queues no job");
+  }
+  co_return *std::move(answer.job);
 }
 
 }  // namespace tyllm::server::core

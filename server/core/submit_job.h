@@ -1,16 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+#include <vector>
+
 #include <boost/asio/awaitable.hpp>
 
 #include "common/base/result.h"
+#include "common/domain/validation.h"
 #include "common/domain/views.h"
 #include "server/core/farm.h"
 
 namespace tyllm::server::core {
 
+/// One of these.
+struct Submitted {
+  std::optional<domain::JobView> job;
+  std::optional<domain::Validation> validation;  ///< with validate_only
+  std::vector<domain::Problem> refused;          ///< everything that was found wrong
+};
+
 /// Queues a job; returns when it is on the disk. A request_id that was used gives the job that it
-/// gave first (kAlreadyExists when that was another request). kInvalidArgument names the field;
+/// gave first (kAlreadyExists when that was another request).
+boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitRequest request);
+
+/// As Submit, with the first of the problems as the error: kInvalidArgument names the field;
 /// kResourceExhausted the quota of the project, when it is not the disk that is full;
 /// kFailedPrecondition means only one thing: blobs of an input tree are missing (MISSING_BLOBS).
 boost::asio::awaitable<Result<domain::JobView>> SubmitJob(Farm& farm,

@@ -23,6 +23,11 @@ Result<TreeCheck> Look(blobs::BlobStore& blobs, const format::TreeId& id, std::u
   for (const format::TreeEntry& entry : check.tree.entries) {
     files.push_back(entry.blob);
   }
+  // Whoever looks wants it: it must not go before it is referred to.
+  blobs.NoteUse(id);
+  for (const BlobId& file : files) {
+    blobs.NoteUse(file);
+  }
   TYLLM_ASSIGN(check.missing, blobs.FindMissing(files));
   return check;
 }

@@ -2,6 +2,7 @@
 #include "common/wire/admin.h"
 #include "common/wire/enums.h"
 #include "common/wire/projects.h"
+#include "server/core/copy_queue.h"
 #include "server/core/list_workers.h"
 #include "server/core/projects.h"
 #include "server/core/server_info.h"
@@ -15,7 +16,9 @@ namespace tyllm::server::rpc {
 namespace {
 
 Result<core::WorkerOrder> OrderOf(const v1::SetWorkerModeRequest& request) {
-  core::WorkerOrder order{.worker = request.worker(), .order = {.reason = request.reason()}};
+  core::WorkerOrder order{.worker = request.worker(),
+                          .order = {.reason = request.reason()},
+                          .request_id = request.request_id()};
   TYLLM_ASSIGN(order.order.mode, wire::EnumFromProto<domain::WorkerMode>(request.mode(), "mode"));
   return order;
 }
@@ -64,6 +67,19 @@ class AdminService final : public v1::AdminService::CallbackService {
         [](core::Farm& farm, Nothing) { return core::ListProjects(farm); }, response,
         [](const std::vector<domain::ProjectUse>& projects, v1::ListProjectsResponse& to) {
           to = wire::ToProto(projects);
+        });
+  }
+
+  grpc::ServerUnaryReactor* CopyQueue(grpc::CallbackServerContext* /*context*/,
+                                      const v1::CopyQueueRequest* /*request*/,
+                                      v1::CopyQueueResponse* response) override {
+    return Unary(
+        environment_, "AdminService.CopyQueue", control(), Result(Nothing{}),
+        [](core::Farm& farm, Nothing) { return core::CopyQueue(farm); }, response,
+        [](const core::QueueCopy& copy, v1::CopyQueueResponse& to) {
+          to.set_path(copy.path.string());
+          to.set_schema_version(copy.schema_version);
+          to.set_unix_ms(copy.unix_ms);
         });
   }
 

@@ -24,10 +24,14 @@ struct UploadState {
 };
 
 awaitable<Result<std::vector<BlobId>>> FindMissingOf(core::Farm& farm, std::vector<BlobId> ids) {
+  for (const BlobId& id : ids) {
+    farm.parts.blobs.NoteUse(id);  // before it is found to be there
+  }
   co_return farm.parts.blobs.FindMissing(ids);
 }
 
 awaitable<Result<UploadState>> StateOfUpload(core::Farm& farm, BlobId id) {
+  farm.parts.blobs.NoteUse(id);
   TYLLM_CO_ASSIGN(const bool complete, farm.parts.blobs.Has(id));
   TYLLM_CO_ASSIGN(const std::uint64_t offset, farm.parts.blobs.UploadOffset(id));
   co_return UploadState{offset, complete};

@@ -9,7 +9,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "common/wire/status.h"
-#include "server/rpc/reasons.h"
+#include "server/rpc/error_details.h"
 
 namespace tyllm::server::rpc {
 
@@ -83,7 +83,7 @@ grpc::Status Call::Close(const Status& status) {
       environment_.log.Debug(status.message(), {method, code});
     }
   }
-  return wire::ToGrpc(status, ReasonFor(method_, status.code()));
+  return wire::ToGrpc(status, details_ ? *details_ : DetailsFor(method_, status));
 }
 
 }  // namespace tyllm::server::rpc

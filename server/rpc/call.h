@@ -5,12 +5,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 
+#include "common/wire/status.h"
 #include "server/rpc/environment.h"
 
 namespace tyllm::server::rpc {
@@ -27,6 +29,10 @@ class Call : public std::enable_shared_from_this<Call> {
 
   /// Runs `body` on the executor; `finish` gets the answer there. Once.
   void Run(boost::asio::awaitable<Status> body, std::function<void(const grpc::Status&)> finish);
+
+  /// What the answer tells a program if it is an error, in place of what follows from method and
+  /// code. For the coroutine.
+  void Explain(wire::ErrorDetails details) { details_ = std::move(details); }
 
   /// The client has gone: wakes the coroutine from the wait that it is in, once, without breaking
   /// it off; it sees `cancelled`. Threads: any.
@@ -46,6 +52,7 @@ class Call : public std::enable_shared_from_this<Call> {
   boost::asio::cancellation_signal cancel_;
   bool cancelled_ = false;
   bool ended_ = false;
+  std::optional<wire::ErrorDetails> details_;
 };
 
 }  // namespace tyllm::server::rpc

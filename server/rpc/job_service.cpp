@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "common/wire/explanations.h"
+#include "common/wire/job_changes.h"
 #include "common/wire/jobs.h"
+#include "common/wire/limits.h"
+#include "common/wire/validations.h"
 #include "server/core/cancel_job.h"
+#include "server/core/capabilities.h"
+#include "server/core/delete_job.h"
+#include "server/core/explain_job.h"
 #include "server/core/get_job.h"
+#include "server/core/job_inputs.h"
 #include "server/core/list_jobs.h"
 #include "server/core/read_log.h"
+#include "server/core/retry_job.h"
 #include "server/core/submit_job.h"
+#include "server/core/update_job.h"
+#include "server/core/wait_job.h"
 #include "server/core/watch_job.h"
+#include "server/rpc/error_details.h"
 #include "server/rpc/services.h"
 #include "server/rpc/streams.h"
 #include "server/rpc/unary.h"
@@ -60,6 +72,29 @@ awaitable<Status> ReadLogTo(LogStream& stream, Environment environment,
   co_return Cancelled("the client has gone");
 }
 
+awaitable<Status> SubmitTo(Call& call, core::Farm& farm, Result<domain::SubmitRequest> request,
+                           v1::SubmitJobResponse* response) {
+  TYLLM_CO_TRY(request.status());
+  TYLLM_CO_ASSIGN(const core::Submitted answer, co_await core::Submit(farm, *std::move(request)));
+  if (!answer.refused.empty()) {
+    call.Explain(DetailsFor(answer.refused));
+    co_return core::StatusOf(answer.refused);
+  }
+  if (answer.job) {
+    *response->mutable_job() = wire::ToProto(*answer.job);
+  }
+  if (answer.validation) {
+    *response->mutable_validation() = wire::ToProto(*answer.validation);
+  }
+  co_return OkStatus();
+}
+
+void AddWhatTheWireTakes(domain::ServerCapabilities& capabilities) {
+  capabilities.api_versions = {"tyllm.v1"};
+  capabilities.max_message_bytes = wire::kMaxMessageBytes;
+  capabilities.max_piece_bytes = wire::kMaxPieceBytes;
+}
+
 Result<core::LogPosition> PositionOf(const v1::ReadLogRequest& request) {
   TYLLM_ASSIGN(const auto task, wire::IdFromProto<domain::TaskId>(request.task_id(), "task_id"));
   if (request.attempt() < 0 || request.offset() < 0) {
@@ -77,8 +112,20 @@ class JobService final : public v1::JobService::CallbackService {
   grpc::ServerUnaryReactor* SubmitJob(grpc::CallbackServerContext* /*context*/,
                                       const v1::SubmitJobRequest* request,
                                       v1::SubmitJobResponse* response) override {
-    return Unary(environment_, "JobService.SubmitJob", control(), wire::FromProto(*request),
-                 core::SubmitJob, response, SetJob);
+    return ServeUnary(environment_, "JobService.SubmitJob", control(), [&](Call& call) {
+      return SubmitTo(call, environment_.farm, wire::FromProto(*request), response);
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* /*context*/,
+                                            const v1::GetCapabilitiesRequest* request,
+                                            v1::GetCapabilitiesResponse* response) override {
+    return Unary(environment_, "JobService.GetCapabilities", control(), Result(request->project()),
+                 core::GetCapabilities, response,
+                 [](domain::ServerCapabilities capabilities, v1::GetCapabilitiesResponse& to) {
+                   AddWhatTheWireTakes(capabilities);
+                   to = wire::ToProto(capabilities);
+                 });
   }
 
   grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* /*context*/,
@@ -108,8 +155,59 @@ class JobService final : public v1::JobService::CallbackService {
   grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* /*context*/,
                                       const v1::CancelJobRequest* request,
                                       v1::CancelJobResponse* response) override {
-    return Unary(environment_, "JobService.CancelJob", control(), JobIdOf(*request),
+    return Unary(environment_, "JobService.CancelJob", control(), wire::FromProto(*request),
                  core::CancelJob, response, SetJob);
+  }
+
+  grpc::ServerUnaryReactor* WaitJob(grpc::CallbackServerContext* /*context*/,
+                                    const v1::WaitJobRequest* request,
+                                    v1::WaitJobResponse* response) override {
+    return Unary(environment_, "JobService.WaitJob", control(), wire::FromProto(*request),
+                 core::WaitJob, response, [](const domain::JobView& job, v1::WaitJobResponse& to) {
+                   *to.mutable_job() = wire::ToProto(job);
+                   to.set_ended(IsFinal(job.state));
+                 });
+  }
+
+  grpc::ServerUnaryReactor* RetryJob(grpc::CallbackServerContext* /*context*/,
+                                     const v1::RetryJobRequest* request,
+                                     v1::RetryJobResponse* response) override {
+    return Unary(environment_, "JobService.RetryJob", control(), wire::FromProto(*request),
+                 core::RetryJob, response, SetJob);
+  }
+
+  grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* /*context*/,
+                                      const v1::UpdateJobRequest* request,
+                                      v1::UpdateJobResponse* response) override {
+    return Unary(environment_, "JobService.UpdateJob", control(), wire::FromProto(*request),
+                 core::UpdateJob, response, SetJob);
+  }
+
+  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* /*context*/,
+                                      const v1::DeleteJobRequest* request,
+                                      v1::DeleteJobResponse* response) override {
+    return Unary(environment_, "JobService.DeleteJob", control(), wire::FromProto(*request),
+                 core::DeleteJob, response, [](core::Deleted, v1::DeleteJobResponse&) {});
+  }
+
+  grpc::ServerUnaryReactor* ExplainJob(grpc::CallbackServerContext* /*context*/,
+                                       const v1::ExplainJobRequest* request,
+                                       v1::ExplainJobResponse* response) override {
+    return Unary(environment_, "JobService.ExplainJob", control(), JobIdOf(*request),
+                 core::ExplainJob, response,
+                 [](const domain::JobExplanation& explanation, v1::ExplainJobResponse& to) {
+                   to = wire::ToProto(explanation);
+                 });
+  }
+
+  grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* /*context*/,
+                                    const v1::GetTaskRequest* request,
+                                    v1::GetTaskResponse* response) override {
+    return Unary(environment_, "JobService.GetTask", control(),
+                 wire::IdFromProto<domain::TaskId>(request->task_id(), "task_id"), core::GetTask,
+                 response, [](const domain::TaskDetail& detail, v1::GetTaskResponse& to) {
+                   to = wire::ToProto(detail);
+                 });
   }
 
   grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(

@@ -48,6 +48,16 @@ boost::asio::awaitable<Status> Perform(core::Farm& farm, Result<In> request, Use
   co_return OkStatus();
 }
 
+/// Runs what `begin(call)` returns, an `awaitable<Status>`, as the answer to a call.
+template <typename Begin>
+grpc::ServerUnaryReactor* ServeUnary(const Environment& environment, std::string_view method,
+                                     boost::asio::any_io_executor executor, Begin begin) {
+  auto call = std::make_shared<Call>(environment, method, std::move(executor));
+  auto* const reactor = new UnaryReactor(call);  // NOLINT: deletes itself in OnDone
+  call->Run(begin(*call), [reactor](const grpc::Status& status) { reactor->Finish(status); });
+  return reactor;
+}
+
 /// Answers a call with a use case, `awaitable<Result<Out>> use_case(Farm&, In)`, on `executor`:
 /// `request` is what the wire library made of the message, `answer(Out, Response&)` fills the
 /// response. The calling gRPC thread only converts and hands over.
@@ -55,12 +65,10 @@ template <typename In, typename UseCase, typename Response, typename Answer>
 grpc::ServerUnaryReactor* Unary(const Environment& environment, std::string_view method,
                                 boost::asio::any_io_executor executor, Result<In> request,
                                 UseCase use_case, Response* response, Answer answer) {
-  auto call = std::make_shared<Call>(environment, method, std::move(executor));
-  auto* const reactor = new UnaryReactor(call);  // NOLINT: deletes itself in OnDone
-  call->Run(Perform(environment.farm, std::move(request), std::move(use_case), response,
-                    std::move(answer)),
-            [reactor](const grpc::Status& status) { reactor->Finish(status); });
-  return reactor;
+  return ServeUnary(environment, method, std::move(executor), [&](Call& /*call*/) {
+    return Perform(environment.farm, std::move(request), std::move(use_case), response,
+                   std::move(answer));
+  });
 }
 
 }  // namespace tyllm::server::rpc

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+
 #include "server/store/database.h"
 #include "server/store/queue.h"
 
@@ -10,5 +12,16 @@ namespace tyllm::server::store::actions {
 /// Replaces what was there.
 Status Put(Database& db, const Sha256& key, const BlobId& output, TaskId task, std::int64_t now);
 Status Remove(Database& db, const Sha256& key);
+/// It is used now.
+Status Touch(Database& db, const Sha256& key, std::int64_t now);
+/// Those that were not made or used since, and that no queued task waits to use; how many.
+Result<std::int64_t> RemoveOld(Database& db, std::int64_t before);
+
+struct Entry {
+  BlobId output;
+  TaskId task;  ///< whose attempt made it
+};
+
+Result<std::optional<Entry>> Find(Database& db, const Sha256& key);
 
 }  // namespace tyllm::server::store::actions

@@ -109,6 +109,9 @@ class Database {
 
   std::int64_t last_insert_id() const;
 
+  /// For SQLite's own calls, on this object's thread.
+  sqlite3* connection() const { return connection_.get(); }
+
  private:
   friend class Rows;
 

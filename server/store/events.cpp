@@ -18,9 +18,14 @@ constexpr Sql kAfter{
     "WHERE job = ?1 AND number > ?2 ORDER BY number LIMIT ?3"};
 
 // The task as it was at the event: what came later is taken away again.
-Result<domain::TaskView> TaskThen(Database& db, TaskId id, TaskState state,
-                                  domain::Attempt attempt) {
-  TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db, id));
+Result<std::optional<domain::TaskView>> TaskThen(Database& db, TaskId id, TaskState state,
+                                                 domain::Attempt attempt) {
+  const auto found = tasks::Get(db, id);
+  if (found.status().code() == StatusCode::kNotFound) {
+    return std::optional<domain::TaskView>();  // it moved to a job that was deleted since
+  }
+  TYLLM_TRY(found.status());
+  const tasks::Row& row = *found;
   TYLLM_ASSIGN(domain::TaskView view, tasks::ToView(row));
   const bool is_latest = view.state == state && view.attempt == attempt;
   view.state = state;
@@ -31,7 +36,7 @@ Result<domain::TaskView> TaskThen(Database& db, TaskId id, TaskState state,
     view.cached = false;
     view.ended_unix_ms = 0;
   }
-  return view;
+  return std::optional(std::move(view));
 }
 
 }  // namespace

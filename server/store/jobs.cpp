@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/jobs.h"
 
-#include <algorithm>
-#include <limits>
-
 #include "server/store/rows_json.h"
 
 namespace tyllm::server::store::jobs {
@@ -13,24 +10,33 @@ namespace {
 using domain::JobState;
 
 constexpr Sql kInsert{
-    "INSERT INTO jobs(state, spec, outputs, created_ms, project, priority, job_class) "
-    "VALUES(0, ?1, ?2, ?3, ?4, ?5, ?6)"};
-constexpr Sql kGet{
-    "SELECT id, state, cancel_asked, spec, outputs, failure, created_ms, ended_ms, last_event "
-    "FROM jobs WHERE id = ?1"};
-constexpr Sql kList{
-    "SELECT id, state, cancel_asked, spec, outputs, failure, created_ms, ended_ms, last_event "
-    "FROM jobs WHERE id < ?1 ORDER BY id DESC LIMIT ?2"};
-// A state's jobs come in order from its own index; the newest of several states are merged.
-constexpr Sql kListByState{
-    "SELECT id, state, cancel_asked, spec, outputs, failure, created_ms, ended_ms, last_event "
-    "FROM jobs WHERE state = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"};
+    "INSERT INTO jobs(state, spec, outputs, created_ms, project, priority, job_class, retry_of) "
+    "VALUES(0, ?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
+constexpr Sql kInsertLabels{
+    "INSERT INTO job_labels(job, key, value) SELECT ?1, key, value FROM json_each(?2)"};
+constexpr Sql kDeleteLabels{"DELETE FROM job_labels WHERE job = ?1"};
+constexpr Sql kGet{TYLLM_JOB_COLUMNS "WHERE id = ?1"};
 constexpr Sql kCount{"SELECT state, count(*) FROM jobs GROUP BY state"};
 constexpr Sql kAskCancel{"UPDATE jobs SET cancel_asked = 1 WHERE id = ?1"};
+constexpr Sql kSetPriority{"UPDATE jobs SET priority = ?2 WHERE id = ?1"};
+constexpr Sql kEndedBefore{
+    "SELECT id FROM jobs WHERE ended_ms < ?1 ORDER BY ended_ms, id LIMIT ?2"};
+constexpr Sql kDelete[] = {
+    {"DELETE FROM job_events WHERE job = ?1"},
+    {"DELETE FROM decisions WHERE task IN (SELECT id FROM tasks WHERE job = ?1)"},
+    {"DELETE FROM attempts WHERE task IN (SELECT id FROM tasks WHERE job = ?1)"},
+    {"DELETE FROM tasks WHERE job = ?1"},
+    {"DELETE FROM job_labels WHERE job = ?1"},
+    // Trees go one by one, so that what the project stores is counted down.
+    {"DELETE FROM job_trees WHERE job = ?1"},
+    {"DELETE FROM jobs WHERE id = ?1"},
+};
 constexpr Sql kSetFailure{"UPDATE jobs SET failure = coalesce(failure, ?2) WHERE id = ?1"};
 constexpr Sql kAdvance{
     "UPDATE jobs SET state = ?2, last_event = ?3, ended_ms = CASE WHEN ?2 >= 3 THEN ?4 END "
     "WHERE id = ?1"};
+
+}  // namespace
 
 Result<Row> Read(const Rows& rows) {
   Row row;
@@ -45,28 +51,29 @@ Result<Row> Read(const Rows& rows) {
   row.created_ms = rows.Integer(6);
   row.ended_ms = rows.Integer(7);
   row.last_event = rows.Integer(8);
+  row.project = rows.Text(9);
+  row.priority = static_cast<std::int32_t>(rows.Integer(10));
+  if (!rows.IsNull(11)) {
+    row.retry_of = JobId{rows.Integer(11)};
+  }
+  row.labels = rows.Text(12);
   return row;
 }
 
-Status Collect(Rows& rows, std::vector<Row>& found) {
-  while (true) {
-    TYLLM_ASSIGN(const bool more, rows.Next());
-    if (!more) {
-      return OkStatus();
-    }
-    TYLLM_ASSIGN(Row row, Read(rows));
-    found.push_back(std::move(row));
+Result<JobId> Insert(Database& db, const NewJob& job, std::int64_t now) {
+  const domain::JobSpec& spec = job.spec;
+  std::optional<std::int64_t> retry_of;
+  if (job.retry_of) {
+    retry_of = job.retry_of->value;
   }
-}
-
-}  // namespace
-
-Result<JobId> Insert(Database& db, const domain::JobSpec& spec,
-                     const std::map<std::string, std::string>& outputs, std::int64_t now) {
-  TYLLM_TRY(db.Change(kInsert, ToColumn(spec), ToColumn(outputs), now, spec.project, spec.priority,
-                      spec.job_class)
+  TYLLM_TRY(db.Change(kInsert, ToColumn(spec), ToColumn(job.plan.outputs), now, spec.project,
+                      spec.priority, spec.job_class, retry_of)
                 .status());
-  return JobId{db.last_insert_id()};
+  const JobId id{db.last_insert_id()};
+  if (!spec.labels.empty()) {
+    TYLLM_TRY(db.Change(kInsertLabels, id.value, ToColumn(spec.labels)).status());
+  }
+  return id;
 }
 
 Result<Row> Get(Database& db, JobId id) {
@@ -77,26 +84,6 @@ Result<Row> Get(Database& db, JobId id) {
                     "; `tyllm-client list` shows those that are");
   }
   return Read(rows);
-}
-
-Result<std::vector<Row>> List(Database& db, const JobFilter& filter) {
-  const std::int64_t before =
-      filter.before ? filter.before->value : std::numeric_limits<std::int64_t>::max();
-  std::vector<Row> found;
-  if (filter.states.empty()) {
-    TYLLM_ASSIGN(Rows rows, db.Query(kList, before, filter.limit));
-    TYLLM_TRY(Collect(rows, found));
-    return found;
-  }
-  for (const auto& [state, name] : domain::kJobStateNames.rows()) {
-    if (std::find(filter.states.begin(), filter.states.end(), state) != filter.states.end()) {
-      TYLLM_ASSIGN(Rows rows, db.Query(kListByState, state, before, filter.limit));
-      TYLLM_TRY(Collect(rows, found));
-    }
-  }
-  std::sort(found.begin(), found.end(), [](const Row& a, const Row& b) { return a.id > b.id; });
-  found.resize(std::min(found.size(), static_cast<std::size_t>(filter.limit)));
-  return found;
 }
 
 Result<std::map<JobState, std::int64_t>> Count(Database& db) {
@@ -119,6 +106,34 @@ Status AskCancel(Database& db, JobId id) {
   return db.ChangeOne(id.ToString(), kAskCancel, id.value);
 }
 
+Status SetPriority(Database& db, JobId id, std::int32_t priority) {
+  return db.ChangeOne(id.ToString(), kSetPriority, id.value, priority);
+}
+
+Status SetLabels(Database& db, JobId id, const std::map<std::string, std::string>& labels) {
+  TYLLM_TRY(db.Change(kDeleteLabels, id.value).status());
+  return db.Change(kInsertLabels, id.value, ToColumn(labels)).status();
+}
+
+Result<std::vector<JobId>> EndedBefore(Database& db, std::int64_t before, std::int64_t limit) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kEndedBefore, before, limit));
+  std::vector<JobId> ids;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return ids;
+    }
+    ids.push_back(JobId{rows.Integer(0)});
+  }
+}
+
+Status Delete(Database& db, JobId id) {
+  for (const Sql& sql : kDelete) {
+    TYLLM_TRY(db.Change(sql, id.value).status());
+  }
+  return OkStatus();
+}
+
 Status SetFailure(Database& db, JobId id, const domain::Failure& failure) {
   return db.ChangeOne(id.ToString(), kSetFailure, id.value, ToColumn(failure));
 }
@@ -138,6 +153,11 @@ Result<domain::JobView> ToView(const Row& row) {
   view.created_unix_ms = row.created_ms;
   view.ended_unix_ms = row.ended_ms;
   view.last_event = row.last_event;
+  view.project = row.project;
+  view.priority = row.priority;
+  view.retry_of = row.retry_of;
+  using Labels = std::map<std::string, std::string>;
+  TYLLM_ASSIGN(view.labels, FromColumn<Labels>(row.labels, "job_labels"));
   return view;
 }
 

@@ -9,7 +9,13 @@
 #include "server/store/database.h"
 #include "server/store/queue.h"
 
-// Table jobs.
+// Columns of jobs as Read takes them.
+#define TYLLM_JOB_COLUMNS                                                                \
+  "SELECT id, state, cancel_asked, spec, outputs, failure, created_ms, ended_ms, "       \
+  "last_event, project, priority, retry_of, (SELECT json_group_object(key, value) FROM " \
+  "job_labels WHERE job = jobs.id) FROM jobs "
+
+// Tables jobs and job_labels.
 namespace tyllm::server::store::jobs {
 
 struct Row {
@@ -22,15 +28,27 @@ struct Row {
   std::int64_t created_ms = 0;
   std::int64_t ended_ms = 0;
   std::int64_t last_event = 0;
+  std::string project;
+  std::int32_t priority = 0;
+  std::optional<JobId> retry_of;
+  std::string labels;  ///< JSON object
 };
 
-Result<JobId> Insert(Database& db, const domain::JobSpec& spec,
-                     const std::map<std::string, std::string>& outputs, std::int64_t now);
+Result<JobId> Insert(Database& db, const NewJob& job, std::int64_t now);
 /// kNotFound when there is no such job.
 Result<Row> Get(Database& db, JobId id);
+/// The row of a statement that selects TYLLM_JOB_COLUMNS.
+Result<Row> Read(const Rows& rows);
 Result<std::vector<Row>> List(Database& db, const JobFilter& filter);
 Result<std::map<domain::JobState, std::int64_t>> Count(Database& db);
 Status AskCancel(Database& db, JobId id);
+/// Of a job that has not ended.
+Status SetPriority(Database& db, JobId id, std::int32_t priority);
+Status SetLabels(Database& db, JobId id, const std::map<std::string, std::string>& labels);
+/// The first to end first.
+Result<std::vector<JobId>> EndedBefore(Database& db, std::int64_t before, std::int64_t limit);
+/// All rows that belong to the job, from every table.
+Status Delete(Database& db, JobId id);
 /// Keeps the failure of the first task that failed.
 Status SetFailure(Database& db, JobId id, const domain::Failure& failure);
 /// Ends the job when `state` is final.

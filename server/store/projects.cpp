@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/projects.h"
 
+#include <algorithm>
+
 #include "server/store/rows_json.h"
 
 namespace tyllm::server::store::projects {
@@ -32,6 +34,10 @@ constexpr Sql kRunning{
 constexpr Sql kAddTree{
     "INSERT INTO job_trees(job, tree, project, bytes) SELECT id, ?2, project, ?3 FROM jobs "
     "WHERE id = ?1 AND NOT EXISTS(SELECT 1 FROM job_trees WHERE job = ?1 AND tree = ?2)"};
+
+constexpr Sql kTreesInUse{
+    "SELECT tree FROM project_trees UNION SELECT output FROM actions UNION "
+    "SELECT json_extract(checkpoint, '$.tree') FROM checkpoints ORDER BY 1"};
 
 std::optional<std::int64_t> Optional(const Rows& rows, int column) {
   return rows.IsNull(column) ? std::nullopt : std::optional(rows.Integer(column));
@@ -134,6 +140,22 @@ Result<sched::Shares> SharesAt(Database& db, std::int64_t now, const sched::Fair
 
 Status AddTree(Database& db, JobId job, const BlobId& tree, std::int64_t bytes) {
   return db.Change(kAddTree, job.value, tree.ToString(), bytes).status();
+}
+
+Result<std::vector<BlobId>> TreesInUse(Database& db) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kTreesInUse));
+  std::vector<BlobId> trees;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      break;
+    }
+    TYLLM_ASSIGN(const BlobId tree, BlobId::Parse(rows.Text(0)));
+    trees.push_back(tree);
+  }
+  // Texts and ids need not sort alike.
+  std::sort(trees.begin(), trees.end());
+  return trees;
 }
 
 }  // namespace tyllm::server::store::projects

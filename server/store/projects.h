@@ -28,5 +28,7 @@ Result<sched::Shares> SharesAt(Database& db, std::int64_t now, const sched::Fair
 
 /// The job refers to the tree, whose files have so many bytes. Nothing when it did already.
 Status AddTree(Database& db, JobId job, const BlobId& tree, std::int64_t bytes);
+/// Trees of jobs, of results and of unfinished work; sorted, each once.
+Result<std::vector<BlobId>> TreesInUse(Database& db);
 
 }  // namespace tyllm::server::store::projects

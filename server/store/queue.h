@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "common/base/file_system.h"
 #include "common/base/result.h"
+#include "common/domain/explanation.h"
 #include "common/domain/project.h"
 #include "common/domain/views.h"
 #include "common/domain/worker_sync.h"
@@ -25,16 +27,68 @@ using domain::JobId;
 using domain::TaskId;
 using domain::WorkerSession;
 
+/// What a call with a request id did.
+struct AnsweredRequest {
+  std::string method;
+  std::optional<Sha256> fingerprint;  ///< of the request; none of one that an old version answered
+  std::optional<JobId> job;           ///< that it made or changed; may have been deleted since
+
+  bool operator==(const AnsweredRequest&) const = default;
+};
+
+/// An output that a job takes over from the one that it continues.
+struct KeptOutput {
+  BlobId output;
+  Sha256 key;
+  TaskId made_by;
+};
+
 struct NewJob {
   std::string request_id;
   domain::JobSpec spec;
   domain::JobPlan plan;
+  std::string method = "SubmitJob";
+  std::optional<Sha256> fingerprint = std::nullopt;
+  std::optional<JobId> retry_of = std::nullopt;
+  std::map<std::string, KeptOutput> kept = {};  ///< by label of the task
 };
 
+/// A place in an order of jobs.
+struct JobPosition {
+  std::int64_t key = 0;  ///< the end's time, or the priority, where the order goes by that
+  JobId id;
+};
+
+/// Jobs to which everything applies that is given.
 struct JobFilter {
-  std::optional<JobId> before;           ///< only smaller ids
+  std::optional<JobPosition> after;      ///< only those that come after it in the order
   std::vector<domain::JobState> states;  ///< empty: all
   std::int64_t limit = 50;
+  domain::JobOrder order = domain::JobOrder::kNewest;
+  std::vector<domain::JobKind> kinds = {};
+  std::string project = {};
+  std::map<std::string, std::string> labels = {};  ///< all of these; an empty value: any
+  std::string name_prefix = {};
+  std::int64_t created_from_ms = 0;
+  std::int64_t created_before_ms = 0;  ///< 0: no limit
+};
+
+/// A task with what it was asked to do and how it came by its result.
+struct TaskRecord {
+  domain::TaskView view;
+  JobId job;
+  domain::TaskSpec spec;
+  std::vector<domain::TaskInput> inputs;
+  std::map<std::string, BlobId> trees;  ///< of the inputs that are known
+  std::optional<Sha256> key;            ///< as soon as all are
+  bool use_cache = true;
+  bool kept = false;              ///< the output is that of the job that this one continues
+  std::optional<TaskId> made_by;  ///< whose attempt made the output, when another's did
+  std::optional<TaskId> joined;   ///< runs the same action
+  std::vector<domain::Requirement> requirements;
+  std::string toolchain_version;  ///< of the worker of the last attempt
+
+  bool operator==(const TaskRecord&) const = default;
 };
 
 /// A task that some worker holds.
@@ -146,11 +200,24 @@ class Queue {
   /// A small write, to see whether writing works again.
   virtual Status Probe(std::int64_t now) = 0;
 
+  // A copy of the whole queue, made between transactions: changes meanwhile go into it too.
+  /// `to` must not be there. One copy at a time: kFailedPrecondition.
+  virtual Status BeginCopy(const Path& to) = 0;
+  /// True when the copy is complete and durable. After an error the copy has ended.
+  virtual Result<bool> CopySome(int pages) = 0;
+  /// Ends a copy, complete or not.
+  virtual void EndCopy() = 0;
+
   // Jobs.
-  virtual Result<std::optional<JobId>> FindRequest(const std::string& request_id) = 0;
+  virtual Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) = 0;
+  /// Of a change other than Enqueue, which notes its own.
+  virtual Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
+                             std::int64_t now) = 0;
+  /// Those noted before that time; how many.
+  virtual Result<std::int64_t> ForgetRequests(std::int64_t before) = 0;
   virtual Result<JobId> Enqueue(const NewJob& job, std::int64_t now) = 0;
   virtual Result<domain::JobView> GetJob(JobId job) = 0;
-  /// Newest first, without tasks and outputs.
+  /// In the filter's order, without tasks and outputs.
   virtual Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) = 0;
   virtual Result<std::map<domain::JobState, std::int64_t>> CountJobs() = 0;
   virtual Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
@@ -160,7 +227,26 @@ class Queue {
   virtual Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) = 0;
   /// Something that people should know of a task; the state of nothing changes.
   virtual Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) = 0;
+  /// kFailedPrecondition for a job that has ended.
   virtual Status SetPriority(JobId job, std::int32_t priority) = 0;
+  /// In place of those it has; also of a job that has ended.
+  virtual Status SetLabels(JobId job, const std::map<std::string, std::string>& labels) = 0;
+  /// With its tasks, attempts and events; results stay. Returns the tasks that went: their logs are
+  /// the caller's to remove. kFailedPrecondition for a job that has not ended.
+  virtual Result<std::vector<TaskId>> DeleteJob(JobId job) = 0;
+  /// Jobs that ended before that time, the first to end first.
+  virtual Result<std::vector<JobId>> EndedBefore(std::int64_t before, std::int64_t limit) = 0;
+
+  // What became of tasks, and why.
+  virtual Result<TaskRecord> GetTask(TaskId task) = 0;
+  /// Oldest first.
+  virtual Result<std::vector<domain::AttemptRecord>> Attempts(TaskId task) = 0;
+  /// Something that the scheduler decided; the last hundred of a task are kept.
+  virtual Status NoteDecision(TaskId task, const std::string& text, std::int64_t now) = 0;
+  /// Oldest first.
+  virtual Result<std::vector<domain::Decision>> Decisions(TaskId task) = 0;
+  /// Median time of the last attempts that succeeded, by kind; kinds without any are not in it.
+  virtual Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns() = 0;
 
   virtual Result<TaskCounts> CountTasks(std::int64_t now) = 0;
 
@@ -221,6 +307,13 @@ class Queue {
   virtual Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) = 0;
   virtual Status SucceedFromCache(const CacheHit& hit, std::int64_t now) = 0;
   virtual Status ForgetAction(const Sha256& key) = 0;
+  /// Results that nobody made or used since that time; how many.
+  virtual Result<std::int64_t> ForgetActions(std::int64_t before) = 0;
+  virtual Result<std::optional<BlobId>> FindResult(const Sha256& key) = 0;
+  /// The task that runs the action.
+  virtual Result<std::optional<TaskId>> FindRunning(const Sha256& key) = 0;
+  /// Trees that jobs, results or unfinished work refer to; sorted, each once.
+  virtual Result<std::vector<BlobId>> TreesInUse() = 0;
 
   // Workers.
   /// Makes `worker` its name's current session. kAborted when a later one has replaced it.

@@ -5,20 +5,38 @@ namespace tyllm::server::store::requests {
 
 namespace {
 
-constexpr Sql kFind{"SELECT job FROM requests WHERE request_id = ?1"};
+constexpr Sql kFind{"SELECT method, fingerprint, job FROM requests WHERE request_id = ?1"};
 constexpr Sql kInsert{
-    "INSERT INTO requests(request_id, method, job, at_ms) VALUES(?1, 'SubmitJob', ?2, ?3)"};
+    "INSERT INTO requests(request_id, method, fingerprint, job, at_ms) "
+    "VALUES(?1, ?2, ?3, ?4, ?5)"};
+constexpr Sql kRemoveOld{"DELETE FROM requests WHERE at_ms < ?1"};
 
 }  // namespace
 
-Result<std::optional<JobId>> Find(Database& db, const std::string& request_id) {
+Result<std::optional<AnsweredRequest>> Find(Database& db, const std::string& request_id) {
   TYLLM_ASSIGN(Rows rows, db.Query(kFind, request_id));
   TYLLM_ASSIGN(const bool found, rows.Next());
-  return found ? std::optional(JobId{rows.Integer(0)}) : std::nullopt;
+  if (!found) {
+    return std::optional<AnsweredRequest>();
+  }
+  AnsweredRequest answered{.method = rows.Text(0), .fingerprint = rows.Digest(1), .job = {}};
+  if (!rows.IsNull(2)) {
+    answered.job = JobId{rows.Integer(2)};
+  }
+  return std::optional(std::move(answered));
 }
 
-Status Insert(Database& db, const std::string& request_id, JobId job, std::int64_t now) {
-  return db.Change(kInsert, request_id, job.value, now).status();
+Status Insert(Database& db, const std::string& request_id, const AnsweredRequest& answered,
+              std::int64_t now) {
+  std::optional<std::int64_t> job;
+  if (answered.job) {
+    job = answered.job->value;
+  }
+  return db.Change(kInsert, request_id, answered.method, answered.fingerprint, job, now).status();
+}
+
+Result<std::int64_t> RemoveOld(Database& db, std::int64_t before) {
+  return db.Change(kRemoveOld, before);
 }
 
 }  // namespace tyllm::server::store::requests

@@ -7,10 +7,12 @@
 #include "server/store/database.h"
 #include "server/store/queue.h"
 
-// Table requests: which job a submission made, so that repeating it makes no second one.
+// Table requests: what calls with a request id did, so that repeating one does nothing.
 namespace tyllm::server::store::requests {
 
-Result<std::optional<JobId>> Find(Database& db, const std::string& request_id);
-Status Insert(Database& db, const std::string& request_id, JobId job, std::int64_t now);
+Result<std::optional<AnsweredRequest>> Find(Database& db, const std::string& request_id);
+Status Insert(Database& db, const std::string& request_id, const AnsweredRequest& answered,
+              std::int64_t now);
+Result<std::int64_t> RemoveOld(Database& db, std::int64_t before);
 
 }  // namespace tyllm::server::store::requests

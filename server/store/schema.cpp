@@ -4,9 +4,11 @@
 #include <array>
 #include <string>
 
+#include "server/store/database_copy.h"
 #include "server/store/schema_checkpoints.h"
 #include "server/store/schema_lanes.h"
 #include "server/store/schema_queue.h"
+#include "server/store/schema_records.h"
 #include "server/store/schema_requests.h"
 
 namespace tyllm::server::store {
@@ -18,10 +20,7 @@ constexpr std::int64_t kApplicationId = 0x74796c6d;  // "tylm"
 // Step i leads from schema i to i + 1. A released step is never changed: add another.
 // docs/formats/sqlite_schema.md says what the columns mean.
 constexpr std::array kSteps = {
-    schema::kQueue,
-    schema::kRequests,
-    schema::kCheckpoints,
-    schema::kLanes,
+    schema::kQueue, schema::kRequests, schema::kCheckpoints, schema::kLanes, schema::kRecords,
 };
 
 constexpr Sql kGetVersion{"PRAGMA user_version"};
@@ -73,6 +72,27 @@ Status Step(Database& database, std::int64_t from) {
 
 std::int64_t SchemaVersion() {
   return static_cast<std::int64_t>(kSteps.size());
+}
+
+Result<std::int64_t> SchemaOf(Database& database) {
+  return One(database, kGetVersion);
+}
+
+Status CopyBeforeMigration(Database& database, const Path& folder) {
+  TYLLM_ASSIGN(const std::int64_t found, SchemaOf(database));
+  if (found == 0 || found >= SchemaVersion()) {
+    return OkStatus();
+  }
+  TYLLM_TRY(CheckOurs(database, found));
+  TYLLM_TRY(LocalFileSystem().CreateDirectories(folder));
+  const Path to = folder / ("queue-schema-" + std::to_string(found) + ".db");
+  std::error_code error;
+  if (std::filesystem::exists(to, error)) {
+    return OkStatus();
+  }
+  TYLLM_ASSIGN(const auto copy, DatabaseCopy::Begin(database, to));
+  constexpr int kAllPages = -1;
+  return copy->Step(kAllPages).status().Annotate("before migrating the queue");
 }
 
 Status Migrate(Database& database, std::int64_t version) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/sqlite_queue.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "server/store/actions.h"
+#include "server/store/attempt_life.h"
 #include "server/store/attempts.h"
 #include "server/store/checkpoints.h"
 #include "server/store/database.h"
+#include "server/store/database_copy.h"
+#include "server/store/decisions.h"
+#include "server/store/enqueue.h"
 #include "server/store/events.h"
-#include "server/store/job_progress.h"
 #include "server/store/job_view.h"
 #include "server/store/jobs.h"
 #include "server/store/joining.h"
@@ -17,8 +19,8 @@
 #include "server/store/pending.h"
 #include "server/store/projects.h"
 #include "server/store/requests.h"
-#include "server/store/rows_json.h"
 #include "server/store/schema.h"
+#include "server/store/task_record.h"
 #include "server/store/tasks.h"
 #include "server/store/workers.h"
 
@@ -35,19 +37,7 @@ constexpr Sql kProbe{
     "INSERT INTO probes(id, at_ms) VALUES(1, ?1) ON CONFLICT(id) DO UPDATE SET "
     "at_ms = excluded.at_ms"};
 
-events::Draft Tell(const tasks::Row& row, TaskState state, const std::string& what) {
-  return {.text = row.label + what, .task = row.id, .task_state = state, .attempt = row.attempt};
-}
-
-std::string Number(domain::Attempt attempt) {
-  return "attempt " + std::to_string(attempt);
-}
-
-HeldTask ToHeld(const tasks::Row& row) {
-  return {row.attempt_id(), row.job, row.kind, row.state, row.holder, row.spent, row.started_ms};
-}
-
-std::vector<HeldTask> ToHeld(const std::vector<tasks::Row>& rows) {
+std::vector<HeldTask> AllToHeld(const std::vector<tasks::Row>& rows) {
   std::vector<HeldTask> held;
   for (const tasks::Row& row : rows) {
     held.push_back(ToHeld(row));
@@ -55,24 +45,12 @@ std::vector<HeldTask> ToHeld(const std::vector<tasks::Row>& rows) {
   return held;
 }
 
-// The attempt's row while the attempt is the task's current one and runs.
-Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
-  TYLLM_ASSIGN(tasks::Row row, tasks::Get(db, id.task));
-  if (row.attempt != id.attempt || !IsHeld(row.state)) {
-    return Aborted(id.ToString() + " is over: the task is " +
-                   std::string(domain::kTaskStateNames.Name(row.state)) + ", " +
-                   Number(row.attempt));
-  }
-  return row;
-}
-
 class SqliteQueue final : public Queue {
  public:
   SqliteQueue(std::unique_ptr<Database> database, const SqliteOptions& options)
       : database_(std::move(database)),
         db_(*database_),
-        toolchain_version_(options.toolchain_version),
-        fairness_(options.fairness) {}
+        ground_{db_, options.toolchain_version, options.fairness} {}
 
   Status Begin() override { return db_.Begin(); }
 
@@ -95,23 +73,46 @@ class SqliteQueue final : public Queue {
 
   Status Probe(std::int64_t now) override { return db_.Change(kProbe, now).status(); }
 
+  // --- A copy.
+
+  Status BeginCopy(const Path& to) override {
+    if (copy_) {
+      return FailedPrecondition("a copy of the queue is being made; wait for it to end");
+    }
+    TYLLM_ASSIGN(copy_, DatabaseCopy::Begin(db_, to));
+    return OkStatus();
+  }
+
+  Result<bool> CopySome(int pages) override {
+    if (!copy_) {
+      return FailedPrecondition("no copy of the queue is being made");
+    }
+    Result<bool> done = copy_->Step(pages);
+    if (!done.ok() || *done) {
+      copy_.reset();
+    }
+    return done;
+  }
+
+  void EndCopy() override { copy_.reset(); }
+
   // --- Jobs.
 
-  Result<std::optional<JobId>> FindRequest(const std::string& request_id) override {
+  Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) override {
     return requests::Find(db_, request_id);
   }
 
+  Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
+                     std::int64_t now) override {
+    return requests::Insert(db_, request_id, answered, now);
+  }
+
+  Result<std::int64_t> ForgetRequests(std::int64_t before) override {
+    return requests::RemoveOld(db_, before);
+  }
+
   Result<JobId> Enqueue(const NewJob& job, std::int64_t now) override {
-    TYLLM_ASSIGN(const JobId id, jobs::Insert(db_, job.spec, job.plan.outputs, now));
-    TYLLM_TRY(requests::Insert(db_, job.request_id, id, now));
-    std::int64_t position = 0;
-    for (const domain::PlannedTask& task : job.plan.tasks) {
-      TYLLM_ASSIGN(const std::int64_t lane, lanes::FindOrMake(db_, lanes::KeyOf(job.spec, task)));
-      TYLLM_TRY(tasks::Insert(db_, id, position++, task, !job.spec.no_cache, lane).status());
-    }
-    const std::string text = "job accepted: " + std::to_string(position) + " tasks";
-    TYLLM_TRY(ProgressJob(db_, id, {{.text = text, .task = {}}}, toolchain_version_, now));
-    return id;
+    return store::Enqueue(ground_, job, now);
   }
 
   Result<domain::JobView> GetJob(JobId job) override { return ViewOf(db_, job); }
@@ -137,16 +138,11 @@ class SqliteQueue final : public Queue {
   }
 
   Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) override {
-    return store::CancelJob(db_, job, toolchain_version_, now);
+    return store::CancelJob(db_, job, ground_.toolchain_version, now);
   }
 
   Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override {
-    TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db_, task));
-    TYLLM_ASSIGN(const jobs::Row job, jobs::Get(db_, row.job));
-    if (IsFinal(job.state)) {
-      return Aborted(row.job.ToString() + " has ended");
-    }
-    return ProgressJob(db_, row.job, {Tell(row, row.state, ": " + text)}, toolchain_version_, now);
+    return store::NoteEvent(ground_, task, text, now);
   }
 
   Status SetPriority(JobId job, std::int32_t priority) override {
@@ -154,7 +150,41 @@ class SqliteQueue final : public Queue {
     if (IsFinal(row.state)) {
       return FailedPrecondition(job.ToString() + " has ended");
     }
+    TYLLM_TRY(jobs::SetPriority(db_, job, priority));
     return lanes::MoveJob(db_, job, priority);
+  }
+
+  Status SetLabels(JobId job, const std::map<std::string, std::string>& labels) override {
+    TYLLM_TRY(jobs::Get(db_, job).status());
+    return jobs::SetLabels(db_, job, labels);
+  }
+
+  Result<std::vector<TaskId>> DeleteJob(JobId job) override {
+    return store::DeleteJob(ground_, job);
+  }
+
+  Result<std::vector<JobId>> EndedBefore(std::int64_t before, std::int64_t limit) override {
+    return jobs::EndedBefore(db_, before, limit);
+  }
+
+  // --- What became of tasks, and why.
+
+  Result<TaskRecord> GetTask(TaskId task) override { return RecordOf(db_, task); }
+
+  Result<std::vector<domain::AttemptRecord>> Attempts(TaskId task) override {
+    return attempts::Of(db_, task);
+  }
+
+  Status NoteDecision(TaskId task, const std::string& text, std::int64_t now) override {
+    return decisions::Insert(db_, task, text, now);
+  }
+
+  Result<std::vector<domain::Decision>> Decisions(TaskId task) override {
+    return decisions::Of(db_, task);
+  }
+
+  Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns() override {
+    return attempts::UsualRuns(db_);
   }
 
   // --- Who is next.
@@ -169,7 +199,7 @@ class SqliteQueue final : public Queue {
   }
 
   Result<sched::Shares> Shares(std::int64_t now) override {
-    return projects::SharesAt(db_, now, fairness_);
+    return projects::SharesAt(db_, now, ground_.fairness);
   }
 
   Result<std::vector<PendingRecord>> Pending(JobId job) override { return PendingOf(db_, job); }
@@ -195,31 +225,10 @@ class SqliteQueue final : public Queue {
   // --- Attempts.
 
   Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) override {
-    TYLLM_ASSIGN(tasks::Row row, tasks::Get(db_, task));
-    if (row.state != TaskState::kQueued) {
-      return Aborted(task.ToString() + " is " +
-                     std::string(domain::kTaskStateNames.Name(row.state)) + ", not queued");
-    }
-    TYLLM_TRY(tasks::SetLeased(db_, row, worker, now));
-    ++row.attempt;
-    TYLLM_TRY(attempts::Insert(db_, row.attempt_id(), worker, now));
-    TYLLM_TRY(ProgressJob(
-        db_, row.job,
-        {Tell(row, TaskState::kLeased,
-              " started on worker " + worker.worker + " (" + Number(row.attempt) + ")")},
-        toolchain_version_, now));
-    return GetLease(row.attempt_id());
+    return store::StartAttempt(ground_, task, worker, now);
   }
 
-  Result<Lease> GetLease(const AttemptId& id) override {
-    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
-    TYLLM_ASSIGN(const std::vector<tasks::Row> job_tasks, tasks::OfJob(db_, row.job));
-    Lease lease{.id = id, .job = row.job, .label = row.label, .spec = {}, .inputs = {}};
-    TYLLM_ASSIGN(lease.spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
-    TYLLM_ASSIGN(lease.inputs, ResolveInputs(job_tasks, row));
-    TYLLM_ASSIGN(lease.checkpoint, checkpoints::Find(db_, row));
-    return lease;
-  }
+  Result<Lease> GetLease(const AttemptId& id) override { return store::GetLease(ground_, id); }
 
   Result<std::optional<HeldTask>> FindHeld(const AttemptId& id) override {
     auto row = GetCurrent(db_, id);
@@ -235,12 +244,12 @@ class SqliteQueue final : public Queue {
 
   Result<std::vector<HeldTask>> AllHeld() override {
     TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::Held(db_));
-    return ToHeld(rows);
+    return AllToHeld(rows);
   }
 
   Result<std::vector<HeldTask>> HeldBy(const std::string& worker) override {
     TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::HeldBy(db_, worker));
-    return ToHeld(rows);
+    return AllToHeld(rows);
   }
 
   Status Adopt(const AttemptId& id, const std::string& session) override {
@@ -251,59 +260,19 @@ class SqliteQueue final : public Queue {
 
   Status Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
                  std::int64_t now) override {
-    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
-    if (row.state == TaskState::kCancelling) {
-      return EndCancelled(id, now);
-    }
-    TYLLM_TRY(Charge(row, now));
-    TYLLM_TRY(tasks::SetSucceeded(db_, row, output, false, now));
-    TYLLM_TRY(checkpoints::Remove(db_, row));
-    TYLLM_TRY(attempts::End(db_, id, sched::Ending::kSucceeded, now));
-    if (key) {
-      TYLLM_TRY(actions::Put(db_, *key, output, id.task, now));
-      TYLLM_TRY(tasks::NoteResult(db_, *key, true));
-    }
-    return ProgressJob(db_, row.job, {Tell(row, TaskState::kSucceeded, " succeeded")},
-                       toolchain_version_, now);
+    return store::Succeed(ground_, id, output, key, now);
   }
 
   Status EndAttempt(const AttemptId& id, sched::Ending ending, const sched::Verdict& verdict,
                     std::int64_t now) override {
-    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
-    if (row.state == TaskState::kCancelling) {
-      return EndCancelled(id, now);
-    }
-    TYLLM_TRY(Charge(row, now));
-    if (verdict.again && verdict.needs_gpu_memory > 0) {
-      TYLLM_TRY(lanes::AskForGpuMemory(db_, id.task, verdict.needs_gpu_memory));
-    }
-    TYLLM_TRY(tasks::SetJudged(db_, row, verdict, now));
-    TYLLM_TRY(attempts::End(db_, id, ending, now));
-    const std::string why = ": " + verdict.failure.reason + ": " + verdict.failure.message;
-    if (verdict.again) {
-      return ProgressJob(
-          db_, row.job,
-          {Tell(row, TaskState::kQueued, " is queued again after " + Number(id.attempt) + why)},
-          toolchain_version_, now);
-    }
-    TYLLM_TRY(jobs::SetFailure(db_, row.job, verdict.failure));
-    return ProgressJob(db_, row.job, {Tell(row, TaskState::kFailed, " failed" + why)},
-                       toolchain_version_, now);
+    return store::EndAttempt(ground_, id, ending, verdict, now);
+  }
+
+  Status EndCancelled(const AttemptId& id, std::int64_t now) override {
+    return store::EndCancelled(ground_, id, now);
   }
 
   Result<std::vector<std::string>> LostBy(TaskId task) override { return tasks::LostBy(db_, task); }
-
-  Status EndCancelled(const AttemptId& id, std::int64_t now) override {
-    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
-    if (row.state != TaskState::kCancelling) {
-      return Aborted(id.ToString() + " is not being cancelled");
-    }
-    TYLLM_TRY(Charge(row, now));
-    TYLLM_TRY(tasks::SetCancelled(db_, row, TaskState::kCancelled, now));
-    TYLLM_TRY(attempts::End(db_, id, sched::Ending::kStopped, now));
-    return ProgressJob(db_, row.job, {Tell(row, TaskState::kCancelled, " has stopped")},
-                       toolchain_version_, now);
-  }
 
   Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) override {
     TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db_, task));
@@ -340,15 +309,7 @@ class SqliteQueue final : public Queue {
   }
 
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override {
-    TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db_, hit.task));
-    if (row.state != TaskState::kQueued) {
-      return Aborted(hit.task.ToString() + " is not queued");
-    }
-    TYLLM_TRY(tasks::SetSucceeded(db_, row, hit.output, true, now));
-    return ProgressJob(
-        db_, row.job,
-        {Tell(row, TaskState::kSucceeded, " succeeded: its result was there already")},
-        toolchain_version_, now);
+    return store::SucceedFromCache(ground_, hit, now);
   }
 
   Status ForgetAction(const Sha256& key) override {
@@ -356,12 +317,27 @@ class SqliteQueue final : public Queue {
     return tasks::NoteResult(db_, key, false);
   }
 
+  Result<std::int64_t> ForgetActions(std::int64_t before) override {
+    return actions::RemoveOld(db_, before);
+  }
+
+  Result<std::optional<BlobId>> FindResult(const Sha256& key) override {
+    TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(db_, key));
+    return entry ? std::optional(entry->output) : std::nullopt;
+  }
+
+  Result<std::optional<TaskId>> FindRunning(const Sha256& key) override {
+    return tasks::FindRunning(db_, key);
+  }
+
+  Result<std::vector<BlobId>> TreesInUse() override { return projects::TreesInUse(db_); }
+
   // --- Workers.
 
   Status StartSession(const WorkerSession& worker, const domain::Capabilities& capabilities,
                       std::int64_t now) override {
     return workers::StartSession(db_, worker, capabilities, now,
-                                 sched::RateOf(capabilities, fairness_));
+                                 sched::RateOf(capabilities, ground_.fairness));
   }
 
   Result<std::vector<WorkerRecord>> ListWorkers() override { return workers::List(db_); }
@@ -371,19 +347,10 @@ class SqliteQueue final : public Queue {
   }
 
  private:
-  // What the attempt that ends now has cost.
-  Status Charge(const tasks::Row& row, std::int64_t now) {
-    const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - row.started_ms));
-    const double seconds = ran / 1000 * row.rate;
-    TYLLM_TRY(tasks::AddDeviceSeconds(db_, row, seconds));
-    TYLLM_ASSIGN(const sched::LaneKey lane, lanes::Get(db_, row.lane));
-    return projects::Charge(db_, lane.project, seconds, now, fairness_);
-  }
-
   std::unique_ptr<Database> database_;
   Database& db_;
-  std::string toolchain_version_;
-  sched::Fairness fairness_;
+  const Ground ground_;
+  std::unique_ptr<DatabaseCopy> copy_;
 };
 
 }  // namespace
@@ -391,6 +358,9 @@ class SqliteQueue final : public Queue {
 Result<std::unique_ptr<Queue>> OpenSqliteQueue(const SqliteOptions& options) {
   TYLLM_ASSIGN(std::unique_ptr<Database> database,
                Database::Open(options.file.string(), options.vfs));
+  if (!options.copies.empty()) {
+    TYLLM_TRY(CopyBeforeMigration(*database, options.copies));
+  }
   TYLLM_TRY(Migrate(*database).Annotate(options.file.string()));
   return std::unique_ptr<Queue>(std::make_unique<SqliteQueue>(std::move(database), options));
 }

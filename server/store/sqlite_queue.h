@@ -14,6 +14,7 @@ struct SqliteOptions {
   std::string toolchain_version;  ///< goes into action keys
   std::string vfs;                ///< name of a registered SQLite VFS; empty: the default
   sched::Fairness fairness = {};  ///< how use is counted
+  Path copies = {};               ///< an older schema is copied there before it is migrated
 };
 
 /// The queue in one SQLite file (docs/formats/sqlite_schema.md): WAL, synchronous=FULL, migrated to

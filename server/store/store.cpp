@@ -27,6 +27,8 @@ struct Store::Thread {
 
   void Loop();
   void RunBatch(std::unique_ptr<Operation> first);
+  void RunAlone(Operation& operation);
+  /// With `wait` the next operation, else the next if it is there and may join a transaction.
   std::unique_ptr<Operation> Take(bool wait);
   void NoteHealth(const Result<bool>& committed);
 
@@ -43,7 +45,7 @@ std::unique_ptr<Store::Operation> Store::Thread::Take(bool wait) {
   if (wait) {
     view.Wait([](const Inbox& box) { return box.stopped || !box.operations.empty(); });
   }
-  if (view->operations.empty()) {
+  if (view->operations.empty() || (!wait && view->operations.front()->alone())) {
     return nullptr;
   }
   auto operation = std::move(view->operations.front());
@@ -53,8 +55,20 @@ std::unique_ptr<Store::Operation> Store::Thread::Take(bool wait) {
 
 void Store::Thread::Loop() {
   while (auto first = Take(true)) {
-    RunBatch(std::move(first));
+    if (first->alone()) {
+      RunAlone(*first);
+    } else {
+      RunBatch(std::move(first));
+    }
   }
+}
+
+void Store::Thread::RunAlone(Operation& operation) {
+  const Status broken = queue->broken();
+  if (broken.ok()) {
+    static_cast<void>(operation.Perform(*queue));  // the operation hands its own result on
+  }
+  operation.Finish(broken);
 }
 
 void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {

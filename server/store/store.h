@@ -61,6 +61,19 @@ class Store {
         boost::asio::use_awaitable, std::move(work));
   }
 
+  /// As Run, but outside of any transaction and with nothing else in between: for what cannot be
+  /// done within one. Changes nothing.
+  template <typename Work, typename Answer = std::invoke_result_t<Work&, Queue&>>
+  boost::asio::awaitable<Answer> RunAlone(Work work) {
+    co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,
+                                                   void(Answer)>(
+        [this](auto handler, Work initiated) {
+          Push(std::make_unique<Waiting<Work, Answer, decltype(handler)>>(
+              std::move(initiated), std::move(handler), true));
+        },
+        boost::asio::use_awaitable, std::move(work));
+  }
+
   /// OK while operations are accepted. Threads: any.
   Status health() const;
 
@@ -72,6 +85,8 @@ class Store {
   class Operation {
    public:
     virtual ~Operation() = default;
+    /// Wants no transaction.
+    virtual bool alone() const = 0;
     /// Returns the status of what the work returned, which is kept until Finish.
     virtual Status Perform(Queue& queue) = 0;
     /// Hands the result, or `status` when that is an error, to who waits.
@@ -88,11 +103,14 @@ class Store {
   template <typename Work, typename Answer, typename Handler>
   class Waiting final : public Operation {
    public:
-    Waiting(Work work, Handler handler)
+    Waiting(Work work, Handler handler, bool alone = false)
         : work_(std::move(work)),
+          alone_(alone),
           executor_(boost::asio::prefer(boost::asio::get_associated_executor(handler),
                                         boost::asio::execution::outstanding_work.tracked)),
           handler_(std::move(handler)) {}
+
+    bool alone() const override { return alone_; }
 
     Status Perform(Queue& queue) override {
       answer_.emplace(work_(queue));
@@ -111,6 +129,7 @@ class Store {
 
    private:
     Work work_;
+    bool alone_;
     boost::asio::any_io_executor executor_;
     Handler handler_;
     std::optional<Answer> answer_;

@@ -16,7 +16,8 @@ constexpr Sql kInsert{
 #define TYLLM_TASK_COLUMNS                                                              \
   "SELECT id, job, label, kind, state, attempt, spec, inputs, use_cache, action_key, "  \
   "worker, session, failures, losses, output, failure, cached, queued_ms, started_ms, " \
-  "ended_ms, lane, input_trees, rate, device_seconds, not_before_ms, position FROM tasks "
+  "ended_ms, lane, input_trees, rate, device_seconds, not_before_ms, position, "        \
+  "kept, made_by FROM tasks "
 constexpr Sql kGet{TYLLM_TASK_COLUMNS "WHERE id = ?1"};
 constexpr Sql kOfJob{TYLLM_TASK_COLUMNS "WHERE job = ?1 ORDER BY position"};
 // The index must be named: in the order of ids SQLite would rather walk through the whole table.
@@ -72,8 +73,11 @@ constexpr Sql kAddDeviceSeconds{
 constexpr Sql kSetSession{
     "UPDATE tasks SET session = ?3 WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
 constexpr Sql kSetSucceeded{
-    "UPDATE tasks SET state = 4, output = ?4, failure = NULL, cached = ?5, ended_ms = ?6 "
-    "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+    "UPDATE tasks SET state = 4, output = ?4, failure = NULL, cached = ?5, ended_ms = ?6, "
+    "made_by = ?7 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+constexpr Sql kSetKept{
+    "UPDATE tasks SET state = 4, output = ?2, action_key = ?3, made_by = ?4, kept = 1, "
+    "cached = 1, queued_ms = ?5, ended_ms = ?5 WHERE id = ?1 AND state = 0"};
 constexpr Sql kSetQueued{
     "UPDATE tasks SET state = 1, failures = ?3, losses = ?4, failure = ?5, not_before_ms = ?6, "
     "queued_ms = ?7, "
@@ -118,6 +122,10 @@ Result<Row> Read(const Rows& rows) {
   row.device_seconds = rows.Real(23);
   row.not_before_ms = rows.Integer(24);
   row.position = rows.Integer(25);
+  row.kept = rows.Integer(26) != 0;
+  if (!rows.IsNull(27)) {
+    row.made_by = TaskId{rows.Integer(27)};
+  }
   return row;
 }
 
@@ -227,8 +235,12 @@ Result<std::optional<Row>> FindWaitingFor(Database& db, const Row& running) {
   return std::optional(std::move(row));
 }
 
+Result<std::optional<TaskId>> FindRunning(Database& db, const Sha256& key) {
+  return OneId(db.Query(kRunning, key));
+}
+
 Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued) {
-  return queued.use_cache ? OneId(db.Query(kRunning, queued.key)) : std::optional<TaskId>();
+  return queued.use_cache && queued.key ? FindRunning(db, *queued.key) : std::optional<TaskId>();
 }
 
 Status Exchange(Database& db, const Row& one, const Row& other) {
@@ -302,10 +314,24 @@ Status SetSession(Database& db, const Row& row, const std::string& session) {
   return db.ChangeOne(row.id.ToString(), kSetSession, row.id.value, row.attempt, session);
 }
 
-Status SetSucceeded(Database& db, const Row& row, const BlobId& output, bool cached,
-                    std::int64_t now) {
+Status SetSucceeded(Database& db, const Row& row, const BlobId& output, std::int64_t now) {
   return db.ChangeOne(row.id.ToString(), kSetSucceeded, row.id.value, row.state, row.attempt,
-                      output.ToString(), cached, now);
+                      output.ToString(), false, now, std::optional<std::int64_t>());
+}
+
+Status SetCached(Database& db, const Row& row, const BlobId& output,
+                 const std::optional<TaskId>& made_by, std::int64_t now) {
+  std::optional<std::int64_t> maker;
+  if (made_by) {
+    maker = made_by->value;
+  }
+  return db.ChangeOne(row.id.ToString(), kSetSucceeded, row.id.value, row.state, row.attempt,
+                      output.ToString(), true, now, maker);
+}
+
+Status SetKept(Database& db, TaskId task, const KeptOutput& kept, std::int64_t now) {
+  return db.ChangeOne(task.ToString(), kSetKept, task.value, kept.output.ToString(), kept.key,
+                      kept.made_by.value, now);
 }
 
 Status SetJudged(Database& db, const Row& row, const sched::Verdict& verdict, std::int64_t now) {

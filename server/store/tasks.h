@@ -34,6 +34,8 @@ struct Row {
   std::optional<BlobId> output;
   std::optional<std::string> failure;  ///< JSON
   bool cached = false;
+  bool kept = false;              ///< the output is that of the job that this one continues
+  std::optional<TaskId> made_by;  ///< whose attempt made the output, when another's did
   std::int64_t not_before_ms = 0;
   std::int64_t queued_ms = 0;
   std::int64_t started_ms = 0;
@@ -57,6 +59,7 @@ Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t lane
 Result<std::vector<std::string>> LostBy(Database& db, TaskId task);
 /// The first queued task of another job that waits for the result of `running`.
 Result<std::optional<Row>> FindWaitingFor(Database& db, const Row& running);
+Result<std::optional<TaskId>> FindRunning(Database& db, const Sha256& key);
 /// The task that runs the action of `queued`, if it waits for one.
 Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued);
 /// The two, of one action, change places in their jobs: what they were asked to do and why goes
@@ -73,8 +76,12 @@ Status AddDeviceSeconds(Database& db, const Row& row, double seconds);
 Status NoteResult(Database& db, const Sha256& key, bool exists);
 Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now);
 Status SetSession(Database& db, const Row& row, const std::string& session);
-Status SetSucceeded(Database& db, const Row& row, const BlobId& output, bool cached,
-                    std::int64_t now);
+Status SetSucceeded(Database& db, const Row& row, const BlobId& output, std::int64_t now);
+/// With a result that was there: from the cache, made by another task's attempt.
+Status SetCached(Database& db, const Row& row, const BlobId& output,
+                 const std::optional<TaskId>& made_by, std::int64_t now);
+/// Of a new task: it is not run, its output is one of the job that its job continues.
+Status SetKept(Database& db, TaskId task, const KeptOutput& kept, std::int64_t now);
 /// Queued again or failed, as the verdict says.
 Status SetJudged(Database& db, const Row& row, const sched::Verdict& verdict, std::int64_t now);
 /// Cancelled, or being cancelled when somebody holds it.

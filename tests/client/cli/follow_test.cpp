@@ -99,6 +99,24 @@ TEST(JobDisplay, ATaskThatEndedHasNoBar) {
   EXPECT_TRUE(screen.Text().ends_with("quantize succeeded\n"));
 }
 
+TEST(ExitOf, TellsWhoseTurnItIs) {
+  domain::JobView job;
+  const auto code = [&] { return static_cast<int>(ExitOf(job)); };
+  job.state = domain::JobState::kSucceeded;
+  EXPECT_EQ(code(), 0);
+  job.state = domain::JobState::kCancelled;
+  EXPECT_EQ(code(), 6);
+  job.state = domain::JobState::kFailed;
+  EXPECT_EQ(code(), 5);
+  int expected = 12;  // docs/manual/exit-codes.md
+  for (const domain::Blame blame :
+       {domain::Blame::kUser, domain::Blame::kModel, domain::Blame::kToolchain,
+        domain::Blame::kWorker, domain::Blame::kFarm}) {
+    job.failure = domain::Failure{.blame = blame};
+    EXPECT_EQ(code(), expected++);
+  }
+}
+
 TEST(Bar, IsFullOnlyAtTheEnd) {
   EXPECT_EQ(Bar(0, 10, 4), "[....]   0%");
   EXPECT_EQ(Bar(9, 10, 4), "[###.]  90%");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "client/cli/show_explanation.h"
+
 namespace tyllm::client {
 namespace {
 
@@ -44,6 +46,28 @@ TEST(Describe, TextFromElsewhereCannotMoveTheTerminalsCursor) {
   const std::string text = Describe(job);
   EXPECT_EQ(text.find('\x1b'), std::string::npos);
   EXPECT_EQ(text.find('\r'), std::string::npos);
+}
+
+TEST(Describe, AnExplanationNamesKeysAttemptsAndDecisions) {
+  domain::JobExplanation explanation;
+  explanation.job = FailedJob();
+  domain::TaskExplanation task;
+  task.task = explanation.job.tasks[0];
+  task.needs = {"quantize"};
+  task.action_key = "abc";
+  task.cache = domain::CacheUse::kMiss;
+  domain::AttemptRecord attempt;
+  attempt.attempt = 1;
+  attempt.worker = "gpu1";
+  attempt.ending = domain::Ending::kLeaseLost;
+  task.attempts = {attempt};
+  task.decisions = {{.unix_ms = 1, .text = "goes to gpu1"}};
+  explanation.tasks = {task};
+  const std::string text = Describe(explanation);
+  for (const char* part : {"takes the output of quantize", "cache: miss, key abc",
+                           "attempt 1 on gpu1: lease_lost", "decided: goes to gpu1"}) {
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
+  }
 }
 
 TEST(Table, ColumnsLineUp) {

@@ -66,7 +66,9 @@ JobView FarmFixture::Get(JobId job) {
 }
 
 Result<JobView> FarmFixture::Cancel(JobId job) {
-  return Await(CancelJob(*farm_, job));
+  domain::JobChange change;
+  change.job = job;
+  return Await(CancelJob(*farm_, change));
 }
 
 Result<SyncReply> FarmFixture::Sync(const SyncRequest& request) {

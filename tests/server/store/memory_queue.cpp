@@ -39,24 +39,23 @@ Status MemoryQueue::RevertToMark() {
 
 // --- Jobs.
 
-Result<std::optional<JobId>> MemoryQueue::FindRequest(const std::string& request_id) {
-  const auto it = state_.requests.find(request_id);
-  return it == state_.requests.end() ? std::optional<JobId>() : it->second;
-}
-
 Result<JobId> MemoryQueue::Enqueue(const NewJob& job, std::int64_t now) {
   if (state_.requests.contains(job.request_id)) {
     return Internal("doubled request id");
   }
-  const JobId id{static_cast<std::int64_t>(state_.jobs.size()) + 1};
-  state_.requests[job.request_id] = id;
+  const JobId id{++state_.last_job};
+  state_.requests[job.request_id] = {{job.method, job.fingerprint, id}, now};
   Job& added = state_.jobs[id];
   added.view.id = id;
   added.view.spec = job.spec;
   added.view.created_unix_ms = now;
+  added.view.project = job.spec.project;
+  added.view.priority = job.spec.priority;
+  added.view.labels = job.spec.labels;
+  added.view.retry_of = job.retry_of;
   added.outputs = job.plan.outputs;
   for (const domain::PlannedTask& planned : job.plan.tasks) {
-    const TaskId task_id{static_cast<std::int64_t>(state_.tasks.size()) + 1};
+    const TaskId task_id{++state_.last_task};
     Task& task = state_.tasks[task_id];
     task.view.id = task_id;
     task.view.label = planned.label;
@@ -67,6 +66,16 @@ Result<JobId> MemoryQueue::Enqueue(const NewJob& job, std::int64_t now) {
     task.lane = LaneOf({job.spec.project, job.spec.job_class, job.spec.priority,
                         sched::NeedsOf(planned.spec, job.spec.requirements)});
     added.tasks.push_back(task_id);
+    if (const auto kept = job.kept.find(planned.label); kept != job.kept.end()) {
+      task.view.state = TaskState::kSucceeded;
+      task.view.output = kept->second.output;
+      task.view.cached = true;
+      task.view.queued_unix_ms = now;
+      task.view.ended_unix_ms = now;
+      task.key = kept->second.key;
+      task.made_by = kept->second.made_by;
+      task.kept = true;
+    }
   }
   Tell(added, nullptr, now);
   Follow(added, 0, now);
@@ -89,20 +98,6 @@ Result<domain::JobView> MemoryQueue::GetJob(JobId job) {
     }
   }
   return view;
-}
-
-Result<std::vector<domain::JobView>> MemoryQueue::ListJobs(const JobFilter& filter) {
-  std::vector<domain::JobView> views;
-  for (auto it = state_.jobs.rbegin(); it != state_.jobs.rend(); ++it) {
-    const bool wanted =
-        filter.states.empty() || std::find(filter.states.begin(), filter.states.end(),
-                                           it->second.view.state) != filter.states.end();
-    if (wanted && (!filter.before || it->first < *filter.before) &&
-        static_cast<std::int64_t>(views.size()) < filter.limit) {
-      views.push_back(it->second.view);
-    }
-  }
-  return views;
 }
 
 Result<std::map<JobState, std::int64_t>> MemoryQueue::CountJobs() {
@@ -151,213 +146,6 @@ Result<std::vector<JobId>> MemoryQueue::CancelJob(JobId id, std::int64_t now) {
   }
   Follow(job, first, now);
   return heirs;
-}
-
-// --- Attempts.
-
-bool MemoryQueue::Waits(const Task& task) const {
-  if (!task.use_cache) {
-    return false;
-  }
-  return state_.actions.contains(*task.key) ||
-         std::any_of(state_.tasks.begin(), state_.tasks.end(), [&](const auto& entry) {
-           return IsHeld(entry.second.view.state) && entry.second.key == task.key;
-         });
-}
-
-Result<TaskCounts> MemoryQueue::CountTasks(std::int64_t now) {
-  TaskCounts counts;
-  for (const auto& [id, task] : state_.tasks) {
-    if (IsFinal(state_.jobs.at(task.job).view.state)) {
-      continue;
-    }
-    ++counts.by_state[task.view.state];
-    if (task.view.state == TaskState::kQueued && task.not_before <= now) {
-      const std::int64_t due = std::max(task.not_before, task.view.queued_unix_ms);
-      counts.oldest_due_ms = std::min(counts.oldest_due_ms.value_or(due), due);
-    }
-  }
-  return counts;
-}
-
-Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, std::int64_t now) {
-  const auto it = state_.tasks.find(id);
-  if (it == state_.tasks.end()) {
-    return NotFound("no such task");
-  }
-  Task& task = it->second;
-  if (task.view.state != TaskState::kQueued) {
-    return Aborted("not queued");
-  }
-  task.view.state = TaskState::kLeased;
-  ++task.view.attempt;
-  task.view.worker = worker.worker;
-  task.view.started_unix_ms = now;
-  task.holder = worker;
-  task.rate = state_.rates.contains(worker.worker) ? state_.rates[worker.worker] : 1;
-  task.attempts.push_back({worker.worker, std::nullopt});
-  Job& job = state_.jobs[task.job];
-  const std::size_t first = job.events.size();
-  Tell(job, &task, now);
-  Follow(job, first, now);
-  return GetLease({id, task.view.attempt});
-}
-
-Result<Lease> MemoryQueue::GetLease(const AttemptId& id) {
-  TYLLM_ASSIGN(Task* const task, Current(id));
-  return Lease{
-      id, task->job, task->view.label, task->planned.spec, InputsOf(*task), CheckpointOf(*task)};
-}
-
-Result<std::optional<HeldTask>> MemoryQueue::FindHeld(const AttemptId& id) {
-  const auto task = Current(id);
-  return task.ok() ? std::optional(ToHeld(**task)) : std::nullopt;
-}
-
-Result<std::vector<HeldTask>> MemoryQueue::AllHeld() {
-  std::vector<HeldTask> held;
-  for (const auto& [id, task] : state_.tasks) {
-    if (IsHeld(task.view.state)) {
-      held.push_back(ToHeld(task));
-    }
-  }
-  return held;
-}
-
-Result<std::vector<HeldTask>> MemoryQueue::HeldBy(const std::string& worker) {
-  TYLLM_ASSIGN(std::vector<HeldTask> held, AllHeld());
-  std::erase_if(held, [&](const HeldTask& task) { return task.holder.worker != worker; });
-  return held;
-}
-
-Status MemoryQueue::Adopt(const AttemptId& id, const std::string& session) {
-  TYLLM_ASSIGN(Task* const task, Current(id));
-  task->holder.session = session;
-  return OkStatus();
-}
-
-Status MemoryQueue::Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
-                            std::int64_t now) {
-  TYLLM_ASSIGN(Task* const task, Current(id));
-  if (task->view.state == TaskState::kCancelling) {
-    return EndCancelled(id, now);
-  }
-  Charge(*task, now);
-  task->view.state = TaskState::kSucceeded;
-  task->view.output = output;
-  task->view.failure.reset();
-  task->view.ended_unix_ms = now;
-  task->attempts.back().ending = sched::Ending::kSucceeded;
-  state_.checkpoints.erase(*task->key);
-  if (key) {
-    state_.actions[*key] = output;
-  }
-  Job& job = state_.jobs[task->job];
-  const std::size_t first = job.events.size();
-  Tell(job, task, now);
-  Follow(job, first, now);
-  return OkStatus();
-}
-
-Status MemoryQueue::EndAttempt(const AttemptId& id, sched::Ending ending,
-                               const sched::Verdict& verdict, std::int64_t now) {
-  TYLLM_ASSIGN(Task* const task, Current(id));
-  if (task->view.state == TaskState::kCancelling) {
-    return EndCancelled(id, now);
-  }
-  Charge(*task, now);
-  task->attempts.back().ending = ending;
-  task->spent = verdict.spent;
-  if (verdict.again && verdict.needs_gpu_memory > 0) {
-    sched::LaneKey key = state_.lanes[static_cast<std::size_t>(task->lane) - 1];
-    key.needs = sched::WithGpuMemory(key.needs, verdict.needs_gpu_memory);
-    task->lane = LaneOf(key);
-  }
-  task->view.failure = verdict.failure;
-  Job& job = state_.jobs[task->job];
-  if (verdict.again) {
-    task->view.state = TaskState::kQueued;
-    task->view.queued_unix_ms = now;
-    task->not_before = now + verdict.delay.count();
-  } else {
-    task->view.state = TaskState::kFailed;
-    task->view.ended_unix_ms = now;
-    if (!job.view.failure) {
-      job.view.failure = verdict.failure;
-    }
-  }
-  const std::size_t first = job.events.size();
-  Tell(job, task, now);
-  Follow(job, first, now);
-  return OkStatus();
-}
-
-Status MemoryQueue::EndCancelled(const AttemptId& id, std::int64_t now) {
-  TYLLM_ASSIGN(Task* const task, Current(id));
-  if (task->view.state != TaskState::kCancelling) {
-    return Aborted("not being cancelled");
-  }
-  Charge(*task, now);
-  task->view.state = TaskState::kCancelled;
-  task->view.ended_unix_ms = now;
-  task->attempts.back().ending = sched::Ending::kStopped;
-  Job& job = state_.jobs[task->job];
-  const std::size_t first = job.events.size();
-  Tell(job, task, now);
-  Follow(job, first, now);
-  return OkStatus();
-}
-
-Result<LogOwner> MemoryQueue::FindLog(TaskId id, domain::Attempt attempt) {
-  const auto it = state_.tasks.find(id);
-  if (it == state_.tasks.end()) {
-    return NotFound("no such task");
-  }
-  const Task& task = it->second;
-  const domain::Attempt number = attempt == 0 ? task.view.attempt : attempt;
-  if (number == 0) {
-    return LogOwner{task.job, 0, IsFinal(task.view.state)};
-  }
-  if (number < 0 || static_cast<std::size_t>(number) > task.attempts.size()) {
-    return NotFound("no such attempt");
-  }
-  const Attempt& one = task.attempts[static_cast<std::size_t>(number) - 1];
-  return LogOwner{task.job, number, one.ending.has_value()};
-}
-
-// --- Results by action key.
-
-Result<std::vector<CacheHit>> MemoryQueue::CacheHits(std::int64_t limit) {
-  std::vector<CacheHit> hits;
-  for (const auto& [id, task] : state_.tasks) {
-    if (task.view.state == TaskState::kQueued && task.use_cache &&
-        state_.actions.contains(*task.key) && static_cast<std::int64_t>(hits.size()) < limit) {
-      hits.push_back({id, task.job, *task.key, state_.actions[*task.key]});
-    }
-  }
-  return hits;
-}
-
-Status MemoryQueue::SucceedFromCache(const CacheHit& hit, std::int64_t now) {
-  Task& task = state_.tasks[hit.task];
-  if (task.view.state != TaskState::kQueued) {
-    return Aborted("not queued");
-  }
-  task.view.state = TaskState::kSucceeded;
-  task.view.output = hit.output;
-  task.view.failure.reset();
-  task.view.cached = true;
-  task.view.ended_unix_ms = now;
-  Job& job = state_.jobs[task.job];
-  const std::size_t first = job.events.size();
-  Tell(job, &task, now);
-  Follow(job, first, now);
-  return OkStatus();
-}
-
-Status MemoryQueue::ForgetAction(const Sha256& key) {
-  state_.actions.erase(key);
-  return OkStatus();
 }
 
 // --- Workers.
@@ -476,16 +264,6 @@ void MemoryQueue::Follow(Job& job, std::size_t first_new_event, std::int64_t now
     job.events[i].job_state = before;
   }
   job.events.back().job_state = state;  // only the last of them shows the new state
-}
-
-HeldTask MemoryQueue::ToHeld(const Task& task) {
-  return {{task.view.id, task.view.attempt},
-          task.job,
-          task.view.kind,
-          task.view.state,
-          task.holder,
-          task.spent,
-          task.view.started_unix_ms};
 }
 
 }  // namespace tyllm::server::store

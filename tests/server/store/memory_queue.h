@@ -31,7 +31,16 @@ class MemoryQueue : public Queue {
 
   Status Probe(std::int64_t /*now*/) override { return OkStatus(); }
 
-  Result<std::optional<JobId>> FindRequest(const std::string& request_id) override;
+  Status BeginCopy(const Path& /*to*/) override { return Unimplemented("nothing on a disk"); }
+
+  Result<bool> CopySome(int /*pages*/) override { return Unimplemented("nothing on a disk"); }
+
+  void EndCopy() override {}
+
+  Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) override;
+  Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
+                     std::int64_t now) override;
+  Result<std::int64_t> ForgetRequests(std::int64_t before) override;
   Result<JobId> Enqueue(const NewJob& job, std::int64_t now) override;
   Result<domain::JobView> GetJob(JobId job) override;
   Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override;
@@ -41,6 +50,14 @@ class MemoryQueue : public Queue {
   Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) override;
   Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override;
   Status SetPriority(JobId job, std::int32_t priority) override;
+  Status SetLabels(JobId job, const std::map<std::string, std::string>& labels) override;
+  Result<std::vector<TaskId>> DeleteJob(JobId job) override;
+  Result<std::vector<JobId>> EndedBefore(std::int64_t before, std::int64_t limit) override;
+  Result<TaskRecord> GetTask(TaskId task) override;
+  Result<std::vector<domain::AttemptRecord>> Attempts(TaskId task) override;
+  Status NoteDecision(TaskId task, const std::string& text, std::int64_t now) override;
+  Result<std::vector<domain::Decision>> Decisions(TaskId task) override;
+  Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns() override;
   Result<TaskCounts> CountTasks(std::int64_t now) override;
 
   Result<std::vector<sched::Lane>> Lanes(std::int64_t now) override;
@@ -71,6 +88,10 @@ class MemoryQueue : public Queue {
   Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) override;
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override;
   Status ForgetAction(const Sha256& key) override;
+  Result<std::int64_t> ForgetActions(std::int64_t before) override;
+  Result<std::optional<BlobId>> FindResult(const Sha256& key) override;
+  Result<std::optional<TaskId>> FindRunning(const Sha256& key) override;
+  Result<std::vector<BlobId>> TreesInUse() override;
 
   Status KeepCheckpoint(const AttemptId& id, const domain::Checkpoint& checkpoint,
                         std::int64_t now) override;
@@ -86,6 +107,22 @@ class MemoryQueue : public Queue {
   struct Attempt {
     std::string worker;
     std::optional<sched::Ending> ending;
+    std::string session = {};
+    std::int64_t started_ms = 0;
+    std::int64_t ended_ms = 0;
+    std::optional<domain::Failure> failure = {};
+    std::string toolchain = {};
+  };
+
+  struct Action {
+    BlobId output;
+    TaskId task;
+    std::int64_t at_ms = 0;
+  };
+
+  struct Request {
+    AnsweredRequest answered;
+    std::int64_t at_ms = 0;
   };
 
   struct Task {
@@ -100,6 +137,9 @@ class MemoryQueue : public Queue {
     std::vector<Attempt> attempts;
     std::int64_t lane = 0;
     double rate = 0;
+    bool kept = false;
+    std::optional<TaskId> made_by;
+    std::vector<domain::Decision> decisions;
   };
 
   struct Job {
@@ -119,8 +159,10 @@ class MemoryQueue : public Queue {
   struct State {
     std::map<JobId, Job> jobs;
     std::map<TaskId, Task> tasks;
-    std::map<std::string, JobId> requests;
-    std::map<Sha256, BlobId> actions;
+    std::int64_t last_job = 0;
+    std::int64_t last_task = 0;
+    std::map<std::string, Request> requests;
+    std::map<Sha256, Action> actions;
     std::map<Sha256, KeptCheckpoint> checkpoints;
     std::vector<sched::LaneKey> lanes;  ///< number i + 1
     std::map<std::string, ProjectRecord> projects;
@@ -140,6 +182,8 @@ class MemoryQueue : public Queue {
   static HeldTask ToHeld(const Task& task);
   std::int64_t LaneOf(const sched::LaneKey& key);
   void Charge(Task& task, std::int64_t now);
+  static void EndLast(Task& task, sched::Ending ending, std::int64_t now,
+                      const std::optional<domain::Failure>& failure = {});
   /// In order of jobs, then of plans.
   std::vector<const Task*> QueuedIn(std::int64_t lane) const;
   std::vector<JobId> HandOver(Job& job, std::int64_t now);

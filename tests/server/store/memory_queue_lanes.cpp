@@ -245,6 +245,7 @@ Status MemoryQueue::SetPriority(JobId id, std::int32_t priority) {
   if (IsFinal(state_.jobs[id].view.state)) {
     return FailedPrecondition("over");
   }
+  state_.jobs[id].view.priority = priority;
   std::vector<TaskId> tasks = state_.jobs[id].tasks;
   std::sort(tasks.begin(), tasks.end());
   for (const TaskId task_id : tasks) {

@@ -109,9 +109,9 @@ TEST_P(QueueContract, QueuedTasksComeFirstInFirstOutAndInPlanOrder) {
 }
 
 TEST_P(QueueContract, ARequestIdIsFoundAgain) {
-  EXPECT_EQ(*queue_->FindRequest("r"), std::nullopt);
+  EXPECT_FALSE((*queue_->FindRequest("r")).has_value());
   const JobId job = Enqueue(SampleJob("r", JobKind::kConvert));
-  EXPECT_EQ(*queue_->FindRequest("r"), job);
+  EXPECT_EQ((*queue_->FindRequest("r"))->job, job);
   EXPECT_FALSE(queue_->Enqueue(SampleJob("r", JobKind::kConvert), 1).ok());
 }
 
@@ -317,9 +317,9 @@ TEST_P(QueueContract, ListsAreNewestFirstByStateAndPage) {
     return ids;
   };
   EXPECT_EQ(list({}), "j5 j4 j3 j2 j1 ");
-  EXPECT_EQ(list({.before = JobId{4}, .states = {}, .limit = 2}), "j3 j2 ");
-  EXPECT_EQ(list({.before = {}, .states = {JobState::kSucceeded, JobState::kRunning}}), "j4 j2 ");
-  EXPECT_EQ(list({.before = {}, .states = {JobState::kFailed}}), "");
+  EXPECT_EQ(list({.after = JobPosition{0, JobId{4}}, .states = {}, .limit = 2}), "j3 j2 ");
+  EXPECT_EQ(list({.after = {}, .states = {JobState::kSucceeded, JobState::kRunning}}), "j4 j2 ");
+  EXPECT_EQ(list({.after = {}, .states = {JobState::kFailed}}), "");
   const auto counts = queue_->CountJobs();
   EXPECT_EQ(counts->at(JobState::kQueued), 3);
   EXPECT_EQ(counts->at(JobState::kRunning), 1);
@@ -367,7 +367,7 @@ TEST_P(QueueContract, AMarkUndoesOneOperationAndNotTheOthers) {
   ASSERT_TRUE(queue_->Begin().ok());
   EXPECT_TRUE((*queue_->FindRequest("a")).has_value());
   EXPECT_FALSE((*queue_->FindRequest("b")).has_value());
-  EXPECT_EQ(*queue_->FindRequest("c"), c);
+  EXPECT_EQ((*queue_->FindRequest("c"))->job, c);
   Enqueue(SampleJob("d", JobKind::kConvert));
   queue_->Rollback();
   ASSERT_TRUE(queue_->Begin().ok());

@@ -123,7 +123,7 @@ void DumpTasks(Queue& queue, std::int64_t now, std::ostream& out) {
 
 std::string Dump(Queue& queue, std::int64_t now) {
   std::ostringstream out;
-  const auto jobs = queue.ListJobs({.before = {}, .states = {}, .limit = 1'000'000});
+  const auto jobs = queue.ListJobs({.after = {}, .states = {}, .limit = 1'000'000});
   for (const domain::JobView& job : *jobs) {
     DumpJob(queue, *queue.GetJob(job.id), out);
     if (!IsFinal(job.state)) {

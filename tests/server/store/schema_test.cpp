@@ -127,6 +127,47 @@ TEST_F(SchemaTest, TasksThatWereQueuedBeforeThereWereLanesKeepTheirTurn) {
   EXPECT_EQ((*queue)->Candidates(lanes->front().id, 10, 9)->size(), 1U);
 }
 
+TEST_F(SchemaTest, AnOlderQueueIsKeptBesideBeforeItIsMigrated) {
+  {
+    ASSERT_TRUE(Migrate(*Open(), 3).ok());
+  }
+  const SqliteOptions options{
+      .file = folder_ / "q.db", .toolchain_version = "1", .vfs = {}, .copies = folder_ / "copies"};
+  {
+    ASSERT_TRUE(OpenSqliteQueue(options).ok());
+  }
+  const Path copy = folder_ / "copies" / "queue-schema-3.db";
+  {
+    const auto old = Database::Open(copy.string(), {});
+    ASSERT_TRUE(old.ok()) << old.status().ToString();
+    EXPECT_EQ(*SchemaOf(**old), 3);
+  }
+  {
+    ASSERT_TRUE(OpenSqliteQueue(options).ok());
+  }  // nothing to keep any more
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "copies" / "queue-schema-5.db"));
+}
+
+TEST_F(SchemaTest, TreesOfJobsFromBeforeTheyWereCountedAreInUse) {
+  const std::string tree = SampleTree("model").ToString();
+  {
+    const auto database = Open();
+    ASSERT_TRUE(Migrate(*database, 4).ok());
+    const std::string rows =
+        "INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(0, '{}', '{}', 1);"
+        "INSERT INTO lanes(id, project, job_class, priority, kind, requirements) "
+        "VALUES(1, 'default', 0, 0, 1, '[]');"
+        "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, use_cache, lane) "
+        "VALUES(1, 0, 'convert', 1, 0, '{}', '[{\"name\":\"model\",\"tree\":\"" +
+        tree + "\"}]', 0, 1)";
+    ASSERT_TRUE(database->Execute(rows.c_str()).ok());
+  }
+  const auto queue = OpenQueue();
+  ASSERT_TRUE(queue.ok()) << queue.status().ToString();
+  ASSERT_TRUE((*queue)->Begin().ok());
+  EXPECT_EQ(*(*queue)->TreesInUse(), std::vector<BlobId>{SampleTree("model")});
+}
+
 TEST_F(SchemaTest, WhatJobsStoreGoesWithThem) {
   const auto stored = [&] {
     const auto queue = OpenQueue();

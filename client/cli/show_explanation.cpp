@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client/cli/show_explanation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "client/cli/show.h"
+
+namespace tyllm::client {
+
+namespace {
+
+std::string Joined(const std::vector<std::string>& texts) {
+  std::string all;
+  for (const std::string& text : texts) {
+    all += (all.empty() ? "" : ", ") + Printable(text);
+  }
+  return all;
+}
+
+std::string WhyPending(const domain::Pending& pending) {
+  std::string text =
+      fmt::format("  waits ({}): {}\n", domain::kPendingReasonNames.Name(pending.reason),
+                  Printable(pending.message));
+  if (pending.expected_wait_ms >= 0) {
+    text += fmt::format("  expected to start in {}\n", Duration(pending.expected_wait_ms));
+  }
+  return text;
+}
+
+std::string CacheLine(const domain::TaskExplanation& task) {
+  if (task.action_key.empty()) {
+    return "  cache: not known yet, an input is not there\n";
+  }
+  const std::string use =
+      task.cache ? std::string(domain::kCacheUseNames.Name(*task.cache)) : "not known yet";
+  return fmt::format("  cache: {}{}, key {}\n", use,
+                     task.cache_task ? " (" + task.cache_task->ToString() + ")" : "",
+                     task.action_key);
+}
+
+std::string AttemptLine(const domain::AttemptRecord& attempt) {
+  std::string text =
+      fmt::format("  attempt {} on {}: {}", attempt.attempt, Printable(attempt.worker),
+                  attempt.ending ? domain::kEndingNames.Name(*attempt.ending) : "runs");
+  if (attempt.ended_unix_ms > 0) {
+    text += " after " + Duration(attempt.ended_unix_ms - attempt.started_unix_ms);
+  }
+  if (attempt.failure) {
+    text += fmt::format(", {} (blame: {}): {}", Printable(attempt.failure->reason),
+                        domain::kBlameNames.Name(attempt.failure->blame),
+                        Printable(attempt.failure->message));
+  }
+  return text + fmt::format(", log of {}{}\n", Bytes(static_cast<std::uint64_t>(attempt.log_bytes)),
+                            attempt.ending && !attempt.counted &&
+                                    *attempt.ending != domain::Ending::kSucceeded
+                                ? ", not counted against the task"
+                                : "");
+}
+
+std::string Requirements(const std::vector<domain::Requirement>& requirements) {
+  std::vector<std::string> texts;
+  for (const domain::Requirement& one : requirements) {
+    const char* const sign = one.rule == domain::MatchRule::kMinimum     ? " >= "
+                             : one.rule == domain::MatchRule::kPreferred ? " preferably "
+                                                                         : " = ";
+    texts.push_back(one.property + sign + one.value);
+  }
+  return texts.empty() ? "" : "  wants a worker with " + Joined(texts) + "\n";
+}
+
+std::string Describe(const domain::TaskExplanation& task) {
+  std::string text = fmt::format("{} {} {}\n", task.task.id.ToString(), Printable(task.task.label),
+                                 domain::kTaskStateNames.Name(task.task.state));
+  if (!task.needs.empty()) {
+    text += "  takes the output of " + Joined(task.needs) + "\n";
+  }
+  if (task.task.pending) {
+    text += WhyPending(*task.task.pending);
+  }
+  text += Requirements(task.requirements) + CacheLine(task);
+  for (const domain::AttemptRecord& attempt : task.attempts) {
+    text += AttemptLine(attempt);
+  }
+  for (const domain::Decision& decision : task.decisions) {
+    text += "  decided: " + Printable(decision.text) + "\n";
+  }
+  const auto& failure = task.task.failure;
+  if (failure && !failure->action.empty()) {
+    text += "  what to do: " + Printable(failure->action) + "\n";
+  }
+  return text;
+}
+
+std::string OrUnknown(std::int64_t milliseconds) {
+  return milliseconds < 0 ? "not known" : Duration(milliseconds);
+}
+
+}  // namespace
+
+std::string Describe(const domain::JobExplanation& explanation) {
+  std::string text = Describe(explanation.job);
+  for (const domain::TaskExplanation& task : explanation.tasks) {
+    text += "\n" + Describe(task);
+  }
+  return text;
+}
+
+std::string Describe(const domain::Validation& validation) {
+  std::string text;
+  for (const domain::Problem& problem : validation.problems) {
+    text += fmt::format("{}{}: {}\n", problem.reason,
+                        problem.field.empty() ? "" : " " + Printable(problem.field),
+                        Printable(problem.message));
+  }
+  std::vector<std::vector<std::string>> rows = {
+      {"task", "cached", "joins", "workers", "free", "usual time"}};
+  for (const domain::TaskForecast& task : validation.tasks) {
+    rows.push_back({Printable(task.label), task.cached ? "yes" : "no",
+                    task.joins ? task.joins->ToString() : "-",
+                    std::to_string(task.eligible_workers), std::to_string(task.free_workers),
+                    OrUnknown(task.expected_run_ms)});
+  }
+  text += validation.tasks.empty() ? "" : Table(rows);
+  if (!validation.tasks.empty()) {
+    text +=
+        fmt::format("expected wait: {}\nexpected run: {}\n", OrUnknown(validation.expected_wait_ms),
+                    OrUnknown(validation.expected_run_ms));
+  }
+  return text;
+}
+
+}  // namespace tyllm::client

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "client/cli/commands.h"
+#include "client/cli/job_command.h"
+#include "client/cli/show.h"
+#include "common/domain/views_json.h"
+
+namespace tyllm::client {
+
+namespace {
+
+struct Arguments {
+  std::string worker;
+  std::string reason;
+  bool json = false;
+};
+
+cli::ExitCode Run(const Session& session, domain::WorkerMode mode, const Arguments& arguments) {
+  const auto farm = session.Connect();
+  if (!farm.ok()) {
+    return cli::ReportError(farm.status(), arguments.json);
+  }
+  const auto worker = (*farm)->SetWorkerMode(arguments.worker, {mode, arguments.reason},
+                                             NewRequestId(), session.stop());
+  if (!worker.ok()) {
+    return cli::ReportError(worker.status(), arguments.json);
+  }
+  fmt::print("{}", arguments.json ? format::CompactJson(format::ToJson(*worker)) + "\n"
+                                  : Describe(std::vector<domain::WorkerView>{*worker}));
+  return cli::ExitCode::kOk;
+}
+
+void Declare(cli::CommandSpec& spec, Session& session, domain::WorkerMode mode) {
+  auto arguments = std::make_shared<Arguments>();
+  spec.options = {
+      {"WORKER", "NAME", "the worker's name", &arguments->worker, true},
+      {"--reason", "TEXT", "for people; shown wherever the worker is", &arguments->reason},
+      {"--json", "", "print JSON", &arguments->json},
+  };
+  spec.run = [arguments, &session, mode] { return Run(session, mode, *arguments); };
+}
+
+}  // namespace
+
+void DeclareWorkerCordon(cli::CommandSpec& spec, Session& session) {
+  spec.description = "It gets nothing new; what runs goes on; the process stays.";
+  Declare(spec, session, domain::WorkerMode::kCordoned);
+}
+
+void DeclareWorkerDrain(cli::CommandSpec& spec, Session& session) {
+  spec.description = "It gets nothing new, and its process ends when its last task has.";
+  Declare(spec, session, domain::WorkerMode::kDraining);
+}
+
+void DeclareWorkerKill(cli::CommandSpec& spec, Session& session) {
+  spec.description =
+      "It ends its tasks now and hands them back, which costs them nothing; its process ends.";
+  Declare(spec, session, domain::WorkerMode::kKilled);
+}
+
+void DeclareWorkerActivate(cli::CommandSpec& spec, Session& session) {
+  spec.description = "Takes cordoning back.";
+  Declare(spec, session, domain::WorkerMode::kActive);
+}
+
+}  // namespace tyllm::client

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/app/fsck.h"
+
+#include <memory>
+#include <set>
+
+#include "common/format/tree.h"
+#include "server/app/data_folder.h"
+#include "server/blobs/folder_blob_store.h"
+#include "server/store/database_check.h"
+#include "server/store/sqlite_queue.h"
+
+namespace tyllm::server::app {
+
+namespace {
+
+constexpr std::size_t kMostProblems = 100;
+constexpr std::uint64_t kLargestTree = 16 << 20;
+constexpr std::size_t kPiece = 1 << 20;
+
+Result<std::vector<BlobId>> TreesInUse(const Path& file) {
+  store::SqliteOptions options;
+  options.file = file;
+  TYLLM_ASSIGN(const std::unique_ptr<store::Queue> queue, store::OpenSqliteQueue(options));
+  TYLLM_TRY(queue->Begin());
+  auto trees = queue->TreesInUse();
+  queue->Rollback();
+  return trees;
+}
+
+/// Looks at the blobs that trees name, each once.
+class BlobCheck {
+ public:
+  BlobCheck(blobs::BlobStore& blobs, bool digest, FsckReport& report)
+      : blobs_(blobs), digest_(digest), report_(report) {}
+
+  void LookAtTree(const BlobId& tree) {
+    ++report_.trees;
+    if (!LookAt(tree, "the list of a tree's files")) {
+      return;
+    }
+    const auto text = blobs_.ReadSmall(tree, kLargestTree);
+    const auto parsed = text.ok() ? format::ParseTree(*text) : Result<format::Tree>(text.status());
+    if (!parsed.ok()) {
+      Tell("tree " + tree.ToString() + ": " + parsed.status().message());
+      return;
+    }
+    for (const format::TreeEntry& entry : parsed->entries) {
+      LookAt(entry.blob, "file " + entry.path + " of tree " + tree.ToString());
+    }
+  }
+
+ private:
+  bool LookAt(const BlobId& blob, const std::string& what) {
+    if (!seen_.insert(blob).second) {
+      return true;
+    }
+    ++report_.blobs;
+    report_.bytes += blob.size;
+    const auto there = blobs_.Has(blob);
+    if (!there.ok() || !*there) {
+      Tell("blob " + blob.ToString() + " is not there: " + what);
+      return false;
+    }
+    if (digest_) {
+      if (const Status status = Read(blob); !status.ok()) {
+        Tell(status.message() + " (" + what + ")");
+        return false;
+      }
+    }
+    return true;
+  }
+
+  Status Read(const BlobId& blob) {
+    TYLLM_ASSIGN(const auto reader, blobs_.OpenRead(blob, 0, 0));
+    std::vector<std::byte> piece(kPiece);
+    while (true) {
+      TYLLM_ASSIGN(const std::size_t got, reader->Read(piece));
+      if (got == 0) {
+        return OkStatus();
+      }
+    }
+  }
+
+  void Tell(std::string problem) {
+    if (report_.problems.size() < kMostProblems) {
+      report_.problems.push_back(std::move(problem));
+    }
+  }
+
+  blobs::BlobStore& blobs_;
+  const bool digest_;
+  FsckReport& report_;
+  std::set<BlobId> seen_;
+};
+
+}  // namespace
+
+Result<FsckReport> Fsck(const Path& data, bool digest) {
+  std::error_code error;
+  if (!std::filesystem::exists(data / "queue.db", error)) {
+    return NotFound(data.string() +
+                    " has no queue.db; give a server's data folder or a backup as --data");
+  }
+  TYLLM_ASSIGN(const DataFolder folder, DataFolder::Open(LocalFileSystem(), data));
+  FsckReport report;
+  TYLLM_ASSIGN(report.problems, store::CheckDatabase(folder.queue()));
+  TYLLM_ASSIGN(const std::vector<BlobId> trees, TreesInUse(folder.queue()));
+  TYLLM_ASSIGN(const auto blobs, blobs::OpenFolderBlobStore(LocalFileSystem(), folder.blobs()));
+  BlobCheck check(*blobs, digest, report);
+  for (const BlobId& tree : trees) {
+    check.LookAtTree(tree);
+  }
+  return report;
+}
+
+}  // namespace tyllm::server::app

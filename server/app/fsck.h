@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/file_system.h"
+#include "common/base/result.h"
+
+namespace tyllm::server::app {
+
+struct FsckReport {
+  std::vector<std::string> problems;
+  std::int64_t trees = 0;
+  std::int64_t blobs = 0;  ///< that trees name, each once
+  std::uint64_t bytes = 0;
+};
+
+/// Checks a data folder or a backup that no server runs on: the database, and that every blob that
+/// it names is there with its size; `digest`: and has its bytes.
+Result<FsckReport> Fsck(const Path& data, bool digest);
+
+}  // namespace tyllm::server::app

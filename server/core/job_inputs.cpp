@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/job_inputs.h"
+
+#include <algorithm>
+
+namespace tyllm::server::core {
+
+namespace {
+
+using domain::Problem;
+
+/// As many as an answer has room for.
+constexpr std::size_t kMissingNamed = 16;
+
+struct Input {
+  std::string field;
+  BlobId tree;
+  bool one_file = false;
+};
+
+std::vector<Input> InputsOf(const domain::JobSpec& spec) {
+  std::vector<Input> inputs = {{"model", spec.model}};
+  const auto add = [&](const char* field, const std::optional<BlobId>& tree, bool one_file) {
+    if (tree) {
+      inputs.push_back({field, *tree, one_file});
+    }
+  };
+  add("calibration", spec.calibration, true);
+  add("text", spec.text, true);
+  add("reference", spec.reference, false);
+  add("questions", spec.questions, false);
+  return inputs;
+}
+
+Problem Missing(const Input& input, const std::vector<BlobId>& missing) {
+  Problem problem{.reason = std::string(domain::kMissingBlobsReason),
+                  .field = "spec." + input.field,
+                  .message = input.field + ": the server does not have " + NameSome(missing) +
+                             "; upload what BlobService.FindMissing says and submit again",
+                  .missing = missing};
+  problem.missing.resize(std::min(missing.size(), kMissingNamed));
+  return problem;
+}
+
+}  // namespace
+
+Problem WrongField(const Status& status) {
+  const std::string field = domain::FieldOf(status.message());
+  return {.reason = std::string(domain::kInvalidArgumentReason),
+          .field = field.empty() || field == "request_id" ? field : "spec." + field,
+          .message = status.message(),
+          .missing = {}};
+}
+
+boost::asio::awaitable<Result<JobInputs>> CheckInputs(Farm& farm, domain::JobSpec spec) {
+  JobInputs found;
+  for (const Input& input : InputsOf(spec)) {
+    const Result<TreeCheck> check = co_await CheckTree(farm, input.tree);
+    if (check.status().code() == StatusCode::kInvalidArgument) {
+      found.problems.push_back(WrongField(check.status().Annotate(input.field)));
+      continue;
+    }
+    TYLLM_CO_TRY(check.status().Annotate(input.field));
+    const std::size_t files = check->tree.entries.size();
+    if (!check->missing.empty()) {
+      found.problems.push_back(Missing(input, check->missing));
+    } else if (files == 0 || (input.one_file && files != 1)) {
+      found.problems.push_back(WrongField(
+          InvalidArgument(input.field + " is a tree of " + std::to_string(files) +
+                          " files, expected " + (input.one_file ? "one" : "a model's"))));
+    } else {
+      found.sizes[input.tree] = BytesOf(check->tree);
+    }
+  }
+  co_return found;
+}
+
+Status StatusOf(const std::vector<Problem>& problems) {
+  for (const Problem& problem : problems) {
+    if (problem.reason == domain::kInvalidArgumentReason) {
+      return InvalidArgument(problem.message);
+    }
+    if (problem.reason == domain::kMissingBlobsReason) {
+      return FailedPrecondition(problem.message);
+    }
+    if (problem.reason == domain::kQuotaExceededReason) {
+      return ResourceExhausted(problem.message);
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace tyllm::server::core

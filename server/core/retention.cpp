@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/retention.h"
+
+#include <algorithm>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "common/format/tree.h"
+#include "server/core/delete_job.h"
+#include "server/store/on_executor.h"
+
+namespace tyllm::server::core {
+
+namespace {
+
+constexpr std::chrono::minutes kInterval{10};
+constexpr std::int64_t kJobsAtATime = 100;
+
+boost::asio::awaitable<Status> DeleteOldJobs(Farm& farm) {
+  const std::int64_t keep = farm.parts.limits.job_keep.count();
+  const std::int64_t before = farm.parts.clock.UnixMillis() - keep;
+  bool more = keep > 0;
+  while (more) {
+    std::vector<domain::TaskId> tasks;
+    const Status deleted = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+      TYLLM_ASSIGN(const std::vector<domain::JobId> jobs, queue.EndedBefore(before, kJobsAtATime));
+      more = static_cast<std::int64_t>(jobs.size()) == kJobsAtATime;
+      for (const domain::JobId job : jobs) {
+        TYLLM_ASSIGN(const std::vector<domain::TaskId> gone, queue.DeleteJob(job));
+        tasks.insert(tasks.end(), gone.begin(), gone.end());
+      }
+      return OkStatus();
+    });
+    TYLLM_CO_TRY(deleted);
+    co_await RemoveLogs(farm, std::move(tasks));
+  }
+  co_return OkStatus();
+}
+
+boost::asio::awaitable<Status> ForgetOldRows(Farm& farm) {
+  const std::int64_t now = farm.parts.clock.UnixMillis();
+  const Limits& limits = farm.parts.limits;
+  co_return co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+    TYLLM_TRY(queue.ForgetRequests(now - limits.request_keep.count()).status());
+    if (limits.result_keep.count() > 0) {
+      TYLLM_TRY(queue.ForgetActions(now - limits.result_keep.count()).status());
+    }
+    return OkStatus();
+  });
+}
+
+// The trees and all their files, sorted.
+Result<std::vector<BlobId>> BlobsOf(blobs::BlobStore& blobs, const std::vector<BlobId>& trees,
+                                    std::uint64_t limit) {
+  std::vector<BlobId> used = trees;
+  for (const BlobId& tree : trees) {
+    const Result<std::string> text = blobs.ReadSmall(tree, limit);
+    if (text.status().code() == StatusCode::kNotFound) {
+      continue;  // of a job whose blobs are gone already
+    }
+    // A tree that cannot be read might name anything: nothing is removed then.
+    TYLLM_TRY(text.status());
+    TYLLM_ASSIGN(const format::Tree parsed, format::ParseTree(*text));
+    for (const format::TreeEntry& entry : parsed.entries) {
+      used.push_back(entry.blob);
+    }
+  }
+  std::sort(used.begin(), used.end());
+  used.erase(std::unique(used.begin(), used.end()), used.end());
+  return used;
+}
+
+}  // namespace
+
+boost::asio::awaitable<Result<blobs::BlobStore::Removed>> CollectBlobs(Farm& farm) {
+  // What is used from here on has a newer time: the blobs of a job that is submitted meanwhile
+  // were looked at (CheckTree), those of a result were uploaded or asked for.
+  const std::int64_t before = farm.parts.clock.UnixMillis() - farm.parts.limits.blob_keep.count();
+  TYLLM_CO_ASSIGN(
+      const std::vector<BlobId> trees,
+      co_await farm.parts.store.Run([](store::Queue& queue) { return queue.TreesInUse(); }));
+  const std::uint64_t limit = farm.parts.limits.largest_tree_bytes;
+  co_return co_await store::OnExecutor(
+      farm.parts.blocking, [&]() -> Result<blobs::BlobStore::Removed> {
+        TYLLM_ASSIGN(const std::vector<BlobId> used, BlobsOf(farm.parts.blobs, trees, limit));
+        return farm.parts.blobs.RemoveUnused(used, before);
+      });
+}
+
+boost::asio::awaitable<Status> RemoveWhatIsOld(Farm& farm) {
+  TYLLM_CO_TRY(co_await ForgetOldRows(farm));
+  TYLLM_CO_TRY(co_await DeleteOldJobs(farm));
+  const auto removed = co_await CollectBlobs(farm);
+  co_return removed.status();
+}
+
+boost::asio::awaitable<void> RemoveOldForever(Farm& farm) {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  while (true) {
+    timer.expires_after(kInterval);
+    const auto [error] =
+        co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+    if (error) {
+      co_return;
+    }
+    static_cast<void>(co_await RemoveWhatIsOld(farm));  // what failed is tried again
+  }
+}
+
+}  // namespace tyllm::server::core

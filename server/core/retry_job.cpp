@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/retry_job.h"
+
+#include "server/core/action_cache.h"
+#include "server/core/get_job.h"
+#include "server/core/job_inputs.h"
+#include "server/core/once.h"
+#include "server/core/project_admission.h"
+
+namespace tyllm::server::core {
+
+namespace {
+
+using domain::JobId;
+using domain::JobState;
+
+/// What the new job takes over.
+struct Legacy {
+  domain::JobView job;
+  std::vector<store::TaskRecord> done;  ///< succeeded, with outputs
+};
+
+Result<Legacy> Read(store::Queue& queue, JobId id) {
+  Legacy legacy;
+  TYLLM_ASSIGN(legacy.job, queue.GetJob(id));
+  if (legacy.job.state != JobState::kFailed && legacy.job.state != JobState::kCancelled) {
+    return FailedPrecondition(id.ToString() + " is " +
+                              std::string(domain::kJobStateNames.Name(legacy.job.state)) +
+                              ", expected failed or cancelled; there is nothing left to do again");
+  }
+  for (const domain::TaskView& task : legacy.job.tasks) {
+    if (task.state == domain::TaskState::kSucceeded) {
+      TYLLM_ASSIGN(store::TaskRecord record, queue.GetTask(task.id));
+      legacy.done.push_back(std::move(record));
+    }
+  }
+  return legacy;
+}
+
+// As it was asked for then, with what was changed since.
+domain::JobSpec SpecOf(const domain::JobView& job, bool no_cache) {
+  domain::JobSpec spec = job.spec;
+  spec.labels = job.labels;
+  spec.priority = job.priority;
+  spec.no_cache = spec.no_cache || no_cache;
+  return spec;
+}
+
+}  // namespace
+
+boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::RetryRequest request) {
+  const domain::JobChange& change = request.change;
+  TYLLM_CO_TRY(CheckRequestId(change.request_id, true));
+  const Asked asked = AskedOf(change.request_id, "RetryJob",
+                              change.job.ToString() + (request.no_cache ? " no_cache" : ""));
+  std::optional<JobId> made;
+  const auto find_same = [&](store::Queue& queue) -> Status {
+    TYLLM_ASSIGN(const bool answered, WasAnswered(queue, asked));
+    if (answered) {
+      TYLLM_ASSIGN(const auto found, queue.FindRequest(change.request_id));
+      made = found->job;
+    }
+    return OkStatus();
+  };
+  const Status looked = co_await farm.parts.store.Run(find_same);
+  TYLLM_CO_TRY(looked);
+  if (made) {
+    co_return co_await GetJob(farm, *made);
+  }
+  TYLLM_CO_ASSIGN(const Legacy legacy, co_await farm.parts.store.Run([&](store::Queue& queue) {
+    return Read(queue, change.job);
+  }));
+  store::NewJob next{.request_id = change.request_id,
+                     .spec = SpecOf(legacy.job, request.no_cache),
+                     .plan = {},
+                     .method = asked.method,
+                     .fingerprint = asked.fingerprint,
+                     .retry_of = change.job};
+  next.plan = domain::PlanJob(next.spec);
+  TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, next.spec));
+  TYLLM_CO_TRY(StatusOf(inputs.problems));
+  for (const store::TaskRecord& record : legacy.done) {
+    TYLLM_CO_ASSIGN(const TreeCheck check, co_await CheckTree(farm, *record.view.output));
+    if (check.missing.empty() && record.key) {
+      next.kept[record.view.label] = {*record.view.output, *record.key,
+                                      record.made_by.value_or(record.view.id)};
+      inputs.sizes[*record.view.output] = BytesOf(check.tree);
+    }
+  }
+  const std::int64_t now = farm.parts.clock.UnixMillis();
+  const Status queued = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+    TYLLM_TRY(find_same(queue));
+    if (made) {
+      return OkStatus();
+    }
+    TYLLM_TRY(CheckEtag(queue, change));
+    TYLLM_TRY(AdmitToProject(queue, next.spec, inputs.sizes));
+    TYLLM_ASSIGN(made, queue.Enqueue(next, now));
+    return NoteTrees(queue, *made, inputs.sizes);
+  });
+  TYLLM_CO_TRY(queued);
+  ++farm.counters.jobs_submitted;
+  static_cast<void>(co_await UseCachedResults(farm));  // a sweep would do the same later
+  farm.signals.Notify(Topic::Work());
+  co_return co_await GetJob(farm, *made);
+}
+
+}  // namespace tyllm::server::core

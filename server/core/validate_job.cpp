@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/core/validate_job.h"
+
+#include <algorithm>
+#include <map>
+
+#include "server/core/forecast.h"
+#include "server/core/job_inputs.h"
+#include "server/core/queue_reading.h"
+#include "server/sched/explain.h"
+#include "server/store/lanes.h"
+
+namespace tyllm::server::core {
+
+namespace {
+
+using domain::PlannedTask;
+using domain::Problem;
+using domain::TaskForecast;
+
+/// What the queue says of one task of the plan.
+struct Seen {
+  std::optional<BlobId> result;
+  std::optional<domain::TaskId> running;
+};
+
+/// Goes through a plan in order: an output that is there already is an input of what comes after.
+class Forecaster {
+ public:
+  Forecaster(Farm& farm, const domain::JobSpec& spec)
+      : farm_(farm), spec_(spec), plan_(domain::PlanJob(spec)), online_(OnlineNow(farm)) {}
+
+  boost::asio::awaitable<Result<domain::Validation>> Run() {
+    TYLLM_CO_ASSIGN(usual_, co_await farm_.parts.store.Run(
+                                [](store::Queue& queue) { return queue.UsualRuns(); }));
+    domain::Validation validation;
+    for (const PlannedTask& task : plan_.tasks) {
+      TYLLM_CO_ASSIGN(TaskForecast forecast, co_await Look(task));
+      if (!forecast.cached && forecast.eligible_workers == 0) {
+        validation.problems.push_back(NoWorker(forecast, task));
+      }
+      validation.tasks.push_back(std::move(forecast));
+    }
+    TYLLM_CO_ASSIGN(validation.expected_wait_ms, co_await ExpectedWait(validation.tasks));
+    validation.expected_run_ms = LongestPath(plan_, [&](const std::string& label) {
+      const auto task = std::find_if(validation.tasks.begin(), validation.tasks.end(),
+                                     [&](const auto& one) { return one.label == label; });
+      return task->cached ? 0 : task->expected_run_ms;
+    });
+    co_return validation;
+  }
+
+ private:
+  boost::asio::awaitable<Result<TaskForecast>> Look(const PlannedTask& task) {
+    TaskForecast forecast{.label = task.label, .kind = task.spec.kind};
+    if (const auto usual = usual_.find(task.spec.kind); usual != usual_.end()) {
+      forecast.expected_run_ms = usual->second;
+    }
+    CountWorkers(task, forecast);
+    const auto inputs = InputsOf(task);
+    if (!inputs) {
+      co_return forecast;
+    }
+    const Sha256 key = domain::ActionKey(task.spec, *inputs, farm_.parts.version);
+    forecast.action_key = key.Hex();
+    if (spec_.no_cache) {
+      co_return forecast;
+    }
+    TYLLM_CO_ASSIGN(const Seen seen,
+                    co_await farm_.parts.store.Run([&](store::Queue& queue) -> Result<Seen> {
+                      Seen found;
+                      TYLLM_ASSIGN(found.result, queue.FindResult(key));
+                      TYLLM_ASSIGN(found.running, queue.FindRunning(key));
+                      return found;
+                    }));
+    forecast.joins = seen.running;
+    if (seen.result) {
+      const Result<TreeCheck> check = co_await CheckTree(farm_, *seen.result);
+      forecast.cached = check.ok() && check->missing.empty();
+      if (forecast.cached) {
+        outputs_[task.label] = *seen.result;
+      }
+    }
+    co_return forecast;
+  }
+
+  std::optional<std::map<std::string, BlobId>> InputsOf(const PlannedTask& task) const {
+    std::map<std::string, BlobId> inputs;
+    for (const domain::TaskInput& input : task.inputs) {
+      const auto made = outputs_.find(input.from);
+      if (input.tree) {
+        inputs[input.name] = *input.tree;
+      } else if (made != outputs_.end()) {
+        inputs[input.name] = made->second;
+      } else {
+        return std::nullopt;
+      }
+    }
+    return inputs;
+  }
+
+  void CountWorkers(const PlannedTask& task, TaskForecast& forecast) const {
+    const sched::Needs needs = sched::NeedsOf(task.spec, spec_.requirements);
+    std::vector<const domain::Capabilities*> offers;
+    for (const sched::Online& one : online_) {
+      offers.push_back(&one.worker->capabilities);
+      if (one.takes_work && sched::CanTake(one.worker->capabilities, needs)) {
+        ++forecast.eligible_workers;
+        forecast.free_workers += one.free_slots > 0 ? 1 : 0;
+      }
+    }
+    forecast.shortfalls = sched::FindShortfalls(needs, offers);
+  }
+
+  Problem NoWorker(const TaskForecast& forecast, const PlannedTask& task) const {
+    sched::PendingTask waiting;
+    waiting.lane.needs = sched::NeedsOf(task.spec, spec_.requirements);
+    const domain::Pending pending = sched::ExplainPending(waiting, online_, {}, 0);
+    return {.reason = std::string(domain::kNoWorkerReason),
+            .field = "spec.requirements",
+            .message = forecast.label + ": " + pending.message,
+            .missing = {}};
+  }
+
+  // Of the first task that must run; the others wait for it or for the same workers.
+  boost::asio::awaitable<Result<std::int64_t>> ExpectedWait(
+      const std::vector<TaskForecast>& forecasts) {
+    const auto first = std::find_if(forecasts.begin(), forecasts.end(),
+                                    [](const TaskForecast& one) { return !one.cached; });
+    if (first == forecasts.end()) {
+      co_return std::int64_t{0};
+    }
+    const PlannedTask& task = plan_.tasks[static_cast<std::size_t>(first - forecasts.begin())];
+    sched::PendingTask waiting;
+    waiting.lane = store::lanes::KeyOf(spec_, task);
+    if (first->expected_run_ms >= 0) {
+      waiting.usual_run_ms = first->expected_run_ms;
+    }
+    const std::int64_t now = farm_.parts.clock.UnixMillis();
+    const sched::Fairness& fairness = farm_.parts.limits.policy.fairness;
+    sched::Shares shares;
+    const Status looked = co_await farm_.parts.store.Run([&](store::Queue& queue) -> Status {
+      QueueReading reading(queue, online_, fairness, now);
+      TYLLM_TRY(reading.Look());
+      TYLLM_ASSIGN(waiting.ahead, reading.Ahead(waiting.lane, kLastJob));
+      shares = reading.shares();
+      return OkStatus();
+    });
+    TYLLM_CO_TRY(looked);
+    co_return sched::ExplainPending(waiting, online_, shares, now).expected_wait_ms;
+  }
+
+  Farm& farm_;
+  const domain::JobSpec& spec_;
+  const domain::JobPlan plan_;
+  const std::vector<sched::Online> online_;
+  std::map<domain::TaskKind, std::int64_t> usual_;
+  std::map<std::string, BlobId> outputs_;  ///< that are there, by label
+};
+
+}  // namespace
+
+std::vector<Problem> ProblemsOf(const domain::JobSpec& spec, const Limits& limits) {
+  std::vector<Problem> problems;
+  if (const Status status = domain::Check(spec); !status.ok()) {
+    problems.push_back(WrongField(status));
+  }
+  const std::size_t bytes = format::CompactJson(format::ToJson(spec)).size();
+  if (static_cast<std::int64_t>(bytes) > limits.largest_spec_bytes) {
+    problems.push_back(WrongField(InvalidArgument(
+        "the request has " + std::to_string(bytes) + " bytes, expected at most " +
+        std::to_string(limits.largest_spec_bytes) + "; shorten its labels or patterns")));
+  }
+  return problems;
+}
+
+boost::asio::awaitable<Result<domain::Validation>> ValidateJob(Farm& farm,
+                                                               domain::SubmitRequest request) {
+  domain::Validation validation;
+  validation.problems = ProblemsOf(request.spec, farm.parts.limits);
+  if (!validation.problems.empty()) {
+    co_return validation;  // of such a job there is nothing to tell
+  }
+  TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, request.spec));
+  Status admitted;
+  const Status looked = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+    admitted = AdmitToProject(queue, request.spec, inputs.sizes);
+    return admitted.code() == StatusCode::kResourceExhausted ? OkStatus() : admitted;
+  });
+  TYLLM_CO_TRY(looked);
+  Forecaster forecaster(farm, request.spec);
+  TYLLM_CO_ASSIGN(validation, co_await forecaster.Run());
+  auto& problems = inputs.problems;
+  if (!admitted.ok()) {
+    problems.push_back({.reason = std::string(domain::kQuotaExceededReason),
+                        .field = "spec.project",
+                        .message = admitted.message(),
+                        .missing = {}});
+  }
+  validation.problems.insert(validation.problems.begin(), problems.begin(), problems.end());
+  co_return validation;
+}
+
+}  // namespace tyllm::server::core

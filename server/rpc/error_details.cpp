@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/rpc/error_details.h"
+
+#include "server/rpc/reasons.h"
+
+namespace tyllm::server::rpc {
+
+namespace {
+
+/// After a restart, or a store that comes back.
+constexpr std::int64_t kRetrySoonMs = 1'000;
+/// A full disk takes somebody's hand.
+constexpr std::int64_t kRetryLaterMs = 30'000;
+
+// "j42 has ended" is about j42.
+std::string SubjectOf(const std::string& message) {
+  const std::string first = message.substr(0, message.find(' '));
+  const bool is_id = first.size() > 1 && (first[0] == 'j' || first[0] == 't') && first[1] >= '0' &&
+                     first[1] <= '9';
+  return is_id ? (first[0] == 'j' ? "jobs/" : "tasks/") + first : std::string();
+}
+
+}  // namespace
+
+wire::ErrorDetails DetailsFor(std::string_view method, const Status& status) {
+  wire::ErrorDetails details;
+  details.reason = ReasonFor(method, status.code());
+  const std::string& message = status.message();
+  const StatusCode code = status.code();
+  if (code == StatusCode::kInvalidArgument) {
+    details.fields.push_back({domain::FieldOf(message), message});
+  } else if (code == StatusCode::kFailedPrecondition) {
+    details.preconditions.push_back(
+        {details.reason.empty() ? std::string(Name(code)) : details.reason, SubjectOf(message),
+         message});
+  } else if (code == StatusCode::kUnavailable) {
+    details.retry_delay_ms = kRetrySoonMs;
+  } else if (code == StatusCode::kResourceExhausted && message.starts_with("quota: ")) {
+    details.reason = domain::kQuotaExceededReason;
+    details.quotas.push_back({"spec.project", message});
+  } else if (code == StatusCode::kResourceExhausted) {
+    details.retry_delay_ms = kRetryLaterMs;
+  }
+  return details;
+}
+
+wire::ErrorDetails DetailsFor(const std::vector<domain::Problem>& problems) {
+  wire::ErrorDetails details;
+  for (const domain::Problem& problem : problems) {
+    if (details.reason.empty()) {
+      details.reason = problem.reason;
+    }
+    if (problem.reason == domain::kInvalidArgumentReason) {
+      details.fields.push_back({problem.field, problem.message});
+    } else if (problem.reason == domain::kQuotaExceededReason) {
+      details.quotas.push_back({problem.field, problem.message});
+    } else {
+      for (const BlobId& blob : problem.missing) {
+        details.preconditions.push_back({"MISSING", "blobs/" + blob.ToString(), problem.field});
+      }
+    }
+  }
+  return details;
+}
+
+}  // namespace tyllm::server::rpc

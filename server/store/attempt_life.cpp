@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/attempt_life.h"
+
+#include <algorithm>
+
+#include "server/store/actions.h"
+#include "server/store/attempts.h"
+#include "server/store/checkpoints.h"
+#include "server/store/job_progress.h"
+#include "server/store/jobs.h"
+#include "server/store/lanes.h"
+#include "server/store/projects.h"
+#include "server/store/rows_json.h"
+
+namespace tyllm::server::store {
+
+namespace {
+
+using domain::TaskState;
+
+events::Draft Tell(const tasks::Row& row, TaskState state, const std::string& what) {
+  return {.text = row.label + what, .task = row.id, .task_state = state, .attempt = row.attempt};
+}
+
+std::string Number(domain::Attempt attempt) {
+  return "attempt " + std::to_string(attempt);
+}
+
+Status Progress(const Ground& ground, const tasks::Row& row, TaskState state,
+                const std::string& what, std::int64_t now) {
+  return ProgressJob(ground.db, row.job, {Tell(row, state, what)}, ground.toolchain_version, now);
+}
+
+// What the attempt that ends now has cost.
+Status Charge(const Ground& ground, const tasks::Row& row, std::int64_t now) {
+  const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - row.started_ms));
+  const double seconds = ran / 1000 * row.rate;
+  TYLLM_TRY(tasks::AddDeviceSeconds(ground.db, row, seconds));
+  TYLLM_ASSIGN(const sched::LaneKey lane, lanes::Get(ground.db, row.lane));
+  return projects::Charge(ground.db, lane.project, seconds, now, ground.fairness);
+}
+
+}  // namespace
+
+HeldTask ToHeld(const tasks::Row& row) {
+  return {row.attempt_id(), row.job, row.kind, row.state, row.holder, row.spent, row.started_ms};
+}
+
+Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
+  TYLLM_ASSIGN(tasks::Row row, tasks::Get(db, id.task));
+  if (row.attempt != id.attempt || !IsHeld(row.state)) {
+    return Aborted(id.ToString() + " is over: the task is " +
+                   std::string(domain::kTaskStateNames.Name(row.state)) + ", " +
+                   Number(row.attempt));
+  }
+  return row;
+}
+
+Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSession& worker,
+                           std::int64_t now) {
+  TYLLM_ASSIGN(tasks::Row row, tasks::Get(ground.db, task));
+  if (row.state != TaskState::kQueued) {
+    return Aborted(task.ToString() + " is " + std::string(domain::kTaskStateNames.Name(row.state)) +
+                   ", not queued");
+  }
+  TYLLM_TRY(tasks::SetLeased(ground.db, row, worker, now));
+  ++row.attempt;
+  TYLLM_TRY(attempts::Insert(ground.db, row.attempt_id(), worker, now));
+  TYLLM_TRY(Progress(ground, row, TaskState::kLeased,
+                     " started on worker " + worker.worker + " (" + Number(row.attempt) + ")",
+                     now));
+  return GetLease(ground, row.attempt_id());
+}
+
+Result<Lease> GetLease(const Ground& ground, const AttemptId& id) {
+  TYLLM_ASSIGN(const tasks::Row row, GetCurrent(ground.db, id));
+  TYLLM_ASSIGN(const std::vector<tasks::Row> job_tasks, tasks::OfJob(ground.db, row.job));
+  Lease lease{.id = id, .job = row.job, .label = row.label, .spec = {}, .inputs = {}};
+  TYLLM_ASSIGN(lease.spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
+  TYLLM_ASSIGN(lease.inputs, ResolveInputs(job_tasks, row));
+  TYLLM_ASSIGN(lease.checkpoint, checkpoints::Find(ground.db, row));
+  return lease;
+}
+
+Status Succeed(const Ground& ground, const AttemptId& id, const BlobId& output,
+               std::optional<Sha256> key, std::int64_t now) {
+  TYLLM_ASSIGN(const tasks::Row row, GetCurrent(ground.db, id));
+  if (row.state == TaskState::kCancelling) {
+    return EndCancelled(ground, id, now);
+  }
+  TYLLM_TRY(Charge(ground, row, now));
+  TYLLM_TRY(tasks::SetSucceeded(ground.db, row, output, now));
+  TYLLM_TRY(checkpoints::Remove(ground.db, row));
+  TYLLM_TRY(attempts::End(ground.db, id, sched::Ending::kSucceeded, now));
+  if (key) {
+    TYLLM_TRY(actions::Put(ground.db, *key, output, id.task, now));
+    TYLLM_TRY(tasks::NoteResult(ground.db, *key, true));
+  }
+  return Progress(ground, row, TaskState::kSucceeded, " succeeded", now);
+}
+
+Status SucceedFromCache(const Ground& ground, const CacheHit& hit, std::int64_t now) {
+  TYLLM_ASSIGN(const tasks::Row row, tasks::Get(ground.db, hit.task));
+  if (row.state != TaskState::kQueued) {
+    return Aborted(hit.task.ToString() + " is not queued");
+  }
+  TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(ground.db, hit.key));
+  std::optional<TaskId> made_by;
+  if (entry) {
+    made_by = entry->task;
+  }
+  TYLLM_TRY(tasks::SetCached(ground.db, row, hit.output, made_by, now));
+  TYLLM_TRY(actions::Touch(ground.db, hit.key, now));
+  return Progress(ground, row, TaskState::kSucceeded, " succeeded: its result was there already",
+                  now);
+}
+
+Status EndAttempt(const Ground& ground, const AttemptId& id, sched::Ending ending,
+                  const sched::Verdict& verdict, std::int64_t now) {
+  TYLLM_ASSIGN(const tasks::Row row, GetCurrent(ground.db, id));
+  if (row.state == TaskState::kCancelling) {
+    return EndCancelled(ground, id, now);
+  }
+  TYLLM_TRY(Charge(ground, row, now));
+  if (verdict.again && verdict.needs_gpu_memory > 0) {
+    TYLLM_TRY(lanes::AskForGpuMemory(ground.db, id.task, verdict.needs_gpu_memory));
+  }
+  TYLLM_TRY(tasks::SetJudged(ground.db, row, verdict, now));
+  TYLLM_TRY(attempts::End(ground.db, id, ending, now, &verdict.failure));
+  const std::string why = ": " + verdict.failure.reason + ": " + verdict.failure.message;
+  if (verdict.again) {
+    return Progress(ground, row, TaskState::kQueued,
+                    " is queued again after " + Number(id.attempt) + why, now);
+  }
+  TYLLM_TRY(jobs::SetFailure(ground.db, row.job, verdict.failure));
+  return Progress(ground, row, TaskState::kFailed, " failed" + why, now);
+}
+
+Status EndCancelled(const Ground& ground, const AttemptId& id, std::int64_t now) {
+  TYLLM_ASSIGN(const tasks::Row row, GetCurrent(ground.db, id));
+  if (row.state != TaskState::kCancelling) {
+    return Aborted(id.ToString() + " is not being cancelled");
+  }
+  TYLLM_TRY(Charge(ground, row, now));
+  TYLLM_TRY(tasks::SetCancelled(ground.db, row, TaskState::kCancelled, now));
+  TYLLM_TRY(attempts::End(ground.db, id, sched::Ending::kStopped, now));
+  return Progress(ground, row, TaskState::kCancelled, " has stopped", now);
+}
+
+Status NoteEvent(const Ground& ground, TaskId task, const std::string& text, std::int64_t now) {
+  TYLLM_ASSIGN(const tasks::Row row, tasks::Get(ground.db, task));
+  TYLLM_ASSIGN(const jobs::Row job, jobs::Get(ground.db, row.job));
+  if (IsFinal(job.state)) {
+    return Aborted(row.job.ToString() + " has ended");
+  }
+  return Progress(ground, row, row.state, ": " + text, now);
+}
+
+}  // namespace tyllm::server::store

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/database_check.h"
+
+#include <array>
+
+#include "server/store/schema.h"
+
+namespace tyllm::server::store {
+
+namespace {
+
+constexpr std::size_t kMostNamed = 10;
+
+/// Rows of `sql` name what breaks the rule.
+struct Invariant {
+  const char* rule;
+  Sql sql;
+};
+
+constexpr std::array kInvariants = {
+    Invariant{
+        "an attempt that runs is its task's current one, and the task is held",
+        {"SELECT 't' || a.task || ' attempt ' || a.attempt FROM attempts AS a JOIN tasks AS t "
+         "ON t.id = a.task WHERE a.ended_ms IS NULL AND "
+         "(t.state NOT IN (2, 3) OR t.attempt <> a.attempt)"}},
+    Invariant{"a task that is held has a running attempt",
+              {"SELECT 't' || id FROM tasks AS t WHERE state IN (2, 3) AND NOT EXISTS(SELECT 1 "
+               "FROM attempts WHERE task = t.id AND attempt = t.attempt AND ended_ms IS NULL)"}},
+    Invariant{"a job has ended exactly when all its tasks have",
+              {"SELECT 'j' || j.id FROM jobs AS j WHERE (j.ended_ms IS NULL) <> EXISTS(SELECT 1 "
+               "FROM tasks WHERE job = j.id AND ended_ms IS NULL)"}},
+    Invariant{"a job that succeeded has only tasks that did",
+              {"SELECT 'j' || j.id FROM jobs AS j WHERE j.state = 3 AND EXISTS(SELECT 1 FROM tasks "
+               "WHERE job = j.id AND state <> 4)"}},
+    Invariant{"events are numbered without gaps up to the job's last",
+              {"SELECT 'j' || j.id FROM jobs AS j WHERE j.last_event <> (SELECT count(*) FROM "
+               "job_events WHERE job = j.id) OR j.last_event <> (SELECT coalesce(max(number), 0) "
+               "FROM job_events WHERE job = j.id)"}},
+    Invariant{"a job's last event shows its state",
+              {"SELECT 'j' || j.id FROM jobs AS j JOIN job_events AS e ON e.job = j.id AND "
+               "e.number = j.last_event WHERE e.job_state <> j.state"}},
+    Invariant{"a task that has not ended has a lane",
+              {"SELECT 't' || id FROM tasks WHERE ended_ms IS NULL AND lane IS NULL"}},
+    Invariant{"a queued task knows whether its result is there",
+              {"SELECT 't' || id FROM tasks AS t WHERE state = 1 AND use_cache = 1 AND has_result "
+               "<> EXISTS(SELECT 1 FROM actions WHERE key = t.action_key)"}},
+    Invariant{"a project's count of jobs that have not ended is right",
+              {"SELECT p.name FROM projects AS p WHERE p.live_jobs <> (SELECT count(*) FROM jobs "
+               "WHERE project = p.name AND ended_ms IS NULL)"}},
+    Invariant{"a project's stored bytes are those of its trees",
+              {"SELECT p.name FROM projects AS p WHERE p.stored_bytes <> (SELECT "
+               "coalesce(sum(bytes), 0) FROM project_trees WHERE project = p.name)"}},
+    Invariant{"a tree of a project is one of its jobs'",
+              {"SELECT t.project || ' ' || t.tree FROM project_trees AS t WHERE t.jobs <> (SELECT "
+               "count(*) FROM job_trees WHERE project = t.project AND tree = t.tree)"}},
+    Invariant{
+        "an output is a tree of its job",
+        {"SELECT 't' || t.id FROM tasks AS t WHERE t.output IS NOT NULL AND NOT EXISTS(SELECT "
+         "1 FROM job_trees WHERE job = t.job AND tree = t.output)"}},
+};
+
+constexpr Sql kIntegrity{"PRAGMA integrity_check(20)"};
+constexpr Sql kForeignKeys{"PRAGMA foreign_key_check"};
+constexpr Sql kSkipIds{"UPDATE sqlite_sequence SET seq = seq + 1000000"};
+
+Result<std::vector<std::string>> FirstColumn(Database& database, const Sql& sql,
+                                             std::size_t limit) {
+  std::vector<std::string> found;
+  TYLLM_ASSIGN(Rows rows, database.Query(sql));
+  while (found.size() < limit) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      break;
+    }
+    found.push_back(rows.Text(0));
+  }
+  return found;
+}
+
+Status CheckWithSqlite(Database& database, std::vector<std::string>& problems) {
+  TYLLM_ASSIGN(const auto integrity, FirstColumn(database, kIntegrity, 20));
+  for (const std::string& line : integrity) {
+    if (line != "ok") {
+      problems.push_back("SQLite: " + line);
+    }
+  }
+  TYLLM_ASSIGN(const auto orphans, FirstColumn(database, kForeignKeys, kMostNamed));
+  for (const std::string& table : orphans) {
+    problems.push_back("a row of the table " + table + " refers to one that is not there");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> CheckDatabase(const Path& file) {
+  TYLLM_ASSIGN(const std::unique_ptr<Database> database, Database::Open(file.string(), {}));
+  TYLLM_ASSIGN(const std::int64_t schema, SchemaOf(*database));
+  if (schema != SchemaVersion()) {
+    return FailedPrecondition(file.string() + " has schema " + std::to_string(schema) +
+                              ", this program checks schema " + std::to_string(SchemaVersion()) +
+                              (schema < SchemaVersion() ? "; run: tyllm-server migrate"
+                                                        : "; use the newer tyllm-server"));
+  }
+  std::vector<std::string> problems;
+  TYLLM_TRY(CheckWithSqlite(*database, problems));
+  for (const Invariant& invariant : kInvariants) {
+    TYLLM_ASSIGN(const auto broken, FirstColumn(*database, invariant.sql, kMostNamed));
+    for (const std::string& what : broken) {
+      problems.push_back(what + ": " + invariant.rule);
+    }
+  }
+  return problems;
+}
+
+Status SkipIds(Database& database) {
+  TYLLM_TRY(database.Begin());
+  TYLLM_TRY(database.Change(kSkipIds).status());
+  return database.Commit().status();
+}
+
+}  // namespace tyllm::server::store

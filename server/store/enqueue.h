@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "server/store/ground.h"
+#include "server/store/queue.h"
+
+// How jobs come and go.
+namespace tyllm::server::store {
+
+Result<JobId> Enqueue(const Ground& ground, const NewJob& job, std::int64_t now);
+/// The tasks that went with it.
+Result<std::vector<TaskId>> DeleteJob(const Ground& ground, JobId job);
+
+}  // namespace tyllm::server::store

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+
+#include "server/sched/policy.h"
+#include "server/store/database.h"
+
+namespace tyllm::server::store {
+
+/// What operations on the queue's tables stand on.
+struct Ground {
+  Database& db;
+  std::string toolchain_version;  ///< goes into action keys
+  sched::Fairness fairness;       ///< how use is counted
+};
+
+}  // namespace tyllm::server::store

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "common/wire/jobs.h"
+#include "server/app/backup.h"
+#include "server/app/fsck.h"
+#include "server/store/database.h"
+#include "tests/support/blob_client.h"
+#include "tyllm/v1/jobs.grpc.pb.h"
+
+namespace tyllm::server::app {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::BlobClient;
+using testing::CallContext;
+using testing::TestServer;
+
+/// A server with one queued job, backed up while it serves.
+class Maintenance : public ::testing::Test {
+ protected:
+  Maintenance() : backup_(folder_ / "backup") {}
+
+  static std::string Submit(const std::shared_ptr<grpc::Channel>& channel,
+                            const std::string& request_id, const std::string& content) {
+    BlobClient blobs(channel);
+    const auto jobs = v1::JobService::NewStub(channel);
+    CallContext context;
+    v1::SubmitJobRequest request;
+    request.set_request_id(request_id);
+    request.mutable_spec()->set_kind(v1::JOB_KIND_CONVERT);
+    request.mutable_spec()->set_name("demo");
+    *request.mutable_spec()->mutable_model() = wire::ToProto(blobs.PutTree("f", content));
+    v1::SubmitJobResponse response;
+    const grpc::Status status = jobs->SubmitJob(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.job().id();
+  }
+
+  void MakeBackup() {
+    TestServer server;
+    EXPECT_EQ(Submit(server.channel(), "r", "one"), "j1");
+    const auto report = Backup(server.data(), backup_);
+    ASSERT_TRUE(report.ok()) << report.status().ToString();
+    EXPECT_TRUE(report->while_serving);
+    EXPECT_EQ(report->blobs.files, 2);  // the tree's list and its file
+    EXPECT_EQ(Submit(server.channel(), "s", "two"), "j2");
+    const auto again = Backup(server.data(), backup_);
+    ASSERT_TRUE(again.ok()) << again.status().ToString();
+    EXPECT_EQ(again->blobs.files, 2);                         // only what is new
+    EXPECT_EQ(Submit(server.channel(), "t", "three"), "j3");  // lost
+  }
+
+  std::vector<std::string> ProblemsOf(const Path& data) {
+    const auto report = Fsck(data, true);
+    EXPECT_TRUE(report.ok()) << report.status().ToString();
+    return report.ok() ? report->problems : std::vector<std::string>();
+  }
+
+  testing::TemporaryDirectory folder_;
+  const Path backup_;
+};
+
+TEST_F(Maintenance, ABackupMadeWhileServingBecomesAServerAgain) {
+  MakeBackup();
+  EXPECT_TRUE(ProblemsOf(backup_).empty());
+  const Path restored = folder_ / "restored";
+  const auto report = Restore(backup_, restored);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_TRUE(ProblemsOf(restored).empty());
+  EXPECT_EQ(Restore(backup_, restored).status().code(), StatusCode::kAlreadyExists);
+  ServerConfig config;
+  config.data = restored;
+  config.listen = "127.0.0.1:0";
+  config.http = "127.0.0.1:0";
+  std::ostringstream lines;
+  telemetry::Log log({telemetry::LogLevel::kError, telemetry::LogFormat::kText}, SystemClock(),
+                     lines);
+  const auto server = Server::Start(config, {LocalFileSystem(), SystemClock(), log});
+  ASSERT_TRUE(server.ok()) << server.status().ToString();
+  const auto channel = *wire::MakeChannel((*server)->grpc_address(), {});
+  EXPECT_EQ(Submit(channel, "s", "two"), "j2");
+  // j3 was somebody's: it is nobody's now.
+  EXPECT_EQ(Submit(channel, "u", "four"), "j1000003");
+}
+
+TEST_F(Maintenance, FsckNamesWhatIsMissingOrWrong) {
+  MakeBackup();
+  for (const auto& file : fs::recursive_directory_iterator(backup_ / "blobs" / "complete")) {
+    if (file.is_regular_file() && file.file_size() == 3) {
+      fs::remove(file.path());
+      break;
+    }
+  }
+  {
+    const auto database = store::Database::Open((backup_ / "queue.db").string(), {});
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE((*database)->Execute("UPDATE projects SET live_jobs = 9").ok());
+  }
+  const std::vector<std::string> problems = ProblemsOf(backup_);
+  ASSERT_EQ(problems.size(), 2U);
+  EXPECT_NE(problems[0].find("default: a project's count"), std::string::npos) << problems[0];
+  EXPECT_NE(problems[1].find("is not there: file f of tree"), std::string::npos) << problems[1];
+}
+
+TEST_F(Maintenance, DamagedBytesAreFound) {
+  MakeBackup();
+  for (const auto& file : fs::recursive_directory_iterator(backup_ / "blobs" / "complete")) {
+    if (file.is_regular_file() && file.file_size() == 3) {
+      ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), file.path(), "xyz").ok());
+    }
+  }
+  EXPECT_TRUE(Fsck(backup_, false)->problems.empty());
+  EXPECT_EQ(ProblemsOf(backup_).size(), 2U);
+}
+
+TEST_F(Maintenance, FoldersOfOthersAreLeftAlone) {
+  EXPECT_EQ(Backup(folder_ / "nothing", backup_).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(Fsck(folder_ / "nothing", false).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(Restore(folder_ / "nothing", folder_ / "x").status().code(), StatusCode::kNotFound);
+  const TestServer server;
+  ASSERT_TRUE(LocalFileSystem().CreateDirectories(backup_).ok());
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), backup_ / "thesis.tex", "x").ok());
+  EXPECT_EQ(Backup(server.data(), backup_).status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(Fsck(server.data(), false).status().code(), StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace tyllm::server::app
