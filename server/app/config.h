@@ -106,7 +106,8 @@ inline constexpr std::array kSettings{
     Setting{"keep.result_days", &ServerConfig::keep_result_days, "N",
             "results that no job used for so long are forgotten; 0: never", 0, 36'500},
     Setting{"keep.blob_hours", &ServerConfig::keep_blob_hours, "N",
-            "blobs of no job and no result are removed when unused for so long", 1, 24 * 3'650},
+            "blobs of no job and no result are removed when unused for so long; 0: never", 0,
+            24 * 3'650},
     Setting{"shutdown.grace_seconds", &ServerConfig::shutdown_grace_seconds, "N",
             "time for calls to end when the server stops", 0, 3'600},
 };

@@ -5,11 +5,32 @@
 #include <sys/file.h>
 
 #include <cerrno>
+#include <system_error>
+#include <vector>
 
 namespace tyllm::server::app {
 
+namespace {
+
+// With the names of all folders above it that are made.
+Status MakeDurably(FileSystem& files, const Path& folder) {
+  std::vector<Path> above;
+  std::error_code ignored;
+  for (Path made = folder; made.has_relative_path() && !std::filesystem::exists(made, ignored);
+       made = made.parent_path()) {
+    above.push_back(made.parent_path());
+  }
+  TYLLM_TRY(files.CreateDirectories(folder));
+  for (const Path& one : above) {
+    TYLLM_TRY(files.SyncDirectory(one));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
 Result<DataFolder> DataFolder::Open(FileSystem& files, const Path& root) {
-  TYLLM_TRY(files.CreateDirectories(root).Annotate("data folder"));
+  TYLLM_TRY(MakeDurably(files, std::filesystem::absolute(root)).Annotate("data folder"));
   const Path path = root / "lock";
   Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!lock) {

@@ -36,13 +36,16 @@ Status Folder::Open() {
     TYLLM_TRY(files_.CreateDirectories(root_ / part));
   }
   TYLLM_TRY(files_.SyncDirectory(root_));
+  TYLLM_TRY(files_.SyncDirectory(root_.has_parent_path() ? root_.parent_path() : Path(".")));
   std::uint64_t total = 0;
+  std::set<Path> fans;
   std::error_code error;
   for (const fs::directory_entry& fan : fs::directory_iterator(root_ / "complete", error)) {
     for (const fs::directory_entry& blob : fs::directory_iterator(fan.path(), error)) {
       total += SizeOf(blob.path()).value_or(0);
     }
     TYLLM_TRY(files_.SyncDirectory(fan.path()));
+    fans.insert(fan.path());
   }
   if (error) {
     return FromErrno(error.value(), "reading the blob folder " + root_.string());
@@ -50,6 +53,7 @@ Status Folder::Open() {
   TYLLM_TRY(files_.SyncDirectory(root_ / "complete"));
   auto shared = shared_.Lock();
   shared->total = total;
+  shared->fans = std::move(fans);
   return OkStatus();
 }
 
@@ -66,7 +70,7 @@ Path Folder::PartialPath(const BlobId& id, int slot) const {
 bool Folder::Has(const BlobId& id) {
   {
     auto shared = shared_.Lock();
-    if (shared->publishing.contains(id)) {
+    if (shared->publishing.contains(id) || shared->doubtful.contains(id)) {
       return false;
     }
   }
@@ -124,30 +128,46 @@ void Folder::ReleaseSlot(const Slot& slot) {
   shared->writing.erase(slot.path);
 }
 
+// A folder that is there may have been made by another upload a moment ago: whoever needs it first
+// as a durable one makes it so.
+Status Folder::MakeFan(const Path& fan) {
+  if (auto shared = shared_.Lock(); shared->fans.contains(fan)) {
+    return OkStatus();
+  }
+  TYLLM_TRY(files_.CreateDirectories(fan));
+  TYLLM_TRY(files_.SyncDirectory(fan.parent_path()));
+  auto shared = shared_.Lock();
+  shared->fans.insert(fan);
+  return OkStatus();
+}
+
 Status Folder::MoveIntoPlace(const BlobId& id, const Path& partial) {
   const Path target = CompletePath(id);
-  const Path fan = target.parent_path();
-  if (std::error_code error; !fs::exists(fan, error)) {
-    TYLLM_TRY(files_.CreateDirectories(fan));
-    TYLLM_TRY(files_.SyncDirectory(fan.parent_path()));
-  }
+  TYLLM_TRY(MakeFan(target.parent_path()));
   TYLLM_TRY(files_.Rename(partial, target));
-  Status durable = files_.SyncDirectory(fan);
-  if (!durable.ok()) {
-    // What may vanish with the power must not be seen.
-    (void)files_.RemoveAll(target);
+  Status durable = files_.SyncDirectory(target.parent_path());
+  // What may vanish with the power must not be seen.
+  const bool doubtful = !durable.ok() && !files_.RemoveAll(target).ok();
+  auto shared = shared_.Lock();
+  if (doubtful) {
+    shared->doubtful.insert(id);
+  } else {
+    shared->doubtful.erase(id);
   }
   return durable;
 }
 
 Status Folder::Publish(const BlobId& id, const Path& partial) {
+  bool doubtful = false;
   {
     auto shared = shared_.Lock();
     shared.Wait([&](const Shared& s) { return !s.publishing.contains(id); });
     shared->publishing.insert(id);
+    doubtful = shared->doubtful.contains(id);
   }
   const std::optional<std::uint64_t> before = SizeOf(CompletePath(id));
-  Status status = before == id.size ? files_.RemoveAll(partial) : MoveIntoPlace(id, partial);
+  const bool there = before == id.size && !doubtful;
+  Status status = there ? files_.RemoveAll(partial) : MoveIntoPlace(id, partial);
   auto shared = shared_.Lock();
   shared->publishing.erase(id);
   if (status.ok()) {

@@ -63,11 +63,14 @@ class Folder {
   struct Shared {
     std::set<Path> writing;
     std::set<BlobId> publishing;
+    std::set<Path> fans;        ///< folders of complete blobs that are durable
+    std::set<BlobId> doubtful;  ///< files that could be neither made durable nor removed
     std::uint64_t total = 0;
   };
 
   Path PartialPath(const BlobId& id, int slot) const;
   std::optional<Slot> LongestIdle(const Shared& shared, const BlobId& id) const;
+  Status MakeFan(const Path& fan);
   Status MoveIntoPlace(const BlobId& id, const Path& partial);
   /// True when it went.
   bool RemoveIfUnused(const Path& path, std::int64_t before_unix_millis);

@@ -38,7 +38,7 @@ boost::asio::awaitable<Status> Use(Farm& farm, store::CacheHit hit) {
 boost::asio::awaitable<Status> UseCachedResults(Farm& farm) {
   while (true) {
     TYLLM_CO_ASSIGN(const std::vector<store::CacheHit> hits,
-                    co_await farm.parts.store.Run(
+                    co_await farm.parts.store.Look(
                         [](store::Queue& queue) { return queue.CacheHits(kHitsAtATime); }));
     if (hits.empty()) {
       co_return OkStatus();

@@ -10,7 +10,7 @@ boost::asio::awaitable<Result<std::int64_t>> AppendLog(Farm& farm, domain::LogAp
         std::to_string(farm.parts.limits.largest_log_append) + "; send it in pieces");
   }
   TYLLM_CO_ASSIGN(const std::optional<store::HeldTask> held,
-                  co_await farm.parts.store.Run(
+                  co_await farm.parts.store.Look(
                       [&](store::Queue& queue) { return queue.FindHeld(append.id); }));
   if (!held || held->holder != append.from) {
     ++farm.counters.fenced_calls;

@@ -23,7 +23,7 @@ boost::asio::awaitable<Result<domain::ServerCapabilities>> GetCapabilities(Farm&
   }
   TYLLM_CO_TRY(domain::CheckProjectName(project));
   TYLLM_CO_ASSIGN(const store::ProjectRecord record,
-                  co_await farm.parts.store.Run(
+                  co_await farm.parts.store.Look(
                       [&](store::Queue& queue) { return queue.GetProject(project); }));
   domain::ServerCapabilities capabilities;
   capabilities.server_version = farm.parts.version;

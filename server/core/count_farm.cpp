@@ -10,7 +10,7 @@ boost::asio::awaitable<Result<FarmCounts>> CountFarm(Farm& farm) {
   FarmCounts counts;
   TYLLM_CO_ASSIGN(
       const store::TaskCounts tasks,
-      co_await farm.parts.store.Run([&](store::Queue& queue) -> Result<store::TaskCounts> {
+      co_await farm.parts.store.Look([&](store::Queue& queue) -> Result<store::TaskCounts> {
         TYLLM_ASSIGN(counts.jobs, queue.CountJobs());
         return queue.CountTasks(now);
       }));

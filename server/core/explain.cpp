@@ -97,7 +97,7 @@ boost::asio::awaitable<Status> AddPending(Farm& farm, domain::JobView& job) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const std::vector<sched::Online> online = OnlineNow(farm);
   const sched::Fairness& fairness = farm.parts.limits.policy.fairness;
-  TYLLM_CO_ASSIGN(const Snapshot snapshot, co_await farm.parts.store.Run([&](store::Queue& queue) {
+  TYLLM_CO_ASSIGN(const Snapshot snapshot, co_await farm.parts.store.Look([&](store::Queue& queue) {
     return Take(queue, QueueReading(queue, online, fairness, now), job.id);
   }));
   for (std::size_t i = 0; i < snapshot.tasks.size(); ++i) {
@@ -117,7 +117,7 @@ boost::asio::awaitable<Result<std::int64_t>> CountUnsatisfiable(Farm& farm) {
   constexpr std::int64_t kMost = 100'000;
   const std::vector<sched::Online> online = OnlineNow(farm);
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  co_return co_await farm.parts.store.Run([&](store::Queue& queue) -> Result<std::int64_t> {
+  co_return co_await farm.parts.store.Look([&](store::Queue& queue) -> Result<std::int64_t> {
     TYLLM_ASSIGN(const std::vector<sched::Lane> lanes, queue.Lanes(now));
     std::int64_t tasks = 0;
     for (const sched::Lane& lane : lanes) {

@@ -64,7 +64,7 @@ Result<TaskExplanation> Explain(store::Queue& queue, domain::TaskId task) {
 boost::asio::awaitable<Result<domain::JobExplanation>> ExplainJob(Farm& farm, domain::JobId job) {
   domain::JobExplanation explanation;
   TYLLM_CO_ASSIGN(explanation.job, co_await GetJob(farm, job));
-  const Status read = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+  const Status read = co_await farm.parts.store.Look([&](store::Queue& queue) -> Status {
     for (const domain::TaskView& task : explanation.job.tasks) {
       TYLLM_ASSIGN(TaskExplanation one, Explain(queue, task.id));
       one.task = task;  // with progress and why it waits
@@ -85,7 +85,7 @@ boost::asio::awaitable<Result<domain::JobExplanation>> ExplainJob(Farm& farm, do
 boost::asio::awaitable<Result<domain::TaskDetail>> GetTask(Farm& farm, domain::TaskId task) {
   TYLLM_CO_ASSIGN(
       const store::TaskRecord record,
-      co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.GetTask(task); }));
+      co_await farm.parts.store.Look([&](store::Queue& queue) { return queue.GetTask(task); }));
   domain::TaskDetail detail;
   detail.task = record.view;
   detail.job = record.job;

@@ -8,7 +8,7 @@ namespace tyllm::server::core {
 
 boost::asio::awaitable<Result<domain::JobView>> ReadJob(Farm& farm, domain::JobId job) {
   Result<domain::JobView> view =
-      co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.GetJob(job); });
+      co_await farm.parts.store.Look([&](store::Queue& queue) { return queue.GetJob(job); });
   if (view.ok()) {
     farm.attempts.AddProgress(*view);
     view->etag = domain::EtagOf(*view);

@@ -25,7 +25,7 @@ std::vector<Input> InputsOf(const domain::JobSpec& spec) {
       inputs.push_back({field, *tree, one_file});
     }
   };
-  add("calibration", spec.calibration, true);
+  add("calibration", spec.calibration, false);
   add("text", spec.text, true);
   add("reference", spec.reference, false);
   add("questions", spec.questions, false);
@@ -67,7 +67,7 @@ boost::asio::awaitable<Result<JobInputs>> CheckInputs(Farm& farm, domain::JobSpe
     } else if (files == 0 || (input.one_file && files != 1)) {
       found.problems.push_back(WrongField(
           InvalidArgument(input.field + " is a tree of " + std::to_string(files) +
-                          " files, expected " + (input.one_file ? "one" : "a model's"))));
+                          " files, expected " + (input.one_file ? "one" : "one or more"))));
     } else {
       found.sizes[input.tree] = BytesOf(check->tree);
     }

@@ -26,7 +26,7 @@ struct Limits {
   Milliseconds job_keep = std::chrono::hours(0);
   /// Results that nobody used for so long are forgotten; 0: never.
   Milliseconds result_keep = std::chrono::hours(0);
-  /// Blobs that nothing refers to are removed when they were not used for so long.
+  /// Blobs that nothing refers to are removed when they were not used for so long; 0: never.
   Milliseconds blob_keep = std::chrono::hours(72);
   std::int64_t largest_spec_bytes = 64 << 10;
   std::int64_t largest_log_append = 1 << 20;

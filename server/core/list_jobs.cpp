@@ -98,7 +98,7 @@ boost::asio::awaitable<Result<domain::JobPage>> ListJobs(Farm& farm, domain::Job
   TYLLM_CO_ASSIGN(store::JobFilter filter, FilterOf(query, fingerprint));
   const auto page_size = static_cast<std::size_t>(filter.limit++);  // one more: is there a next?
   domain::JobPage page;
-  TYLLM_CO_ASSIGN(page.jobs, co_await farm.parts.store.Run(
+  TYLLM_CO_ASSIGN(page.jobs, co_await farm.parts.store.Look(
                                  [&](store::Queue& queue) { return queue.ListJobs(filter); }));
   if (page.jobs.size() > page_size) {
     page.jobs.resize(page_size);

@@ -20,7 +20,7 @@ Result<Found> Find(store::Queue& queue) {
 }  // namespace
 
 boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm& farm) {
-  TYLLM_CO_ASSIGN(const Found found, co_await farm.parts.store.Run(Find));
+  TYLLM_CO_ASSIGN(const Found found, co_await farm.parts.store.Look(Find));
   const Clock::Steady alive_since = farm.parts.clock.Now() - farm.parts.limits.policy.lease;
   std::vector<domain::WorkerView> views;
   for (const store::WorkerRecord& worker : found.workers) {

@@ -54,7 +54,7 @@ boost::asio::awaitable<Result<std::vector<domain::ProjectUse>>> ListProjects(Far
 
 boost::asio::awaitable<Result<std::vector<ProjectStanding>>> StandingOfProjects(Farm& farm) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  TYLLM_CO_ASSIGN(const Found found, co_await farm.parts.store.Run(
+  TYLLM_CO_ASSIGN(const Found found, co_await farm.parts.store.Look(
                                          [&](store::Queue& queue) { return Find(queue, now); }));
   std::vector<std::string> wanting;
   for (const store::ProjectRecord& record : found.records) {

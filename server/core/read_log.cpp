@@ -10,7 +10,7 @@ constexpr std::int64_t kChunk = 256 << 10;
 // The end is known to be the end only when the attempt had ended before the bytes were read.
 boost::asio::awaitable<Result<domain::LogChunk>> ReadOnce(Farm& farm, LogPosition position) {
   TYLLM_CO_ASSIGN(const store::LogOwner owner,
-                  co_await farm.parts.store.Run([&](store::Queue& queue) {
+                  co_await farm.parts.store.Look([&](store::Queue& queue) {
                     return queue.FindLog(position.task, position.attempt);
                   }));
   domain::LogChunk chunk{.attempt = owner.attempt, .offset = position.offset, .data = {}};

@@ -76,12 +76,15 @@ Result<std::vector<BlobId>> BlobsOf(blobs::BlobStore& blobs, const std::vector<B
 }  // namespace
 
 boost::asio::awaitable<Result<blobs::BlobStore::Removed>> CollectBlobs(Farm& farm) {
+  if (farm.parts.limits.blob_keep.count() <= 0) {
+    co_return blobs::BlobStore::Removed{};
+  }
   // What is used from here on has a newer time: the blobs of a job that is submitted meanwhile
   // were looked at (CheckTree), those of a result were uploaded or asked for.
   const std::int64_t before = farm.parts.clock.UnixMillis() - farm.parts.limits.blob_keep.count();
   TYLLM_CO_ASSIGN(
       const std::vector<BlobId> trees,
-      co_await farm.parts.store.Run([](store::Queue& queue) { return queue.TreesInUse(); }));
+      co_await farm.parts.store.Look([](store::Queue& queue) { return queue.TreesInUse(); }));
   const std::uint64_t limit = farm.parts.limits.largest_tree_bytes;
   co_return co_await store::OnExecutor(
       farm.parts.blocking, [&]() -> Result<blobs::BlobStore::Removed> {

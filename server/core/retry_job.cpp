@@ -62,12 +62,12 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
     }
     return OkStatus();
   };
-  const Status looked = co_await farm.parts.store.Run(find_same);
+  const Status looked = co_await farm.parts.store.Look(find_same);
   TYLLM_CO_TRY(looked);
   if (made) {
     co_return co_await GetJob(farm, *made);
   }
-  TYLLM_CO_ASSIGN(const Legacy legacy, co_await farm.parts.store.Run([&](store::Queue& queue) {
+  TYLLM_CO_ASSIGN(const Legacy legacy, co_await farm.parts.store.Look([&](store::Queue& queue) {
     return Read(queue, change.job);
   }));
   store::NewJob next{.request_id = change.request_id,

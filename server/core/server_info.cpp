@@ -8,7 +8,7 @@ boost::asio::awaitable<Result<domain::ServerInfo>> GetServerInfo(Farm& farm) {
   info.version = farm.parts.version;
   info.started_unix_ms = farm.started_unix_ms;
   info.blob_bytes = farm.parts.blobs.TotalBytes();
-  TYLLM_CO_ASSIGN(info.jobs_by_state, co_await farm.parts.store.Run([&](store::Queue& queue) {
+  TYLLM_CO_ASSIGN(info.jobs_by_state, co_await farm.parts.store.Look([&](store::Queue& queue) {
     info.schema_version = queue.schema_version();
     return queue.CountJobs();
   }));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/submit_job.h"
 
+#include "common/domain/job_changes.h"
 #include "server/core/action_cache.h"
 #include "server/core/explain.h"
 #include "server/core/get_job.h"
@@ -39,11 +40,19 @@ Result<std::optional<JobId>> FindSame(store::Queue& queue, const domain::SubmitR
   return found->job;
 }
 
-Result<JobId> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest& request,
-                            const TreeSizes& inputs, std::int64_t now) {
+/// What one transaction made of a request.
+struct Enqueued {
+  JobId job;
+  bool made = false;
+  std::optional<domain::JobView> view;  ///< of a job that was made
+  bool has_results = false;             ///< some task that waits, perhaps one of it
+};
+
+Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest& request,
+                               const TreeSizes& inputs, std::int64_t now) {
   TYLLM_ASSIGN(const std::optional<JobId> job, FindSame(queue, request));
   if (job) {
-    return *job;
+    return Enqueued{.job = *job};
   }
   TYLLM_TRY(AdmitToProject(queue, request.spec, inputs));
   store::NewJob next{.request_id = request.request_id,
@@ -51,9 +60,13 @@ Result<JobId> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest& re
                      .plan = domain::PlanJob(request.spec),
                      .method = kMethod,
                      .fingerprint = AskedOf(request).fingerprint};
-  TYLLM_ASSIGN(const JobId made, queue.Enqueue(next, now));
-  TYLLM_TRY(NoteTrees(queue, made, inputs));
-  return made;
+  Enqueued answer{.made = true};
+  TYLLM_ASSIGN(answer.job, queue.Enqueue(next, now));
+  TYLLM_TRY(NoteTrees(queue, answer.job, inputs));
+  TYLLM_ASSIGN(answer.view, queue.GetJob(answer.job));
+  TYLLM_ASSIGN(const std::vector<store::CacheHit> hits, queue.CacheHits(1));
+  answer.has_results = !hits.empty();
+  return answer;
 }
 
 // The transaction that makes the job says so when a quota forbids it.
@@ -61,16 +74,25 @@ bool IsQuota(const Status& status) {
   return status.code() == StatusCode::kResourceExhausted && status.message().starts_with("quota: ");
 }
 
-boost::asio::awaitable<Result<domain::JobView>> Queued(Farm& farm, JobId job, JobSpec spec) {
+// The job is accepted, whatever happens now: a sweep would do the same later.
+boost::asio::awaitable<Result<domain::JobView>> Queued(Farm& farm, Enqueued queued, JobSpec spec) {
+  if (!queued.made) {
+    co_return co_await GetJob(farm, queued.job);
+  }
   ++farm.counters.jobs_submitted;
-  // The job is accepted, whatever happens now: a sweep would do the same later.
-  static_cast<void>(co_await UseCachedResults(farm));
-  const Result<bool> told = co_await TellIfNobodyCan(farm, job, spec);
+  if (queued.has_results) {
+    static_cast<void>(co_await UseCachedResults(farm));
+  }
+  const Result<bool> told = co_await TellIfNobodyCan(farm, queued.job, spec);
   farm.signals.Notify(Topic::Work());
   if (told.ok() && *told) {
-    co_return co_await GetJob(farm, job);  // says why it will wait
+    co_return co_await GetJob(farm, queued.job);  // says why it will wait
   }
-  co_return co_await ReadJob(farm, job);
+  if (queued.has_results) {
+    co_return co_await ReadJob(farm, queued.job);
+  }
+  queued.view->etag = domain::EtagOf(*queued.view);
+  co_return *std::move(queued.view);
 }
 
 Submitted Refused(std::vector<domain::Problem> problems) {
@@ -94,21 +116,21 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
   if (!problems.empty()) {
     co_return Refused(std::move(problems));
   }
-  // A repeated request finds its job even if its inputs are gone by now.
-  TYLLM_CO_ASSIGN(
-      const std::optional<JobId> same,
-      co_await farm.parts.store.Run([&](store::Queue& queue) { return FindSame(queue, request); }));
   Submitted answer;
-  if (same) {
+  TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, request.spec));
+  if (!inputs.problems.empty()) {
+    // A repeated request finds its job even if its inputs are gone by now.
+    TYLLM_CO_ASSIGN(const std::optional<JobId> same,
+                    co_await farm.parts.store.Look(
+                        [&](store::Queue& queue) { return FindSame(queue, request); }));
+    if (!same) {
+      co_return Refused(std::move(inputs.problems));
+    }
     TYLLM_CO_ASSIGN(answer.job, co_await GetJob(farm, *same));
     co_return answer;
   }
-  TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, request.spec));
-  if (!inputs.problems.empty()) {
-    co_return Refused(std::move(inputs.problems));
-  }
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  const Result<JobId> job = co_await farm.parts.store.Run(
+  Result<Enqueued> job = co_await farm.parts.store.Run(
       [&](store::Queue& queue) { return FindOrEnqueue(queue, request, inputs.sizes, now); });
   if (IsQuota(job.status())) {
     std::vector<domain::Problem> over(1);
@@ -118,7 +140,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
     co_return Refused(std::move(over));
   }
   TYLLM_CO_TRY(job.status());
-  TYLLM_CO_ASSIGN(answer.job, co_await Queued(farm, *job, request.spec));
+  TYLLM_CO_ASSIGN(answer.job, co_await Queued(farm, *std::move(job), request.spec));
   co_return answer;
 }
 

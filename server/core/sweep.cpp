@@ -63,7 +63,7 @@ boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
   TYLLM_CO_ASSIGN(
       const std::vector<sched::Lane> lanes,
-      co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.Lanes(now); }));
+      co_await farm.parts.store.Look([&](store::Queue& queue) { return queue.Lanes(now); }));
   const auto online =
       farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.lease);
   if (std::any_of(lanes.begin(), lanes.end(),
@@ -78,7 +78,7 @@ boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
 boost::asio::awaitable<Status> Recover(Farm& farm) {
   TYLLM_CO_ASSIGN(
       const std::vector<HeldTask> held,
-      co_await farm.parts.store.Run([](store::Queue& queue) { return queue.AllHeld(); }));
+      co_await farm.parts.store.Look([](store::Queue& queue) { return queue.AllHeld(); }));
   FollowQueue(farm, held);
   co_return co_await UseCachedResults(farm);
 }
@@ -87,7 +87,7 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
   TYLLM_CO_TRY(co_await ProbeStore(farm));
   TYLLM_CO_ASSIGN(
       const std::vector<HeldTask> held,
-      co_await farm.parts.store.Run([](store::Queue& queue) { return queue.AllHeld(); }));
+      co_await farm.parts.store.Look([](store::Queue& queue) { return queue.AllHeld(); }));
   FollowQueue(farm, held);
   TYLLM_CO_TRY(co_await EndAttempts(farm, FindEnded(farm, held)));
   TYLLM_CO_TRY(co_await UseCachedResults(farm));

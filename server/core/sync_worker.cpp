@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "server/core/action_cache.h"
 #include "server/core/assign_work.h"
 #include "server/core/end_attempts.h"
 #include "server/core/worker_reports.h"
@@ -25,6 +26,7 @@ struct Found {
   std::vector<store::Lease> leases;  ///< to start
   std::vector<HeldTask> held;        ///< of the worker, the new ones included
   std::vector<HeldTask> ended;       ///< cancelled before the worker heard of them
+  bool has_results = false;          ///< some task that waits, of what was recorded
 };
 
 bool Names(const SyncRequest& request, domain::TaskId task) {
@@ -84,17 +86,27 @@ class Turn {
   Turn(Farm& farm, const SyncRequest& request, SyncReply& reply)
       : farm_(farm), request_(request), reply_(reply) {}
 
-  /// Gives the worker what there is for it, and tells what it is to stop.
-  boost::asio::awaitable<Status> Look() {
+  /// Records what it has finished, gives it what there is for it, and tells what it is to stop.
+  boost::asio::awaitable<Status> Look(std::vector<Success> successes) {
     const std::int64_t now = farm_.parts.clock.UnixMillis();
     const FreeWorker worker = Ask();
     const bool takes_new = TakesNew();
     if (const Fleet::Member* const member = farm_.fleet.Find(request_.from.worker)) {
       reply_.order = member->order;
     }
-    TYLLM_CO_ASSIGN(const Found found, co_await farm_.parts.store.Run([&](store::Queue& queue) {
-      return FindWork(queue, request_, worker, takes_new, farm_.parts.limits.policy, now);
-    }));
+    const auto record_and_find = [&](store::Queue& queue) -> Result<Found> {
+      TYLLM_TRY(RecordSuccesses(queue, request_, successes, now));
+      TYLLM_ASSIGN(Found all,
+                   FindWork(queue, request_, worker, takes_new, farm_.parts.limits.policy, now));
+      if (!successes.empty()) {
+        TYLLM_ASSIGN(const std::vector<store::CacheHit> hits, queue.CacheHits(1));
+        all.has_results = !hits.empty();
+      }
+      return all;
+    };
+    TYLLM_CO_ASSIGN(const Found found, co_await farm_.parts.store.Run(record_and_find));
+    AcknowledgeSuccesses(farm_, successes, reply_);
+    unlocks_others_ = found.has_results;
     free_slots_ = request_.capabilities.slots - static_cast<int>(found.held.size());
     farm_.fleet.At(request_.from.worker).free_slots = free_slots_;
     for (const HeldTask& task : found.ended) {
@@ -116,6 +128,9 @@ class Turn {
   bool HasNews() const {
     return !reply_.start.empty() || !reply_.stop.empty() || !reply_.acknowledged.empty();
   }
+
+  /// What was recorded is what a task of another job waits for.
+  bool unlocks_others() const { return unlocks_others_; }
 
   /// With a free slot, and nobody has forbidden to fill it.
   bool MayWait() const {
@@ -181,6 +196,7 @@ class Turn {
   const SyncRequest& request_;
   SyncReply& reply_;
   int free_slots_ = 0;
+  bool unlocks_others_ = false;
 };
 
 Milliseconds LongestWait(const SyncRequest& request, const Limits& limits) {
@@ -198,11 +214,20 @@ boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest req
   SyncReply reply{.lease_ms = limits.policy.lease.count(),
                   .next_sync_ms = limits.sync_interval.count()};
   Signals::Subscription changes(farm.signals, Topic::Work());
-  TYLLM_CO_TRY(co_await TakeReports(farm, request, reply));
+  TYLLM_CO_ASSIGN(std::vector<Success> successes, co_await TakeReports(farm, request, reply));
   Turn turn(farm, request, reply);
   const Clock::Steady until = farm.parts.clock.Now() + LongestWait(request, limits);
+  if (!successes.empty()) {
+    TYLLM_CO_TRY(co_await turn.Look(std::move(successes)));
+    if (turn.unlocks_others()) {
+      // A sweep would do the same later.
+      static_cast<void>(co_await UseCachedResults(farm));
+      farm.signals.Notify(Topic::Work());
+    }
+    co_return reply;
+  }
   while (true) {
-    TYLLM_CO_TRY(co_await turn.Look());
+    TYLLM_CO_TRY(co_await turn.Look(std::vector<Success>()));
     const auto left = std::chrono::duration_cast<Milliseconds>(until - farm.parts.clock.Now());
     if (turn.HasNews() || !turn.MayWait() || left.count() <= 0) {
       co_return reply;

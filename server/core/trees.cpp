@@ -8,6 +8,9 @@ namespace tyllm::server::core {
 namespace {
 
 Result<TreeCheck> Look(blobs::BlobStore& blobs, const format::TreeId& id, std::uint64_t limit) {
+  // Whoever looks wants it: what is found here must not go before it is referred to. So each is
+  // noted first and looked for after.
+  blobs.NoteUse(id);
   TYLLM_ASSIGN(const bool has_text, blobs.Has(id));
   if (!has_text) {
     return TreeCheck{.tree = {}, .missing = {id}};
@@ -23,8 +26,6 @@ Result<TreeCheck> Look(blobs::BlobStore& blobs, const format::TreeId& id, std::u
   for (const format::TreeEntry& entry : check.tree.entries) {
     files.push_back(entry.blob);
   }
-  // Whoever looks wants it: it must not go before it is referred to.
-  blobs.NoteUse(id);
   for (const BlobId& file : files) {
     blobs.NoteUse(file);
   }

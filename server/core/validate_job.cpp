@@ -31,7 +31,7 @@ class Forecaster {
       : farm_(farm), spec_(spec), plan_(domain::PlanJob(spec)), online_(OnlineNow(farm)) {}
 
   boost::asio::awaitable<Result<domain::Validation>> Run() {
-    TYLLM_CO_ASSIGN(usual_, co_await farm_.parts.store.Run(
+    TYLLM_CO_ASSIGN(usual_, co_await farm_.parts.store.Look(
                                 [](store::Queue& queue) { return queue.UsualRuns(); }));
     domain::Validation validation;
     for (const PlannedTask& task : plan_.tasks) {
@@ -67,7 +67,7 @@ class Forecaster {
       co_return forecast;
     }
     TYLLM_CO_ASSIGN(const Seen seen,
-                    co_await farm_.parts.store.Run([&](store::Queue& queue) -> Result<Seen> {
+                    co_await farm_.parts.store.Look([&](store::Queue& queue) -> Result<Seen> {
                       Seen found;
                       TYLLM_ASSIGN(found.result, queue.FindResult(key));
                       TYLLM_ASSIGN(found.running, queue.FindRunning(key));
@@ -139,7 +139,7 @@ class Forecaster {
     const std::int64_t now = farm_.parts.clock.UnixMillis();
     const sched::Fairness& fairness = farm_.parts.limits.policy.fairness;
     sched::Shares shares;
-    const Status looked = co_await farm_.parts.store.Run([&](store::Queue& queue) -> Status {
+    const Status looked = co_await farm_.parts.store.Look([&](store::Queue& queue) -> Status {
       QueueReading reading(queue, online_, fairness, now);
       TYLLM_TRY(reading.Look());
       TYLLM_ASSIGN(waiting.ahead, reading.Ahead(waiting.lane, kLastJob));
@@ -183,7 +183,7 @@ boost::asio::awaitable<Result<domain::Validation>> ValidateJob(Farm& farm,
   }
   TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, request.spec));
   Status admitted;
-  const Status looked = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+  const Status looked = co_await farm.parts.store.Look([&](store::Queue& queue) -> Status {
     admitted = AdmitToProject(queue, request.spec, inputs.sizes);
     return admitted.code() == StatusCode::kResourceExhausted ? OkStatus() : admitted;
   });

@@ -43,7 +43,7 @@ boost::asio::awaitable<Result<JobEvents>> JobWatch::Next(Milliseconds wait) {
 
 boost::asio::awaitable<Result<JobEvents>> JobWatch::Read() {
   TYLLM_CO_ASSIGN(Seen seen,
-                  co_await farm_.parts.store.Run([&](store::Queue& queue) -> Result<Seen> {
+                  co_await farm_.parts.store.Look([&](store::Queue& queue) -> Result<Seen> {
                     Seen all;
                     TYLLM_ASSIGN(all.events, queue.EventsAfter(job_, after_event_, kEventsAtATime));
                     TYLLM_ASSIGN(all.job, queue.GetJob(job_));

@@ -21,6 +21,7 @@ using store::HeldTask;
 struct Standing {
   std::vector<std::optional<HeldTask>> named;  ///< nothing: fenced
   std::vector<HeldTask> lost;                  ///< of earlier sessions, not named
+  bool to_adopt = false;                       ///< some that are named were an earlier session's
 };
 
 bool Names(const SyncRequest& request, const domain::AttemptId& id) {
@@ -28,7 +29,8 @@ bool Names(const SyncRequest& request, const domain::AttemptId& id) {
                      [&](const HeldAttempt& held) { return held.id == id; });
 }
 
-Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request) {
+// With `adopt` those become this session's.
+Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request, bool adopt) {
   Standing standing;
   for (const HeldAttempt& held : request.held) {
     TYLLM_ASSIGN(std::optional<HeldTask> task, queue.FindHeld(held.id));
@@ -36,7 +38,10 @@ Result<Standing> FindStanding(store::Queue& queue, const SyncRequest& request) {
       task.reset();
     }
     if (task && task->holder.session != request.from.session) {
-      TYLLM_TRY(queue.Adopt(held.id, request.from.session));
+      standing.to_adopt = true;
+      if (adopt) {
+        TYLLM_TRY(queue.Adopt(held.id, request.from.session));
+      }
       task->holder = request.from;
     }
     standing.named.push_back(std::move(task));
@@ -71,8 +76,8 @@ domain::Failure BadOutput(const Status& problem) {
 /// Records the outcomes of one call.
 class Outcomes {
  public:
-  Outcomes(Farm& farm, const SyncRequest& request, SyncReply& reply)
-      : farm_(farm), request_(request), reply_(reply) {}
+  Outcomes(Farm& farm, SyncReply& reply, std::vector<Success>& successes)
+      : farm_(farm), reply_(reply), successes_(successes) {}
 
   /// Without acknowledgement when something of it is not there yet: the agent reports it again.
   boost::asio::awaitable<Status> Take(const HeldAttempt& held, const HeldTask& task) {
@@ -107,24 +112,7 @@ class Outcomes {
     if (!check->missing.empty()) {
       co_return OkStatus();
     }
-    const std::int64_t now = farm_.parts.clock.UnixMillis();
-    const std::string& toolchain = request_.capabilities.toolchain_version;
-    const Status recorded = co_await farm_.parts.store.Run([&](store::Queue& queue) -> Status {
-      TYLLM_ASSIGN(const store::Lease lease, queue.GetLease(task.id));
-      // Under the version that made it, which need not be the server's.
-      const Sha256 key = domain::ActionKey(lease.spec, lease.inputs, toolchain);
-      TYLLM_ASSIGN(const std::optional<HeldTask> held, queue.FindHeld(task.id));
-      if (held && held->state == domain::TaskState::kLeased) {
-        TYLLM_TRY(queue.AddTree(held->job, output, BytesOf(check->tree)));
-      }
-      return queue.Succeed(task.id, output, key, now);
-    });
-    if (recorded.code() != StatusCode::kAborted) {
-      TYLLM_CO_TRY(recorded);
-      ++farm_.counters.attempts_succeeded;
-    }
-    AttemptIsOver(farm_, task);
-    reply_.acknowledged.push_back(task.id.task);
+    successes_.push_back({std::move(task), output, BytesOf(check->tree)});
     co_return OkStatus();
   }
 
@@ -137,8 +125,8 @@ class Outcomes {
   }
 
   Farm& farm_;
-  const SyncRequest& request_;
   SyncReply& reply_;
+  std::vector<Success>& successes_;
 };
 
 void Fence(Farm& farm, const HeldAttempt& held, SyncReply& reply) {
@@ -161,17 +149,24 @@ void Renew(Farm& farm, const HeldAttempt& held, const HeldTask& task, SyncReply&
 
 }  // namespace
 
-boost::asio::awaitable<Status> TakeReports(Farm& farm, const SyncRequest& request,
-                                           SyncReply& reply) {
-  TYLLM_CO_ASSIGN(const Standing standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
-    return FindStanding(queue, request);
+boost::asio::awaitable<Result<std::vector<Success>>> TakeReports(Farm& farm,
+                                                                 const SyncRequest& request,
+                                                                 SyncReply& reply) {
+  TYLLM_CO_ASSIGN(Standing standing, co_await farm.parts.store.Look([&](store::Queue& queue) {
+    return FindStanding(queue, request, false);
   }));
+  if (standing.to_adopt) {
+    TYLLM_CO_ASSIGN(standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
+      return FindStanding(queue, request, true);
+    }));
+  }
   std::vector<Ended> lost;
   for (const HeldTask& task : standing.lost) {
     lost.push_back({.task = task, .ending = sched::Ending::kLeaseLost, .reported = std::nullopt});
   }
   TYLLM_CO_TRY(co_await EndAttempts(farm, std::move(lost)));
-  Outcomes outcomes(farm, request, reply);
+  std::vector<Success> successes;
+  Outcomes outcomes(farm, reply, successes);
   bool ended = false;
   for (std::size_t i = 0; i < request.held.size(); ++i) {
     const HeldAttempt& held = request.held[i];
@@ -187,10 +182,39 @@ boost::asio::awaitable<Status> TakeReports(Farm& farm, const SyncRequest& reques
       TYLLM_CO_TRY(co_await outcomes.Take(held, *task));
     }
   }
-  if (ended) {
-    co_return co_await UseCachedResults(farm);
+  if (ended && successes.empty()) {
+    TYLLM_CO_TRY(co_await UseCachedResults(farm));
   }
-  co_return OkStatus();
+  co_return successes;
+}
+
+Status RecordSuccesses(store::Queue& queue, const SyncRequest& request,
+                       std::vector<Success>& successes, std::int64_t now) {
+  for (Success& success : successes) {
+    const domain::AttemptId id = success.task.id;
+    TYLLM_ASSIGN(const std::optional<HeldTask> held, queue.FindHeld(id));
+    if (!held) {
+      continue;
+    }
+    TYLLM_ASSIGN(const store::Lease lease, queue.GetLease(id));
+    // Under the version that made it, which need not be the server's.
+    const Sha256 key =
+        domain::ActionKey(lease.spec, lease.inputs, request.capabilities.toolchain_version);
+    if (held->state == domain::TaskState::kLeased) {
+      TYLLM_TRY(queue.AddTree(held->job, success.output, success.bytes));
+    }
+    TYLLM_TRY(queue.Succeed(id, success.output, key, now));
+    success.recorded = true;
+  }
+  return OkStatus();
+}
+
+void AcknowledgeSuccesses(Farm& farm, const std::vector<Success>& successes, SyncReply& reply) {
+  for (const Success& success : successes) {
+    farm.counters.attempts_succeeded += success.recorded ? 1 : 0;
+    AttemptIsOver(farm, success.task);
+    reply.acknowledged.push_back(success.task.id.task);
+  }
 }
 
 }  // namespace tyllm::server::core

@@ -16,9 +16,10 @@ namespace tyllm::server::rpc {
 namespace {
 
 Result<core::WorkerOrder> OrderOf(const v1::SetWorkerModeRequest& request) {
-  core::WorkerOrder order{.worker = request.worker(),
-                          .order = {.reason = request.reason()},
-                          .request_id = request.request_id()};
+  core::WorkerOrder order;
+  order.worker = request.worker();
+  order.order.reason = request.reason();
+  order.request_id = request.request_id();
   TYLLM_ASSIGN(order.order.mode, wire::EnumFromProto<domain::WorkerMode>(request.mode(), "mode"));
   return order;
 }

@@ -17,19 +17,25 @@ constexpr Milliseconds kLongestBatch{2};
 }  // namespace
 
 struct Store::Thread {
+  using Operations = std::deque<std::unique_ptr<Operation>>;
+
   struct Inbox {
-    std::deque<std::unique_ptr<Operation>> operations;
+    Operations operations;
+    Operations looks;
     bool stopped = false;
   };
 
   Thread(std::unique_ptr<Queue> given, const Clock& given_clock, OnCommit given_on_commit)
       : queue(std::move(given)), clock(given_clock), on_commit(std::move(given_on_commit)) {}
 
+  void Put(Operations Inbox::* queued, std::unique_ptr<Operation> operation);
   void Loop();
+  bool WaitForSomething();
+  void AnswerLooks();
   void RunBatch(std::unique_ptr<Operation> first);
   void RunAlone(Operation& operation);
-  /// With `wait` the next operation, else the next if it is there and may join a transaction.
-  std::unique_ptr<Operation> Take(bool wait);
+  /// The next operation, or nothing; with `joining` only one that may join a transaction.
+  std::unique_ptr<Operation> Take(bool joining);
   void NoteHealth(const Result<bool>& committed);
 
   std::unique_ptr<Queue> queue;
@@ -40,12 +46,32 @@ struct Store::Thread {
   std::thread thread;
 };
 
-std::unique_ptr<Store::Operation> Store::Thread::Take(bool wait) {
-  auto view = inbox.Lock();
-  if (wait) {
-    view.Wait([](const Inbox& box) { return box.stopped || !box.operations.empty(); });
+void Store::Thread::Put(Operations Inbox::* queued, std::unique_ptr<Operation> operation) {
+  {
+    auto view = inbox.Lock();
+    if (!view->stopped) {
+      ((*view).*queued).push_back(std::move(operation));
+    }
   }
-  if (view->operations.empty() || (!wait && view->operations.front()->alone())) {
+  if (operation) {
+    operation->Finish(Unavailable("the server is stopping; try again"));
+  } else {
+    inbox.Notify();
+  }
+}
+
+// False when there is nothing left to do, ever.
+bool Store::Thread::WaitForSomething() {
+  auto view = inbox.Lock();
+  view.Wait([](const Inbox& box) {
+    return box.stopped || !box.operations.empty() || !box.looks.empty();
+  });
+  return !view->operations.empty() || !view->looks.empty();
+}
+
+std::unique_ptr<Store::Operation> Store::Thread::Take(bool joining) {
+  auto view = inbox.Lock();
+  if (view->operations.empty() || (joining && view->operations.front()->alone())) {
     return nullptr;
   }
   auto operation = std::move(view->operations.front());
@@ -54,12 +80,37 @@ std::unique_ptr<Store::Operation> Store::Thread::Take(bool wait) {
 }
 
 void Store::Thread::Loop() {
-  while (auto first = Take(true)) {
-    if (first->alone()) {
+  while (WaitForSomething()) {
+    AnswerLooks();
+    auto first = Take(false);
+    if (first && first->alone()) {
       RunAlone(*first);
-    } else {
+    } else if (first) {
       RunBatch(std::move(first));
     }
+  }
+}
+
+// Nothing is written here: what they see is on the disk.
+void Store::Thread::AnswerLooks() {
+  Operations looks;
+  {
+    auto view = inbox.Lock();
+    looks.swap(view->looks);
+  }
+  if (looks.empty()) {
+    return;
+  }
+  const Status opened = queue->Begin();
+  for (const auto& look : looks) {
+    if (opened.ok()) {
+      static_cast<void>(look->Perform(*queue));  // it keeps its own result
+    }
+  }
+  queue->Rollback();
+  NoteHealth(false);
+  for (const auto& look : looks) {
+    look->Finish(opened);
   }
 }
 
@@ -84,7 +135,7 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
     }
     batch.push_back(std::move(next));
     if (opened.ok() && batch.size() < kMostInABatch && clock.Now() - begun < kLongestBatch) {
-      next = Take(false);
+      next = Take(true);
     }
   }
   const Result<bool> committed = opened.ok() ? queue->Commit() : opened;
@@ -139,17 +190,11 @@ void Store::Stop() {
 }
 
 void Store::Push(std::unique_ptr<Operation> operation) {
-  {
-    auto view = thread_->inbox.Lock();
-    if (!view->stopped) {
-      view->operations.push_back(std::move(operation));
-    }
-  }
-  if (operation) {
-    operation->Finish(Unavailable("the server is stopping; try again"));
-  } else {
-    thread_->inbox.Notify();
-  }
+  thread_->Put(&Thread::Inbox::operations, std::move(operation));
+}
+
+void Store::PushLook(std::unique_ptr<Operation> look) {
+  thread_->Put(&Thread::Inbox::looks, std::move(look));
 }
 
 }  // namespace tyllm::server::store

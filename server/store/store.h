@@ -26,7 +26,8 @@ namespace tyllm::server::store {
 /// The queue behind its one thread. Operations from anywhere are collected into one transaction
 /// (group commit: up to 256 operations or 2 ms of work), and each learns its result only after the
 /// commit: what was answered is on the disk. An operation that returns an error leaves nothing
-/// behind and does not disturb the others.
+/// behind and does not disturb the others. Those that only look go first and do not wait for it
+/// (docs/adr/0022-reads-before-writes.md).
 ///
 /// When the disk is full, operations fail with kResourceExhausted until it is not. When a commit or
 /// the file fails in another way the store is broken for good (kUnavailable, health() says why):
@@ -57,6 +58,19 @@ class Store {
         [this](auto handler, Work initiated) {
           Push(std::make_unique<Waiting<Work, Answer, decltype(handler)>>(std::move(initiated),
                                                                           std::move(handler)));
+        },
+        boost::asio::use_awaitable, std::move(work));
+  }
+
+  /// As Run, for work that changes nothing (what it changes is undone): sees everything that was
+  /// answered before, and is answered without waiting for a commit.
+  template <typename Work, typename Answer = std::invoke_result_t<Work&, Queue&>>
+  boost::asio::awaitable<Answer> Look(Work work) {
+    co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,
+                                                   void(Answer)>(
+        [this](auto handler, Work initiated) {
+          PushLook(std::make_unique<Waiting<Work, Answer, decltype(handler)>>(std::move(initiated),
+                                                                              std::move(handler)));
         },
         boost::asio::use_awaitable, std::move(work));
   }
@@ -137,6 +151,7 @@ class Store {
 
   struct Thread;
   void Push(std::unique_ptr<Operation> operation);
+  void PushLook(std::unique_ptr<Operation> look);
 
   std::unique_ptr<Thread> thread_;
 };

@@ -47,9 +47,9 @@ case $behaviour in
   once) [ "${attempt##*-}" = 1 ] && kill -SEGV $$ ;;
   gate)
     i=0
-    while [ ! -e "$(dirname "$0")/gate" ] && [ $i -lt 1200 ]; do
+    while [ ! -e "$(dirname "$0")/gate" ] && [ $i -lt 9000 ]; do
       i=$((i + 1))
-      echo '{"stage":"gate","done":'$i',"total":1200}' >&3
+      echo '{"stage":"gate","done":'$i',"total":9000}' >&3
       sleep 0.1
     done ;;
 esac

@@ -139,7 +139,9 @@ void Farm::StartServer(bool with_worker) {
   const Fd out = OpenForWriting(listening);
   const Fd err = OpenForWriting(folder_ / "server.err");
   CommandLine command{.argv = {Program("tyllm-server"), "--data", (folder_ / "data").string(),
-                               "--listen", grpc_, "--http", http_}};
+                               "--listen", grpc_, "--http", http_},
+                      .environment = server_environment};
+  command.argv.insert(command.argv.end(), server_options.begin(), server_options.end());
   if (with_worker) {
     command.argv.emplace_back("--with-worker");
   }
@@ -171,7 +173,8 @@ int Farm::StopServer() {
 void Farm::StartWorker(const std::string& name) {
   const Fd err = OpenForWriting(folder_ / "worker.err");
   CommandLine command{.argv = {Program("tyllm-worker"), "--server", grpc_, "--work",
-                               (folder_ / "work").string(), "--name", name}};
+                               (folder_ / ("work-" + name)).string(), "--name", name}};
+  command.argv.insert(command.argv.end(), worker_options.begin(), worker_options.end());
   command.descriptors = {{err.get(), 2}};
   auto child = ChildProcess::Spawn(command);
   ASSERT_TRUE(child.ok()) << child.status().ToString();
@@ -235,6 +238,10 @@ format::Json Farm::WaitFor(const std::string& job,
 
 std::string Farm::Metrics() const {
   return HttpGet(http_, "/metrics");
+}
+
+std::string Farm::Health() const {
+  return HttpGet(http_, "/healthz");
 }
 
 std::string DemoModel() {

@@ -32,11 +32,17 @@ class Farm {
   Farm();
   ~Farm();
 
+  /// More of the command lines of those that are started after.
+  std::vector<std::string> server_options;
+  std::vector<std::string> worker_options;
+  std::vector<std::string> server_environment;  ///< "NAME=value"
+
   /// Starts the server; after a stop or kill it gets the same data and the same port.
   void StartServer(bool with_worker = false);
   void KillServer();
   /// SIGTERM; gives the exit code.
   int StopServer();
+  /// Each name has a work folder of its own, as on a machine of its own.
   void StartWorker(const std::string& name = "w1");
   void KillWorker();
   int StopWorker();
@@ -53,6 +59,8 @@ class Farm {
                        const std::function<bool(const format::Json&)>& ready) const;
   /// /metrics as text.
   std::string Metrics() const;
+  /// The answer of /healthz, with its status line.
+  std::string Health() const;
 
   const std::filesystem::path& folder() const { return folder_.path(); }
 

@@ -101,7 +101,7 @@ TEST(Pipeline, AModelThatIsNoneFailsWithTheUsersBlameAndTheJobsOwnWords) {
                   .ok());
   const Ran ran =
       farm.Client({"submit", "quantize", "--model", model.string(), "--wait", "--json"});
-  EXPECT_EQ(ran.code, 11) << ran.err;
+  EXPECT_EQ(ran.code, 12) << ran.err;  // docs/manual/exit-codes.md
   const format::Json failure = ran.Json()["failure"];
   EXPECT_EQ(failure["blame"], "user");
   EXPECT_NE(std::string(failure["message"]).find("FooForCausalLM"), std::string::npos) << failure;

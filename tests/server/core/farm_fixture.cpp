@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/server/core/farm_fixture.h"
 
+#include <future>
+
+#include <boost/asio/post.hpp>
+
 #include "server/blobs/folder_blob_store.h"
 #include "server/core/append_log.h"
 #include "server/core/cancel_job.h"
@@ -47,6 +51,10 @@ void FarmFixture::Start() {
 void FarmFixture::Stop() {
   store_->Stop();
   logs_->Stop();
+  // What the one blocking thread still finishes belongs to the control context.
+  std::promise<void> idle;
+  boost::asio::post(blocking_, [&] { idle.set_value(); });
+  idle.get_future().wait();
   farm_.reset();
   control_.reset();
   store_.reset();

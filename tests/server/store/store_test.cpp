@@ -21,6 +21,8 @@ struct Disk {
   int commits = 0;
   bool commits_fail = false;
   bool open = true;  ///< commits go through
+  bool one = false;  ///< only the next one does
+  bool at_commit = false;
 };
 
 class WatchedQueue final : public MemoryQueue {
@@ -29,7 +31,11 @@ class WatchedQueue final : public MemoryQueue {
 
   Result<bool> Commit() override {
     auto view = disk_.Lock();
-    view.Wait([](const Disk& disk) { return disk.open; });
+    view->at_commit = true;
+    disk_.Notify();
+    view.Wait([](const Disk& disk) { return disk.open || disk.one; });
+    view->at_commit = false;
+    view->one = false;
     ++view->commits;
     if (view->commits_fail) {
       return ResourceExhausted("disk full");
@@ -61,8 +67,13 @@ class StoreTest : public ::testing::Test {
     done.push_back(id.status());
   }
 
+  void WaitForCommit() {
+    auto view = disk_.Lock();
+    view.Wait([](const Disk& disk) { return disk.at_commit; });
+  }
+
   boost::asio::awaitable<void> Count(std::int64_t& jobs) {
-    const auto counts = co_await store_.Run([](Queue& queue) { return queue.CountJobs(); });
+    const auto counts = co_await store_.Look([](Queue& queue) { return queue.CountJobs(); });
     jobs = counts.ok() ? counts->at(domain::JobState::kQueued) : -1;
   }
 
@@ -110,6 +121,46 @@ TEST_F(StoreTest, WhatComesWhileACommitRunsSharesTheNextOne) {
   EXPECT_LE(view->commits, 3);
   auto observed = commits_.Lock();
   EXPECT_EQ(std::accumulate(observed->begin(), observed->end(), std::size_t{0}), 201U);
+}
+
+TEST_F(StoreTest, ALookWaitsForNoCommitAndSeesNothingThatIsNotDurable) {
+  std::vector<Status> done;
+  Change([](Disk& disk) { disk.open = false; });
+  Enqueue("first", done);
+  context_.poll();
+  WaitForCommit();
+  Enqueue("second", done);
+  std::int64_t jobs = -1;
+  boost::asio::co_spawn(context_, Count(jobs), boost::asio::detached);
+  context_.poll();
+  Change([](Disk& disk) { disk.one = true; });
+  while (jobs < 0) {
+    context_.restart();
+    context_.run_one();
+  }
+  EXPECT_EQ(jobs, 1) << "the second is on its way only";
+  EXPECT_LE(done.size(), 1U);
+  Change([](Disk& disk) { disk.open = true; });
+  Run();
+  EXPECT_EQ(done.size(), 2U);
+  EXPECT_EQ(CountJobs(), 2);
+}
+
+TEST_F(StoreTest, WhatALookChangesIsUndone) {
+  Status looked;
+  boost::asio::co_spawn(
+      context_,
+      [&]() -> boost::asio::awaitable<void> {
+        const NewJob job = SampleJob("a", domain::JobKind::kConvert);
+        const Result<JobId> id =
+            co_await store_.Look([&](Queue& queue) { return queue.Enqueue(job, 1); });
+        looked = id.status();
+      },
+      boost::asio::detached);
+  Run();
+  EXPECT_TRUE(looked.ok());
+  EXPECT_EQ(CountJobs(), 0);
+  EXPECT_TRUE(store_.health().ok());
 }
 
 TEST_F(StoreTest, AnOperationThatFailsLeavesNothingAndDisturbsNobody) {
