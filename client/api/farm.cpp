@@ -8,6 +8,7 @@
 
 #include "common/base/pause.h"
 #include "common/wire/admin.h"
+#include "common/wire/deadline.h"
 #include "common/wire/enums.h"
 #include "common/wire/explanations.h"
 #include "common/wire/job_changes.h"
@@ -39,7 +40,7 @@ class Call {
   explicit Call(const std::stop_token& stop, bool bounded = true)
       : cancel_(stop, [this] { context_.TryCancel(); }) {
     if (bounded) {
-      context_.set_deadline(std::chrono::system_clock::now() + kUnaryLimit);
+      context_.set_deadline(wire::DeadlineIn(kUnaryLimit));
     }
   }
 

@@ -89,6 +89,7 @@ std::vector<std::string> Environment(const std::vector<std::string>& added) {
 // A descriptor that is already at its number in the child needs its close-on-exec flag cleared,
 // which dup2 onto itself does in posix_spawn (POSIX.1-2024; glibc does it).
 void AddDescriptors(const CommandLine& command, SpawnActions& actions) {
+  int above = 3;
   for (int standard = 0; standard <= 2; ++standard) {
     const bool named =
         std::any_of(command.descriptors.begin(), command.descriptors.end(),
@@ -100,7 +101,10 @@ void AddDescriptors(const CommandLine& command, SpawnActions& actions) {
   }
   for (const auto& [here, there] : command.descriptors) {
     posix_spawn_file_actions_adddup2(actions.get(), here, there);
+    above = std::max(above, there + 1);
   }
+  // Not every library marks what it opens: a connection that a child holds too never ends.
+  posix_spawn_file_actions_addclosefrom_np(actions.get(), above);
 }
 
 ExitStatus FromWaitStatus(int status) {

@@ -11,6 +11,7 @@
 #include "common/base/handle.h"
 #include "common/base/mapped_file.h"
 #include "common/wire/blobs.h"
+#include "common/wire/deadline.h"
 #include "common/wire/status.h"
 
 namespace tyllm::wire {
@@ -59,7 +60,7 @@ Result<std::vector<BlobId>> BlobTransfer::Calls::FindMissing(std::span<const Blo
   std::vector<BlobId> missing;
   while (!blobs.empty()) {
     grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + kUnaryLimit);
+    context.set_deadline(DeadlineIn(kUnaryLimit));
     const CancelOnStop cancel(context, stop);
     const auto part = blobs.first(std::min(blobs.size(), kIdsPerCall));
     blobs = blobs.subspan(part.size());
@@ -73,7 +74,7 @@ Result<std::vector<BlobId>> BlobTransfer::Calls::FindMissing(std::span<const Blo
 
 Result<std::uint64_t> BlobTransfer::Calls::UploadOffset(const BlobId& blob, std::stop_token stop) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kUnaryLimit);
+  context.set_deadline(DeadlineIn(kUnaryLimit));
   const CancelOnStop cancel(context, std::move(stop));
   v1::QueryUploadRequest request;
   *request.mutable_blob() = ToProto(blob);

@@ -9,6 +9,7 @@
 
 #include "common/format/json.h"
 #include "common/wire/channel.h"
+#include "common/wire/deadline.h"
 #include "common/wire/status.h"
 #include "tyllm/v1/admin.grpc.pb.h"
 
@@ -37,7 +38,7 @@ Result<Path> AskForCopy(const Path& data) {
   TYLLM_ASSIGN(const auto channel, wire::MakeChannel(address, {}));
   const auto stub = v1::AdminService::NewStub(channel);
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kLongestCopy);
+  context.set_deadline(wire::DeadlineIn(kLongestCopy));
   context.set_wait_for_ready(false);
   v1::CopyQueueResponse response;
   TYLLM_TRY(wire::FromGrpc(stub->CopyQueue(&context, {}, &response))

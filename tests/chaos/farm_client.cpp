@@ -4,6 +4,7 @@
 #include <grpcpp/client_context.h>
 
 #include "common/wire/channel.h"
+#include "common/wire/deadline.h"
 #include "common/wire/limits.h"
 #include "common/wire/status.h"
 #include "common/wire/types.h"
@@ -11,9 +12,7 @@
 namespace tyllm::testing {
 
 struct FarmClient::Context : grpc::ClientContext {
-  explicit Context(std::chrono::milliseconds limit) {
-    set_deadline(std::chrono::system_clock::now() + limit);
-  }
+  explicit Context(std::chrono::milliseconds limit) { set_deadline(wire::DeadlineIn(limit)); }
 };
 
 FarmClient::FarmClient(const std::string& address, std::chrono::milliseconds limit)

@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "common/wire/deadline.h"
 #include "common/wire/status.h"
 #include "common/wire/workers.h"
 #include "tyllm/v1/workers.grpc.pb.h"
@@ -27,7 +28,7 @@ FarmLink::~FarmLink() = default;
 Result<domain::SyncReply> FarmLink::Sync(const domain::SyncRequest& request, Milliseconds limit,
                                          const std::stop_token& stop) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + limit);
+  context.set_deadline(wire::DeadlineIn(limit));
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   v1::SyncResponse response;
   TYLLM_TRY(wire::FromGrpc(stubs_->workers->Sync(&context, wire::ToProto(request), &response)));
@@ -37,7 +38,7 @@ Result<domain::SyncReply> FarmLink::Sync(const domain::SyncRequest& request, Mil
 Result<std::int64_t> FarmLink::AppendLog(const domain::LogAppend& append,
                                          const std::stop_token& stop) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kAppendLimit);
+  context.set_deadline(wire::DeadlineIn(kAppendLimit));
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   v1::AppendLogResponse response;
   TYLLM_TRY(wire::FromGrpc(stubs_->workers->AppendLog(&context, wire::ToProto(append), &response)));
