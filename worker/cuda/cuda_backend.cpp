@@ -221,6 +221,14 @@ void CudaBackend::Rope(Matrix& x, std::span<const std::int32_t> positions,
          device_.stream());
 }
 
+void CudaBackend::CheckHead(std::int64_t head_size) {
+  if (head_size > kWidestHead) {
+    throw tensor::DeviceError(false, "attention heads have " + std::to_string(head_size) +
+                                         " columns, the GPU's kernel takes at most " +
+                                         std::to_string(kWidestHead) + "; use --device cpu");
+  }
+}
+
 void CudaBackend::Attention(const tensor::AttentionShape& shape, MatrixView q, MatrixView k,
                             MatrixView v, Matrix& out) {
   const std::int64_t keys = shape.history + shape.length;
@@ -228,11 +236,7 @@ void CudaBackend::Attention(const tensor::AttentionShape& shape, MatrixView q, M
   TYLLM_CHECK(q.columns == shape.heads * shape.head_size && v.rows == k.rows);
   TYLLM_CHECK(k.columns == shape.kv_heads * shape.head_size && v.columns == k.columns);
   TYLLM_CHECK(shape.heads % shape.kv_heads == 0);
-  if (shape.head_size > kWidestHead) {
-    throw tensor::DeviceError(false, "attention heads have " + std::to_string(shape.head_size) +
-                                         " columns, the GPU's kernel takes at most " +
-                                         std::to_string(kWidestHead) + "; use --device cpu");
-  }
+  CheckHead(shape.head_size);
   device_.Use();
   Buffer<float> kept_q;
   Buffer<float> kept_k;

@@ -5,17 +5,21 @@
 
 #include "common/base/guarded.h"
 #include "worker/cuda/device.h"
+#include "worker/cuda/kernels/ranges.h"
 #include "worker/cuda/kernels/rounding.h"
 #include "worker/cuda/page_copier.h"
 #include "worker/cuda/products.h"
 #include "worker/quant/layer_kernels.h"
 #include "worker/tensor/backend.h"
+#include "worker/tensor/tower_ops.h"
 
 namespace tyllm::cuda {
 
 /// One NVIDIA GPU. Matrices live in its memory; operations only enqueue, and wait where they give
 /// numbers to the host. What goes wrong on the device is thrown as tensor::DeviceError.
-class CudaBackend final : public tensor::Backend, public quant::LayerKernels {
+class CudaBackend final : public tensor::Backend,
+                          public tensor::TowerOps,
+                          public quant::LayerKernels {
  public:
   explicit CudaBackend(int number);
 
@@ -55,6 +59,15 @@ class CudaBackend final : public tensor::Backend, public quant::LayerKernels {
   void ArgMax(tensor::MatrixView x, std::span<std::int32_t> out) override;
   void KlDivergence(tensor::MatrixView p, tensor::MatrixView q, std::span<double> out) override;
 
+  void LayerNorm(tensor::MatrixView x, std::span<const float> weight, std::span<const float> bias,
+                 float epsilon, tensor::Matrix& out) override;
+  void ApplyGelu(tensor::Gelu kind, tensor::MatrixView x, tensor::Matrix& out) override;
+  void RotateBy(tensor::MatrixView rotations, std::int64_t head_size, tensor::Matrix& x) override;
+  void AttendWithin(std::span<const std::int32_t> ends, std::int64_t heads, tensor::MatrixView q,
+                    tensor::MatrixView k, tensor::MatrixView v, tensor::Matrix& out) override;
+  void MixRows(tensor::MatrixView table, std::span<const std::int32_t> rows,
+               std::span<const float> weights, std::int64_t each, tensor::Matrix& out) override;
+
   bool AllWithin(tensor::MatrixView matrix, float largest) override;
   void AddMagnitudes(tensor::MatrixView x, std::span<double> sums) override;
   void AddGateSquares(tensor::MatrixView gate, tensor::MatrixView up, std::int64_t stride,
@@ -82,18 +95,33 @@ class CudaBackend final : public tensor::Backend, public quant::LayerKernels {
   std::vector<double> RowErrors(tensor::MatrixView difference, tensor::MatrixView gram) override;
 
  private:
-  struct Rows;
+  /// Memory of CodedRows.
+  struct Rows {
+    Buffer<std::uint8_t> codes;
+    Buffer<float> scales;
+    Buffer<float> zeros;
+    Buffer<float> errors;
+
+    CodedRows view() const { return {codes.get(), scales.get(), zeros.get(), errors.get()}; }
+  };
+
+  struct RangeRoom;
 
   /// Numbers that may be the host's, on the device: as they are, or a copy that `kept` holds.
   const float* OnDevice(const float* numbers, std::int64_t count, Buffer<float>& kept);
   /// Gives `out` a shape, on the device; what it holds is unspecified.
   float* Shape(tensor::Matrix& out, std::int64_t rows, std::int64_t columns);
+  static void CheckHead(std::int64_t head_size);
   /// Moves a matrix that an operation changes in place.
   float* InPlace(tensor::Matrix& matrix);
   std::vector<double> ColumnSums(std::uint8_t term, tensor::MatrixView x, const float* y,
                                  std::int64_t stride);
   Rows MakeRows(GroupedRows shape);
   Rows RoundRows(tensor::MatrixView weights, GroupedRows shape);
+  /// `gram` [width, width] has its columns in the order of `rows`, or is nullptr.
+  quant::CodeFacts Facts(GroupedRows shape, const float* weights, CodedRows rows,
+                         const float* gram);
+  void SearchRows(GroupedRows shape, RangeGroup rows, const float* gram, const RangeRoom& room);
   quant::CodedLinear Store(GroupedRows shape, CodedRows rows, const std::int32_t* columns,
                            std::vector<double> errors);
   void RoundWithFeedback(GroupedRows shape, const float* weights, const quant::InputMetric& metric,

@@ -7,7 +7,6 @@
 #include "worker/cuda/kernels/elementwise.h"
 #include "worker/cuda/kernels/metric.h"
 #include "worker/cuda/kernels/sums.h"
-#include "worker/quant/cpu_layer_kernels.h"
 
 namespace tyllm::cuda {
 
@@ -167,15 +166,6 @@ Matrix CudaBackend::DividedGram(const Matrix& gram, std::span<const float> scale
   OrderGram(OnDevice(gram.data(), n * n, kept), n, nullptr, sent.get(), Shape(divided, n, n),
             device_.stream());
   return divided;
-}
-
-quant::CodedLinear CudaBackend::SearchRanges(MatrixView weights, MatrixView gram,
-                                             std::int64_t group) {
-  // Of the method awq alone, which nothing recommends: by the CPU.
-  const Matrix host_weights = Fetch(weights);
-  const Matrix host_gram = Fetch(gram);
-  tensor::TaskLanes lanes(0);
-  return quant::SearchRanges(host_weights.view(), host_gram.view(), group, lanes);
 }
 
 std::vector<double> CudaBackend::RowErrors(MatrixView difference, MatrixView gram) {

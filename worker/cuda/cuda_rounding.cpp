@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "worker/cuda/cuda_backend.h"
+#include "worker/cuda/kernels/code_facts.h"
 #include "worker/cuda/kernels/elementwise.h"
 #include "worker/cuda/kernels/feedback.h"
 #include "worker/cuda/kernels/metric.h"
@@ -36,16 +37,6 @@ void CheckGroup(std::int64_t group) {
 
 }  // namespace
 
-/// Memory of CodedRows.
-struct CudaBackend::Rows {
-  Buffer<std::uint8_t> codes;
-  Buffer<float> scales;
-  Buffer<float> zeros;
-  Buffer<float> errors;
-
-  CodedRows view() const { return {codes.get(), scales.get(), zeros.get(), errors.get()}; }
-};
-
 CudaBackend::Rows CudaBackend::MakeRows(GroupedRows shape) {
   return {device_.Make<std::uint8_t>(shape.numbers()), device_.Make<float>(shape.cells()),
           device_.Make<float>(shape.cells()), device_.Make<float>(shape.numbers())};
@@ -68,6 +59,24 @@ quant::CodedLinear CudaBackend::Store(GroupedRows shape, CodedRows rows,
   return coded;
 }
 
+quant::CodeFacts CudaBackend::Facts(GroupedRows shape, const float* weights, CodedRows rows,
+                                    const float* gram) {
+  Buffer<float> energy;
+  if (gram != nullptr) {
+    energy = device_.Make<float>(shape.width);
+    Diagonal(gram, shape.width, energy.get(), device_.stream());
+  }
+  const Buffer<double> partial = device_.Make<double>(FactParts(shape.rows) * shape.groups());
+  const Buffer<double> errors = device_.Make<double>(shape.groups());
+  const Buffer<unsigned long long> saturated = device_.Make<unsigned long long>(1);
+  DescribeCodes(shape, weights, rows, energy.get(), partial.get(), errors.get(), saturated.get(),
+                device_.stream());
+  quant::CodeFacts facts;
+  facts.group_errors = device_.Receive(errors.get(), shape.groups());
+  facts.saturated = static_cast<std::int64_t>(device_.Receive(saturated.get(), 1).front());
+  return facts;
+}
+
 CudaBackend::Rows CudaBackend::RoundRows(MatrixView weights, GroupedRows shape) {
   device_.Use();
   Buffer<float> kept;
@@ -81,8 +90,14 @@ quant::CodedLinear CudaBackend::RoundToNearest(MatrixView weights, MatrixView gr
                                                std::int64_t group) {
   const GroupedRows shape{weights.rows, weights.columns, group};
   const Rows rows = RoundRows(weights, shape);
-  return Store(shape, rows.view(), nullptr,
-               RowErrors({rows.errors.get(), shape.rows, shape.width}, gram));
+  quant::CodedLinear coded = Store(shape, rows.view(), nullptr,
+                                   RowErrors({rows.errors.get(), shape.rows, shape.width}, gram));
+  Buffer<float> kept;
+  Buffer<float> kept_gram;
+  coded.facts =
+      Facts(shape, OnDevice(weights.data, shape.numbers(), kept), rows.view(),
+            gram.rows == 0 ? nullptr : OnDevice(gram.data, gram.rows * gram.columns, kept_gram));
+  return coded;
 }
 
 std::vector<double> CudaBackend::NearestErrors(MatrixView weights, MatrixView gram,
@@ -223,6 +238,13 @@ quant::CodedLinear CudaBackend::CompensateErrors(MatrixView weights,
   quant::CodedLinear coded =
       Store(shape, rows.view(), order.get(), device_.Receive(errors.get(), shape.rows));
   coded.clipped_groups = static_cast<std::int64_t>(device_.Receive(narrowed.get(), 1).front());
+  quant::CodeFacts facts = Facts(shape, ordered.get(), rows.view(), metric.gram.data());
+  coded.facts = facts;
+  for (std::int64_t g = 0; g < shape.groups(); ++g) {
+    const std::int64_t to = metric.columns[static_cast<std::size_t>(g * shape.group)] / shape.group;
+    coded.facts.group_errors[static_cast<std::size_t>(to)] =
+        facts.group_errors[static_cast<std::size_t>(g)];
+  }
   return coded;
 }
 

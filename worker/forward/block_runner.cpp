@@ -125,7 +125,7 @@ Result<tensor::Matrix> BlockRunner::RunEmbedding(const graph::Block& block,
   call.length = batch.length;
   TYLLM_ASSIGN(tensor::Matrix hidden, Execute(call));
   if (batch.visual) {
-    batch.visual->Place(hidden);
+    batch.visual->Place(backend_, hidden);
   }
   return hidden;
 }

@@ -140,7 +140,8 @@ Status Generator::Step(std::span<Text* const> texts) {
                                         : runner_.Continue(*blocks[i], weights, text->hidden,
                                                            text->caches[i - 1], batch.rotations()));
       if (i > 0 && batch.visual) {
-        batch.visual->AddAfterLayer(static_cast<std::int64_t>(i) - 1, text->hidden);
+        batch.visual->AddAfterLayer(static_cast<std::int64_t>(i) - 1, runner_.backend(),
+                                    text->hidden);
       }
     }
   }

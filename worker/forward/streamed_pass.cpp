@@ -25,7 +25,7 @@ Result<std::vector<tensor::Matrix>> RunBody(const Model& model, BlockRunner& run
         after(number, static_cast<std::int64_t>(i), hidden[i]);
       }
       if (number > 0 && batches[i].visual) {
-        batches[i].visual->AddAfterLayer(number - 1, hidden[i]);
+        batches[i].visual->AddAfterLayer(number - 1, runner.backend(), hidden[i]);
       }
     }
   }

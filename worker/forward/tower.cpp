@@ -70,6 +70,17 @@ std::vector<const graph::Block*> BlocksOf(const graph::Tower& tower) {
   return blocks;
 }
 
+/// A back end with a memory of its own gets the weights there.
+BlockStream StreamOf(tensor::Backend& backend, const model::Checkpoint& checkpoint,
+                     std::vector<const graph::Block*> blocks) {
+  return backend.has_own_memory() ? BlockStream(backend, checkpoint, std::move(blocks))
+                                  : BlockStream(checkpoint, std::move(blocks));
+}
+
+tensor::Matrix OnHost(tensor::Backend& backend, tensor::Matrix matrix) {
+  return matrix.on_device() ? backend.Fetch(matrix.view()) : std::move(matrix);
+}
+
 bool IsDeepstack(const graph::Tower& tower, const graph::Block& block) {
   return std::ranges::any_of(tower.deepstack,
                              [&](const graph::Block& merger) { return &merger == &block; });
@@ -118,19 +129,19 @@ Result<std::vector<VisualFeatures>> RunTower(const Model& model, const graph::To
                           ? graph::LayOut(tower.shape, item.item.grid)
                           : graph::LayOut(tower.shape, item.item.grid, frequencies));
   }
-  BlockStream stream(model.checkpoint, BlocksOf(tower));
+  BlockStream stream = StreamOf(backend, model.checkpoint, BlocksOf(tower));
   while (const graph::Block* const block = stream.upcoming()) {
     TYLLM_ASSIGN(const BlockWeights weights, stream.Next());
     for (std::size_t i = 0; i < items.size(); ++i) {
       const tensor::Matrix& input = block == &tower.patches ? items[i].patches : hidden[i];
       TYLLM_ASSIGN(tensor::Matrix output, runner.Run(*block, weights, input, layouts[i]));
       if (after) {
-        after(*block, i, output);
+        after(*block, i, output.on_device() ? backend.Fetch(output.view()) : output);
       }
       if (IsDeepstack(tower, *block)) {
-        features[i].deepstack.push_back(std::move(output));
+        features[i].deepstack.push_back(OnHost(backend, std::move(output)));
       } else if (block == &tower.merger) {
-        features[i].tokens = std::move(output);
+        features[i].tokens = OnHost(backend, std::move(output));
         hidden[i] = {};
       } else {
         hidden[i] = std::move(output);

@@ -88,9 +88,8 @@ tensor::Gelu GeluOf(Op op) {
 }
 
 /// The same numbers with another width.
-tensor::Matrix Merged(tensor::MatrixView x, std::int64_t columns) {
-  std::vector<float> numbers(x.data, x.data + x.rows * x.columns);
-  return {x.rows * x.columns / columns, columns, std::move(numbers)};
+tensor::MatrixView Merged(tensor::MatrixView x, std::int64_t columns) {
+  return {x.data, x.rows * x.columns / columns, columns};
 }
 
 }  // namespace
@@ -174,7 +173,8 @@ Status TowerRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
       backend_->Embed(x, layout.from_windows, out);
       break;
     case Op::kMerge:
-      out = Merged(x, call.block.values[static_cast<std::size_t>(node.output)].columns);
+      backend_->Copy(Merged(x, call.block.values[static_cast<std::size_t>(node.output)].columns),
+                     out);
       break;
     case Op::kEmbed:
     case Op::kHeadRmsNorm:

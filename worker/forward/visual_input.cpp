@@ -6,24 +6,45 @@
 
 namespace tyllm::forward {
 
-void VisualInput::Place(tensor::Matrix& hidden) const {
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::ranges::copy(tokens.row(static_cast<std::int64_t>(i)), hidden.row(rows[i]).begin());
+namespace {
+
+/// change(hidden), in the host's memory.
+template <typename F>
+void ChangeOnHost(tensor::Backend& backend, tensor::Matrix& hidden, F change) {
+  if (!hidden.on_device()) {
+    change(hidden);
+    return;
   }
+  tensor::Matrix here = backend.Fetch(hidden.view());
+  change(here);
+  hidden = backend.Place(std::move(here));
 }
 
-void VisualInput::AddAfterLayer(std::int64_t layer, tensor::Matrix& hidden) const {
+}  // namespace
+
+void VisualInput::Place(tensor::Backend& backend, tensor::Matrix& hidden) const {
+  ChangeOnHost(backend, hidden, [this](tensor::Matrix& all) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::ranges::copy(tokens.row(static_cast<std::int64_t>(i)), all.row(rows[i]).begin());
+    }
+  });
+}
+
+void VisualInput::AddAfterLayer(std::int64_t layer, tensor::Backend& backend,
+                                tensor::Matrix& hidden) const {
   if (layer >= std::ssize(deepstack)) {
     return;
   }
   const tensor::Matrix& added = deepstack[static_cast<std::size_t>(layer)];
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::span<float> row = hidden.row(rows[i]);
-    const std::span<const float> from = added.row(static_cast<std::int64_t>(i));
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      row[c] += from[c];
+  ChangeOnHost(backend, hidden, [&](tensor::Matrix& all) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const std::span<float> row = all.row(rows[i]);
+      const std::span<const float> from = added.row(static_cast<std::int64_t>(i));
+      for (std::size_t c = 0; c < row.size(); ++c) {
+        row[c] += from[c];
+      }
     }
-  }
+  });
 }
 
 tensor::Matrix TextRotations(std::span<const float> frequencies, std::int32_t position,

@@ -5,12 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "worker/tensor/matrix.h"
+#include "worker/tensor/backend.h"
 
 namespace tyllm::forward {
 
 /// What a batch of sequences has besides token ids where images or videos stand in them. Rows are
-/// those of the batch.
+/// those of the batch. All of it is in the host's memory.
 struct VisualInput {
   /// Cosines, then sines, of each token's angles [tokens of the batch, head_size]: positions are in
   /// time, height and width.
@@ -22,10 +22,10 @@ struct VisualInput {
   /// Position of the token that follows the (only) sequence.
   std::int32_t next_position = 0;
 
-  /// After the embedding: `hidden` gets the images' embeddings.
-  void Place(tensor::Matrix& hidden) const;
+  /// After the embedding: `hidden`, which is where `backend` computes, gets the images' embeddings.
+  void Place(tensor::Backend& backend, tensor::Matrix& hidden) const;
   /// After decoder layer `layer`.
-  void AddAfterLayer(std::int64_t layer, tensor::Matrix& hidden) const;
+  void AddAfterLayer(std::int64_t layer, tensor::Backend& backend, tensor::Matrix& hidden) const;
 };
 
 /// Rotations of `count` tokens of text whose first has position `position`, as VisualInput has

@@ -107,7 +107,7 @@ Result<tensor::Matrix> CalibrationPass::Run(const graph::Block& layer, std::size
   auto hidden =
       runner.Run(layer, weights[machine], batch.hidden, batch.sequences, observer, rotations);
   if (hidden.ok() && batch.visual) {
-    batch.visual->AddAfterLayer(layer_, *hidden);
+    batch.visual->AddAfterLayer(layer_, machines_[machine].backend, *hidden);
   }
   return hidden;
 }

@@ -51,6 +51,10 @@ void Describe(const CodedLinear& coded, LinearReport& report) {
   report.worst_groups.resize(std::min(kWorst, report.worst_groups.size()));
 }
 
+double SecondsSince(Clock::Steady start, const Clock& clock) {
+  return std::chrono::duration<double>(clock.Now() - start).count();
+}
+
 /// The same weights in the host's memory.
 forward::BlockWeights Fetched(forward::BlockWeights weights, tensor::Backend& backend) {
   for (auto& [name, matrix] : weights) {
@@ -95,6 +99,7 @@ class LayerQuantizer {
   struct Trial {
     FoldPlan fold;
     std::vector<CodedLinear> coded;  ///< one for each of `linears`
+    std::vector<double> seconds;     ///< of making it
     double error = 0.0;
   };
 
@@ -203,10 +208,12 @@ class LayerQuantizer {
     trial.fold = PlanFold(group, weights_, scales, {backend_, kernels_});
     const Coder code = MakeCoder(input, trial.fold.scales);
     for (const std::string& linear : linears) {
+      const Clock::Steady start = task_.clock->Now();
       Matrix scaled;
       backend_.Copy(Weights(linear).view(), scaled);
       kernels_.MultiplyColumns(trial.fold.scales, scaled);
       trial.coded.push_back(code(scaled.view()));
+      trial.seconds.push_back(SecondsSince(start, *task_.clock));
     }
     trial.error = WeighedError(linears, trial.coded);
     return trial;
@@ -222,6 +229,7 @@ class LayerQuantizer {
     if (linears.empty()) {
       return;
     }
+    const Clock::Steady start = task_.clock->Now();
     ScalingGroup group = found;
     if (!CanFold(group)) {
       group.producer = Producer::kNone;
@@ -241,7 +249,18 @@ class LayerQuantizer {
       trial = Try(group, linears, input, scales.scales);
     }
     Report(group, linears, input, scales, nearest, trial);
+    const std::vector<double> own = std::move(trial.seconds);
     Accept(group, linears, std::move(trial));
+    CountSeconds(linears, own, SecondsSince(start, *task_.clock));
+  }
+
+  /// What belongs to no linear alone is divided among them.
+  void CountSeconds(const std::vector<std::string>& linears, std::span<const double> own,
+                    double all) {
+    const double rest = all - std::accumulate(own.begin(), own.end(), 0.0);
+    for (std::size_t i = 0; i < linears.size(); ++i) {
+      layer_.seconds[linears[i]] = own[i] + rest / static_cast<double>(linears.size());
+    }
   }
 
   void Report(const ScalingGroup& group, const std::vector<std::string>& linears,
@@ -314,6 +333,7 @@ QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
       layer.reports.push_back({.name = node.weight, .quantized = false});
       continue;
     }
+    const Clock::Steady start = task.clock->Now();
     const Matrix& matrix = weights.find(node.weight)->second;
     const MatrixView no_gram{nullptr, 0, matrix.columns()};
     CodedLinear coded =
@@ -326,6 +346,7 @@ QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
     layer.reports.push_back(std::move(report));
     layer.linears[node.weight] = std::move(coded.matrix);
     weights.erase(node.weight);
+    layer.seconds[node.weight] = SecondsSince(start, *task.clock);
   }
   layer.floats = Fetched(std::move(weights), machine.backend);
   return layer;

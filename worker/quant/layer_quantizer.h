@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/clock.h"
 #include "common/domain/task_options.h"
 #include "worker/forward/block_runner.h"
 #include "worker/quant/coded_linear.h"
@@ -29,6 +30,8 @@ struct QuantizedLayer {
   /// Everything else, folded: norms, biases and the linears that stay in float.
   forward::BlockWeights floats;
   std::vector<LinearReport> reports;
+  /// What each linear took, by name; layers that share scales share what choosing them took.
+  std::map<std::string, double> seconds;
 };
 
 /// How the linears of a layer are to be quantized.
@@ -37,6 +40,7 @@ struct LayerTask {
   const model::ModelShape* shape = nullptr;
   const domain::QuantizeOptions* options = nullptr;
   std::function<bool(std::string_view)> keeps_float;  ///< by module name
+  const Clock* clock = &SystemClock();
 };
 
 /// Each group on its min-max grid, nothing else: needs no calibration.

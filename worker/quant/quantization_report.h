@@ -68,7 +68,8 @@ struct RunReport {
   std::int64_t peak_device_bytes = 0;  ///< of the GPU's memory; 0 on the CPU
   std::int64_t layers_resumed = 0;     ///< finished by an earlier run that was interrupted
   StageSeconds seconds;
-  std::map<std::string, double> layer_seconds;  ///< of this run, by layer
+  std::map<std::string, double> layer_seconds;   ///< of this run, by layer
+  std::map<std::string, double> linear_seconds;  ///< of making integers, by linear layer
 };
 
 struct QuantizationReport {
@@ -155,11 +156,12 @@ struct Members<quant::StageSeconds> {
 template <>
 struct Members<quant::RunReport> {
   using R = quant::RunReport;
-  static constexpr auto kTable =
-      std::tuple{Member{"peak_memory_bytes", &R::peak_memory_bytes},
-                 Member{"peak_device_bytes", &R::peak_device_bytes},
-                 Member{"layers_resumed", &R::layers_resumed}, Member{"seconds", &R::seconds},
-                 Member{"layer_seconds", &R::layer_seconds}};
+  static constexpr auto kTable = std::tuple{Member{"peak_memory_bytes", &R::peak_memory_bytes},
+                                            Member{"peak_device_bytes", &R::peak_device_bytes},
+                                            Member{"layers_resumed", &R::layers_resumed},
+                                            Member{"seconds", &R::seconds},
+                                            Member{"layer_seconds", &R::layer_seconds},
+                                            Member{"linear_seconds", &R::linear_seconds}};
 };
 
 template <>

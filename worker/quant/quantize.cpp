@@ -306,12 +306,16 @@ class Quantizer {
   QuantizedLayer QuantizeOne(const graph::Block& block, const LayerStatistics& statistics,
                              forward::BlockWeights weights) {
     const Stopwatch watch(services_.clock, report_.run.seconds.quantize);
-    const LayerTask task{&block, &model_->shape(), &options_, [this](std::string_view module) {
-                           return !plan_.quantized.contains(module);
-                         }};
+    const LayerTask task{
+        &block, &model_->shape(), &options_,
+        [this](std::string_view module) { return !plan_.quantized.contains(module); },
+        &services_.clock};
     const LayerMachine& machine = machines_->first();
-    return ReadsText() ? quant::QuantizeLayer(task, statistics, std::move(weights), machine)
-                       : RoundLayer(task, std::move(weights), machine);
+    QuantizedLayer layer = ReadsText()
+                               ? quant::QuantizeLayer(task, statistics, std::move(weights), machine)
+                               : RoundLayer(task, std::move(weights), machine);
+    report_.run.linear_seconds.merge(layer.seconds);
+    return layer;
   }
 
   Status Publish(PartFiles& parts, const Path& directory) {

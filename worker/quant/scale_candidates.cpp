@@ -2,7 +2,9 @@
 #include "worker/quant/scale_candidates.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <span>
 
 #include "common/base/status.h"
 
@@ -10,7 +12,7 @@ namespace tyllm::quant {
 
 namespace {
 
-constexpr int kRatios = 20;
+constexpr std::size_t kRatios = 20;
 constexpr float kSmallestScale = 1e-4F;
 
 void AddRelativeWeights(tensor::MatrixView weights, std::int64_t group, std::vector<double>& sums) {
@@ -32,20 +34,23 @@ void AddRelativeWeights(tensor::MatrixView weights, std::int64_t group, std::vec
   }
 }
 
-float ScaleOf(ScaleFormula formula, double ratio, double x, double w) {
-  switch (formula) {
-    case ScaleFormula::kIdentity:
-      return 1.0F;
-    case ScaleFormula::kActivation:
-      return static_cast<float>(std::pow(x, ratio));
-    case ScaleFormula::kDuo:
-      return static_cast<float>(std::pow(x, ratio) / (std::pow(w, 1.0 - ratio) + 1e-4));
+/// base^(k / kRatios) for k = 0 .. kRatios, by products of the smallest: a power costs far more,
+/// and the products are as exact as float32 asks for.
+std::array<double, kRatios + 1> Powers(double base) {
+  std::array<double, kRatios + 1> powers;
+  const double step = std::pow(base, 1.0 / kRatios);
+  powers[0] = 1.0;
+  for (std::size_t k = 1; k < powers.size(); ++k) {
+    powers[k] = powers[k - 1] * step;
   }
-  return 1.0F;
+  return powers;
 }
 
 /// Geometric mean over the columns of each channel.
 void Tie(std::span<const std::int64_t> channel, std::int64_t channels, std::vector<float>& scales) {
+  if (channels == static_cast<std::int64_t>(scales.size())) {
+    return;  // one column each
+  }
   std::vector<double> logs(static_cast<std::size_t>(channels));
   std::vector<int> counts(logs.size());
   for (std::size_t c = 0; c < scales.size(); ++c) {
@@ -99,17 +104,26 @@ std::vector<ScaleCandidate> MakeScaleCandidates(std::span<const float> mean_abs,
   std::vector<ScaleCandidate> candidates;
   candidates.push_back({ScaleFormula::kIdentity, 0.0, std::vector<float>(columns, 1.0F)});
   for (const ScaleFormula formula : {ScaleFormula::kActivation, ScaleFormula::kDuo}) {
-    const int first = formula == ScaleFormula::kActivation ? 1 : 0;  // x^0 is the identity
-    for (int step = first; step <= kRatios; ++step) {
-      ScaleCandidate candidate{formula, static_cast<double>(step) / kRatios, {}};
-      candidate.scales.resize(columns);
-      for (std::size_t c = 0; c < columns; ++c) {
-        candidate.scales[c] = ScaleOf(formula, candidate.ratio, mean_abs[c], mean_weight[c]);
-      }
-      Normalize(candidate.scales);
-      Tie(channel, channels, candidate.scales);
-      candidates.push_back(std::move(candidate));
+    // x^0 is the identity
+    const std::size_t first = formula == ScaleFormula::kActivation ? 1 : 0;
+    for (std::size_t step = first; step <= kRatios; ++step) {
+      candidates.push_back(
+          {formula, static_cast<double>(step) / kRatios, std::vector<float>(columns)});
     }
+  }
+  for (std::size_t c = 0; c < columns; ++c) {
+    const auto x = Powers(mean_abs[c]);
+    const auto w = Powers(mean_weight[c]);
+    for (std::size_t k = 0; k <= kRatios; ++k) {
+      if (k > 0) {
+        candidates[k].scales[c] = static_cast<float>(x[k]);
+      }
+      candidates[kRatios + 1 + k].scales[c] = static_cast<float>(x[k] / (w[kRatios - k] + 1e-4));
+    }
+  }
+  for (ScaleCandidate& candidate : std::span(candidates).subspan(1)) {
+    Normalize(candidate.scales);
+    Tie(channel, channels, candidate.scales);
   }
   return candidates;
 }

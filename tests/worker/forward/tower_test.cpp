@@ -166,6 +166,52 @@ TEST_P(Towers, TheLanguageModelSeesWhatTransformersSees) {
   EXPECT_LT(MaxDifference(logits.data(), Floats(Part("logits"))), 1e-3F);
 }
 
+/// Logits of the case's text and pixels, and what the tower makes of the pixels.
+struct Seen {
+  VisualFeatures features;
+  tensor::Matrix logits;
+};
+
+Seen See(const Golden& golden, const VisualPixels& pixels, const std::vector<std::int32_t>& ids,
+         tensor::Backend& backend) {
+  const auto tower = *OpenTower(golden.model);
+  const auto positions = *model::PositionsOf(tower.shape, ids, {&pixels.item, 1});
+  auto features = *RunTower(golden.model, tower, backend, {&pixels, 1});
+  auto input = *MakeVisualInput(golden.model.shape(), tower.shape, positions, features);
+  const auto length = static_cast<std::int64_t>(ids.size());
+  const TokenBatch batch{.sequences = 1,
+                         .length = length,
+                         .ids = ids,
+                         .visual = std::make_shared<VisualInput>(std::move(input))};
+  BlockRunner runner(backend, golden.model.shape());
+  const auto hidden = *RunBody(golden.model, runner, {&batch, 1}, {});
+  const Head head = *Head::Load(golden.model, backend);
+  const tensor::Matrix logits = *head.Logits(runner, hidden.front(), 0, length);
+  return {std::move(features.front()), backend.Fetch(logits.view())};
+}
+
+TEST_P(Towers, AGpuSeesWhatTheCpuSees) {
+  auto gpu = tensor::MakeBackend("cuda:0");
+  if (!gpu.ok()) {
+    GTEST_SKIP() << gpu.status().message();
+  }
+  const auto cpu = *tensor::MakeBackend("cpu", 2);
+  const std::vector<std::int32_t> ids = Ids(Part("input_ids"));
+  const Seen expected = See(golden_, Pixels(), ids, *cpu);
+  const Seen found = See(golden_, Pixels(), ids, **gpu);
+  const auto host = [](const tensor::Matrix& matrix) {
+    return std::vector<float>(matrix.data(), matrix.data() + matrix.rows() * matrix.columns());
+  };
+  EXPECT_LT(MaxDifference(found.features.tokens.data(), host(expected.features.tokens)), 1e-3F);
+  ASSERT_EQ(found.features.deepstack.size(), expected.features.deepstack.size());
+  for (std::size_t level = 0; level < found.features.deepstack.size(); ++level) {
+    EXPECT_LT(MaxDifference(found.features.deepstack[level].data(),
+                            host(expected.features.deepstack[level])),
+              1e-3F);
+  }
+  EXPECT_LT(MaxDifference(found.logits.data(), host(expected.logits)), 1e-3F);
+}
+
 TEST_P(Towers, PixelsOfAnotherSizeAreRefused) {
   const auto tower = *OpenTower(golden_.model);
   const auto backend = *tensor::MakeBackend("cpu", 1);

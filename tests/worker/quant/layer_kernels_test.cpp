@@ -28,6 +28,18 @@ double DifferingCodes(const CodedLinear& a, const CodedLinear& b) {
   return static_cast<double>(differing) / static_cast<double>(a.matrix.q.size());
 }
 
+/// Each group's share of the error, and how many weights are beyond their grids.
+void ExpectSameFacts(const CodedLinear& found, const CodedLinear& expected, double tolerance) {
+  ASSERT_EQ(found.facts.group_errors.size(), expected.facts.group_errors.size());
+  for (std::size_t g = 0; g < expected.facts.group_errors.size(); ++g) {
+    EXPECT_NEAR(found.facts.group_errors[g], expected.facts.group_errors[g],
+                tolerance * expected.facts.group_errors[g])
+        << g;
+  }
+  const auto saturated = static_cast<double>(expected.facts.saturated);
+  EXPECT_NEAR(static_cast<double>(found.facts.saturated), saturated, 0.02 * saturated + 1.0);
+}
+
 class GpuKernels : public ::testing::TestWithParam<std::int64_t> {
  protected:
   void SetUp() override {
@@ -46,6 +58,18 @@ class GpuKernels : public ::testing::TestWithParam<std::int64_t> {
   }
 
   std::int64_t group() const { return GetParam(); }
+
+  /// What a coded layer says of itself is true of its integers.
+  void ExpectTrueErrors(const CodedLinear& coded, const Matrix& gram) {
+    Matrix difference(kOut, kIn, coded.matrix.Dequantize());
+    for (std::int64_t i = 0; i < kOut * kIn; ++i) {
+      difference.data()[i] -= w_.data()[i];
+    }
+    const auto errors = cpu_.kernels.RowErrors(difference.view(), gram.view());
+    for (std::size_t r = 0; r < errors.size(); ++r) {
+      EXPECT_NEAR(coded.row_errors[r], errors[r], 1e-3 * errors[r]) << r;
+    }
+  }
 
   const InputStatistics statistics_ = testing::StatisticsOf(MadeInputs("x", 700, kIn));
   const Matrix w_ = MadeMatrix("w", kOut, kIn);
@@ -67,6 +91,28 @@ TEST_P(GpuKernels, RoundToNearestIsTheSameBitByBit) {
   for (std::size_t r = 0; r < expected.row_errors.size(); ++r) {
     EXPECT_NEAR(found.row_errors[r], expected.row_errors[r], 1e-4 * expected.row_errors[r]) << r;
   }
+  ExpectSameFacts(found, expected, 1e-4);
+  const tensor::MatrixView no_gram{nullptr, 0, kIn};
+  ExpectSameFacts(kernels_->RoundToNearest(placed_.view(), no_gram, group()),
+                  cpu_.kernels.RoundToNearest(w_.view(), no_gram, group()), 1e-4);
+}
+
+TEST_P(GpuKernels, RangesAreTheSameUpToTies) {
+  const CodedLinear expected =
+      cpu_.kernels.SearchRanges(w_.view(), statistics_.gram.view(), group());
+  const CodedLinear found = kernels_->SearchRanges(placed_.view(), gram_.view(), group());
+  EXPECT_LT(DifferingCodes(found, expected), 0.02);
+  EXPECT_NEAR(found.error(), expected.error(), 0.002 * expected.error());
+  EXPECT_LT(found.error(),
+            0.9 * cpu_.kernels.RoundToNearest(w_.view(), statistics_.gram.view(), group()).error());
+  EXPECT_NEAR(static_cast<double>(found.clipped_groups),
+              static_cast<double>(expected.clipped_groups),
+              0.02 * static_cast<double>(kOut * kIn / group()));
+  ExpectSameFacts(found, expected, 0.02);
+  ExpectTrueErrors(found, statistics_.gram);
+  const CodedLinear again = kernels_->SearchRanges(placed_.view(), gram_.view(), group());
+  EXPECT_EQ(found.matrix.q, again.matrix.q);
+  EXPECT_EQ(found.matrix.scale, again.matrix.scale);
 }
 
 TEST_P(GpuKernels, SumsAreTheSameUpToRounding) {
@@ -151,16 +197,8 @@ TEST_P(GpuKernels, CompensationGivesTheSameIntegersUpToTies) {
     EXPECT_NEAR(static_cast<double>(found.clipped_groups),
                 static_cast<double>(expected.clipped_groups),
                 0.02 * static_cast<double>(kOut * kIn / group()));
-    // What it says of itself is true of the integers.
-    Matrix difference(kOut, kIn, found.matrix.Dequantize());
-    for (std::int64_t i = 0; i < kOut * kIn; ++i) {
-      difference.data()[i] -= w_.data()[i];
-    }
-    const Matrix divided = cpu_.kernels.DividedGram(statistics_.gram, scales_);
-    const auto true_errors = cpu_.kernels.RowErrors(difference.view(), divided.view());
-    for (std::size_t r = 0; r < true_errors.size(); ++r) {
-      EXPECT_NEAR(found.row_errors[r], true_errors[r], 1e-3 * true_errors[r]) << r;
-    }
+    ExpectSameFacts(found, expected, 0.05);
+    ExpectTrueErrors(found, cpu_.kernels.DividedGram(statistics_.gram, scales_));
   }
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 /// Queries of a block and keys of a step, and the threads that share them: each computes 4 x 4
 /// scores, and 4 queries' outputs in every sixteenth column.
-constexpr int kTile = 64;
+constexpr int kTile = static_cast<int>(kQueryTile);
 constexpr int kSide = 16;
 constexpr int kThreads = kSide * kSide;
 constexpr int kEach = kTile / kSide;
@@ -46,10 +46,33 @@ __device__ float SideSum(float x) {
   return x;
 }
 
+/// Rows that a block works on.
+struct BlockRows {
+  std::int64_t q_row;    ///< row of q that query 0 is
+  std::int64_t kv_row;   ///< row of k and v that key 0 is
+  std::int64_t first;    ///< query
+  std::int64_t length;   ///< queries there are
+  std::int64_t keys;     ///< keys there are
+  std::int64_t history;  ///< query i sees the keys up to history + i
+};
+
+__device__ BlockRows CausalRows(const AttentionCall& call) {
+  const std::int64_t sequence = blockIdx.z;
+  const std::int64_t keys = call.history + call.length;
+  const std::int64_t first = static_cast<std::int64_t>(gridDim.x - 1 - blockIdx.x) * kTile;
+  return {sequence * call.length, sequence * keys, first, call.length, keys, call.history};
+}
+
+__device__ BlockRows RowsOfRun(RunTile tile) {
+  const std::int64_t length = tile.end - tile.begin;
+  return {tile.begin, tile.begin, tile.first - tile.begin, length, length, length};
+}
+
+/// `tiles` of nullptr: causal.
 template <int kHead>
 __global__ void __launch_bounds__(kThreads)
-    AttentionKernel(AttentionCall call, const float* q, const float* k, const float* v,
-                    float* out) {
+    AttentionKernel(AttentionCall call, const RunTile* tiles, const float* q, const float* k,
+                    const float* v, float* out) {
   constexpr int kStride = kHead + 1;
   constexpr int kColumns = kHead / kSide;
   extern __shared__ float shared[];
@@ -58,15 +81,13 @@ __global__ void __launch_bounds__(kThreads)
   float* weights = kv_tile + kTile * kStride;  // [kTile, kTile + 1]
   const int head_size = static_cast<int>(call.head_size);
   const std::int64_t head = blockIdx.y;
-  const std::int64_t sequence = blockIdx.z;
-  const std::int64_t first = static_cast<std::int64_t>(gridDim.x - 1 - blockIdx.x) * kTile;
-  const std::int64_t keys = call.history + call.length;
+  const BlockRows block = tiles == nullptr ? CausalRows(call) : RowsOfRun(tiles[blockIdx.x]);
+  const std::int64_t first = block.first;
   const std::int64_t q_stride = call.heads * head_size;
   const std::int64_t kv_stride = call.kv_heads * head_size;
   const std::int64_t kv_head = head / (call.heads / call.kv_heads);
-  const Rows q_rows{q + sequence * call.length * q_stride + head * head_size, q_stride,
-                    call.length};
-  const std::int64_t kv_at = sequence * keys * kv_stride + kv_head * head_size;
+  const Rows q_rows{q + block.q_row * q_stride + head * head_size, q_stride, block.length};
+  const std::int64_t kv_at = block.kv_row * kv_stride + kv_head * head_size;
   const int row = threadIdx.x / kSide * kEach;
   const int side = threadIdx.x % kSide;
   const float factor = 1.0F / sqrtf(static_cast<float>(head_size));
@@ -78,10 +99,11 @@ __global__ void __launch_bounds__(kThreads)
     most[i] = -INFINITY;
   }
   LoadTile<kHead>(q_rows, first, head_size, q_tile);
-  const std::int64_t last_query = min(first + kTile, call.length) - 1;
-  for (std::int64_t step = 0; step <= call.history + last_query; step += kTile) {
+  const std::int64_t last_query = min(first + kTile, block.length) - 1;
+  const std::int64_t last_key = min(block.history + last_query, block.keys - 1);
+  for (std::int64_t step = 0; step <= last_key; step += kTile) {
     __syncthreads();
-    LoadTile<kHead>({k + kv_at, kv_stride, keys}, step, head_size, kv_tile);
+    LoadTile<kHead>({k + kv_at, kv_stride, block.keys}, step, head_size, kv_tile);
     __syncthreads();
     float scores[kEach][kEach] = {};
 #pragma unroll 8
@@ -103,7 +125,8 @@ __global__ void __launch_bounds__(kThreads)
     }
 #pragma unroll
     for (int i = 0; i < kEach; ++i) {
-      const std::int64_t seen = call.history + first + row + i;  // the last key it sees
+      // the last key it sees
+      const std::int64_t seen = min(block.history + first + row + i, block.keys - 1);
       float largest = most[i];
 #pragma unroll
       for (int j = 0; j < kEach; ++j) {
@@ -128,7 +151,7 @@ __global__ void __launch_bounds__(kThreads)
       }
     }
     __syncthreads();
-    LoadTile<kHead>({v + kv_at, kv_stride, keys}, step, head_size, kv_tile);
+    LoadTile<kHead>({v + kv_at, kv_stride, block.keys}, step, head_size, kv_tile);
     __syncthreads();
 #pragma unroll 4
     for (int key = 0; key < kTile; ++key) {
@@ -149,10 +172,10 @@ __global__ void __launch_bounds__(kThreads)
   }
   for (int i = 0; i < kEach; ++i) {
     const std::int64_t query = first + row + i;
-    if (query >= call.length) {
+    if (query >= block.length) {
       return;
     }
-    float* to = out + (sequence * call.length + query) * q_stride + head * head_size;
+    float* to = out + (block.q_row + query) * q_stride + head * head_size;
     for (int c = 0; c < kColumns; ++c) {
       if (side + c * kSide < head_size) {
         to[side + c * kSide] = result[i][c] / sums[i];
@@ -162,14 +185,25 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <int kHead>
-void Launch(const AttentionCall& call, const float* q, const float* k, const float* v, float* out,
-            cudaStream_t stream) {
+void Launch(dim3 grid, const AttentionCall& call, const RunTile* tiles, const float* q,
+            const float* k, const float* v, float* out, cudaStream_t stream) {
   constexpr int kBytes =
       (2 * kTile * (kHead + 1) + kTile * (kTile + 1)) * static_cast<int>(sizeof(float));
   cudaFuncSetAttribute(AttentionKernel<kHead>, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-  const dim3 grid(static_cast<unsigned>(Blocks(call.length, kTile)),
-                  static_cast<unsigned>(call.heads), static_cast<unsigned>(call.sequences));
-  AttentionKernel<kHead><<<grid, kThreads, kBytes, stream>>>(call, q, k, v, out);
+  AttentionKernel<kHead><<<grid, kThreads, kBytes, stream>>>(call, tiles, q, k, v, out);
+}
+
+void LaunchByHead(dim3 grid, const AttentionCall& call, const RunTile* tiles, const float* q,
+                  const float* k, const float* v, float* out, cudaStream_t stream) {
+  if (call.head_size <= 32) {
+    Launch<32>(grid, call, tiles, q, k, v, out, stream);
+  } else if (call.head_size <= 64) {
+    Launch<64>(grid, call, tiles, q, k, v, out, stream);
+  } else if (call.head_size <= 128) {
+    Launch<128>(grid, call, tiles, q, k, v, out, stream);
+  } else {
+    Launch<256>(grid, call, tiles, q, k, v, out, stream);
+  }
 }
 
 }  // namespace
@@ -179,15 +213,20 @@ void Attention(const AttentionCall& call, const float* q, const float* k, const 
   if (call.length == 0 || call.sequences == 0) {
     return;
   }
-  if (call.head_size <= 32) {
-    Launch<32>(call, q, k, v, out, stream);
-  } else if (call.head_size <= 64) {
-    Launch<64>(call, q, k, v, out, stream);
-  } else if (call.head_size <= 128) {
-    Launch<128>(call, q, k, v, out, stream);
-  } else {
-    Launch<256>(call, q, k, v, out, stream);
+  const dim3 grid(static_cast<unsigned>(Blocks(call.length, kTile)),
+                  static_cast<unsigned>(call.heads), static_cast<unsigned>(call.sequences));
+  LaunchByHead(grid, call, nullptr, q, k, v, out, stream);
+}
+
+void AttentionWithin(const RunTile* tiles, std::int64_t count, std::int64_t heads,
+                     std::int64_t head_size, const float* q, const float* k, const float* v,
+                     float* out, cudaStream_t stream) {
+  if (count == 0) {
+    return;
   }
+  const AttentionCall call{0, 0, 0, heads, heads, head_size};
+  const dim3 grid(static_cast<unsigned>(count), static_cast<unsigned>(heads));
+  LaunchByHead(grid, call, tiles, q, k, v, out, stream);
 }
 
 }  // namespace tyllm::cuda
