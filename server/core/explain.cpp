@@ -130,27 +130,27 @@ boost::asio::awaitable<Result<std::int64_t>> CountUnsatisfiable(Farm& farm) {
   });
 }
 
-boost::asio::awaitable<Result<bool>> TellIfNobodyCan(Farm& farm, domain::JobId job,
-                                                     const domain::JobSpec& spec) {
-  const std::vector<sched::Online> online = OnlineNow(farm);
-  // Seldom so, and found out without the queue.
-  if (online.empty() || HasWorkers(online, spec)) {
-    co_return false;
+std::vector<sched::Online> NobodyFor(Farm& farm, const domain::JobSpec& spec) {
+  std::vector<sched::Online> online = OnlineNow(farm);
+  if (HasWorkers(online, spec)) {
+    online.clear();
   }
-  const std::int64_t now = farm.parts.clock.UnixMillis();
-  const Status told = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
-    TYLLM_ASSIGN(const std::vector<store::PendingRecord> tasks, queue.Pending(job));
-    for (const store::PendingRecord& task : tasks) {
-      const domain::Pending pending =
-          sched::ExplainPending(ToPending(task, 0, {}), online, {}, now);
-      if (pending.reason == domain::PendingReason::kNoWorker) {
-        TYLLM_TRY(queue.NoteEvent(task.id, pending.message, now));
-      }
+  return online;
+}
+
+Result<std::map<domain::TaskId, domain::Pending>> TellThatNobodyCan(
+    store::Queue& queue, domain::JobId job, const std::vector<sched::Online>& online,
+    std::int64_t now) {
+  std::map<domain::TaskId, domain::Pending> told;
+  TYLLM_ASSIGN(const std::vector<store::PendingRecord> tasks, queue.Pending(job));
+  for (const store::PendingRecord& task : tasks) {
+    domain::Pending pending = sched::ExplainPending(ToPending(task, 0, {}), online, {}, now);
+    if (pending.reason == domain::PendingReason::kNoWorker) {
+      TYLLM_TRY(queue.NoteEvent(task.id, pending.message, now));
+      told[task.id] = std::move(pending);
     }
-    return OkStatus();
-  });
-  TYLLM_CO_TRY(told);
-  co_return true;
+  }
+  return told;
 }
 
 }  // namespace tyllm::server::core

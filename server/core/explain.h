@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <vector>
+
 #include <boost/asio/awaitable.hpp>
 
 #include "common/base/result.h"
@@ -12,11 +16,15 @@ namespace tyllm::server::core {
 /// Says of every task of the job that has not begun why (sched::ExplainPending).
 boost::asio::awaitable<Status> AddPending(Farm& farm, domain::JobView& job);
 
-/// A job that was queued just now: makes it an event when a task of it is one that no worker that
-/// is there can take. Nothing while no worker is there at all: GetJob says that. True when there
-/// was something to tell.
-boost::asio::awaitable<Result<bool>> TellIfNobodyCan(Farm& farm, domain::JobId job,
-                                                     const domain::JobSpec& spec);
+/// Workers that are there while none of them can take some task of such a job; empty when there
+/// are some that can, or nobody at all: GetJob says that.
+std::vector<sched::Online> NobodyFor(Farm& farm, const domain::JobSpec& spec);
+
+/// In the transaction that queued the job: makes it an event which tasks those cannot take, and
+/// gives what is said of them.
+Result<std::map<domain::TaskId, domain::Pending>> TellThatNobodyCan(
+    store::Queue& queue, domain::JobId job, const std::vector<sched::Online>& online,
+    std::int64_t now);
 
 /// Queued tasks that are due and that no worker that is there can take.
 boost::asio::awaitable<Result<std::int64_t>> CountUnsatisfiable(Farm& farm);

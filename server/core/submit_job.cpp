@@ -24,8 +24,9 @@ Asked AskedOf(const domain::SubmitRequest& request) {
 }
 
 // The job that this request made before, if it did.
-Result<std::optional<JobId>> FindSame(store::Queue& queue, const domain::SubmitRequest& request) {
-  TYLLM_ASSIGN(const bool answered, WasAnswered(queue, AskedOf(request)));
+Result<std::optional<JobId>> FindSame(store::Queue& queue, const domain::SubmitRequest& request,
+                                      const Asked& asked) {
+  TYLLM_ASSIGN(const bool answered, WasAnswered(queue, asked));
   if (!answered) {
     return std::optional<JobId>();
   }
@@ -40,6 +41,14 @@ Result<std::optional<JobId>> FindSame(store::Queue& queue, const domain::SubmitR
   return found->job;
 }
 
+/// What is found out before the transaction.
+struct Facts {
+  Asked asked;
+  TreeSizes inputs;
+  std::vector<sched::Online> nobody;  ///< as NobodyFor gives it
+  std::int64_t now = 0;
+};
+
 /// What one transaction made of a request.
 struct Enqueued {
   JobId job;
@@ -49,21 +58,30 @@ struct Enqueued {
 };
 
 Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest& request,
-                               const TreeSizes& inputs, std::int64_t now) {
-  TYLLM_ASSIGN(const std::optional<JobId> job, FindSame(queue, request));
+                               const Facts& facts) {
+  TYLLM_ASSIGN(const std::optional<JobId> job, FindSame(queue, request, facts.asked));
   if (job) {
     return Enqueued{.job = *job};
   }
-  TYLLM_TRY(AdmitToProject(queue, request.spec, inputs));
+  TYLLM_TRY(AdmitToProject(queue, request.spec, facts.inputs));
   store::NewJob next{.request_id = request.request_id,
                      .spec = request.spec,
                      .plan = domain::PlanJob(request.spec),
                      .method = kMethod,
-                     .fingerprint = AskedOf(request).fingerprint};
+                     .fingerprint = facts.asked.fingerprint};
   Enqueued answer{.made = true};
-  TYLLM_ASSIGN(answer.job, queue.Enqueue(next, now));
-  TYLLM_TRY(NoteTrees(queue, answer.job, inputs));
+  TYLLM_ASSIGN(answer.job, queue.Enqueue(next, facts.now));
+  TYLLM_TRY(NoteTrees(queue, answer.job, facts.inputs));
+  std::map<domain::TaskId, domain::Pending> told;
+  if (!facts.nobody.empty()) {
+    TYLLM_ASSIGN(told, TellThatNobodyCan(queue, answer.job, facts.nobody, facts.now));
+  }
   TYLLM_ASSIGN(answer.view, queue.GetJob(answer.job));
+  for (domain::TaskView& task : answer.view->tasks) {
+    if (const auto pending = told.find(task.id); pending != told.end()) {
+      task.pending = pending->second;  // says why it will wait
+    }
+  }
   TYLLM_ASSIGN(const std::vector<store::CacheHit> hits, queue.CacheHits(1));
   answer.has_results = !hits.empty();
   return answer;
@@ -75,7 +93,7 @@ bool IsQuota(const Status& status) {
 }
 
 // The job is accepted, whatever happens now: a sweep would do the same later.
-boost::asio::awaitable<Result<domain::JobView>> Queued(Farm& farm, Enqueued queued, JobSpec spec) {
+boost::asio::awaitable<Result<domain::JobView>> Queued(Farm& farm, Enqueued queued) {
   if (!queued.made) {
     co_return co_await GetJob(farm, queued.job);
   }
@@ -83,13 +101,9 @@ boost::asio::awaitable<Result<domain::JobView>> Queued(Farm& farm, Enqueued queu
   if (queued.has_results) {
     static_cast<void>(co_await UseCachedResults(farm));
   }
-  const Result<bool> told = co_await TellIfNobodyCan(farm, queued.job, spec);
   farm.signals.Notify(Topic::Work());
-  if (told.ok() && *told) {
-    co_return co_await GetJob(farm, queued.job);  // says why it will wait
-  }
   if (queued.has_results) {
-    co_return co_await ReadJob(farm, queued.job);
+    co_return co_await GetJob(farm, queued.job);
   }
   queued.view->etag = domain::EtagOf(*queued.view);
   co_return *std::move(queued.view);
@@ -121,17 +135,22 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
   if (!inputs.problems.empty()) {
     // A repeated request finds its job even if its inputs are gone by now.
     TYLLM_CO_ASSIGN(const std::optional<JobId> same,
-                    co_await farm.parts.store.Look(
-                        [&](store::Queue& queue) { return FindSame(queue, request); }));
+                    co_await farm.parts.store.Look([&](store::Queue& queue) {
+                      return FindSame(queue, request, AskedOf(request));
+                    }));
     if (!same) {
       co_return Refused(std::move(inputs.problems));
     }
     TYLLM_CO_ASSIGN(answer.job, co_await GetJob(farm, *same));
     co_return answer;
   }
-  const std::int64_t now = farm.parts.clock.UnixMillis();
+  Facts facts;
+  facts.asked = AskedOf(request);
+  facts.inputs = std::move(inputs.sizes);
+  facts.nobody = NobodyFor(farm, request.spec);
+  facts.now = farm.parts.clock.UnixMillis();
   Result<Enqueued> job = co_await farm.parts.store.Run(
-      [&](store::Queue& queue) { return FindOrEnqueue(queue, request, inputs.sizes, now); });
+      [&](store::Queue& queue) { return FindOrEnqueue(queue, request, facts); });
   if (IsQuota(job.status())) {
     std::vector<domain::Problem> over(1);
     over[0].reason = domain::kQuotaExceededReason;
@@ -140,7 +159,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
     co_return Refused(std::move(over));
   }
   TYLLM_CO_TRY(job.status());
-  TYLLM_CO_ASSIGN(answer.job, co_await Queued(farm, *std::move(job), request.spec));
+  TYLLM_CO_ASSIGN(answer.job, co_await Queued(farm, *std::move(job)));
   co_return answer;
 }
 
