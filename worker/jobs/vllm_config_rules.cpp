@@ -41,31 +41,24 @@ std::string ElementType(const format::Json& config) {
   return "";
 }
 
-/// Architectures of which vLLM loads only one style of names; it renames the others' modules.
+/// Families of which vLLM loads only one style of names; it renames the others' modules.
 struct NamesAsked {
-  std::string_view architecture;
+  std::string_view family;
   const model::DecoderNames& names;
 };
 
-constexpr std::array<NamesAsked, 1> kNamesAsked = {
-    {{"Qwen3VLForConditionalGeneration", model::kVisualWithin}}};
-
-bool Names(const format::Json& config, std::string_view architecture) {
-  const auto list = config.find("architectures");
-  return list != config.end() && list->is_array() && !list->empty() &&
-         list->front() == architecture;
-}
+constexpr std::array<NamesAsked, 1> kNamesAsked = {{{"qwen3_vl", model::kVisualWithin}}};
 
 }  // namespace
 
 void CheckModuleNames(const LintSubject& subject, LintFindings& findings) {
-  const std::string_view found = subject.checkpoint.shape().names.layers;
+  const model::ModelShape& shape = subject.checkpoint.shape();
+  const std::string_view found = shape.names.layers;
   for (const NamesAsked& asked : kNamesAsked) {
-    if (Names(subject.checkpoint.config(), asked.architecture) && found != asked.names.layers) {
+    if (shape.family == asked.family && found != asked.names.layers) {
       findings.Error("the decoder is called " + std::string(found) + ", but vLLM loads a " +
-                     std::string(asked.architecture) + " by the names " +
-                     std::string(asked.names.layers) + " and " + std::string(asked.names.visual) +
-                     " only; rename the tensors");
+                     shape.family + " by the names " + std::string(asked.names.layers) + " and " +
+                     std::string(asked.names.visual) + " only; rename the tensors");
     }
   }
 }
