@@ -79,7 +79,7 @@ void AddOptions(CommandSpec& spec, domain::CompileOptions& options) {
   Append(
       spec,
       {
-          {"--dies", "N", "dies that compute together, 1 to 4", &options.dies},
+          {"--dies", "N", "dies that compute together, 1 to 16", &options.dies},
           {"--seq-lens", "LIST",
            "token counts to make programs for: 1 decodes, the largest prefills", &options.seq_lens},
           {"--max-kv", "N", "tokens that the KV cache holds", &options.max_kv},
@@ -89,6 +89,18 @@ void AddOptions(CommandSpec& spec, domain::CompileOptions& options) {
            &options.lm_die_remap},
           {"--keep-source", "", "keep the generated C++ beside the programs", &options.keep_source},
           {"--target-cpu", "NAME", "instruction set of the programs", &options.target_cpu},
+          {"--attention-dies", "N", "dies that share the heads; 0: chosen",
+           &options.attention_dies},
+          {"--reduce-group", "N",
+           "neighbouring dies that sum attention among themselves; 0: all of them",
+           &options.reduce_group},
+          {"--target", "",
+           "sim: programs for the die simulator; tytvm: the vendor's toolchain, for the silicon",
+           OneOf(domain::kCompileTargetNames, &options.target)},
+          {"--head", "", "numbers of a head that is not quantized: smaller and faster, or exact",
+           OneOf(domain::kHeadNumbersNames, &options.head)},
+          {"--activations", "", "numbers that quantized weights are multiplied with",
+           OneOf(domain::kActivationNumbersNames, &options.activations)},
       });
 }
 

@@ -118,7 +118,9 @@ class Planner {
 
   void Compile(const TaskInput& model) {
     std::vector<TaskInput> dies;
-    for (std::int64_t die = 0; die < spec_.compile.dies; ++die) {
+    // The vendor's toolchain makes all dies in one run.
+    const bool apart = spec_.compile.target == CompileTarget::kSim;
+    for (std::int64_t die = 0; apart && die < spec_.compile.dies; ++die) {
       const std::string number = std::to_string(die);
       PlannedTask& task = Add("compile.die" + number, TaskKind::kCompileDie, model);
       task.spec.compile = spec_.compile;

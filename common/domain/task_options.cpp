@@ -2,6 +2,7 @@
 #include "common/domain/task_options.h"
 
 #include <algorithm>
+#include <array>
 #include <string_view>
 
 #include "common/domain/condition.h"
@@ -59,6 +60,16 @@ Status CheckRemap(const std::vector<std::int64_t>& remap, std::int64_t dies) {
   return OkStatus();
 }
 
+Status CheckGroups(const CompileOptions& options) {
+  TYLLM_TRY(InRange("reduce_group", options.reduce_group, 0, options.dies));
+  if (options.reduce_group > 0 && options.dies % options.reduce_group != 0) {
+    return InvalidArgument("reduce_group is " + std::to_string(options.reduce_group) +
+                           ", expected a divisor of " + std::to_string(options.dies) + " dies");
+  }
+  return InRange("attention_dies", options.attention_dies, 0,
+                 options.reduce_group > 0 ? options.reduce_group : options.dies);
+}
+
 }  // namespace
 
 bool TakeCalibrationSet(std::string_view text, QuantizeOptions& options) {
@@ -98,11 +109,22 @@ Status Check(const EvaluateOptions& options) {
   return InRange("max_tokens", options.max_tokens, 1, 1 << 20);
 }
 
+std::vector<Status> Problems(const CompileOptions& options) {
+  std::vector<Status> problems;
+  for (Status& status :
+       std::array{InRange("dies", options.dies, 1, kMostDies),
+                  InRange("max_kv", options.max_kv, 1, 1 << 24), CheckBuckets(options),
+                  CheckRemap(options.lm_die_remap, options.dies), CheckGroups(options)}) {
+    if (!status.ok()) {
+      problems.push_back(std::move(status));
+    }
+  }
+  return problems;
+}
+
 Status Check(const CompileOptions& options) {
-  TYLLM_TRY(InRange("dies", options.dies, 1, 4));
-  TYLLM_TRY(InRange("max_kv", options.max_kv, 1, 1 << 24));
-  TYLLM_TRY(CheckBuckets(options));
-  return CheckRemap(options.lm_die_remap, options.dies);
+  const std::vector<Status> problems = Problems(options);
+  return problems.empty() ? OkStatus() : problems.front();
 }
 
 }  // namespace tyllm::domain

@@ -123,6 +123,43 @@ struct EvaluateOptions {
   bool operator==(const EvaluateOptions&) const = default;
 };
 
+/// Who makes the programs.
+enum class CompileTarget : std::uint8_t {
+  kSim,    ///< this project's compiler: programs for its die simulator
+  kTytvm,  ///< the vendor's toolchain, where a worker has it: programs for the silicon
+};
+
+inline constexpr EnumTable<CompileTarget, 2> kCompileTargetNames(
+    "target", {{{CompileTarget::kSim, "sim"}, {CompileTarget::kTytvm, "tytvm"}}});
+
+constexpr const auto& NamesOf(CompileTarget) {
+  return kCompileTargetNames;
+}
+
+/// Numbers that a head is stored in which the checkpoint did not quantize.
+enum class HeadNumbers : std::uint8_t { kFloat16, kInt8 };
+
+inline constexpr EnumTable<HeadNumbers, 2> kHeadNumbersNames("head",
+                                                             {{{HeadNumbers::kFloat16, "float16"},
+                                                               {HeadNumbers::kInt8, "int8"}}});
+
+constexpr const auto& NamesOf(HeadNumbers) {
+  return kHeadNumbersNames;
+}
+
+/// Numbers that quantized weights are multiplied with, a scale a group.
+enum class ActivationNumbers : std::uint8_t { kInt16, kInt8 };
+
+inline constexpr EnumTable<ActivationNumbers, 2> kActivationNumbersNames(
+    "activations", {{{ActivationNumbers::kInt16, "int16"}, {ActivationNumbers::kInt8, "int8"}}});
+
+constexpr const auto& NamesOf(ActivationNumbers) {
+  return kActivationNumbersNames;
+}
+
+/// Dies of the largest card.
+inline constexpr std::int64_t kMostDies = 16;
+
 struct CompileOptions {
   std::int64_t dies = 1;
   std::vector<std::int64_t> seq_lens = {1, 8};
@@ -131,6 +168,11 @@ struct CompileOptions {
   std::vector<std::int64_t> lm_die_remap;  ///< empty, or exactly 16 numbers
   bool keep_source = false;
   std::string target_cpu = "x86-64-v3";
+  std::int64_t attention_dies = 0;  ///< that have heads, of each reduce group; 0: chosen
+  std::int64_t reduce_group = 0;    ///< dies that sum an attention among themselves; 0: all
+  CompileTarget target = CompileTarget::kSim;
+  HeadNumbers head = HeadNumbers::kFloat16;
+  ActivationNumbers activations = ActivationNumbers::kInt16;
 
   bool operator==(const CompileOptions&) const = default;
 };
@@ -141,6 +183,8 @@ bool TakeCalibrationSet(std::string_view text, QuantizeOptions& options);
 Status Check(const QuantizeOptions& options);
 Status Check(const EvaluateOptions& options);
 Status Check(const CompileOptions& options);
+/// Everything that is wrong with them, rather than the first.
+std::vector<Status> Problems(const CompileOptions& options);
 
 }  // namespace tyllm::domain
 
@@ -198,5 +242,10 @@ struct tyllm::format::Members<tyllm::domain::CompileOptions> {
       Member{"lm_die_remap", &O::lm_die_remap},
       Member{"keep_source", &O::keep_source},
       Member{"target_cpu", &O::target_cpu},
+      Member{"attention_dies", &O::attention_dies},
+      Member{"reduce_group", &O::reduce_group},
+      Member{"target", &O::target},
+      Member{"head", &O::head},
+      Member{"activations", &O::activations},
   };
 };

@@ -68,7 +68,7 @@ Result<domain::JobSpec> FromProto(const v1::JobSpec& proto) {
   TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
   TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
   TYLLM_ASSIGN(spec.evaluate, FromProto(proto.evaluate()).Annotate("evaluate"));
-  spec.compile = FromProto(proto.compile());
+  TYLLM_ASSIGN(spec.compile, FromProto(proto.compile()).Annotate("compile"));
   spec.no_cache = proto.no_cache();
   spec.project = proto.project().empty() ? spec.project : proto.project();
   spec.priority = proto.priority();

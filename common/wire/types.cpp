@@ -136,10 +136,15 @@ v1::CompileOptions ToProto(const domain::CompileOptions& options) {
   proto.mutable_lm_die_remap()->Add(options.lm_die_remap.begin(), options.lm_die_remap.end());
   proto.set_keep_source(options.keep_source);
   proto.set_target_cpu(ValidUtf8(options.target_cpu));
+  proto.set_attention_dies(options.attention_dies);
+  proto.set_reduce_group(options.reduce_group);
+  proto.set_target(EnumToProto<v1::CompileTarget>(options.target));
+  proto.set_head(EnumToProto<v1::HeadNumbers>(options.head));
+  proto.set_activations(EnumToProto<v1::ActivationNumbers>(options.activations));
   return proto;
 }
 
-domain::CompileOptions FromProto(const v1::CompileOptions& proto) {
+Result<domain::CompileOptions> FromProto(const v1::CompileOptions& proto) {
   domain::CompileOptions options;
   options.dies = proto.has_dies() ? proto.dies() : options.dies;
   if (!proto.seq_lens().empty()) {
@@ -150,6 +155,12 @@ domain::CompileOptions FromProto(const v1::CompileOptions& proto) {
   options.lm_die_remap.assign(proto.lm_die_remap().begin(), proto.lm_die_remap().end());
   options.keep_source = proto.keep_source();
   options.target_cpu = proto.has_target_cpu() ? proto.target_cpu() : options.target_cpu;
+  options.attention_dies = proto.attention_dies();
+  options.reduce_group = proto.reduce_group();
+  TYLLM_ASSIGN(options.target, EnumFromProtoOr(proto.target(), options.target, "target"));
+  TYLLM_ASSIGN(options.head, EnumFromProtoOr(proto.head(), options.head, "head"));
+  TYLLM_ASSIGN(options.activations,
+               EnumFromProtoOr(proto.activations(), options.activations, "activations"));
   return options;
 }
 
@@ -172,7 +183,7 @@ Result<domain::TaskSpec> FromProto(const v1::TaskSpec& proto) {
   TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
   TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
   TYLLM_ASSIGN(spec.evaluate, FromProto(proto.evaluate()).Annotate("evaluate"));
-  spec.compile = FromProto(proto.compile());
+  TYLLM_ASSIGN(spec.compile, FromProto(proto.compile()).Annotate("compile"));
   spec.die = proto.die();
   return spec;
 }

@@ -28,7 +28,7 @@ v1::EvaluateOptions ToProto(const domain::EvaluateOptions& options);
 Result<domain::EvaluateOptions> FromProto(const v1::EvaluateOptions& options);
 
 v1::CompileOptions ToProto(const domain::CompileOptions& options);
-domain::CompileOptions FromProto(const v1::CompileOptions& options);
+Result<domain::CompileOptions> FromProto(const v1::CompileOptions& options);
 
 v1::TaskSpec ToProto(const domain::TaskSpec& spec);
 Result<domain::TaskSpec> FromProto(const v1::TaskSpec& spec);

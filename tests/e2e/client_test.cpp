@@ -15,7 +15,7 @@ TEST(Client, ExitCodesTellWhatWentWrong) {
   EXPECT_EQ(farm.Client({"frobnicate"}).code, 2);
   EXPECT_EQ(farm.Client({"logs", "t77"}).code, 3);
   EXPECT_EQ(farm.Client({"submit", "quantize", "--model", "/no/such/model"}).code, 3);
-  EXPECT_EQ(farm.Client({"submit", "compile", "--model", DemoModel(), "--dies", "9"}).code, 2);
+  EXPECT_EQ(farm.Client({"submit", "compile", "--model", DemoModel(), "--dies", "17"}).code, 2);
   EXPECT_EQ(farm.StopServer(), 0);
   EXPECT_EQ(farm.Client({"--patience", "1", "list"}).code, 4);
 }

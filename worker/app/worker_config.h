@@ -12,6 +12,7 @@
 #include "common/telemetry/log.h"
 #include "common/wire/channel.h"
 #include "worker/agent/config.h"
+#include "worker/app/config.h"
 
 namespace tyllm::app {
 
@@ -27,7 +28,8 @@ struct WorkerConfig {
   std::int64_t memory_bytes = 0;
   std::int64_t cache_bytes = 50LL << 30;
   config::Pairs labels;
-  std::string toolchain;  ///< empty: beside this program
+  std::string toolchain;      ///< empty: beside this program
+  std::string tytvm_command;  ///< empty: the vendor's toolchain is not here
   std::int64_t checkpoint_seconds = 60;
   std::int64_t stop_grace_seconds = 10;
   std::int64_t stop_seconds = 30;
@@ -74,6 +76,10 @@ inline constexpr std::array kWorkerSettings{
                   "--label"},
     WorkerSetting{"toolchain", &WorkerConfig::toolchain, "FILE",
                   "the tyllm program that it runs; by default the one beside this one"},
+    WorkerSetting{"tytvm.command", &WorkerConfig::tytvm_command, "TEXT",
+                  "how the Python of the vendor's toolchain starts, for compilations with the "
+                  "target tytvm",
+                  0, 0, std::string_view(kVendorCommandVariable)},
     WorkerSetting{"checkpoint.seconds", &WorkerConfig::checkpoint_seconds, "N",
                   "time between uploads of unfinished work", 1, 86'400},
     WorkerSetting{"stop.grace_seconds", &WorkerConfig::stop_grace_seconds, "N",

@@ -50,6 +50,9 @@ class CommandLineOptions {
 };
 
 Status Work(const WorkerConfig& config, const std::stop_token& stop) {
+  if (!config.tytvm_command.empty()) {
+    ::setenv(kVendorCommandVariable, config.tytvm_command.c_str(), 1);  // before any thread
+  }
   TYLLM_ASSIGN(const agent::AgentConfig agent_config, AgentConfigOf(config));
   const wire::Security security = SecurityOf(config);
   TYLLM_ASSIGN(const auto channel, wire::MakeChannel(config.server, security));

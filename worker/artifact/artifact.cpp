@@ -21,7 +21,7 @@ bool HasManifest(const Path& directory) {
 /// "<N>die" folders of `directory` that have a manifest.
 std::vector<Path> DieFolders(const Path& directory) {
   std::vector<Path> folders;
-  for (std::int64_t dies = 1; dies <= 4; ++dies) {
+  for (std::int64_t dies = 1; dies <= domain::kMostDies; ++dies) {
     const Path folder = directory / DieFolder(dies);
     if (HasManifest(folder)) {
       folders.push_back(folder);
@@ -43,9 +43,9 @@ Result<Path> FindFolder(const Path& directory) {
     return folders.front();
   }
   if (folders.empty()) {
-    return NotFound(
-        directory.string() + " is not a compiled model: neither it nor a 1die to 4die " +
-        "folder in it has a " + std::string(kManifestFile) + "; make one with `tyllm compile`");
+    return NotFound(directory.string() + " is not a compiled model: neither it nor a <N>die " +
+                    "folder in it has a " + std::string(kManifestFile) +
+                    "; make one with `tyllm compile`");
   }
   return InvalidArgument(directory.string() + " holds several compiled models (" +
                          folders[0].filename().string() + ", " + folders[1].filename().string() +
@@ -78,10 +78,8 @@ bool StaysInside(const Path& path) {
 
 Status CheckManifest(const Path& directory, const Manifest& manifest) {
   const Path path = directory / kManifestFile;
-  if (manifest.version != 1) {
-    return Damaged(path, "has version " + std::to_string(manifest.version) + ", expected 1");
-  }
-  if (manifest.toolchain.abi_version != die::kAbiVersion) {
+  const bool is_sim = manifest.backend == kSimBackend;
+  if (is_sim && manifest.toolchain.abi_version != die::kAbiVersion) {
     return FailedPrecondition(path.string() + ": the programs have ABI version " +
                               std::to_string(manifest.toolchain.abi_version) +
                               ", this tyllm runs version " + std::to_string(die::kAbiVersion) +
@@ -102,13 +100,25 @@ bool IsArtifact(const Path& directory) {
   return HasManifest(directory) || !DieFolders(directory).empty();
 }
 
+Result<LabelledFolder> ReadLabel(const Path& directory) {
+  LabelledFolder folder;
+  TYLLM_ASSIGN(folder.directory, FindFolder(directory));
+  TYLLM_ASSIGN(folder.manifest, ReadManifest(folder.directory / kManifestFile));
+  TYLLM_TRY(CheckManifest(folder.directory, folder.manifest));
+  return folder;
+}
+
 Result<Artifact> OpenArtifact(const Path& directory) {
+  TYLLM_ASSIGN(LabelledFolder folder, ReadLabel(directory));
   Artifact artifact;
-  TYLLM_ASSIGN(artifact.directory, FindFolder(directory));
-  const Path manifest = artifact.directory / kManifestFile;
-  TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(manifest));
-  TYLLM_ASSIGN(artifact.manifest, format::FromJson<Manifest>(json, manifest.string()));
-  TYLLM_TRY(CheckManifest(artifact.directory, artifact.manifest));
+  artifact.directory = std::move(folder.directory);
+  artifact.manifest = std::move(folder.manifest);
+  if (artifact.manifest.backend != kSimBackend) {
+    return FailedPrecondition(artifact.directory.string() + " was made by the toolchain '" +
+                              artifact.manifest.backend +
+                              "' for the silicon: the die simulator runs only what `tyllm compile "
+                              "--target sim` makes");
+  }
   TYLLM_ASSIGN(artifact.buffers, ReadBufferConfig(artifact.directory));
   const Path config = artifact.directory / kConfigFile;
   TYLLM_ASSIGN(const format::Json config_json, format::ReadJsonFile(config));

@@ -17,6 +17,15 @@ struct Artifact {
   model::ModelShape shape;  ///< from config.json
 };
 
+/// A compiled model's folder and what its manifest says, whoever made it.
+struct LabelledFolder {
+  Path directory;  ///< the "<N>die" folder
+  Manifest manifest;
+};
+
+/// OpenArtifact's first step: finds the folder, reads the manifest, and looks at sizes.
+Result<LabelledFolder> ReadLabel(const Path& directory);
+
 /// Whether `directory`, or its only "<N>die" child, has a manifest.
 bool IsArtifact(const Path& directory);
 

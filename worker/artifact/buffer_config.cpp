@@ -28,15 +28,24 @@ bool Follows(const plan::Range& range, std::int64_t begin) {
   return range.begin == begin && range.end > range.begin;
 }
 
+/// Heads go on in the same way, and start again in every reduce group; the last dies of a group may
+/// have none.
+bool HeadsFollow(const plan::Range& heads, std::int64_t begin) {
+  return heads.begin == begin && heads.end >= begin;
+}
+
 /// Heads, columns and rows go on where the die before stopped.
-bool ShardsFollow(const std::vector<DieEntry>& dies) {
+bool ShardsFollow(const std::vector<DieEntry>& dies, std::int64_t reduce_group) {
   std::int64_t heads = 0;
   std::int64_t columns = 0;
   std::int64_t rows = 0;
   for (const DieEntry& die : dies) {
     const plan::DieShard& shard = die.shard;
-    if (!Follows(shard.heads, heads) || !Follows(shard.intermediate, columns) ||
-        !Follows(shard.vocabulary, rows)) {
+    if (die.die % reduce_group == 0) {
+      heads = 0;
+    }
+    if (!HeadsFollow(shard.heads, heads) || shard.kv_heads.size() < 0 ||
+        !Follows(shard.intermediate, columns) || !Follows(shard.vocabulary, rows)) {
       return false;
     }
     heads = shard.heads.end;
@@ -55,6 +64,7 @@ plan::ShardPlan BufferConfig::shard_plan() const {
   }
   plan.attention_group = attention_group;
   plan.mlp_group = mlp_group;
+  plan.reduce_group = reduce_group;
   return plan;
 }
 
@@ -78,8 +88,8 @@ Result<BufferConfig> ReadBufferConfig(const Path& directory) {
   const Path path = directory / kBufferConfigFile;
   TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(path));
   TYLLM_ASSIGN(BufferConfig config, format::FromJson<BufferConfig>(json, path.string()));
-  if (config.version != 1) {
-    return Wrong(path, "version is " + std::to_string(config.version) + ", expected 1");
+  if (config.version != 2) {
+    return Wrong(path, "version is " + std::to_string(config.version) + ", expected 2");
   }
   if (config.dies < 1 || std::ssize(config.die_list) != config.dies) {
     return Wrong(path, "die_list has " + std::to_string(config.die_list.size()) +
@@ -91,7 +101,11 @@ Result<BufferConfig> ReadBufferConfig(const Path& directory) {
   if (buckets.empty() || buckets.front() < 1 || !sorted || buckets.back() > config.max_kv) {
     return Wrong(path, "seq_lens are not growing numbers from 1 to max_kv");
   }
-  if (!ShardsFollow(config.die_list)) {
+  if (config.reduce_group < 1 || config.dies % config.reduce_group != 0) {
+    return Wrong(path, "reduce_group is " + std::to_string(config.reduce_group) +
+                           ", expected a divisor of " + std::to_string(config.dies) + " dies");
+  }
+  if (!ShardsFollow(config.die_list, config.reduce_group)) {
     return Wrong(path, "the dies' shards do not follow one another");
   }
   return config;

@@ -47,7 +47,7 @@ struct DieEntry {
 };
 
 struct BufferConfig {
-  std::int64_t version = 1;
+  std::int64_t version = 2;
   std::int64_t batch = 1;
   std::int64_t dies = 0;
   std::vector<std::int64_t> seq_lens;
@@ -58,11 +58,14 @@ struct BufferConfig {
   std::vector<std::string> float_linears;  ///< linear layers that are not quantized
   std::int64_t attention_group = 0;
   std::int64_t mlp_group = 0;
+  std::int64_t reduce_group = 0;           ///< dies that sum an attention among themselves
+  bool int8_head = false;                  ///< a head that is not quantized is int8
+  std::int64_t activation_bits = 16;       ///< 16 or 8
   std::vector<std::int64_t> lm_die_remap;  ///< empty, or 16 numbers
   std::vector<DieEntry> die_list;
 
   plan::WeightFormats formats() const {
-    return {group, {float_linears.begin(), float_linears.end()}};
+    return {group, {float_linears.begin(), float_linears.end()}, int8_head, activation_bits};
   }
 
   plan::ShardPlan shard_plan() const;
@@ -151,6 +154,9 @@ struct tyllm::format::Members<tyllm::artifact::BufferConfig> {
       Member{"float_linears", &C::float_linears, true},
       Member{"attention_group", &C::attention_group, true},
       Member{"mlp_group", &C::mlp_group, true},
+      Member{"reduce_group", &C::reduce_group, true},
+      Member{"int8_head", &C::int8_head, true},
+      Member{"activation_bits", &C::activation_bits, true},
       Member{"lm_die_remap", &C::lm_die_remap, true},
       Member{"die_list", &C::die_list, true},
   };

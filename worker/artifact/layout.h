@@ -16,8 +16,10 @@ inline constexpr std::string_view kManifestFile = "manifest.json";
 inline constexpr std::string_view kConfigFile = "config.json";
 inline constexpr std::string_view kTokenizerFile = "tokenizer.json";
 inline constexpr std::string_view kEmptyFile = "empty.bin";
-/// Token ids, float32 logits and greedy continuation that `tyllm verify` compares with.
+/// Token ids and what the float32 reference makes of them, which `tyllm verify` compares with.
 inline constexpr std::string_view kGoldenFile = "golden.safetensors";
+/// What the run on the die simulator found when the directory was made.
+inline constexpr std::string_view kVerificationFile = "verification.json";
 /// The embedding table of an artifact whose programs take embeddings.
 inline constexpr std::string_view kEmbeddingFile = "embedding.npy";
 

@@ -5,10 +5,51 @@
 #include <filesystem>
 
 #include "common/base/digest.h"
+#include "worker/artifact/layout.h"
 
 namespace tyllm::artifact {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+std::string Unsealed() {
+  return std::string(64, '0');
+}
+
+Status Broken(const Path& path, const std::string& why) {
+  return DataLoss(path.string() + " " + why + "; compile the model again, or fetch it again");
+}
+
+}  // namespace
+
+Status WriteManifest(FileSystem& files, const Path& root, Manifest manifest) {
+  manifest.seal = Unsealed();
+  const std::string text = format::PrettyJson(format::ToJson(manifest));
+  manifest.seal = DigestOf(text).Hex();
+  return WriteFileAtomically(files, root / kManifestFile,
+                             format::PrettyJson(format::ToJson(manifest)));
+}
+
+Result<Manifest> ReadManifest(const Path& path) {
+  TYLLM_ASSIGN(std::string text, LocalFileSystem().Read(path));
+  TYLLM_ASSIGN(const format::Json json, format::ParseJson(text, path.string()));
+  const auto version = json.is_object() ? json.find("version") : json.end();
+  if (version != json.end() && version->is_number_integer() && *version != kManifestVersion) {
+    return Broken(
+        path, "has version " + version->dump() + ", expected " + std::to_string(kManifestVersion));
+  }
+  TYLLM_ASSIGN(Manifest manifest, format::FromJson<Manifest>(json, path.string()));
+  const std::size_t seal = text.rfind(manifest.seal);
+  if (manifest.seal.size() != Unsealed().size() || seal == std::string::npos) {
+    return Broken(path, "has no seal");
+  }
+  text.replace(seal, manifest.seal.size(), Unsealed());
+  if (DigestOf(text).Hex() != manifest.seal) {
+    return Broken(path, "is not what was sealed: it was changed after it was written");
+  }
+  return manifest;
+}
 
 Result<FileEntry> DescribeFile(const Path& root, const Path& path) {
   TYLLM_ASSIGN(const BlobId blob, DigestOfFile(root / path));

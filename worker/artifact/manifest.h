@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -56,14 +57,32 @@ struct ModelEntry {
   std::string digest;  ///< of the model directory's files
 };
 
+/// What the run on the die simulator measured when the directory was made.
+struct Measured {
+  std::int64_t rows = 0;  ///< of logits that were compared with the float32 reference
+  double kl_divergence = 0;
+  double top1_agreement = 0;
+  double max_logit_difference = 0;
+};
+
+inline constexpr std::int64_t kManifestVersion = 2;
+inline constexpr std::string_view kSimBackend = "sim";
+
 struct Manifest {
-  std::int64_t version = 1;
+  std::int64_t version = kManifestVersion;
   std::string backend = "sim";  ///< native shared objects for the die simulator, not for silicon
   ModelEntry model;
   domain::CompileOptions options;
   Toolchain toolchain;
-  std::vector<FileEntry> files;  ///< every file but the manifest itself, sorted by path
+  std::optional<Measured> measured;  ///< none where it was not run
+  std::vector<FileEntry> files;      ///< every file but the manifest itself, sorted by path
+  std::string seal;                  ///< SHA-256 of this file with zeros in the seal's place
 };
+
+/// Writes `root`/manifest.json, sealed.
+Status WriteManifest(FileSystem& files, const Path& root, Manifest manifest);
+/// kDataLoss when the text is not what was sealed: no byte of it can change unseen.
+Result<Manifest> ReadManifest(const Path& path);
 
 /// Size and digest of `root`/`path`.
 Result<FileEntry> DescribeFile(const Path& root, const Path& path);
@@ -116,11 +135,23 @@ struct tyllm::format::Members<tyllm::artifact::ModelEntry> {
 };
 
 template <>
+struct tyllm::format::Members<tyllm::artifact::Measured> {
+  using M = tyllm::artifact::Measured;
+  static constexpr auto kTable = std::tuple{
+      Member{"rows", &M::rows, true},
+      Member{"kl_divergence", &M::kl_divergence, true},
+      Member{"top1_agreement", &M::top1_agreement, true},
+      Member{"max_logit_difference", &M::max_logit_difference, true},
+  };
+};
+
+template <>
 struct tyllm::format::Members<tyllm::artifact::Manifest> {
   using M = tyllm::artifact::Manifest;
   static constexpr auto kTable = std::tuple{
       Member{"version", &M::version, true},     Member{"backend", &M::backend, true},
       Member{"model", &M::model, true},         Member{"options", &M::options, true},
-      Member{"toolchain", &M::toolchain, true}, Member{"files", &M::files, true},
+      Member{"toolchain", &M::toolchain, true}, Member{"measured", &M::measured},
+      Member{"files", &M::files, true},         Member{"seal", &M::seal, true},
   };
 };

@@ -61,6 +61,8 @@ class ParamsWriter {
   Status Append(std::size_t index, std::span<const std::byte> bytes);
   /// Syncs and closes; an error when a tensor is not complete.
   Status Finish();
+  /// Of the whole file, after Finish.
+  const std::string& sha256() const;
 
  private:
   struct State;

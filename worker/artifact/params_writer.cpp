@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstring>
 
+#include "common/base/digest.h"
 #include "worker/artifact/params.h"
 #include "worker/artifact/params_format.h"
 
@@ -124,9 +125,12 @@ struct ParamsWriter::State {
   std::uint64_t position = 0;
   std::size_t current = 0;    ///< tensor whose header was written last, plus 1
   std::uint64_t missing = 0;  ///< bytes of it that are still to come
+  Sha256Stream digest;
+  std::string sha256;
 
   Status Write(std::span<const std::byte> bytes) {
     position += bytes.size();
+    digest.Update(bytes);
     return file->Append(bytes);
   }
 
@@ -180,7 +184,12 @@ Status ParamsWriter::Finish() {
   const std::array<std::byte, 8> zeros{};
   TYLLM_TRY(Append(state_->specs.size() - 1, zeros));
   TYLLM_TRY(state_->file->Sync());
+  state_->sha256 = state_->digest.Finish().Hex();
   return state_->file->Close();
+}
+
+const std::string& ParamsWriter::sha256() const {
+  return state_->sha256;
 }
 
 }  // namespace tyllm::artifact

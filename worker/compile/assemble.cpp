@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "common/base/mapped_file.h"
@@ -43,9 +44,16 @@ Result<artifact::ProgramRecord> ReadRecord(const Preparation& preparation, const
   return record;
 }
 
+/// What the records of all programs say.
+struct DieRecords {
+  artifact::Toolchain toolchain;
+  std::map<std::string, artifact::FileEntry> files;  ///< by path
+};
+
 /// Reads all records; what made the programs must be the same everywhere.
-Result<artifact::Toolchain> CheckDies(const Preparation& preparation, const Path& root) {
+Result<DieRecords> CheckDies(const Preparation& preparation, const Path& root) {
   std::optional<artifact::Toolchain> toolchain;
+  DieRecords records;
   for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
     for (const plan::ProgramId& program : preparation.programs) {
       TYLLM_ASSIGN(const auto record, ReadRecord(preparation, root, program, die));
@@ -54,10 +62,14 @@ Result<artifact::Toolchain> CheckDies(const Preparation& preparation, const Path
                            "names another compiler or version of tyllm than the dies before");
       }
       toolchain = record.toolchain;
+      for (const artifact::FileEntry& file : record.files) {
+        records.files[file.path] = file;
+      }
     }
   }
   TYLLM_CHECK(toolchain.has_value());
-  return *toolchain;
+  records.toolchain = *std::move(toolchain);
+  return records;
 }
 
 Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
@@ -73,6 +85,9 @@ Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
                               preparation.formats.float_linears.end());
   config.attention_group = preparation.shards.attention_group;
   config.mlp_group = preparation.shards.mlp_group;
+  config.reduce_group = preparation.shards.reduce_group;
+  config.int8_head = preparation.formats.int8_head;
+  config.activation_bits = preparation.formats.activation_bits;
   config.lm_die_remap = options.lm_die_remap;
   for (std::int64_t die = 0; die < options.dies; ++die) {
     TYLLM_ASSIGN(const std::vector<PlannedProgram> programs, preparation.Plan(die));
@@ -91,6 +106,43 @@ Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
   return config;
 }
 
+/// What a file is: as its record says, which is compared with its bytes unless they are known.
+Result<artifact::FileEntry> Describe(const DieRecords& records, DieDigests digests,
+                                     const Path& root, const Path& path) {
+  const auto recorded = records.files.find(path.generic_string());
+  if (recorded != records.files.end() && digests == DieDigests::kKnown) {
+    return recorded->second;
+  }
+  TYLLM_ASSIGN(artifact::FileEntry entry, artifact::DescribeFile(root, path));
+  if (recorded != records.files.end() && entry != recorded->second) {
+    return MissingPart(root / path, "is not what its record says");
+  }
+  return entry;
+}
+
+Status WriteManifest(FileSystem& files, const Preparation& preparation, const DieRecords& records,
+                     DieDigests digests, const Path& root, const Path& scratch) {
+  artifact::Manifest manifest;
+  const model::Checkpoint& checkpoint = preparation.model.checkpoint;
+  manifest.model = {checkpoint.shape().family, checkpoint.shape().architecture,
+                    std::string(model::kCheckpointFormatNames.Name(checkpoint.format())),
+                    preparation.model_digest};
+  manifest.options = preparation.options;
+  manifest.toolchain = records.toolchain;
+  const std::array<Path, 2> own = {artifact::kManifestFile, Staging::kKeyFile};
+  TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root, own));
+  const Path inside = scratch.lexically_relative(root);
+  for (const Path& path : paths) {
+    if (*path.begin() != *inside.begin()) {
+      TYLLM_ASSIGN(artifact::FileEntry entry, Describe(records, digests, root, path));
+      manifest.files.push_back(std::move(entry));
+    }
+  }
+  return artifact::WriteManifest(files, root, std::move(manifest));
+}
+
+}  // namespace
+
 Status CopyFile(FileSystem& files, const Path& from, const Path& to) {
   TYLLM_TRY(files.CreateDirectories(to.parent_path()));
   Path unfinished = to;
@@ -103,35 +155,11 @@ Status CopyFile(FileSystem& files, const Path& from, const Path& to) {
   return files.Rename(unfinished, to);
 }
 
-Status WriteManifest(FileSystem& files, const Preparation& preparation,
-                     const artifact::Toolchain& toolchain, const Path& root, const Path& scratch) {
-  artifact::Manifest manifest;
-  const model::Checkpoint& checkpoint = preparation.model.checkpoint;
-  manifest.model = {checkpoint.shape().family, checkpoint.shape().architecture,
-                    std::string(model::kCheckpointFormatNames.Name(checkpoint.format())),
-                    preparation.model_digest};
-  manifest.options = preparation.options;
-  manifest.toolchain = toolchain;
-  const std::array<Path, 2> own = {artifact::kManifestFile, Staging::kKeyFile};
-  TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root, own));
-  const Path inside = scratch.lexically_relative(root);
-  for (const Path& path : paths) {
-    if (*path.begin() != *inside.begin()) {
-      TYLLM_ASSIGN(artifact::FileEntry entry, artifact::DescribeFile(root, path));
-      manifest.files.push_back(std::move(entry));
-    }
-  }
-  return WriteFileAtomically(files, root / artifact::kManifestFile,
-                             format::PrettyJson(format::ToJson(manifest)));
-}
-
-}  // namespace
-
-Status AssembleInto(FileSystem& files, const Preparation& preparation, int jobs, const Path& root,
-                    const Path& scratch, domain::ProgressSink& progress) {
+Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigests digests, int jobs,
+                    const Path& root, const Path& scratch, domain::ProgressSink& progress) {
   const model::Checkpoint& checkpoint = preparation.model.checkpoint;
   const std::vector<Path>& passengers = checkpoint.PassengerFiles();
-  TYLLM_ASSIGN(const artifact::Toolchain toolchain, CheckDies(preparation, root));
+  TYLLM_ASSIGN(const DieRecords records, CheckDies(preparation, root));
   progress.Report({"assemble", 0, 1, "artifacts", ""});
   for (const Path& passenger : passengers) {
     TYLLM_TRY(CopyFile(files, checkpoint.directory() / passenger, root / passenger));
@@ -145,7 +173,8 @@ Status AssembleInto(FileSystem& files, const Preparation& preparation, int jobs,
   }
   TYLLM_TRY(WriteGolden(files, preparation.model, preparation.options.max_kv, jobs,
                         root / artifact::kGoldenFile, progress));
-  TYLLM_TRY(WriteManifest(files, preparation, toolchain, root, scratch));
+  TYLLM_TRY(files.RemoveAll(root / artifact::kVerificationFile));  // of an attempt before this one
+  TYLLM_TRY(WriteManifest(files, preparation, records, digests, root, scratch));
   progress.Report({"assemble", 1, 1, "artifacts", ""});
   return OkStatus();
 }

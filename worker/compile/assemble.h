@@ -5,12 +5,19 @@
 
 namespace tyllm::compile {
 
+/// Whether the digests that the dies' records give are those of the bytes on the disk: this process
+/// saw them, or they come from elsewhere and are looked at.
+enum class DieDigests : std::uint8_t { kKnown, kToBeChecked };
+
 /// Adds what an artifact has besides its dies' files, which are below `root` already:
 /// buffer_config.json, the model's passenger files, empty.bin, the embedding table, goldens, and at
 /// last the manifest. A die file that is missing is kFailedPrecondition naming it. Reports stage
 /// "assemble", in files. `scratch` lies below `root` and is left out of the manifest.
-Status AssembleInto(FileSystem& files, const Preparation& preparation, int jobs, const Path& root,
-                    const Path& scratch, domain::ProgressSink& progress);
+Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigests digests, int jobs,
+                    const Path& root, const Path& scratch, domain::ProgressSink& progress);
+
+/// A copy that gets its name when it is complete; folders are made as needed.
+Status CopyFile(FileSystem& files, const Path& from, const Path& to);
 
 /// Brings the "batch_1" files of a folder that CompileDies made to `root`: hard links where that
 /// works, copies elsewhere.

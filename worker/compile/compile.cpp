@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/compile.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <numeric>
 
 #include "common/base/staging.h"
@@ -12,12 +15,47 @@
 namespace tyllm::compile {
 namespace {
 
+/// Three digits: what is said of a measurement, and the same on every machine.
+double Rounded(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.3g", value);
+  return std::strtod(text, nullptr);
+}
+
+/// The report travels with what it is about: verification.json, and its sum in the manifest.
+Status AddReport(FileSystem& files, simulator::VerifyReport report, const Path& root) {
+  report.directory.clear();
+  report.max_difference = Rounded(report.max_difference);
+  report.kl_divergence = Rounded(report.kl_divergence);
+  report.kl_largest = Rounded(report.kl_largest);
+  for (simulator::SegmentDifference& segment : report.segments) {
+    segment.max_difference = Rounded(segment.max_difference);
+    segment.relative_error = Rounded(segment.relative_error);
+    segment.cosine = Rounded(segment.cosine);
+  }
+  TYLLM_TRY(WriteFileAtomically(files, root / artifact::kVerificationFile,
+                                format::PrettyJson(format::ToJson(report))));
+  TYLLM_ASSIGN(artifact::Manifest manifest, artifact::ReadManifest(root / artifact::kManifestFile));
+  manifest.measured = {report.rows, report.kl_divergence, Rounded(report.top1_agreement()),
+                       report.max_difference};
+  TYLLM_ASSIGN(artifact::FileEntry entry,
+               artifact::DescribeFile(root, artifact::kVerificationFile));
+  std::erase_if(manifest.files, [&](const artifact::FileEntry& f) { return f.path == entry.path; });
+  manifest.files.push_back(std::move(entry));
+  std::sort(manifest.files.begin(), manifest.files.end(),
+            [](const artifact::FileEntry& a, const artifact::FileEntry& b) {
+              return Path(a.path) < Path(b.path);
+            });
+  return artifact::WriteManifest(files, root, std::move(manifest));
+}
+
 /// Runs what was written. Work that fails here is not worth resuming.
 Result<std::optional<simulator::VerifyReport>> Prove(FileSystem& files,
                                                      const Preparation& preparation,
                                                      const Staging& staging,
                                                      domain::ProgressSink& progress) {
-  if (!simulator::CheckTargetCpu(preparation.options.target_cpu).ok()) {
+  const bool compiled = preparation.compiler.program != kNoCompiler;
+  if (compiled && !simulator::CheckTargetCpu(preparation.options.target_cpu).ok()) {
     return std::optional<simulator::VerifyReport>();
   }
   simulator::VerifyRequest request;
@@ -28,15 +66,17 @@ Result<std::optional<simulator::VerifyReport>> Prove(FileSystem& files,
     TYLLM_TRY(files.RemoveAll(staging.path()));
     return report.status().Annotate("the compiled model was run and is not right");
   }
+  TYLLM_TRY(AddReport(files, *report, staging.path()));
   return std::optional<simulator::VerifyReport>(*std::move(report));
 }
 
 /// Adds what is around the dies, runs the result, and gives it its name.
 Result<CompileSummary> Finish(FileSystem& files, const CompileRequest& request,
                               const Preparation& preparation, const Path& final_path,
-                              Staging& staging, domain::ProgressSink& progress) {
-  TYLLM_TRY(
-      AssembleInto(files, preparation, request.jobs, staging.path(), staging.scratch(), progress));
+                              DieDigests digests, Staging& staging,
+                              domain::ProgressSink& progress) {
+  TYLLM_TRY(AssembleInto(files, preparation, digests, request.jobs, staging.path(),
+                         staging.scratch(), progress));
   CompileSummary summary;
   summary.directory = final_path;
   TYLLM_ASSIGN(const artifact::Artifact artifact, artifact::OpenArtifact(staging.path()));
@@ -65,8 +105,8 @@ Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request,
   TYLLM_ASSIGN(const BuildCounts counts,
                BuildDies(files, request, preparation, dies, staging.path(), staging.scratch(), pool,
                          progress));
-  TYLLM_ASSIGN(CompileSummary summary,
-               Finish(files, request, preparation, final_path, staging, progress));
+  TYLLM_ASSIGN(CompileSummary summary, Finish(files, request, preparation, final_path,
+                                              DieDigests::kKnown, staging, progress));
   summary.counts = counts;
   return summary;
 }
@@ -99,7 +139,8 @@ Result<CompileSummary> Assemble(FileSystem& files, const CompileRequest& request
   for (const Path& part : parts) {
     TYLLM_TRY(Adopt(files, part, staging.path()));
   }
-  return Finish(files, request, preparation, final_path, staging, progress);
+  return Finish(files, request, preparation, final_path, DieDigests::kToBeChecked, staging,
+                progress);
 }
 
 }  // namespace tyllm::compile

@@ -8,6 +8,7 @@
 #include "common/base/guarded.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/object_builder.h"
+#include "worker/compile/weight_cache.h"
 #include "worker/compile/weights.h"
 
 namespace tyllm::compile {
@@ -58,12 +59,21 @@ class DieBuilder {
   }
 
   Status WriteParams() {
+    WeightCache cache(files_, request_.cache.empty() ? Path() : request_.cache / "weights");
     std::vector<CommonTarget> targets;
+    std::vector<std::pair<Path, std::string>> missing;  // files and their keys
     for (const auto& [die, programs] : planned_) {
       const plan::Schedule& schedule = programs.front().schedule;
-      const Path path = root_ / artifact::CommonParams(die);
-      if (!HasSize(path, artifact::LayOut(CommonSpecs(schedule)).file_bytes)) {
-        targets.push_back({path, &schedule});
+      const Path path = artifact::CommonParams(die);
+      const std::uint64_t bytes = artifact::LayOut(CommonSpecs(schedule)).file_bytes;
+      if (!HasSize(root_ / path, bytes)) {
+        const std::string key = WeightCache::KeyOf(preparation_, schedule);
+        if (const std::optional<std::string> sha256 = cache.Take(key, root_ / path)) {
+          params_[path] = {path.generic_string(), bytes, *sha256};
+        } else {
+          targets.push_back({root_ / path, &schedule});
+          missing.emplace_back(path, key);
+        }
       }
       for (const std::int64_t bucket : preparation_.options.seq_lens) {
         TYLLM_TRY(
@@ -73,7 +83,17 @@ class DieBuilder {
       }
     }
     counts_.params_written = std::ssize(targets);
-    return WriteCommonParams(files_, preparation_.model.checkpoint, targets, pool_, progress_);
+    TYLLM_ASSIGN(
+        const std::vector<std::string> digests,
+        WriteCommonParams(files_, preparation_.model.checkpoint, targets, pool_, progress_));
+    for (std::size_t i = 0; i < digests.size(); ++i) {
+      const auto& [path, key] = missing[i];
+      const std::uint64_t bytes = artifact::LayOut(CommonSpecs(*targets[i].schedule)).file_bytes;
+      params_[path] = {path.generic_string(), bytes, digests[i]};
+      cache.Keep(key, root_ / path, digests[i]);
+    }
+    cache.Prune();
+    return OkStatus();
   }
 
   Status BuildPrograms() {
@@ -84,7 +104,8 @@ class DieBuilder {
                                 scratch_, request_.cache);
     Guarded<std::int64_t> done(std::int64_t{0});
     std::vector<Status> statuses(programs.size());
-    pool_.ParallelFor(std::ssize(programs), [&](std::int64_t i) {
+    ThreadPool compilers(CompilersThatFit(pool_.threads()));
+    compilers.ParallelFor(std::ssize(programs), [&](std::int64_t i) {
       const SharedProgram& program = programs[static_cast<std::size_t>(i)];
       statuses[static_cast<std::size_t>(i)] = BuildShared(builder, program);
       auto view = done.Lock();
@@ -119,12 +140,22 @@ class DieBuilder {
     return programs;
   }
 
+  /// Without a compiler the source stands for the program, which is interpreted.
+  bool compiles() const { return preparation_.compiler.program != kNoCompiler; }
+
+  bool keeps_source() const { return preparation_.options.keep_source || !compiles(); }
+
   Status BuildShared(const ObjectBuilder& builder, const SharedProgram& program) const {
-    TYLLM_ASSIGN(const std::string object, builder.Build(*program.generated));
+    std::string object;
+    if (compiles()) {
+      TYLLM_ASSIGN(object, builder.Build(*program.generated));
+    }
     for (const auto& [die, planned] : program.users) {
       const plan::ProgramId& id = planned->schedule.program;
-      TYLLM_TRY(WriteFileAtomically(files_, root_ / artifact::ProgramObject(id, die), object));
-      if (preparation_.options.keep_source) {
+      if (compiles()) {
+        TYLLM_TRY(WriteFileAtomically(files_, root_ / artifact::ProgramObject(id, die), object));
+      }
+      if (keeps_source()) {
         TYLLM_TRY(WriteFileAtomically(files_, root_ / artifact::ProgramSource(id, die),
                                       planned->generated.source));
       }
@@ -148,6 +179,9 @@ class DieBuilder {
   }
 
   Status DescribeParam(const Path& path) {
+    if (params_.contains(path)) {
+      return OkStatus();  // its bytes went through this process a moment ago
+    }
     TYLLM_ASSIGN(params_[path], artifact::DescribeFile(root_, path));
     return OkStatus();
   }
@@ -163,10 +197,12 @@ class DieBuilder {
     record.plan_digest = planned.generated.digest;
     record.toolchain = preparation_.toolchain;
     record.options = preparation_.options;
-    TYLLM_ASSIGN(artifact::FileEntry object,
-                 artifact::DescribeFile(root_, artifact::ProgramObject(id, die)));
-    record.files.push_back(std::move(object));
-    if (preparation_.options.keep_source) {
+    if (compiles()) {
+      TYLLM_ASSIGN(artifact::FileEntry object,
+                   artifact::DescribeFile(root_, artifact::ProgramObject(id, die)));
+      record.files.push_back(std::move(object));
+    }
+    if (keeps_source()) {
       TYLLM_ASSIGN(artifact::FileEntry source,
                    artifact::DescribeFile(root_, artifact::ProgramSource(id, die)));
       record.files.push_back(std::move(source));

@@ -89,8 +89,10 @@ class Unit {
       kv_of += (head == 0 ? "" : ", ") +
                Number((attention.first_head + head) / attention.queries_per_kv);
     }
-    Line("// KV head of each query head.");
-    Line("constexpr std::int32_t kKvOf[kHeads] = {" + kv_of + "};");
+    if (attention.heads > 0) {
+      Line("// KV head of each query head.");
+      Line("constexpr std::int32_t kKvOf[kHeads] = {" + kv_of + "};");
+    }
     Line("");
   }
 
@@ -144,12 +146,16 @@ const float* Vector(const DieContext& die, std::uint32_t binding) {
   return die.constant + die.bindings[binding];
 }
 
-[[maybe_unused]] KvCache<kKvHeads, kHeadSize, kMaxKv> Cache(const DieContext& die,
+using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
+
+)";
+    if (schedule_.attention.heads == 0) {
+      return;
+    }
+    text_ += R"([[maybe_unused]] KvCache<kKvHeads, kHeadSize, kMaxKv> Cache(const DieContext& die,
                                                             std::uint32_t layer) {
   return {die.kv_cache + layer * kLayerKvBytes};
 }
-
-using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
 
 )";
   }
@@ -240,7 +246,7 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
            (sums ? "kAllReduceSum, " + names_.Buffer(segment.collective) +
                        ", std::uint64_t{kBucket} * kWidth"
                  : "kNone, 0, 0") +
-           ", " + phases + "}";
+           ", " + phases + ", " + Number(segment.group) + "}";
   }
 
   void Dispatch() {

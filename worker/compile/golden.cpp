@@ -5,11 +5,9 @@
 #include <filesystem>
 #include <string_view>
 
-#include "common/format/safetensors.h"
 #include "worker/artifact/layout.h"
-#include "worker/forward/streamed_pass.h"
 #include "worker/model/tokenizer.h"
-#include "worker/tensor/backend.h"
+#include "worker/simulator/reference.h"
 
 namespace tyllm::compile {
 namespace {
@@ -63,44 +61,27 @@ Result<std::vector<std::int32_t>> SampleTokens(const forward::Model& model, std:
   return text;
 }
 
-Status Write(FileSystem& files, const Path& path, const std::vector<std::int32_t>& tokens,
-             const tensor::Matrix& logits) {
-  Path unfinished = path;
-  unfinished += ".tmp";
-  TYLLM_ASSIGN(format::SafetensorsWriter writer,
-               format::SafetensorsWriter::Create(
-                   files, unfinished,
-                   {{"token_ids", format::DType::kI32, {std::ssize(tokens)}},
-                    {"logits", format::DType::kF32, {logits.rows(), logits.columns()}}}));
-  TYLLM_TRY(writer.Write("token_ids", std::as_bytes(std::span(tokens))));
-  const std::span<const float> numbers(logits.data(),
-                                       static_cast<std::size_t>(logits.rows() * logits.columns()));
-  TYLLM_TRY(writer.Write("logits", std::as_bytes(numbers)));
-  TYLLM_TRY(writer.Finish());
-  return files.Rename(unfinished, path);
+/// Tokens that the text is continued with: fewer for large models, whose every token takes seconds.
+std::int64_t GreedyTokens(const model::ModelShape& shape, std::int64_t max_tokens) {
+  constexpr std::int64_t kParametersToRead = 4'000'000'000;
+  constexpr std::int64_t kMost = 8;
+  return std::clamp<std::int64_t>(kParametersToRead / shape.parameters(), 1,
+                                  std::clamp<std::int64_t>(max_tokens / 2, 1, kMost));
 }
 
 }  // namespace
 
 Status WriteGolden(FileSystem& files, const forward::Model& model, std::int64_t max_tokens,
                    int jobs, const Path& path, domain::ProgressSink& progress) {
-  const std::int64_t count = std::min(kTokens, max_tokens);
-  const std::int64_t rows = std::clamp<std::int64_t>(kLogits / model.shape().vocabulary, 4, count);
+  const std::int64_t greedy = GreedyTokens(model.shape(), max_tokens);
+  const std::int64_t count = std::clamp<std::int64_t>(max_tokens - greedy, 1, kTokens);
+  const std::int64_t rows =
+      std::clamp<std::int64_t>(kLogits / model.shape().vocabulary, 4, kTokens);
   TYLLM_ASSIGN(const std::vector<std::int32_t> tokens, SampleTokens(model, count));
-  TYLLM_ASSIGN(const std::unique_ptr<tensor::Backend> backend, tensor::MakeBackend("cpu", jobs));
-  forward::BlockRunner runner(*backend, model.shape());
-  const std::int64_t blocks = model.shape().layers + 1;
-  const forward::TokenBatch batch{1, count, tokens};
-  TYLLM_ASSIGN(const std::vector<tensor::Matrix> hidden,
-               forward::RunBody(model, runner, std::span(&batch, 1),
-                                [&](std::int64_t block, std::int64_t, const tensor::Matrix&) {
-                                  progress.Report({"golden", block + 1, blocks, "blocks", ""});
-                                }));
-  TYLLM_ASSIGN(const forward::Head head, forward::Head::Load(model));
-  TYLLM_ASSIGN(
-      const tensor::Matrix logits,
-      head.Logits(runner, hidden.front(), count - std::min(rows, count), std::min(rows, count)));
-  return Write(files, path, tokens, logits);
+  ThreadPool pool(jobs);
+  TYLLM_ASSIGN(const simulator::Golden golden,
+               simulator::RunReference(model, {tokens, rows, greedy}, pool, progress));
+  return simulator::WriteGoldenFile(files, path, golden);
 }
 
 }  // namespace tyllm::compile

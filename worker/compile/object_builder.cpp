@@ -43,7 +43,10 @@ artifact::Toolchain ToolchainOf(const SystemCompiler& compiler, const std::strin
   toolchain.abi_version = die::kAbiVersion;
   toolchain.kernels = KernelsDigest();
   toolchain.compiler = compiler.id;
-  toolchain.flags = Joined(ProgramFlags(target_cpu));
+  std::vector<std::string> flags = compiler.arguments;
+  const std::vector<std::string> program_flags = ProgramFlags(target_cpu);
+  flags.insert(flags.end(), program_flags.begin(), program_flags.end());
+  toolchain.flags = Joined(flags);
   toolchain.target_cpu = target_cpu;
   return toolchain;
 }

@@ -8,6 +8,8 @@
 #include "common/base/digest.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/object_builder.h"
+#include "worker/die/linear8.h"
+#include "worker/plan/checkpoint_formats.h"
 
 namespace tyllm::compile {
 namespace {
@@ -48,20 +50,6 @@ class Problems {
   std::vector<Status> all_;
 };
 
-plan::WeightFormats FormatsOf(const forward::Model& model) {
-  plan::WeightFormats formats{model.checkpoint.group_size(), {}};
-  const auto look = [&](const graph::Block& block) {
-    for (const graph::Node& node : block.nodes) {
-      if (node.op == graph::Op::kLinear && !model.checkpoint.IsQuantized(node.weight)) {
-        formats.float_linears.insert(node.weight);
-      }
-    }
-  };
-  std::for_each(model.graph.layers.begin(), model.graph.layers.end(), look);
-  look(model.graph.head);
-  return formats;
-}
-
 Status CheckTokenizer(const CompileRequest& request) {
   const Path path = request.model / artifact::kTokenizerFile;
   std::error_code error;
@@ -88,12 +76,30 @@ Status CheckPositions(const domain::CompileOptions& options, const model::ModelS
                          "expected at most that");
 }
 
+/// A split that is wrong by itself was told of already: the model is then looked at without it.
+plan::Split SplitOf(const domain::CompileOptions& options) {
+  return domain::Check(options).ok()
+             ? plan::Split{options.dies, options.attention_dies, options.reduce_group}
+             : plan::Split{};
+}
+
+/// The kernels take groups of 32 columns and more.
+Status CheckHead(const domain::CompileOptions& options, const model::ModelShape& shape) {
+  if (options.head != domain::HeadNumbers::kInt8 || die::Linear8Group(shape.width) > 0) {
+    return OkStatus();
+  }
+  return InvalidArgument("--head int8 needs a width that is a multiple of 32, found " +
+                         std::to_string(shape.width));
+}
+
 constexpr int kMostJobs = 1024;
 
 /// What can be checked without the model.
 domain::CompileOptions Normalised(const CompileRequest& request, Problems& problems) {
   domain::CompileOptions options = request.options;
-  problems.Add(domain::Check(options));
+  for (const Status& problem : domain::Problems(options)) {
+    problems.Add(problem);
+  }
   if (request.jobs < 0 || request.jobs > kMostJobs) {
     problems.Add(InvalidArgument("jobs is " + std::to_string(request.jobs) + ", expected 0 to " +
                                  std::to_string(kMostJobs)));
@@ -107,23 +113,30 @@ domain::CompileOptions Normalised(const CompileRequest& request, Problems& probl
 Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs) {
   Problems problems;
   const domain::CompileOptions options = Normalised(request, problems);
-  std::optional<SystemCompiler> compiler = needs == NeedsCompiler::kYes
-                                               ? problems.Take(FindCompiler(request.compiler))
-                                               : SystemCompiler{};
+  std::optional<SystemCompiler> compiler =
+      needs == NeedsCompiler::kYes
+          ? problems.Take(FindCompiler(request.compiler, options.target_cpu))
+          : SystemCompiler{};
   std::optional<forward::Model> model = problems.Take(forward::OpenModel(request.model));
   if (!model) {
     return problems.ToStatus(request.model);
   }
   problems.Add(CheckTokenizer(request));
   problems.Add(CheckPositions(options, model->shape()));
-  plan::WeightFormats formats = FormatsOf(*model);
-  std::optional<plan::ShardPlan> shards = problems.Take(
-      plan::ShardModel(model->shape(), formats.group, std::max<std::int64_t>(1, options.dies)));
+  problems.Add(CheckHead(options, model->shape()));
+  plan::WeightFormats formats = plan::FormatsOf(model->checkpoint, model->graph);
+  formats.int8_head = options.head == domain::HeadNumbers::kInt8;
+  formats.activation_bits = options.activations == domain::ActivationNumbers::kInt8 ? 8 : 16;
+  const plan::Split split = SplitOf(options);
+  for (const Status& problem : plan::ShardProblems(model->shape(), formats.group, split)) {
+    problems.Add(problem);
+  }
   TYLLM_TRY(problems.ToStatus(request.model));
+  TYLLM_ASSIGN(plan::ShardPlan shards, plan::ShardModel(model->shape(), formats.group, split));
   artifact::Toolchain toolchain = ToolchainOf(*compiler, options.target_cpu);
   return Preparation{*std::move(model),
                      std::move(formats),
-                     *std::move(shards),
+                     std::move(shards),
                      plan::ProgramsOf(options.seq_lens),
                      options,
                      *std::move(compiler),

@@ -130,7 +130,8 @@ std::string StepWriter::AddRmsNorm(const Step& step) const {
 
 std::string StepWriter::Quantize(const Step& step) const {
   const std::string columns = Columns(step.inputs[0]);
-  return Call("QuantizeActivations", {columns, Number(BufferOf(step.output).group)},
+  return Call("QuantizeActivations",
+              {columns, Number(BufferOf(step.output).group), Number(schedule_.activation_bits)},
               {At(step.inputs[0]), columns, TokenSlice(step), Activations(step.output)});
 }
 

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "common/base/child_process.h"
 #include "worker/simulator/target_cpu.h"
@@ -12,13 +14,43 @@
 namespace tyllm::compile {
 namespace {
 
-constexpr std::array<std::string_view, 3> kCandidates{"clang++-19", "clang++", "g++"};
+/// A kind of machine: what compiles for it there, and elsewhere.
+struct Machine {
+  std::string_view triple;
+  std::array<std::string_view, 3> at_home;
+  std::array<std::string_view, 3> elsewhere;
+  std::string_view package;  ///< of Debian, to compile for it elsewhere
+};
+
+constexpr std::array<Machine, 2> kMachines{
+    Machine{"x86_64-linux-gnu",
+            {"clang++-19", "clang++", "g++"},
+            {"x86_64-linux-gnu-g++", "clang++-19", "clang++"},
+            "g++-x86-64-linux-gnu"},
+    Machine{"aarch64-linux-gnu",
+            {"clang++-19", "clang++", "g++"},
+            {"aarch64-linux-gnu-g++", "clang++-19", "clang++"},
+            "g++-aarch64-linux-gnu"}};
+
+#if defined(__aarch64__)
+constexpr const Machine& kThisMachine = kMachines[1];
+#else
+constexpr const Machine& kThisMachine = kMachines[0];
+#endif
+
+const Machine& MachineOf(std::string_view target_cpu) {
+  return kMachines[target_cpu.starts_with("arm") ? 1 : 0];
+}
+
 constexpr std::chrono::seconds kVersionLimit{20};
 constexpr std::chrono::minutes kCompileLimit{10};
 constexpr std::string_view kMemoryLimitKib = "8388608";
+/// What a compiler needs of a program; twice what clang 19 was seen to take.
+constexpr std::int64_t kCompilerKib = 600 * 1024;
 
 /// From the most to the least that a machine can have.
-constexpr std::array<std::string_view, 4> kLevels{"x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64"};
+constexpr std::array<std::string_view, 5> kLevels{"x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64",
+                                                  "armv8-a"};
 
 Result<SystemCompiler> Probe(const std::string& program) {
   TYLLM_ASSIGN(const CommandOutcome outcome,
@@ -27,7 +59,25 @@ Result<SystemCompiler> Probe(const std::string& program) {
   if (!outcome.exit.ok() || line.empty()) {
     return FailedPrecondition(program + " --version ended with " + outcome.exit.ToString());
   }
-  return SystemCompiler{program, line};
+  return SystemCompiler{program, line, {}};
+}
+
+/// The same for another kind of machine: it must find that machine's headers, too.
+Result<SystemCompiler> ProbeCross(const std::string& program, const Machine& machine) {
+  TYLLM_ASSIGN(SystemCompiler compiler, Probe(program));
+  if (compiler.id.find("clang") != std::string::npos) {
+    compiler.arguments = {"--target=" + std::string(machine.triple)};
+  }
+  CommandLine command{{program}, {"LC_ALL=C"}, {}, {}};
+  command.argv.insert(command.argv.end(), compiler.arguments.begin(), compiler.arguments.end());
+  command.argv.insert(command.argv.end(), {"-x", "c++", "-std=c++20", "-include", "array",
+                                           "-fsyntax-only", "/dev/null"});
+  TYLLM_ASSIGN(const CommandOutcome outcome, RunCommand(command, kVersionLimit));
+  if (!outcome.exit.ok()) {
+    return FailedPrecondition(program + " does not compile for " + std::string(machine.triple) +
+                              ": " + outcome.output);
+  }
+  return compiler;
 }
 
 /// The whole path that debug information would name.
@@ -39,18 +89,41 @@ std::string Absolute(const Path& path) {
 
 }  // namespace
 
-Result<SystemCompiler> FindCompiler(const std::string& requested) {
-  if (!requested.empty()) {
-    return Probe(requested).Annotate("compiler '" + requested + "' does not work");
+Result<SystemCompiler> FindCompiler(const std::string& requested, std::string_view target_cpu) {
+  const Machine& machine = MachineOf(target_cpu);
+  const bool at_home = &machine == &kThisMachine;
+  const auto probe = [&](const std::string& program) {
+    return at_home ? Probe(program) : ProbeCross(program, machine);
+  };
+  if (requested == kNoCompiler) {
+    return SystemCompiler{requested, requested, {}};
   }
-  for (const std::string_view candidate : kCandidates) {
-    if (Result<SystemCompiler> found = Probe(std::string(candidate)); found.ok()) {
+  if (!requested.empty()) {
+    return probe(requested).Annotate("compiler '" + requested + "' does not work");
+  }
+  std::string tried;
+  for (const std::string_view candidate : at_home ? machine.at_home : machine.elsewhere) {
+    if (Result<SystemCompiler> found = probe(std::string(candidate)); found.ok()) {
       return found;
     }
+    tried += (tried.empty() ? "" : ", ") + std::string(candidate);
   }
-  return FailedPrecondition(
-      "no C++ compiler found: tried clang++-19, clang++ and g++; install one (Debian: apt-get "
-      "install clang-19), or name one with --compiler");
+  return FailedPrecondition("no C++ compiler for " + std::string(machine.triple) +
+                            " found: tried " + tried + "; install one (Debian: apt-get install " +
+                            (at_home ? "clang-19" : std::string(machine.package)) +
+                            "), name one with --compiler, or make a model that is interpreted with "
+                            "--compiler none");
+}
+
+int CompilersThatFit(int wanted) {
+  std::ifstream in("/proc/meminfo");
+  for (std::string name, rest; in >> name && std::getline(in, rest);) {
+    if (name == "MemAvailable:") {
+      const std::int64_t fit = std::strtoll(rest.c_str(), nullptr, 10) / kCompilerKib;
+      return static_cast<int>(std::clamp<std::int64_t>(fit, 1, wanted));
+    }
+  }
+  return wanted;
 }
 
 std::vector<std::string> ProgramFlags(std::string_view target_cpu) {
@@ -81,7 +154,8 @@ Result<std::string> ResolveTargetCpu(const std::string& target_cpu) {
   }
   if (std::find(kLevels.begin(), kLevels.end(), target_cpu) == kLevels.end()) {
     return InvalidArgument("target CPU is '" + target_cpu +
-                           "', expected one of: x86-64, x86-64-v2, x86-64-v3, x86-64-v4, native");
+                           "', expected one of: x86-64, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, "
+                           "native");
   }
   return target_cpu;
 }
@@ -92,6 +166,7 @@ Status RunCompiler(const SystemCompiler& compiler, const std::vector<std::string
   // The shell only sets the limit of memory and then becomes the compiler.
   command.argv = {"/bin/sh", "-c", "ulimit -v " + std::string(kMemoryLimitKib) + " && exec \"$@\"",
                   "sh", compiler.program};
+  command.argv.insert(command.argv.end(), compiler.arguments.begin(), compiler.arguments.end());
   command.argv.insert(command.argv.end(), flags.begin(), flags.end());
   command.argv.insert(command.argv.end(),
                       {"-ffile-prefix-map=" + Absolute(directory) + "=.",

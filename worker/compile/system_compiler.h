@@ -11,19 +11,28 @@ namespace tyllm::compile {
 
 /// A C++ compiler of this machine.
 struct SystemCompiler {
-  std::string program;  ///< name or path
-  std::string id;       ///< first line of what --version says
+  std::string program;                 ///< name or path
+  std::string id;                      ///< first line of what --version says
+  std::vector<std::string> arguments;  ///< "--target=...", of one that compiles for other machines
 };
 
-/// The compiler named, or the first that works of clang++-19, clang++, g++ (clang keeps the tiles
-/// of the matrix kernels in registers, g++ 12 does not). kFailedPrecondition says what was tried
-/// and what to install.
-Result<SystemCompiler> FindCompiler(const std::string& requested);
+/// In place of a compiler: programs are generated but not compiled, and the artifact is
+/// interpreted.
+inline constexpr std::string_view kNoCompiler = "none";
+
+/// The compiler named, or the first that works for the target CPU: of clang++-19, clang++, g++
+/// (clang keeps the tiles of the matrix kernels in registers, g++ 12 does not), or of cross
+/// compilers where this machine is of another kind. kFailedPrecondition says what was tried and
+/// what to install.
+Result<SystemCompiler> FindCompiler(const std::string& requested, std::string_view target_cpu);
+
+/// As many compilers at once, at most `wanted`, as the machine's free memory has room for.
+int CompilersThatFit(int wanted);
 
 /// Flags of every program, without paths: part of the toolchain's identity.
 std::vector<std::string> ProgramFlags(std::string_view target_cpu);
 
-/// CPUs that --target-cpu knows; "native" becomes the highest level that this machine has.
+/// CPUs that --target-cpu knows; "native" becomes the best of these that this machine is.
 Result<std::string> ResolveTargetCpu(const std::string& target_cpu);
 
 /// Compiles `directory`/program.cpp to `directory`/program.so with headers from `include`, within

@@ -2,7 +2,9 @@
 #include "worker/compile/weights.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <future>
 #include <optional>
 
 #include "worker/artifact/npy.h"
@@ -22,38 +24,7 @@ using plan::Weight;
 using plan::WeightId;
 using plan::WeightKind;
 
-/// A weight at its place in the bindings table.
-struct BoundWeight {
-  const Weight* weight = nullptr;
-  std::string name;
-  std::int64_t layer = -1;
-  std::int64_t binding = 0;
-};
-
-/// Everything in the common file, in order of the bindings table.
-std::vector<BoundWeight> CommonWeights(const Schedule& schedule) {
-  std::vector<BoundWeight> all;
-  const auto add = [&](WeightId id, std::int64_t layer, const Weight& weight) {
-    if (weight.kind != WeightKind::kFrequencies) {
-      all.push_back(
-          {&weight, plan::FullName(schedule, id, layer), layer, schedule.BindingOf(id, layer)});
-    }
-  };
-  const auto globals = static_cast<WeightId>(schedule.weights.size());
-  for (WeightId id = 0; id < globals; ++id) {
-    add(id, -1, schedule.weights[static_cast<std::size_t>(id)]);
-  }
-  for (std::int64_t layer = 0; layer < std::ssize(schedule.kind_of_layer); ++layer) {
-    const std::int32_t kind = schedule.kind_of_layer[static_cast<std::size_t>(layer)];
-    const auto& weights = schedule.layer_kinds[static_cast<std::size_t>(kind)].weights;
-    for (std::size_t w = 0; w < weights.size(); ++w) {
-      add(globals + static_cast<WeightId>(w), layer, weights[w]);
-    }
-  }
-  return all;
-}
-
-ParamSpec SpecOf(const BoundWeight& bound) {
+ParamSpec SpecOf(const PackedWeight& bound) {
   const Weight& weight = *bound.weight;
   if (weight.kind == WeightKind::kVector) {
     return {bound.name, Element::kFloat32, {weight.columns.size()}};
@@ -68,7 +39,7 @@ ParamSpec SpecOf(const BoundWeight& bound) {
 /// A tensor of the model, opened for packing.
 class WeightSource {
  public:
-  static Result<WeightSource> Open(const model::Checkpoint& checkpoint, const BoundWeight& bound) {
+  static Result<WeightSource> Open(const model::Checkpoint& checkpoint, const PackedWeight& bound) {
     WeightSource source;
     switch (bound.weight->kind) {
       case WeightKind::kVector:
@@ -165,18 +136,30 @@ class CommonWriter {
         pool_(pool),
         progress_(progress) {}
 
-  Status Write() {
+  Result<std::vector<std::string>> Write() {
     TYLLM_TRY(Create());
-    for (std::size_t i = 0; i < weights_.front().size(); ++i) {
-      TYLLM_TRY(WriteWeight(i));
-      ForgetBefore(i);
+    const std::vector<PackedWeight> all = AllWeights();
+    const auto open = [&](std::size_t i) {
+      return std::async(std::launch::async,
+                        [&, i] { return WeightSource::Open(checkpoint_, all[i]); });
+    };
+    std::future<Result<WeightSource>> upcoming = open(0);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      TYLLM_ASSIGN(const WeightSource source, upcoming.get());
+      if (i + 1 < all.size()) {
+        upcoming = open(i + 1);
+      }
+      TYLLM_TRY(WriteWeight(all[i], source));
+      ForgetBefore(all, i);
     }
+    std::vector<std::string> digests;
     for (std::size_t t = 0; t < targets_.size(); ++t) {
       TYLLM_TRY(writers_[t].Finish());
+      digests.push_back(writers_[t].sha256());
       TYLLM_TRY(files_.Rename(Unfinished(targets_[t].path), targets_[t].path));
     }
     progress_.Report({"pack", total_, total_, "bytes", ""});
-    return OkStatus();
+    return digests;
   }
 
  private:
@@ -186,7 +169,8 @@ class CommonWriter {
     for (const CommonTarget& target : targets_) {
       std::vector<ParamSpec> specs = CommonSpecs(*target.schedule);
       total_ += static_cast<std::int64_t>(artifact::LayOut(specs).file_bytes);
-      weights_.push_back(CommonWeights(*target.schedule));
+      weights_.push_back(PackedWeights(*target.schedule));
+      next_.push_back(0);
       TYLLM_ASSIGN(
           artifact::ParamsWriter writer,
           artifact::ParamsWriter::Create(files_, Unfinished(target.path), std::move(specs)));
@@ -195,11 +179,21 @@ class CommonWriter {
     return OkStatus();
   }
 
-  Status WriteWeight(std::size_t index) {
-    TYLLM_ASSIGN(const WeightSource source,
-                 WeightSource::Open(checkpoint_, weights_.front()[index]));
+  /// The weights of the die that has most: one without heads lacks those of the attention, and
+  /// those that it has stand in the same order.
+  std::vector<PackedWeight> AllWeights() const {
+    return *std::max_element(weights_.begin(), weights_.end(),
+                             [](const auto& a, const auto& b) { return a.size() < b.size(); });
+  }
+
+  Status WriteWeight(const PackedWeight& weight, const WeightSource& source) {
     for (std::size_t t = 0; t < targets_.size(); ++t) {
-      const BoundWeight& bound = weights_[t][index];
+      const std::size_t index = next_[t];
+      if (index == weights_[t].size() || weights_[t][index].name != weight.name) {
+        continue;
+      }
+      ++next_[t];
+      const PackedWeight& bound = weights_[t][index];
       TYLLM_TRY(bound.weight->kind == WeightKind::kVector
                     ? Append(t, index, source.Vector(bound.weight->columns), bound.name)
                     : WriteMatrix(t, index, source));
@@ -207,15 +201,25 @@ class CommonWriter {
     return OkStatus();
   }
 
+  /// While some blocks are hashed and written, the next ones are packed.
   Status WriteMatrix(std::size_t target, std::size_t index, const WeightSource& source) {
-    const BoundWeight& bound = weights_[target][index];
+    const PackedWeight& bound = weights_[target][index];
     const std::int64_t blocks = die::RowBlocks(bound.weight->rows.size());
+    std::future<Status> writing;
+    const auto wait = [&] { return writing.valid() ? writing.get() : OkStatus(); };
     for (std::int64_t first = 0; first < blocks; first += kBlocksAtOnce) {
       const std::int64_t count = std::min(kBlocksAtOnce, blocks - first);
-      TYLLM_TRY(PackBlocks(source, *bound.weight, first, count, pool_, packed_));
-      TYLLM_TRY(Append(target, index, packed_, bound.name));
+      std::vector<std::byte>& packed = packed_[static_cast<std::size_t>(first / kBlocksAtOnce % 2)];
+      TYLLM_TRY(PackBlocks(source, *bound.weight, first, count, pool_, packed));
+      TYLLM_TRY(wait());
+      writing = std::async(std::launch::async, [this, target, index, &bound, &packed] {
+        return Append(target, index, packed, bound.name);
+      });
+      if (bound.weight->kind == WeightKind::kHalf) {
+        checkpoint_.Forget(bound.name);  // an embedding table alone may be larger than all else
+      }
     }
-    return OkStatus();
+    return wait();
   }
 
   Status Append(std::size_t target, std::size_t index, std::span<const std::byte> bytes,
@@ -227,11 +231,12 @@ class CommonWriter {
   }
 
   /// Gives back the pages of a layer when its last weight was written.
-  void ForgetBefore(std::size_t index) {
-    const std::vector<BoundWeight>& weights = weights_.front();
+  void ForgetBefore(const std::vector<PackedWeight>& weights, std::size_t index) {
     const std::int64_t layer = weights[index].layer;
     const bool is_last = index + 1 == weights.size() || weights[index + 1].layer != layer;
-    if (is_last && layer >= 0) {
+    if (layer < 0) {
+      checkpoint_.Forget(weights[index].name);
+    } else if (is_last) {
       const Schedule& schedule = *targets_.front().schedule;
       checkpoint_.Forget(schedule.layer_names[static_cast<std::size_t>(layer)] + ".");
     }
@@ -243,8 +248,9 @@ class CommonWriter {
   ThreadPool& pool_;
   domain::ProgressSink& progress_;
   std::vector<artifact::ParamsWriter> writers_;
-  std::vector<std::vector<BoundWeight>> weights_;  ///< [targets]; the same names in each
-  std::vector<std::byte> packed_;
+  std::vector<std::vector<PackedWeight>> weights_;  ///< [targets]
+  std::vector<std::size_t> next_;                   ///< [targets]: weight to be written next
+  std::array<std::vector<std::byte>, 2> packed_;
   std::int64_t done_ = 0;
   std::int64_t total_ = 0;
 };
@@ -265,9 +271,31 @@ Status WriteSmall(FileSystem& files, const Path& path, const std::vector<ParamSp
 
 }  // namespace
 
+std::vector<PackedWeight> PackedWeights(const Schedule& schedule) {
+  std::vector<PackedWeight> all;
+  const auto add = [&](WeightId id, std::int64_t layer, const Weight& weight) {
+    if (weight.kind != WeightKind::kFrequencies) {
+      all.push_back(
+          {&weight, plan::FullName(schedule, id, layer), layer, schedule.BindingOf(id, layer)});
+    }
+  };
+  const auto globals = static_cast<WeightId>(schedule.weights.size());
+  for (WeightId id = 0; id < globals; ++id) {
+    add(id, -1, schedule.weights[static_cast<std::size_t>(id)]);
+  }
+  for (std::int64_t layer = 0; layer < std::ssize(schedule.kind_of_layer); ++layer) {
+    const std::int32_t kind = schedule.kind_of_layer[static_cast<std::size_t>(layer)];
+    const auto& weights = schedule.layer_kinds[static_cast<std::size_t>(kind)].weights;
+    for (std::size_t w = 0; w < weights.size(); ++w) {
+      add(globals + static_cast<WeightId>(w), layer, weights[w]);
+    }
+  }
+  return all;
+}
+
 std::vector<ParamSpec> CommonSpecs(const Schedule& schedule) {
   std::vector<ParamSpec> specs;
-  for (const BoundWeight& bound : CommonWeights(schedule)) {
+  for (const PackedWeight& bound : PackedWeights(schedule)) {
     specs.push_back(SpecOf(bound));
   }
   return specs;
@@ -280,7 +308,7 @@ std::vector<ParamSpec> ConstantSpecs(const Schedule& schedule) {
 
 std::vector<std::uint64_t> Bindings(const Schedule& schedule) {
   std::vector<std::uint64_t> bindings(static_cast<std::size_t>(BindingCount(schedule)));
-  const std::vector<BoundWeight> weights = CommonWeights(schedule);
+  const std::vector<PackedWeight> weights = PackedWeights(schedule);
   const artifact::ParamsLayout common = artifact::LayOut(CommonSpecs(schedule));
   for (std::size_t i = 0; i < weights.size(); ++i) {
     bindings[static_cast<std::size_t>(weights[i].binding)] = common.offsets[i];
@@ -295,11 +323,15 @@ std::vector<std::uint64_t> Bindings(const Schedule& schedule) {
   return bindings;
 }
 
-Status WriteCommonParams(FileSystem& files, const model::Checkpoint& checkpoint,
-                         const std::vector<CommonTarget>& targets, ThreadPool& pool,
-                         domain::ProgressSink& progress) {
-  return targets.empty() ? OkStatus()
-                         : CommonWriter(files, checkpoint, targets, pool, progress).Write();
+Result<std::vector<std::string>> WriteCommonParams(FileSystem& files,
+                                                   const model::Checkpoint& checkpoint,
+                                                   const std::vector<CommonTarget>& targets,
+                                                   ThreadPool& pool,
+                                                   domain::ProgressSink& progress) {
+  if (targets.empty()) {
+    return std::vector<std::string>();
+  }
+  return CommonWriter(files, checkpoint, targets, pool, progress).Write();
 }
 
 Status WriteConstantParams(FileSystem& files, const Path& path, const Schedule& schedule) {

@@ -12,6 +12,17 @@
 
 namespace tyllm::compile {
 
+/// A weight that a die's common file holds.
+struct PackedWeight {
+  const plan::Weight* weight = nullptr;
+  std::string name;
+  std::int64_t layer = -1;
+  std::int64_t binding = 0;  ///< its place in the bindings table
+};
+
+/// Everything in the common file, in order of the bindings table. The schedule outlives them.
+std::vector<PackedWeight> PackedWeights(const plan::Schedule& schedule);
+
 /// What common_die<d>.params of a die holds, in the order of the bindings table. `schedule` is that
 /// of any of its programs: they share all weights.
 std::vector<artifact::ParamSpec> CommonSpecs(const plan::Schedule& schedule);
@@ -28,10 +39,12 @@ struct CommonTarget {
 
 /// Repacks the weights for the kernels, for several dies in one pass over the model: a tensor is
 /// read once and in pieces, no more than one is in memory. Files get their names when they are
-/// complete. Reports stage "pack", in bytes.
-Status WriteCommonParams(FileSystem& files, const model::Checkpoint& checkpoint,
-                         const std::vector<CommonTarget>& targets, ThreadPool& pool,
-                         domain::ProgressSink& progress);
+/// complete. Gives the SHA-256 of each. Reports stage "pack", in bytes.
+Result<std::vector<std::string>> WriteCommonParams(FileSystem& files,
+                                                   const model::Checkpoint& checkpoint,
+                                                   const std::vector<CommonTarget>& targets,
+                                                   ThreadPool& pool,
+                                                   domain::ProgressSink& progress);
 
 Status WriteConstantParams(FileSystem& files, const Path& path, const plan::Schedule& schedule);
 Status WriteBindingParams(FileSystem& files, const Path& path, const plan::Schedule& schedule);

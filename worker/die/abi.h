@@ -12,12 +12,12 @@
 
 namespace tyllm::die {
 
-inline constexpr std::uint32_t kAbiVersion = 2;
+inline constexpr std::uint32_t kAbiVersion = 3;
 
 /// What has to happen between the dies after a segment, on float32 numbers in their arenas.
 enum class Collective : std::uint32_t {
   kNone = 0,
-  kAllReduceSum = 1,  ///< each die's buffer becomes the sum over all dies, added in die order
+  kAllReduceSum = 1,  ///< each die's buffer becomes the sum over its group, added in die order
 };
 
 /// A part of a program between two collectives.
@@ -28,6 +28,7 @@ struct Segment {
   std::uint64_t offset;    ///< of the collective's buffer in the arena, bytes
   std::uint64_t elements;  ///< float32 numbers in it, for a full bucket
   std::uint32_t phases;    ///< steps of it, in order; all parts of one end before the next begins
+  std::uint32_t group;     ///< neighbouring dies that do it among themselves; 0: all of them
 };
 
 /// What a program finds when it is called. Addresses are 64-byte aligned and outlive the call.

@@ -6,9 +6,10 @@
 
 namespace tyllm::die {
 
-/// Rows of activations as int16 with a float32 scale a group: x = value * scale. `sums` are the
-/// sums of a group's values, which take a weight's zero point out of a product. Lives in the arena.
-/// Groups come before tokens, so that what a tile of a product reads lies together.
+/// Rows of activations as int16 (8-bit ones too) with a float32 scale a group: x = value * scale.
+/// `sums` are the sums of a group's values, which take a weight's zero point out of a product.
+/// Lives in the arena. Groups come before tokens, so that what a tile of a product reads lies
+/// together.
 struct Activations {
   std::int16_t* values;  ///< [columns / group, rows, group]
   float* scales;         ///< [columns / group, rows]
@@ -31,15 +32,16 @@ Activations ActivationsAt(std::byte* memory, std::uint64_t tokens) {
           reinterpret_cast<std::int32_t*>(sums), tokens};
 }
 
-/// One group: the largest magnitude becomes 32767. Returns the scale.
-template <int Group>
+/// One group: the largest magnitude becomes the largest number of `Bits` bits. Returns the scale.
+template <int Group, int Bits = 16>
 float QuantizeGroup(const float* x, std::int16_t* values, std::int32_t* sum) {
+  constexpr float kTop = (1 << (Bits - 1)) - 1;
   Floats largest = Fill(0);
   for (int i = 0; i < Group; i += kLanes) {
     largest = Maximum(largest, Magnitude(Load(x + i)));
   }
   const float top = Largest(largest);
-  const Floats inverse = Fill(top > 0 ? 32767.0F / top : 0.0F);
+  const Floats inverse = Fill(top > 0 ? kTop / top : 0.0F);
   Ints total = ZeroInts();
   for (int i = 0; i < Group; i += 2 * kLanes) {
     const Ints low = Round(Multiply(Load(x + i), inverse));
@@ -53,18 +55,18 @@ float QuantizeGroup(const float* x, std::int16_t* values, std::int32_t* sum) {
   for (const std::int32_t part : lane) {
     *sum += part;
   }
-  return top / 32767.0F;
+  return top / kTop;
 }
 
 /// `x` [tokens, Columns] (rows `stride` floats apart).
-template <int Columns, int Group>
+template <int Columns, int Group, int Bits = 16>
 void QuantizeActivations(const float* x, std::size_t stride, Slice tokens, const Activations& out) {
   static_assert(Columns % Group == 0 && Group % 16 == 0);
   for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
     for (std::size_t g = 0; g < Columns / Group; ++g) {
       const std::size_t at = g * out.rows + t;
-      out.scales[at] =
-          QuantizeGroup<Group>(x + t * stride + g * Group, out.values + at * Group, out.sums + at);
+      out.scales[at] = QuantizeGroup<Group, Bits>(x + t * stride + g * Group,
+                                                  out.values + at * Group, out.sums + at);
     }
   }
 }

@@ -150,10 +150,21 @@ void AddFiles(const artifact::Manifest& manifest, ArtifactInspection& out) {
   MostBytesFirst(out.files);
 }
 
-void AddDie(const artifact::DieEntry& die, ArtifactInspection& out) {
+std::int64_t BytesOf(const artifact::Manifest& manifest, const Path& path) {
+  const auto found =
+      std::find_if(manifest.files.begin(), manifest.files.end(),
+                   [&](const artifact::FileEntry& f) { return f.path == path.generic_string(); });
+  return found == manifest.files.end() ? 0 : static_cast<std::int64_t>(found->bytes);
+}
+
+void AddDie(const artifact::Manifest& manifest, const artifact::DieEntry& die,
+            ArtifactInspection& out) {
   out.die_list.push_back({die.die, die.physical_die, die.shard.heads.size(),
-                          die.shard.kv_heads.size(), static_cast<std::int64_t>(die.kv_bytes)});
+                          die.shard.kv_heads.size(), static_cast<std::int64_t>(die.kv_bytes),
+                          BytesOf(manifest, artifact::CommonParams(die.die)), 0});
   for (const artifact::ProgramEntry& program : die.programs) {
+    std::int64_t& arena = out.die_list.back().arena_bytes;
+    arena = std::max(arena, static_cast<std::int64_t>(program.arena_bytes));
     auto known = std::find_if(out.programs.begin(), out.programs.end(), [&](const auto& p) {
       return p.kind == program.kind && p.bucket == program.bucket;
     });
@@ -165,20 +176,41 @@ void AddDie(const artifact::DieEntry& die, ArtifactInspection& out) {
   }
 }
 
+/// The vendor's tree has a memory plan of the vendor's: only the manifest is ours.
+Result<Inspection> InspectVendorTree(const Path& directory, const artifact::Manifest& manifest) {
+  ArtifactInspection out;
+  out.directory = directory.string();
+  out.backend = manifest.backend;
+  out.model = manifest.model;
+  out.toolchain = manifest.toolchain;
+  out.dies = manifest.options.dies;
+  out.seq_lens = manifest.options.seq_lens;
+  out.max_kv = manifest.options.max_kv;
+  out.embedding_as_input = manifest.options.embedding_as_input;
+  AddFiles(manifest, out);
+  return Inspection(std::move(out));
+}
+
 Result<Inspection> InspectArtifact(const Path& directory) {
+  TYLLM_ASSIGN(const artifact::LabelledFolder labelled, artifact::ReadLabel(directory));
+  if (labelled.manifest.backend != artifact::kSimBackend) {
+    return InspectVendorTree(labelled.directory, labelled.manifest);
+  }
   TYLLM_ASSIGN(const artifact::Artifact opened, artifact::OpenArtifact(directory));
   ArtifactInspection out;
   out.directory = opened.directory.string();
   out.backend = opened.manifest.backend;
   out.model = opened.manifest.model;
   out.toolchain = opened.manifest.toolchain;
+  out.measured = opened.manifest.measured;
   out.dies = opened.buffers.dies;
   out.seq_lens = opened.buffers.seq_lens;
   out.max_kv = opened.buffers.max_kv;
   out.embedding_as_input = opened.buffers.embedding_as_input;
   out.group_size = opened.buffers.group;
+  out.reduce_group = opened.buffers.reduce_group;
   for (const artifact::DieEntry& die : opened.buffers.die_list) {
-    AddDie(die, out);
+    AddDie(opened.manifest, die, out);
   }
   AddFiles(opened.manifest, out);
   return Inspection(std::move(out));
@@ -202,7 +234,7 @@ Result<Inspection> Inspect(const Path& directory) {
   }
   return NotFound(directory.string() +
                   " is neither a model (it has no config.json) nor a compiled model (neither it "
-                  "nor a 1die to 4die folder in it has a " +
+                  "nor a <N>die folder in it has a " +
                   std::string(artifact::kManifestFile) + ")");
 }
 

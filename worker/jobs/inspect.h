@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <variant>
@@ -69,6 +70,8 @@ struct DieSummary {
   std::int64_t heads = 0;
   std::int64_t kv_heads = 0;
   std::int64_t kv_bytes = 0;
+  std::int64_t weight_bytes = 0;  ///< of common_die<d>.params
+  std::int64_t arena_bytes = 0;   ///< of the program that needs most
 };
 
 /// What a compiled model's directory is.
@@ -82,7 +85,9 @@ struct ArtifactInspection {
   std::int64_t max_kv = 0;
   bool embedding_as_input = false;
   std::int64_t group_size = 0;
+  std::int64_t reduce_group = 0;
   artifact::Toolchain toolchain;
+  std::optional<artifact::Measured> measured;
   std::vector<ProgramSummary> programs;
   std::vector<DieSummary> die_list;
   std::vector<FileShare> files;  ///< most bytes first
@@ -154,9 +159,13 @@ struct tyllm::format::Members<tyllm::jobs::ProgramSummary> {
 template <>
 struct tyllm::format::Members<tyllm::jobs::DieSummary> {
   using T = tyllm::jobs::DieSummary;
-  static constexpr auto kTable = std::tuple{
-      Member{"die", &T::die}, Member{"physical_die", &T::physical_die}, Member{"heads", &T::heads},
-      Member{"kv_heads", &T::kv_heads}, Member{"kv_bytes", &T::kv_bytes}};
+  static constexpr auto kTable = std::tuple{Member{"die", &T::die},
+                                            Member{"physical_die", &T::physical_die},
+                                            Member{"heads", &T::heads},
+                                            Member{"kv_heads", &T::kv_heads},
+                                            Member{"kv_bytes", &T::kv_bytes},
+                                            Member{"weight_bytes", &T::weight_bytes},
+                                            Member{"arena_bytes", &T::arena_bytes}};
 };
 
 template <>
@@ -172,7 +181,9 @@ struct tyllm::format::Members<tyllm::jobs::ArtifactInspection> {
       Member{"max_kv", &A::max_kv},
       Member{"embedding_as_input", &A::embedding_as_input},
       Member{"group_size", &A::group_size},
+      Member{"reduce_group", &A::reduce_group},
       Member{"toolchain", &A::toolchain},
+      Member{"measured", &A::measured},
       Member{"programs", &A::programs},
       Member{"die_list", &A::die_list},
       Member{"files", &A::files},

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/jobs/task_runner.h"
 
+#include <iostream>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "worker/compile/compile.h"
+#include "worker/compile/vendor/compile_with_vendor.h"
 #include "worker/evaluate/evaluate.h"
 #include "worker/evaluate/judge.h"
 #include "worker/evaluate/report_text.h"
@@ -25,6 +27,7 @@ struct Work {
   FileSystem& files;
   const Clock& clock;
   domain::ProgressSink& progress;
+  const compile::VendorSettings& vendor;
 };
 
 std::optional<Path> Input(const domain::TaskOrder& order, const std::string& name) {
@@ -131,8 +134,23 @@ Result<TaskReport> RunCompileDie(const Work& work) {
                     .violations = {}};
 }
 
+/// All dies at once, by the vendor's toolchain.
+Result<TaskReport> RunVendor(const Work& work, const compile::CompileRequest& request) {
+  const auto print = [](std::string_view line) { std::cout << line << std::endl; };
+  TYLLM_ASSIGN(const compile::CompileSummary summary,
+               compile::CompileWithVendor(work.files, request, work.vendor, work.order.output,
+                                          print, work.progress));
+  return TaskReport{
+      .text = std::to_string(summary.bytes) +
+              " bytes, made by the vendor's toolchain; the die simulator cannot run them\n",
+      .violations = {}};
+}
+
 Result<TaskReport> RunAssemble(const Work& work) {
   TYLLM_ASSIGN(const compile::CompileRequest request, CompileRequestOf(work));
+  if (request.options.target != domain::CompileTarget::kSim) {
+    return RunVendor(work, request);
+  }
   std::vector<Path> parts;
   for (std::int64_t die = 0; die < work.order.compile.dies; ++die) {
     TYLLM_ASSIGN(parts.emplace_back(), Need(work.order, "die" + std::to_string(die)));
@@ -150,8 +168,9 @@ Result<TaskReport> RunAssemble(const Work& work) {
 }  // namespace
 
 Result<TaskReport> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
-                           FileSystem& files, const Clock& clock, domain::ProgressSink& progress) {
-  const Work work{order, texts, files, clock, progress};
+                           FileSystem& files, const Clock& clock, domain::ProgressSink& progress,
+                           const compile::VendorSettings& vendor) {
+  const Work work{order, texts, files, clock, progress, vendor};
   switch (order.kind) {
     case domain::TaskKind::kQuantize:
       return RunQuantize(work);

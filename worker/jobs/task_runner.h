@@ -7,6 +7,7 @@
 #include "common/base/file_system.h"
 #include "common/domain/progress.h"
 #include "common/domain/task_order.h"
+#include "worker/compile/vendor/vendor.h"
 
 namespace tyllm::jobs {
 
@@ -26,6 +27,7 @@ struct TaskReport {
 /// Does what an order says, with the code that the commands of `tyllm` use, and leaves order.output
 /// complete or not at all. A missing input is kInvalidArgument naming it.
 Result<TaskReport> RunTask(const domain::TaskOrder& order, const BuiltInTexts& texts,
-                           FileSystem& files, const Clock& clock, domain::ProgressSink& progress);
+                           FileSystem& files, const Clock& clock, domain::ProgressSink& progress,
+                           const compile::VendorSettings& vendor = {});
 
 }  // namespace tyllm::jobs

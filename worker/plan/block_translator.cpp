@@ -37,7 +37,7 @@ Result<std::vector<SegmentPlan>> BlockTranslator::Translate() {
     TYLLM_TRY(TranslateNode(node));
   }
   if (!steps_.empty()) {
-    CloseSegment(die::Collective::kNone, -1);
+    CloseSegment(die::Collective::kNone, -1, 0);
   }
   return std::move(segments_);
 }
@@ -91,6 +91,9 @@ Status BlockTranslator::TranslateInPlace(const Node& node) {
   }
   const BufferId buffer = BufferOf(input);
   Bind(node.output, buffer, ShardingOf(input));
+  if (buffer == kNowhere) {
+    return OkStatus();
+  }
   if (node.op == Op::kRope) {
     Emit({StepKind::kRope, {buffer, kRope}, buffer, {}, Rows()});
   } else {
@@ -108,6 +111,9 @@ Status BlockTranslator::TranslateLinear(const Node& node) {
     return NotADecoder(block_, node.weight + " has a bias, which every die would add");
   }
   const Range rows = PartOf(out, ValueOf(node.output).columns);
+  if (BufferOf(input) == kNowhere || rows.size() == 0) {
+    return TranslateAbsent(node, out);
+  }
   std::vector<WeightId> weights{AddLinear(node.weight, in, rows, ValueOf(input).columns)};
   const std::int64_t group = weights_[static_cast<std::size_t>(weights[0] - first_weight_)].group;
   const BufferId source = group == 0 ? BufferOf(input) : Quantized(input, group);
@@ -117,7 +123,7 @@ Status BlockTranslator::TranslateLinear(const Node& node) {
   if (out == Sharding::kSum) {
     Bind(node.output, kPartial, Sharding::kWhole);
     Emit({StepKind::kLinear, {source}, kPartial, weights, Rows()});
-    CloseSegment(die::Collective::kAllReduceSum, kPartial);
+    CloseSegment(die::Collective::kAllReduceSum, kPartial, GroupOf(in));
     return OkStatus();
   }
   Bind(node.output, AddBuffer(node.output, rows.size()), out);
@@ -125,8 +131,24 @@ Status BlockTranslator::TranslateLinear(const Node& node) {
   return OkStatus();
 }
 
+/// A die without heads: nothing is computed, and nothing is added to the sum.
+Status BlockTranslator::TranslateAbsent(const Node& node, Sharding out) {
+  if (out != Sharding::kSum) {
+    Bind(node.output, kNowhere, out);
+    return OkStatus();
+  }
+  Bind(node.output, kPartial, Sharding::kWhole);
+  Emit({StepKind::kZero, {}, kPartial, {}, Rows()});
+  CloseSegment(die::Collective::kAllReduceSum, kPartial, GroupOf(ShardingOf(node.inputs[0])));
+  return OkStatus();
+}
+
 Status BlockTranslator::TranslateAttention(const Node& node) {
   const AttentionShape& attention = schedule_.attention;
+  if (attention.heads == 0) {
+    Bind(node.output, kNowhere, Sharding::kHeads);
+    return OkStatus();
+  }
   Emit({StepKind::kStoreKv, {BufferOf(node.inputs[1]), BufferOf(node.inputs[2])}, -1, {}, Rows()});
   const auto scratch = static_cast<BufferId>(schedule_.buffers.size());
   schedule_.buffers.push_back({"attention_scratch" + suffix_, BufferKind::kAttentionScratch,
@@ -192,6 +214,11 @@ Range BlockTranslator::PartOf(Sharding sharding, std::int64_t all) const {
       return shard.vocabulary;
   }
   return {0, all};
+}
+
+/// Dies that sum the products of a part so sharded.
+std::int64_t BlockTranslator::GroupOf(Sharding input) const {
+  return input == Sharding::kHeads ? plan_.reduce_group : std::ssize(plan_.dies);
 }
 
 std::int64_t BlockTranslator::EffectiveGroup(Sharding input) const {
@@ -270,8 +297,8 @@ BufferId BlockTranslator::AddBuffer(ValueId value, std::int64_t columns) {
 }
 
 /// What was quantized in a segment is not kept for the next.
-void BlockTranslator::CloseSegment(die::Collective after, BufferId collective) {
-  segments_.push_back({"", InPhaseOrder(std::exchange(steps_, {})), after, collective});
+void BlockTranslator::CloseSegment(die::Collective after, BufferId collective, std::int64_t group) {
+  segments_.push_back({"", InPhaseOrder(std::exchange(steps_, {})), after, collective, group});
   quantized_.clear();
 }
 

@@ -16,6 +16,8 @@ namespace tyllm::plan {
 inline constexpr BufferId kResidual = 0;
 inline constexpr BufferId kPartial = 1;
 inline constexpr BufferId kRope = 2;
+/// Of a value that this die does not have any of.
+inline constexpr BufferId kNowhere = -1;
 
 /// kUnimplemented: `why` says what of the block dies cannot run.
 Status NotADecoder(const graph::Block& block, std::string_view why);
@@ -44,6 +46,7 @@ class BlockTranslator {
   Status TranslateNorm(const graph::Node& node);
   Status TranslateInPlace(const graph::Node& node);
   Status TranslateLinear(const graph::Node& node);
+  Status TranslateAbsent(const graph::Node& node, Sharding out);
   Status TranslateAttention(const graph::Node& node);
   Status TranslateSiluMul(const graph::Node& node);
   Status TranslateAdd(const graph::Node& node);
@@ -53,6 +56,7 @@ class BlockTranslator {
   /// The part of `all` columns that a value so sharded has.
   Range PartOf(Sharding sharding, std::int64_t all) const;
   std::int64_t EffectiveGroup(Sharding input) const;
+  std::int64_t GroupOf(Sharding input) const;
 
   WeightId AddLinear(const std::string& module, Sharding input, Range rows, std::int64_t columns);
   WeightId AddVector(const std::string& tensor, Range columns);
@@ -62,7 +66,7 @@ class BlockTranslator {
   /// The value in 16-bit groups: made once for all linear layers that read it.
   BufferId Quantized(graph::ValueId value, std::int64_t group);
   BufferId AddBuffer(graph::ValueId value, std::int64_t columns);
-  void CloseSegment(die::Collective after, BufferId collective);
+  void CloseSegment(die::Collective after, BufferId collective, std::int64_t group);
 
   bool is_head() const { return first_weight_ == 0; }
 

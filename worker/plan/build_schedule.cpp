@@ -21,12 +21,15 @@ std::string ModuleOf(std::string_view tensor) {
 
 AttentionShape AttentionOf(const model::ModelShape& shape, const DieShard& shard) {
   const std::int64_t queries = shape.queries_per_kv();
+  if (shard.heads.size() == 0) {
+    return {0, 0, queries, 0, shape.head_size};
+  }
   return {shard.heads.size(), shard.heads.begin - shard.kv_heads.begin * queries, queries,
           shard.kv_heads.size(), shape.head_size};
 }
 
-Result<SegmentPlan> EmbedSegment(Schedule& schedule, const Block& block) {
-  SegmentPlan segment{"embed", {}, die::Collective::kNone, -1};
+Result<SegmentPlan> EmbedSegment(Schedule& schedule, const Block& block, std::int64_t dies) {
+  SegmentPlan segment{"embed", {}, die::Collective::kNone, -1, 0};
   segment.steps.push_back({StepKind::kZero, {}, kResidual, {}, StepRows::kTokens});
   if (schedule.embedding_as_input) {
     segment.steps.push_back({StepKind::kCopyEmbeddings, {}, kPartial, {}, StepRows::kTokens});
@@ -42,6 +45,7 @@ Result<SegmentPlan> EmbedSegment(Schedule& schedule, const Block& block) {
     segment.steps.push_back({StepKind::kEmbed, {}, kPartial, {0}, StepRows::kTokens});
     segment.after = die::Collective::kAllReduceSum;
     segment.collective = kPartial;
+    segment.group = dies;
   }
   const auto frequencies = static_cast<WeightId>(schedule.weights.size());
   schedule.weights.push_back({std::string(kFrequenciesName),
@@ -66,9 +70,9 @@ std::vector<bool> FormatsOf(const Block& block, const WeightFormats& formats) {
 
 void NameSegments(std::vector<SegmentPlan>& segments) {
   for (SegmentPlan& segment : segments) {
-    const bool attends = std::any_of(segment.steps.begin(), segment.steps.end(),
-                                     [](const Step& s) { return s.kind == StepKind::kAttention; });
-    segment.name = attends ? "attention" : "mlp";
+    const bool is_mlp = std::any_of(segment.steps.begin(), segment.steps.end(),
+                                    [](const Step& s) { return s.kind == StepKind::kSiluMul; });
+    segment.name = is_mlp ? "mlp" : "attention";
   }
 }
 
@@ -116,6 +120,7 @@ Result<Schedule> BuildSchedule(const graph::Graph& graph, const WeightFormats& f
   schedule.program = program;
   schedule.max_kv = max_kv;
   schedule.embedding_as_input = embedding_as_input;
+  schedule.activation_bits = formats.activation_bits;
   schedule.shape = graph.shape;
   schedule.shard = plan.dies.at(static_cast<std::size_t>(die));
   schedule.attention = AttentionOf(graph.shape, schedule.shard);
@@ -124,7 +129,7 @@ Result<Schedule> BuildSchedule(const graph::Graph& graph, const WeightFormats& f
   schedule.buffers = {{"residual", BufferKind::kFloat, bucket, width, 0, true},
                       {"partial", BufferKind::kFloat, bucket, width, 0, true},
                       {"rope", BufferKind::kFloat, bucket, graph.shape.head_size, 0, true}};
-  TYLLM_ASSIGN(schedule.embed, EmbedSegment(schedule, graph.embedding));
+  TYLLM_ASSIGN(schedule.embed, EmbedSegment(schedule, graph.embedding, std::ssize(plan.dies)));
   // The head's weights stand before the layers' in the bindings, so it is translated first.
   TYLLM_TRY(AddHead(schedule, graph, formats, plan));
   TYLLM_TRY(AddLayers(schedule, graph, formats, plan));

@@ -23,7 +23,7 @@ enum class StepKind : std::uint8_t {
   kCopyEmbeddings,  ///< output = the embeddings that the caller passed
   kRopeTable,    ///< output[t] = cosines, then sines, of position history+t (weight: frequencies)
   kAddRmsNorm,   ///< inputs residual, partial: residual += partial; output = norm(residual)*weight
-  kQuantize,     ///< output (activations) = input in 16-bit groups; the identity in float32
+  kQuantize,     ///< output (activations) = input in groups of integers; the identity in float32
   kLinear,       ///< output = input * weight^T, then + bias when there is a second weight
   kHeadRmsNorm,  ///< output = input in place: norm of each head, times weight
   kRope,         ///< inputs x, rope table; output = x in place: halves of each head rotated
@@ -123,6 +123,7 @@ struct SegmentPlan {
   std::vector<Step> steps;
   die::Collective after = die::Collective::kNone;
   BufferId collective = -1;
+  std::int64_t group = 0;  ///< neighbouring dies that sum among themselves
 };
 
 /// Layers that run the same steps: all of them, unless some linear layers were kept in float.
@@ -154,6 +155,7 @@ struct Schedule {
   ProgramId program;
   std::int64_t max_kv = 0;
   bool embedding_as_input = false;
+  std::int64_t activation_bits = 16;  ///< of kQuantize
   model::ModelShape shape;
   DieShard shard;
   AttentionShape attention;
@@ -183,7 +185,8 @@ struct Schedule {
 struct WeightFormats {
   std::int64_t group = 0;  ///< 0: nothing is quantized
   std::set<std::string, std::less<>> float_linears;
-  bool int8_head = false;  ///< a head that is not quantized becomes int8
+  bool int8_head = false;             ///< a head that is not quantized becomes int8
+  std::int64_t activation_bits = 16;  ///< of what quantized weights are multiplied with: 16 or 8
 
   std::int64_t GroupOf(std::string_view linear) const {
     return float_linears.contains(linear) ? 0 : group;

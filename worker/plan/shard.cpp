@@ -41,39 +41,69 @@ Status TooManyDies(const model::ModelShape& shape, std::int64_t group, std::int6
   const std::int64_t most = MaxDies(shape, group);
   return InvalidArgument(
       "the model cannot be split over " + std::to_string(dies) + " dies: it has " +
-      std::to_string(shape.heads) + " query heads and " + std::to_string(shape.intermediate) +
-      " intermediate columns (quantization group " + std::to_string(group) +
-      "); compile it for at most " + std::to_string(most) + (most == 1 ? " die" : " dies"));
+      std::to_string(shape.intermediate) + " intermediate columns (quantization group " +
+      std::to_string(group) + ") and a vocabulary of " + std::to_string(shape.vocabulary) +
+      "; compile it for at most " + std::to_string(most) + (most == 1 ? " die" : " dies"));
 }
 
-Status CheckMultiple(std::string_view what, std::int64_t value, std::int64_t step) {
-  if (value % step == 0) {
-    return OkStatus();
-  }
-  return InvalidArgument("the model's " + std::string(what) + " is " + std::to_string(value) +
-                         ", expected a multiple of " + std::to_string(step) +
-                         ": the die kernels take no other");
-}
+/// Collects what is wrong with a model and a split.
+class Problems {
+ public:
+  explicit Problems(std::vector<Status>& all) : all_(all) {}
 
-Status CheckColumns(const model::ModelShape& shape, std::int64_t group) {
-  TYLLM_TRY(CheckMultiple("hidden size", shape.width, kLane));
-  TYLLM_TRY(CheckMultiple("head size", shape.head_size, kHeadStep));
-  TYLLM_TRY(CheckMultiple("intermediate size", shape.intermediate, kLane));
-  if (group == 0) {
-    return OkStatus();
-  }
-  if (group % kColumnStep != 0) {
-    return InvalidArgument("quantization group " + std::to_string(group) +
-                           " is not a multiple of " + std::to_string(kColumnStep) +
-                           ", which the die kernels need; quantize with group 32, 64 or 128");
-  }
-  for (const std::int64_t columns : {shape.width, shape.q_columns(), shape.intermediate}) {
-    if (columns % group != 0) {
-      return InvalidArgument("quantization group " + std::to_string(group) + " does not divide " +
-                             std::to_string(columns) + " columns of the model");
+  void Add(const std::string& text) { all_.push_back(InvalidArgument(text)); }
+
+  void CheckMultiple(std::string_view what, std::int64_t value, std::int64_t step) {
+    if (value % step != 0) {
+      Add("the model's " + std::string(what) + " is " + std::to_string(value) +
+          ", expected a multiple of " + std::to_string(step) + ": the die kernels take no other");
     }
   }
-  return OkStatus();
+
+  void CheckGroup(const model::ModelShape& shape, std::int64_t group) {
+    if (group == 0) {
+      return;
+    }
+    if (group % kColumnStep != 0) {
+      Add("quantization group " + std::to_string(group) + " is not a multiple of " +
+          std::to_string(kColumnStep) +
+          ", which the die kernels need; quantize with group 32, 64 or 128");
+    }
+    for (const std::int64_t columns : {shape.width, shape.q_columns(), shape.intermediate}) {
+      if (columns % group != 0) {
+        Add("quantization group " + std::to_string(group) + " does not divide " +
+            std::to_string(columns) + " columns of the model");
+        return;
+      }
+    }
+  }
+
+  void CheckSplit(const Split& split) {
+    if (split.dies < 1) {
+      Add("number of dies is " + std::to_string(split.dies) + ", expected at least 1");
+      return;
+    }
+    if (split.reduce_group < 0 ||
+        (split.reduce_group > 0 && split.dies % split.reduce_group != 0)) {
+      Add("reduce group is " + std::to_string(split.reduce_group) + ", expected a divisor of " +
+          std::to_string(split.dies) + " dies, or 0");
+    }
+    const std::int64_t most = split.reduce_group > 0 ? split.reduce_group : split.dies;
+    if (split.attention_dies < 0 || split.attention_dies > most) {
+      Add("attention dies are " + std::to_string(split.attention_dies) + ", expected 1 to " +
+          std::to_string(most) + ", or 0");
+    }
+  }
+
+ private:
+  std::vector<Status>& all_;
+};
+
+/// Dies of a reduce group that have heads.
+std::int64_t AttentionDies(const model::ModelShape& shape, const Split& split,
+                           std::int64_t reduce_group) {
+  return split.attention_dies > 0 ? std::min(split.attention_dies, shape.heads)
+                                  : FewestDies(shape.heads, reduce_group);
 }
 
 Range KvHeadsOf(const Range& heads, std::int64_t queries_per_kv) {
@@ -95,39 +125,61 @@ std::vector<Range> SplitEvenly(std::int64_t total, std::int64_t unit, std::int64
   return ranges;
 }
 
+std::int64_t FewestDies(std::int64_t heads, std::int64_t dies) {
+  const std::int64_t most = std::min(heads, dies);
+  const std::int64_t largest_share = (heads + most - 1) / most;
+  return (heads + largest_share - 1) / largest_share;
+}
+
 std::int64_t MaxDies(const model::ModelShape& shape, std::int64_t group) {
   const std::int64_t finest =
       IntermediateUnit(shape.intermediate, group, std::numeric_limits<std::int64_t>::max());
-  return std::min({shape.heads, shape.intermediate / finest, shape.vocabulary});
+  return std::min(shape.intermediate / finest, shape.vocabulary);
+}
+
+std::vector<Status> ShardProblems(const model::ModelShape& shape, std::int64_t group,
+                                  const Split& split) {
+  std::vector<Status> all;
+  Problems problems(all);
+  problems.CheckMultiple("hidden size", shape.width, kLane);
+  problems.CheckMultiple("head size", shape.head_size, kHeadStep);
+  problems.CheckMultiple("intermediate size", shape.intermediate, kLane);
+  problems.CheckGroup(shape, group);
+  problems.CheckSplit(split);
+  if (all.empty() && split.dies > MaxDies(shape, group)) {
+    all.push_back(TooManyDies(shape, group, split.dies));
+  }
+  return all;
 }
 
 Result<ShardPlan> ShardModel(const model::ModelShape& shape, std::int64_t group,
-                             std::int64_t dies) {
-  TYLLM_TRY(CheckColumns(shape, group));
-  if (dies < 1) {
-    return InvalidArgument("number of dies is " + std::to_string(dies) + ", expected at least 1");
+                             const Split& split) {
+  for (Status& problem : ShardProblems(shape, group, split)) {
+    return std::move(problem);
   }
-  const std::int64_t unit = IntermediateUnit(shape.intermediate, group, dies);
-  const std::int64_t vocabulary_unit =
-      shape.vocabulary / kVocabularyStep >= dies ? kVocabularyStep : 1;
-  if (shape.heads < dies || shape.intermediate / unit < dies || shape.vocabulary < dies) {
-    return TooManyDies(shape, group, dies);
-  }
-  const std::vector<Range> heads = SplitEvenly(shape.heads, 1, dies);
-  const std::vector<Range> intermediate = SplitEvenly(shape.intermediate, unit, dies);
-  const std::vector<Range> vocabulary = SplitEvenly(shape.vocabulary, vocabulary_unit, dies);
   ShardPlan plan;
-  for (std::size_t die = 0; die < heads.size(); ++die) {
-    plan.dies.push_back({heads[die], KvHeadsOf(heads[die], shape.queries_per_kv()),
-                         intermediate[die], vocabulary[die]});
+  plan.reduce_group = split.reduce_group > 0 ? split.reduce_group : split.dies;
+  const std::int64_t unit = IntermediateUnit(shape.intermediate, group, split.dies);
+  const std::int64_t vocabulary_unit =
+      shape.vocabulary / kVocabularyStep >= split.dies ? kVocabularyStep : 1;
+  std::vector<Range> heads =
+      SplitEvenly(shape.heads, 1, AttentionDies(shape, split, plan.reduce_group));
+  const std::vector<Range> cuts = heads;
+  heads.resize(static_cast<std::size_t>(plan.reduce_group), {shape.heads, shape.heads});
+  const std::vector<Range> intermediate = SplitEvenly(shape.intermediate, unit, split.dies);
+  const std::vector<Range> vocabulary = SplitEvenly(shape.vocabulary, vocabulary_unit, split.dies);
+  for (std::size_t die = 0; die < intermediate.size(); ++die) {
+    const Range& own = heads[die % heads.size()];
+    plan.dies.push_back(
+        {own, KvHeadsOf(own, shape.queries_per_kv()), intermediate[die], vocabulary[die]});
   }
-  plan.attention_group = group == 0 ? 0 : EffectiveGroup(group, heads, shape.head_size);
+  plan.attention_group = group == 0 ? 0 : EffectiveGroup(group, cuts, shape.head_size);
   plan.mlp_group = group == 0 ? 0 : EffectiveGroup(group, intermediate, 1);
   if (plan.attention_group % kColumnStep != 0) {
     return InvalidArgument("heads of " + std::to_string(shape.head_size) +
                            " columns cannot be cut at multiples of " + std::to_string(kColumnStep) +
-                           " columns over " + std::to_string(dies) +
-                           " dies; compile for fewer dies");
+                           " columns over " + std::to_string(cuts.size()) +
+                           " dies; compile for fewer dies, or name fewer attention dies");
   }
   return plan;
 }

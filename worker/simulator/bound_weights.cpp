@@ -6,7 +6,6 @@
 
 #include "worker/die/row_lanes.h"
 #include "worker/plan/weight_layout.h"
-#include "worker/simulator/unpack.h"
 
 namespace tyllm::simulator {
 
@@ -95,14 +94,20 @@ std::span<const float> BoundWeights::Vector(plan::WeightId id, std::int64_t laye
   return {reinterpret_cast<const float*>(bytes.data()), columns};
 }
 
+std::span<const std::byte> BoundWeights::RowBlock(plan::WeightId id, std::int64_t layer,
+                                                  std::int64_t block) const {
+  const plan::Weight& weight = WeightOf(id, layer);
+  const std::uint64_t block_bytes = plan::RowBlockBytes(weight);
+  const auto first = static_cast<std::uint64_t>(block) * block_bytes;
+  return BytesOf(id, layer, first + block_bytes).subspan(first);
+}
+
 void BoundWeights::ReadRowBlock(plan::WeightId id, std::int64_t layer, std::int64_t block,
                                 std::vector<float>& out) const {
   const plan::Weight& weight = WeightOf(id, layer);
   const std::int64_t columns = weight.columns.size();
   out.resize(static_cast<std::size_t>(columns) * die::kRowBlock);
-  const std::uint64_t block_bytes = plan::RowBlockBytes(weight);
-  const auto first = static_cast<std::uint64_t>(block) * block_bytes;
-  const std::span<const std::byte> bytes = BytesOf(id, layer, first + block_bytes).subspan(first);
+  const std::span<const std::byte> bytes = RowBlock(id, layer, block);
   switch (weight.kind) {
     case plan::WeightKind::kInt4:
       return UnpackLinear4Block(bytes, columns, weight.group, out);
@@ -114,6 +119,12 @@ void BoundWeights::ReadRowBlock(plan::WeightId id, std::int64_t layer, std::int6
     case plan::WeightKind::kFrequencies:
       return;  // no matrices
   }
+}
+
+Linear4Codes BoundWeights::ReadCodes(plan::WeightId id, std::int64_t layer,
+                                     std::int64_t block) const {
+  const plan::Weight& weight = WeightOf(id, layer);
+  return UnpackLinear4Codes(RowBlock(id, layer, block), weight.columns.size(), weight.group);
 }
 
 }  // namespace tyllm::simulator

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "common/base/result.h"
-#include "worker/plan/schedule.h"
+#include "worker/simulator/unpack.h"
+#include "worker/simulator/weight_reader.h"
 
 namespace tyllm::simulator {
 
 /// The parameters of one program on one die as they lie in its files, found through the table of
 /// bindings. Immutable; the files outlive it.
-class BoundWeights {
+class BoundWeights final : public WeightReader {
  public:
   /// Checks that every parameter of `schedule` lies aligned inside its file: kDataLoss names the
   /// parameter.
@@ -21,18 +22,22 @@ class BoundWeights {
                                    std::span<const std::byte> constant,
                                    std::span<const std::uint64_t> bindings);
 
-  /// `layer` is -1 outside the layers.
-  std::span<const float> Vector(plan::WeightId id, std::int64_t layer) const;
-  /// Row block `block` of a matrix in float32: [16, columns]; rows behind the last are zeros.
+  void Prepare(plan::WeightId /*id*/, std::int64_t /*layer*/) const override {}
+
+  std::span<const float> Vector(plan::WeightId id, std::int64_t layer) const override;
   void ReadRowBlock(plan::WeightId id, std::int64_t layer, std::int64_t block,
-                    std::vector<float>& out) const;
+                    std::vector<float>& out) const override;
+  /// The integers of a row block of a quantized matrix.
+  Linear4Codes ReadCodes(plan::WeightId id, std::int64_t layer, std::int64_t block) const;
+  const plan::Weight& WeightOf(plan::WeightId id, std::int64_t layer) const;
 
  private:
   BoundWeights(const plan::Schedule& schedule, std::span<const std::byte> common,
                std::span<const std::byte> constant, std::span<const std::uint64_t> bindings)
       : schedule_(&schedule), common_(common), constant_(constant), bindings_(bindings) {}
 
-  const plan::Weight& WeightOf(plan::WeightId id, std::int64_t layer) const;
+  std::span<const std::byte> RowBlock(plan::WeightId id, std::int64_t layer,
+                                      std::int64_t block) const;
   /// `bytes` from where the weight starts.
   std::span<const std::byte> BytesOf(plan::WeightId id, std::int64_t layer,
                                      std::uint64_t bytes) const;

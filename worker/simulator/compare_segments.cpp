@@ -27,22 +27,32 @@ Result<Trace> Record(const LoadedArtifact& loaded, std::span<const std::int32_t>
   return trace;
 }
 
-SegmentDifference Compare(std::string name, std::int64_t layer, std::span<const float> found,
-                          std::span<const float> expected) {
-  SegmentDifference out{std::move(name), layer, 0, 0};
+}  // namespace
+
+SegmentDifference CompareNumbers(std::string name, std::int64_t layer, std::span<const float> found,
+                                 std::span<const float> expected) {
+  SegmentDifference out{std::move(name), layer, 0, 0, 1};
   double error = 0;
   double size = 0;
+  double found_size = 0;
+  double product = 0;
   for (std::size_t i = 0; i < expected.size(); ++i) {
-    const double difference = static_cast<double>(found[i]) - expected[i];
-    out.max_difference = std::max(out.max_difference, std::fabs(difference));
+    const auto f = static_cast<double>(found[i]);
+    const auto e = static_cast<double>(expected[i]);
+    const double difference = std::fabs(f - e);
+    // Written so that a number that is none becomes the largest.
+    out.max_difference = difference <= out.max_difference ? out.max_difference : difference;
     error += difference * difference;
-    size += static_cast<double>(expected[i]) * expected[i];
+    size += e * e;
+    found_size += f * f;
+    product += f * e;
   }
   out.relative_error = size > 0 ? std::sqrt(error / size) : std::sqrt(error);
+  if (size > 0 || found_size > 0) {
+    out.cosine = product / std::max(std::sqrt(size) * std::sqrt(found_size), 1e-300);
+  }
   return out;
 }
-
-}  // namespace
 
 Result<std::vector<SegmentDifference>> CompareSegments(const Path& directory,
                                                        std::span<const std::int32_t> tokens) {
@@ -55,11 +65,11 @@ Result<std::vector<SegmentDifference>> CompareSegments(const Path& directory,
   std::vector<SegmentDifference> out;
   for (std::size_t s = 0; s < runs.size(); ++s) {
     if (!expected.segments[s].empty()) {
-      out.push_back(
-          Compare(runs[s].plan->name, runs[s].layer, found.segments[s], expected.segments[s]));
+      out.push_back(CompareNumbers(runs[s].plan->name, runs[s].layer, found.segments[s],
+                                   expected.segments[s]));
     }
   }
-  out.push_back(Compare("logits", -1, found.logits, expected.logits));
+  out.push_back(CompareNumbers("logits", -1, found.logits, expected.logits));
   return out;
 }
 

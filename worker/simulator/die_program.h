@@ -22,6 +22,7 @@ struct SegmentEnd {
   die::Collective after = die::Collective::kNone;
   std::int64_t columns = 0;  ///< float32 numbers a token
   std::uint32_t phases = 1;  ///< of the segment
+  std::int64_t group = 0;    ///< neighbouring dies that do it among themselves; 0: all
 };
 
 /// One program on one die: compiled code, or the interpreter. Begin, then Run for each segment and

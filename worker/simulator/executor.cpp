@@ -30,12 +30,12 @@ std::uint32_t PartsFor(std::int64_t dies, std::int64_t workers) {
       workers == 1 ? 1 : std::clamp<std::int64_t>(wanted, 1, die::kMaxParts));
 }
 
-/// This worker's slice of the sum of all dies' buffers, into each of them.
-void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t segment, std::int64_t count,
-                    std::int64_t worker, std::int64_t workers) {
+/// This worker's slice of the sum of a group's buffers, into each of them.
+void ReduceSlice(std::span<DieProgram* const> dies, std::size_t segment, std::int64_t count,
+                 std::int64_t worker, std::int64_t workers) {
   const std::int64_t begin = count * worker / workers;
   const std::int64_t end = count * (worker + 1) / workers;
-  float* const first = dies[0]->CollectiveBuffer(segment);
+  float* const first = dies.front()->CollectiveBuffer(segment);
   for (DieProgram* const die : dies.subspan(1)) {
     const float* const other = die->CollectiveBuffer(segment);
     for (std::int64_t i = begin; i < end; ++i) {
@@ -44,6 +44,15 @@ void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t segment, std:
   }
   for (DieProgram* const die : dies.subspan(1)) {
     std::copy(first + begin, first + end, die->CollectiveBuffer(segment) + begin);
+  }
+}
+
+/// The same in every group of dies.
+void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t group, std::size_t segment,
+                    std::int64_t count, std::int64_t worker, std::int64_t workers) {
+  for (std::size_t first = 0; first < dies.size(); first += group) {
+    ReduceSlice(dies.subspan(first, std::min(group, dies.size() - first)), segment, count, worker,
+                workers);
   }
 }
 
@@ -65,15 +74,18 @@ class Executor::Pass {
   void Work(std::int64_t worker, const SegmentObserver& observer) {
     const std::span<const SegmentEnd> segments = dies_[0]->segments();
     for (std::size_t s = 0; s < segments.size(); ++s) {
-      for (std::size_t phase = 0; phase < segments[s].phases; ++phase) {
+      const std::size_t phases = PhasesOf(s);
+      for (std::size_t phase = 0; phase < phases; ++phase) {
         TakeParts(worker, s, phase);
         barrier_.Arrive();
       }
       const bool sums = segments[s].after == die::Collective::kAllReduceSum;
       const std::int64_t count = tokens_ * segments[s].columns;
-      if (sums && dies_.size() > 1) {
+      const std::size_t group =
+          segments[s].group > 0 ? static_cast<std::size_t>(segments[s].group) : dies_.size();
+      if (sums && group > 1) {
         Timed(worker, s, TaskSpan::kCollective, 0,
-              [&] { AllReduceSlice(dies_, s, count, worker, workers_); });
+              [&] { AllReduceSlice(dies_, group, s, count, worker, workers_); });
         barrier_.Arrive();
       }
       if (observer) {
@@ -88,10 +100,22 @@ class Executor::Pass {
   }
 
  private:
+  /// A die without heads has fewer phases than the others.
+  std::size_t PhasesOf(std::size_t segment) const {
+    std::uint32_t phases = 0;
+    for (const DieProgram* const die : dies_) {
+      phases = std::max(phases, die->segments()[segment].phases);
+    }
+    return phases;
+  }
+
   void TakeParts(std::int64_t worker, std::size_t segment, std::size_t phase) {
     const auto tasks = static_cast<std::uint32_t>(dies_.size()) * parts_;
     for (std::uint32_t task = barrier_.Take(); task < tasks; task = barrier_.Take()) {
       const std::uint32_t d = task / parts_;
+      if (phase >= dies_[d]->segments()[segment].phases) {
+        continue;
+      }
       Timed(worker, segment, static_cast<std::uint32_t>(phase), d,
             [&] { dies_[d]->Run(segment, phase, die::Part{task % parts_, parts_}); });
     }

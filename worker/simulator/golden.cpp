@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/simulator/golden.h"
 
-#include <algorithm>
 #include <cstring>
 #include <string>
 
 #include "common/format/safetensors.h"
-#include "worker/forward/streamed_pass.h"
 
 namespace tyllm::simulator {
 
@@ -49,6 +47,9 @@ Result<Golden> ReadGolden(const Path& path, std::int64_t vocabulary) {
   TYLLM_ASSIGN(const format::SafetensorsFile file, format::SafetensorsFile::Open(path));
   TYLLM_ASSIGN(const format::TensorView ids, Find(file, "token_ids", format::DType::kI32, 1));
   TYLLM_ASSIGN(const format::TensorView logits, Find(file, "logits", format::DType::kF32, 2));
+  TYLLM_ASSIGN(const format::TensorView best, Find(file, "best_ids", format::DType::kI32, 1));
+  TYLLM_ASSIGN(const format::TensorView segments, Find(file, "segments", format::DType::kF32, 2));
+  TYLLM_ASSIGN(const format::TensorView greedy, Find(file, "greedy_ids", format::DType::kI32, 1));
   const std::int64_t rows = logits.shape[0];
   if (rows < 1 || rows > ids.shape[0] || logits.shape[1] != vocabulary) {
     return Malformed(path, "logits are [" + std::to_string(rows) + ", " +
@@ -57,26 +58,39 @@ Result<Golden> ReadGolden(const Path& path, std::int64_t vocabulary) {
                                " tokens, expected at most a row a token of " +
                                std::to_string(vocabulary) + " columns");
   }
-  return Golden{Copy<std::int32_t>(ids), rows, vocabulary, Copy<float>(logits)};
+  if (best.shape[0] != ids.shape[0] || segments.shape[1] < 1) {
+    return Malformed(path, "best_ids has " + std::to_string(best.shape[0]) + " entries for " +
+                               std::to_string(ids.shape[0]) + " tokens, and segments " +
+                               std::to_string(segments.shape[1]) + " columns");
+  }
+  return Golden{Copy<std::int32_t>(ids),
+                rows,
+                vocabulary,
+                Copy<float>(logits),
+                Copy<std::int32_t>(best),
+                segments.shape[1],
+                Copy<float>(segments),
+                Copy<std::int32_t>(greedy)};
 }
 
-Result<Golden> EvaluateGolden(const Path& model, std::span<const std::int32_t> tokens,
-                              std::int64_t rows) {
-  TYLLM_ASSIGN(const forward::Model opened, forward::OpenModel(model));
-  TYLLM_ASSIGN(const auto backend, tensor::MakeBackend("cpu"));
-  forward::BlockRunner runner(*backend, opened.shape());
-  const auto length = std::ssize(tokens);
-  const forward::TokenBatch batch{1, length, {tokens.begin(), tokens.end()}};
-  TYLLM_ASSIGN(const auto hidden, forward::RunBody(opened, runner, std::span(&batch, 1)));
-  TYLLM_ASSIGN(const forward::Head head, forward::Head::Load(opened));
-  Golden golden{batch.ids, rows, opened.shape().vocabulary, {}};
-  for (std::int64_t first = length - rows; first < length; first += head.RowsAtOnce()) {
-    const std::int64_t count = std::min(head.RowsAtOnce(), length - first);
-    TYLLM_ASSIGN(const tensor::Matrix logits, head.Logits(runner, hidden[0], first, count));
-    golden.logits.insert(golden.logits.end(), logits.data(),
-                         logits.data() + count * golden.vocabulary);
-  }
-  return golden;
+Status WriteGoldenFile(FileSystem& files, const Path& path, const Golden& golden) {
+  Path unfinished = path;
+  unfinished += ".tmp";
+  TYLLM_ASSIGN(format::SafetensorsWriter writer,
+               format::SafetensorsWriter::Create(
+                   files, unfinished,
+                   {{"token_ids", format::DType::kI32, {std::ssize(golden.tokens)}},
+                    {"best_ids", format::DType::kI32, {std::ssize(golden.best)}},
+                    {"greedy_ids", format::DType::kI32, {std::ssize(golden.greedy)}},
+                    {"logits", format::DType::kF32, {golden.rows, golden.vocabulary}},
+                    {"segments", format::DType::kF32, {golden.segment_count(), golden.width}}}));
+  TYLLM_TRY(writer.Write("token_ids", std::as_bytes(std::span(golden.tokens))));
+  TYLLM_TRY(writer.Write("best_ids", std::as_bytes(std::span(golden.best))));
+  TYLLM_TRY(writer.Write("greedy_ids", std::as_bytes(std::span(golden.greedy))));
+  TYLLM_TRY(writer.Write("logits", std::as_bytes(std::span(golden.logits))));
+  TYLLM_TRY(writer.Write("segments", std::as_bytes(std::span(golden.segments))));
+  TYLLM_TRY(writer.Finish());
+  return files.Rename(unfinished, path);
 }
 
 }  // namespace tyllm::simulator

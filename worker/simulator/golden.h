@@ -9,25 +9,39 @@
 
 namespace tyllm::simulator {
 
-/// What a model has to answer: logits of the same quantized weights evaluated in float32.
+/// What a model has to answer: the same quantized weights run on one die in float32 by plain loops
+/// (reference.h).
 struct Golden {
   std::vector<std::int32_t> tokens;
   std::int64_t rows = 0;  ///< logits are those of the last `rows` tokens
   std::int64_t vocabulary = 0;
-  std::vector<float> logits;  ///< [rows, vocabulary]
+  std::vector<float> logits;       ///< [rows, vocabulary]
+  std::vector<std::int32_t> best;  ///< [tokens]: the token with the largest logit after each one
+  std::int64_t width = 0;
+  /// [segments, width]: what every segment but the head leaves of the last token, summed over the
+  /// dies; numbered as in plan::Schedule::Runs.
+  std::vector<float> segments;
+  std::vector<std::int32_t> greedy;  ///< the text's continuation, greedy
 
   std::span<const float> Row(std::int64_t row) const {
     return std::span(logits).subspan(static_cast<std::size_t>(row * vocabulary),
                                      static_cast<std::size_t>(vocabulary));
   }
+
+  std::int64_t segment_count() const {
+    return width == 0 ? 0 : static_cast<std::int64_t>(segments.size()) / width;
+  }
+
+  std::span<const float> Segment(std::int64_t segment) const {
+    return std::span(segments).subspan(static_cast<std::size_t>(segment * width),
+                                       static_cast<std::size_t>(width));
+  }
 };
 
-/// golden.safetensors of an artifact (docs/formats/artifact-directory.md): token_ids I32 [n],
-/// logits F32 [k, vocabulary], k <= n. Errors name the file and the tensor.
+/// golden.safetensors of an artifact (docs/formats/golden.md). Errors name the file and the tensor.
 Result<Golden> ReadGolden(const Path& path, std::int64_t vocabulary);
 
-/// The same, computed from the model directory: logits of the last `rows` tokens.
-Result<Golden> EvaluateGolden(const Path& model, std::span<const std::int32_t> tokens,
-                              std::int64_t rows);
+/// Writes it. The file gets its name when it is complete.
+Status WriteGoldenFile(FileSystem& files, const Path& path, const Golden& golden);
 
 }  // namespace tyllm::simulator

@@ -4,21 +4,23 @@
 #include <cstdint>
 #include <vector>
 
-#include "worker/simulator/bound_weights.h"
+#include "common/base/parallel.h"
 #include "worker/simulator/die_program.h"
+#include "worker/simulator/weight_reader.h"
 
 namespace tyllm::simulator {
 
 /// A die's KV cache in float32: [layer][k, v][kv_head][max_kv][head_size].
 std::vector<float> FloatKvCache(const plan::Schedule& schedule);
 
-/// The schedule of a program in float32 by plain loops, sums in float64: what compiled code is
-/// compared with, and what runs where there is no compiler. Activations and the cache are not
-/// rounded. `schedule`, `weights` and `kv_cache` outlive it.
+/// The schedule of a program in float32 by plain loops, sums in float64 and in an order of their
+/// own: what compiled code is compared with, and what runs where there is no compiler. Activations
+/// and the cache are not rounded. Results do not depend on `pool`, which multiplies matrices on
+/// several threads; nobody else may use it meanwhile. All that it is given outlives it.
 class Interpreter final : public DieProgram {
  public:
-  Interpreter(const plan::Schedule& schedule, const BoundWeights& weights,
-              std::vector<float>& kv_cache);
+  Interpreter(const plan::Schedule& schedule, const WeightReader& weights,
+              std::vector<float>& kv_cache, ThreadPool* pool = nullptr);
 
   std::span<const SegmentEnd> segments() const override { return segments_; }
 
@@ -39,6 +41,7 @@ class Interpreter final : public DieProgram {
   void AddRmsNorm(const plan::Step& step);
   void Copy(const plan::Step& step);
   void Linear(const plan::Step& step);
+  void LinearBlocks(const plan::Step& step, std::int64_t first, std::int64_t last);
   void HeadRmsNorm(const plan::Step& step);
   void Rope(const plan::Step& step);
   void StoreKv(const plan::Step& step);
@@ -51,12 +54,12 @@ class Interpreter final : public DieProgram {
   float* KvRow(std::int64_t half, std::int64_t head, std::int64_t position);
 
   const plan::Schedule& schedule_;
-  const BoundWeights& weights_;
+  const WeightReader& weights_;
   std::vector<float>& kv_cache_;
+  ThreadPool* pool_;
   std::vector<plan::SegmentRun> runs_;
   std::vector<SegmentEnd> segments_;
   std::vector<std::vector<float>> buffers_;
-  std::vector<float> block_;  ///< unpacked weights of a row block
   Call call_;
   std::int64_t layer_ = -1;
 };

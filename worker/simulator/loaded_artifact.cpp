@@ -12,6 +12,8 @@ namespace tyllm::simulator {
 namespace {
 
 constexpr std::string_view kBindingsName = "bindings";
+/// The compiler of a model that was made where there is none.
+constexpr std::string_view kNotCompiled = "none";
 
 /// A number that a program says of itself and what it has to be.
 struct Claim {
@@ -36,7 +38,8 @@ Result<std::vector<std::uint64_t>> ReadBindings(const artifact::ParamsFile& file
 
 Result<LoadedArtifact> LoadedArtifact::Load(const Path& directory, Engine engine) {
   TYLLM_ASSIGN(artifact::Artifact artifact, artifact::OpenArtifact(directory));
-  LoadedArtifact loaded(std::move(artifact), engine);
+  const bool has_programs = artifact.manifest.toolchain.compiler != kNotCompiled;
+  LoadedArtifact loaded(std::move(artifact), has_programs ? engine : Engine::kInterpreter);
   TYLLM_TRY(loaded.LoadEmbedding());
   const graph::Graph graph = graph::BuildGraph(loaded.artifact_.shape);
   for (const plan::ProgramId& id : plan::ProgramsOf(loaded.artifact_.buffers.seq_lens)) {

@@ -51,6 +51,7 @@ struct LoadedProgram {
 /// any number of sessions may use it.
 class LoadedArtifact {
  public:
+  /// A model without shared objects (`--compiler none`) is interpreted whatever `engine` is.
   /// Errors name the file, what was found and what was expected. Digests are not computed
   /// (artifact::CheckFiles does).
   static Result<LoadedArtifact> Load(const Path& directory, Engine engine = Engine::kCompiled);

@@ -47,7 +47,7 @@ NativeProgram::NativeProgram(const die::Program& program, std::uint32_t die, std
     const die::Segment& segment = program.segments[s];
     segments_.push_back({segment.after,
                          static_cast<std::int64_t>(segment.elements / program.bucket),
-                         segment.phases});
+                         segment.phases, static_cast<std::int64_t>(segment.group)});
   }
   context_.die = die;
   context_.dies = dies;

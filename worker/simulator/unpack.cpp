@@ -22,21 +22,34 @@ float HalfAt(std::span<const std::byte> bytes, std::int64_t at) {
 
 }  // namespace
 
-void UnpackLinear4Block(std::span<const std::byte> block, std::int64_t columns, std::int64_t group,
-                        std::span<float> out) {
+Linear4Codes UnpackLinear4Codes(std::span<const std::byte> block, std::int64_t columns,
+                                std::int64_t group) {
+  const std::int64_t groups = columns / group;
   const std::int64_t scales = columns * 8;
-  const std::int64_t zeros = scales + columns / group * 32;
+  const std::int64_t zeros = scales + groups * 32;
+  Linear4Codes codes;
   for (std::int64_t r = 0; r < die::kRowBlock; ++r) {
     for (std::int64_t c = 0; c < columns; ++c) {
-      const std::int64_t g = c / group;
       const unsigned word = WordAt(block, c / 8 * 64 + (2 * r + c % 2) * 2);
-      const unsigned q = (word >> (4U * (static_cast<unsigned>(c) % 8 / 2))) & 15U;
-      const unsigned both = ByteAt(block, zeros + g * 8 + r / 2);
-      const unsigned zero = r % 2 == 0 ? both & 15U : both >> 4U;
-      const auto steps = static_cast<float>(static_cast<int>(q) - static_cast<int>(zero));
-      out[static_cast<std::size_t>(r * columns + c)] =
-          steps * HalfAt(block, scales + g * 32 + r * 2);
+      codes.q.push_back(
+          static_cast<std::uint8_t>((word >> (4U * (static_cast<unsigned>(c) % 8 / 2))) & 15U));
     }
+    for (std::int64_t g = 0; g < groups; ++g) {
+      const unsigned both = ByteAt(block, zeros + g * 8 + r / 2);
+      codes.zero.push_back(static_cast<std::uint8_t>(r % 2 == 0 ? both & 15U : both >> 4U));
+      codes.scale.push_back(static_cast<std::uint16_t>(WordAt(block, scales + g * 32 + r * 2)));
+    }
+  }
+  return codes;
+}
+
+void UnpackLinear4Block(std::span<const std::byte> block, std::int64_t columns, std::int64_t group,
+                        std::span<float> out) {
+  const Linear4Codes codes = UnpackLinear4Codes(block, columns, group);
+  for (std::size_t i = 0; i < codes.q.size(); ++i) {
+    const std::size_t g = i / static_cast<std::size_t>(group);
+    const auto steps = static_cast<float>(codes.q[i] - codes.zero[g]);
+    out[i] = steps * format::HalfToFloat(codes.scale[g]);
   }
 }
 

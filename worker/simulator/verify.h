@@ -8,22 +8,32 @@
 #include <vector>
 
 #include "common/domain/progress.h"
+#include "common/domain/task_options.h"
 #include "common/format/json.h"
 #include "worker/simulator/compare_segments.h"
 
 namespace tyllm::simulator {
 
-/// Largest difference of a logit from the float32 evaluation of the same quantized weights.
-inline constexpr double kLogitTolerance = 2e-2;
+/// How far a compiled model may be from the float32 evaluation of the same weights.
+struct Tolerances {
+  double logit = 2e-2;    ///< largest difference of a logit
+  double segment = 3e-2;  ///< largest relative error (root of the squares) of what a segment leaves
+                          ///< of a token
+};
+
+/// Wider where options ask for 8-bit numbers.
+Tolerances TolerancesFor(const domain::CompileOptions& options);
 
 struct VerifyRequest {
   Path directory;
-  /// The quantized model directory: logits are computed from it anew, rather than read from
-  /// golden.safetensors.
+  /// The quantized model directory: what must come out is computed from it anew, rather than read
+  /// from golden.safetensors.
   std::optional<Path> model;
-  double tolerance = kLogitTolerance;
-  bool check_files = true;  ///< sizes and digests against the manifest
-  bool layers = false;      ///< compare every segment with the float32 interpreter too (slow)
+  double logit_tolerance = 0;  ///< above 0: instead of that of TolerancesFor
+  bool check_files = true;     ///< sizes and digests against the manifest
+  /// Compare every segment with its schedule in float32 over all tokens and on as many dies, rather
+  /// than with the stored numbers of the last token (slow).
+  bool layers = false;
 };
 
 struct VerifyReport {
@@ -35,14 +45,26 @@ struct VerifyReport {
   std::int64_t rows = 0;  ///< of logits that were compared
   double max_difference = 0;
   double tolerance = 0;
-  std::int64_t ties = 0;  ///< rows whose best token is another one, within the tolerance
-  std::vector<std::string> chunkings;  ///< that gave the same bits, "96+8+8+1+..."
+  double kl_divergence = 0;            ///< of the reference from the dies, mean of the rows, nats
+  double kl_largest = 0;               ///< of a row
+  std::int64_t best_tokens = 0;        ///< rows whose best token was compared
+  std::int64_t ties = 0;               ///< of them: another one, within the tolerance
+  std::int64_t greedy = 0;             ///< tokens of the continuation that are the reference's
+  std::vector<std::string> chunkings;  ///< that gave the same bits and text, "96+8+8+1+..."
   std::vector<SegmentDifference> segments;
+
+  /// Share of the rows whose best token is the reference's.
+  double top1_agreement() const {
+    return best_tokens == 0
+               ? 0
+               : static_cast<double>(best_tokens - ties) / static_cast<double>(best_tokens);
+  }
 };
 
-/// Proves a compiled model: its files are those of the manifest, it loads on this machine, and its
-/// logits are those of the float32 evaluation, in whatever chunks the tokens come. kDataLoss names
-/// the first thing that differs. Reports the stages "check" and "verify".
+/// Proves a compiled model: its files are those of the manifest, it loads on this machine, every
+/// segment leaves what the one-die float32 reference leaves, logits and greedy text are the
+/// reference's, and they have the same bits in whatever chunks the tokens come. kDataLoss names the
+/// first thing that differs. Reports the stages "check" and "verify".
 Result<VerifyReport> Verify(const VerifyRequest& request, domain::ProgressSink& progress);
 
 }  // namespace tyllm::simulator
@@ -59,7 +81,11 @@ struct tyllm::format::Members<tyllm::simulator::VerifyReport> {
       Member{"rows", &R::rows},
       Member{"max_difference", &R::max_difference},
       Member{"tolerance", &R::tolerance},
+      Member{"kl_divergence", &R::kl_divergence},
+      Member{"kl_largest", &R::kl_largest},
+      Member{"best_tokens", &R::best_tokens},
       Member{"ties", &R::ties},
+      Member{"greedy", &R::greedy},
       Member{"chunkings", &R::chunkings},
       Member{"segments", &R::segments},
   };

@@ -110,7 +110,7 @@ TEST(CheckJobSpec, NamesTheFieldThatIsWrong) {
       {[](JobSpec& s) { s.quantize.group_size = 12; }, "quantize: group_size is 12"},
       {[](JobSpec& s) { s.convert.quant_type = QuantizedFormat::kAmtc; }, "convert: quant_type"},
       {[](JobSpec& s) { s.evaluate.window = 1; }, "evaluate: window is 1"},
-      {[](JobSpec& s) { s.compile.dies = 5; }, "compile: dies is 5"},
+      {[](JobSpec& s) { s.compile.dies = 17; }, "compile: dies is 17"},
   };
   EXPECT_TRUE(Check(Spec(JobKind::kPipeline)).ok());
   for (const Case& c : cases) {

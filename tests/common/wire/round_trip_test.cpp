@@ -77,7 +77,10 @@ domain::QuantizeOptions Quantize() {
 }
 
 domain::CompileOptions Compile() {
-  domain::CompileOptions options{3, {1, 8, 96}, 1024, true, {}, true, "native"};
+  domain::CompileOptions options{3,    {1, 8, 96}, 1024, true, {},
+                                 true, "native",   2,    3,    domain::CompileTarget::kTytvm};
+  options.head = domain::HeadNumbers::kInt8;
+  options.activations = domain::ActivationNumbers::kInt8;
   options.lm_die_remap = {0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   return options;
 }
@@ -234,7 +237,7 @@ TEST(WireTypes, OptionsGoThereAndBack) {
   EXPECT_EQ(*FromProto(ToProto(SomePending())), SomePending());
   EXPECT_EQ(*FromProto(ToProto(SomeFailure())), SomeFailure());
   EXPECT_EQ(*FromProto(ToProto(Quantize())), Quantize());
-  EXPECT_EQ(FromProto(ToProto(Compile())), Compile());
+  EXPECT_EQ(*FromProto(ToProto(Compile())), Compile());
   EXPECT_EQ(*FromProto(ToProto(Spec())), Spec());
 }
 
@@ -242,7 +245,7 @@ TEST(WireTypes, AbsentFieldsTakeTheDefaults) {
   EXPECT_EQ(*FromProto(v1::QuantizeOptions()), domain::QuantizeOptions());
   EXPECT_EQ(*FromProto(v1::ConvertOptions()), domain::ConvertOptions());
   EXPECT_EQ(*FromProto(v1::EvaluateOptions()), domain::EvaluateOptions());
-  EXPECT_EQ(FromProto(v1::CompileOptions()), domain::CompileOptions());
+  EXPECT_EQ(*FromProto(v1::CompileOptions()), domain::CompileOptions());
 }
 
 TEST(WireTypes, ValuesThatAreDefaultsInProtoAreNotTakenForAbsent) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <set>
 
 #include "tests/support/faulty_file_system.h"
@@ -45,7 +46,8 @@ void CompileAlmost(const CompileRequest& request, const Path& scratch, const Pat
 std::set<std::string> PublishedNames(std::int64_t dies) {
   std::set<std::string> names = {"buffer_config.json", "config.json",
                                  "empty.bin",          "manifest.json",
-                                 "golden.safetensors", "generation_config.json"};
+                                 "golden.safetensors", "generation_config.json",
+                                 "verification.json"};
   for (std::int64_t d = 0; d < dies; ++d) {
     const std::string die = "die" + std::to_string(d);
     for (const char* name :
@@ -157,6 +159,56 @@ TEST(CompileTest, OtherOptionsDoNotResumeTheWorkOfThese) {
   EXPECT_EQ(other->counts.programs_kept, 0);
 }
 
+/// A request whose packed weights nobody has yet.
+CompileRequest FreshRequest(const Path& cache) {
+  CompileRequest request = GoldenRequest(2);
+  request.cache = cache;
+  return request;
+}
+
+TEST(CompileTest, AnotherContextOrOtherBucketsRepackNothing) {
+  const TemporaryDirectory folder;
+  CompileRequest request = FreshRequest(folder / "cache");
+  const auto first = CompileInto(request, folder / "first");
+  ASSERT_TRUE(first.ok()) << first.status().ToString();
+  EXPECT_EQ(first->counts.params_written, 2);
+  request.options.max_kv = 48;
+  request.options.seq_lens = {1, 4};
+  const auto second = CompileInto(request, folder / "second");
+  ASSERT_TRUE(second.ok()) << second.status().ToString();
+  EXPECT_EQ(second->counts.params_written, 0);
+  request.cache.clear();
+  ASSERT_TRUE(CompileInto(request, folder / "anew").ok());
+  EXPECT_EQ(Contents(folder / "second"), Contents(folder / "anew"));
+}
+
+TEST(CompileTest, PackedWeightsThatSomebodyChangedAreNotUsed) {
+  const TemporaryDirectory folder;
+  CompileRequest request = FreshRequest(folder / "cache");
+  const auto first = CompileInto(request, folder / "first");
+  ASSERT_TRUE(first.ok());
+  const Path params = first->directory / artifact::CommonParams(1);
+  std::fstream file(params, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(4096);
+  file.put('!');
+  file.close();
+  request.options.max_kv = 48;
+  const auto second = CompileInto(request, folder / "second");
+  ASSERT_TRUE(second.ok()) << second.status().ToString();
+  EXPECT_EQ(second->counts.params_written, 1);
+}
+
+TEST(CompileTest, PackedWeightsThatNoModelSharesAreForgotten) {
+  const TemporaryDirectory folder;
+  CompileRequest request = FreshRequest(folder / "cache");
+  ASSERT_TRUE(CompileInto(request, folder / "first").ok());
+  ASSERT_EQ(Contents(folder / "cache" / "weights").size(), 4U);
+  std::filesystem::remove_all(folder / "first");
+  request.options.dies = 1;
+  ASSERT_TRUE(CompileInto(request, folder / "second").ok());
+  EXPECT_EQ(Contents(folder / "cache" / "weights").size(), 2U);
+}
+
 TEST(CompileTest, AFullDiskAtAnyPointLeavesNothingUnderTheFinalName) {
   const TemporaryDirectory folder;
   const CompileRequest request = GoldenRequest(1);
@@ -179,6 +231,21 @@ TEST(CompileTest, AnExistingResultIsNotTouched) {
   EXPECT_EQ(CompileInto(GoldenRequest(1), folder / "out").status().code(),
             StatusCode::kAlreadyExists);
   EXPECT_EQ(Contents(folder / "out"), before);
+}
+
+TEST(CompileTest, WithoutACompilerTheModelIsInterpreted) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(2);
+  request.compiler = "none";
+  const auto summary = CompileInto(request, folder / "out");
+  ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+  ASSERT_TRUE(summary->verified.has_value());
+  EXPECT_LT(summary->verified->max_difference, 1e-3);
+  const auto contents = Contents(summary->directory);
+  EXPECT_TRUE(contents.contains("batch_1/seqlen_8/llm_decode_die1.cpp"));
+  for (const auto& [name, content] : contents) {
+    EXPECT_FALSE(name.ends_with(".so")) << name;
+  }
 }
 
 TEST(CompileTest, EmbeddingsAsInputPutTheTableApart) {

@@ -21,7 +21,7 @@ TEST_P(Mrope, ComputesTheEvaluatedModelsRotationsInPieces) {
   ASSERT_TRUE(tower.ok());
   constexpr std::int64_t kMax = 24;
   const tyllm::testing::TemporaryDirectory folder;
-  auto compiler = FindCompiler("");
+  auto compiler = FindCompiler("", "x86-64-v3");
   ASSERT_TRUE(compiler.ok()) << compiler.status().ToString();
   const ObjectBuilder builder(LocalFileSystem(), *std::move(compiler), "x86-64-v3",
                               folder / "scratch", testing::SharedCache());

@@ -44,7 +44,7 @@ class CompiledTower : public ::testing::TestWithParam<Case> {
   }
 
   Status Build(const Path& root) {
-    TYLLM_ASSIGN(SystemCompiler compiler, FindCompiler(""));
+    TYLLM_ASSIGN(SystemCompiler compiler, FindCompiler("", "x86-64-v3"));
     const ObjectBuilder builder(LocalFileSystem(), std::move(compiler), "x86-64-v3",
                                 root / "scratch", testing::SharedCache());
     std::vector<std::int64_t> dies(plan_->schedules.size());

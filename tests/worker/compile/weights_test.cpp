@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 
 #include "common/format/float16.h"
+#include "tests/support/model_directory.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
+#include "worker/artifact/layout.h"
+#include "worker/compile/compile.h"
 #include "worker/compile/generate.h"
 #include "worker/compile/preparation.h"
 
@@ -87,6 +90,43 @@ TEST_F(WeightsTest, NormsAreTheModelsOwnNumbers) {
   ASSERT_TRUE(norm.ok() && expected.ok());
   ASSERT_EQ(norm->bytes.size(), expected->size() * sizeof(float));
   EXPECT_EQ(std::memcmp(norm->bytes.data(), expected->data(), norm->bytes.size()), 0);
+}
+
+/// Bytes of everything in a folder whose name ends so.
+std::uint64_t BytesOf(const std::map<std::string, std::string>& contents, std::string_view end) {
+  std::uint64_t bytes = 0;
+  for (const auto& [name, content] : contents) {
+    bytes += name.ends_with(end) ? content.size() : 0;
+  }
+  return bytes;
+}
+
+TEST(DirectorySize, IsThatOfTheWeightsWhateverTheNumberOfBuckets) {
+  const TemporaryDirectory folder;
+  format::Json config = tyllm::testing::ModelDirectory::SmallQwen3Config();
+  config["hidden_size"] = 512;
+  config["intermediate_size"] = 2048;
+  config["head_dim"] = 128;
+  config["vocab_size"] = 20000;
+  tyllm::testing::ModelDirectory::Quantized(
+      config, tyllm::testing::StorageVariant{model::CheckpointFormat::kAwqGemm}, 128)
+      .Write(folder / "model");
+  CompileRequest request = testing::GoldenRequest(2);
+  request.model = folder / "model";
+  request.options.seq_lens = {1, 8, 16};
+  domain::NoProgress progress;
+  const auto summary = Compile(LocalFileSystem(), request, folder / "out", progress);
+  ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+  const auto contents = testing::Contents(summary->directory);
+  const std::uint64_t weights =
+      BytesOf(contents, "common_die0.params") + BytesOf(contents, "common_die1.params");
+  EXPECT_GT(weights, 40U << 20);
+  const std::uint64_t rest =
+      BytesOf(contents, "") - weights - BytesOf(contents, std::string(artifact::kGoldenFile));
+  EXPECT_LT(rest, weights / 100);
+  // Nor are the weights larger than what the model's own file holds of them.
+  EXPECT_LT(weights,
+            std::filesystem::file_size(folder / "model" / "model.safetensors") * 101 / 100);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/simulator/compiled_model.h"
 #include "worker/artifact/layout.h"
+#include "worker/simulator/golden.h"
 #include "worker/simulator/run_model.h"
 #include "worker/simulator/verify.h"
 
@@ -91,6 +92,33 @@ TEST_F(BadInputTest, AChangedByteInAnyFileIsNamed) {
     }
   }
   EXPECT_TRUE(VerifyStatus().ok());
+}
+
+TEST_F(BadInputTest, AChangedByteAnywhereInTheManifestIsFound) {
+  const Path manifest = compiled_ / "manifest.json";
+  for (std::uintmax_t at = 0; at < fs::file_size(manifest); at += 7) {
+    FlipByte(manifest, at);
+    const Status status = artifact::OpenArtifact(compiled_).status();
+    EXPECT_NE(status.message().find("manifest.json"), std::string::npos)
+        << "byte " << at << ": " << status.ToString();
+    FlipByte(manifest, at);
+  }
+  EXPECT_TRUE(artifact::OpenArtifact(compiled_).ok());
+}
+
+TEST_F(BadInputTest, TheSegmentWhereAWrongResultBeginsIsNamed) {
+  const auto golden = ReadGolden(compiled_ / artifact::kGoldenFile, 101);
+  ASSERT_TRUE(golden.ok());
+  Golden wrong = *golden;
+  wrong.segments[static_cast<std::size_t>(4 * wrong.width)] += 100;  // mlp of layer 1
+  ASSERT_TRUE(WriteGoldenFile(LocalFileSystem(), compiled_ / artifact::kGoldenFile, wrong).ok());
+  domain::NoProgress progress;
+  VerifyRequest request;
+  request.directory = compiled_;
+  request.check_files = false;
+  const Status status = Verify(request, progress).status();
+  EXPECT_EQ(status.code(), StatusCode::kDataLoss);
+  EXPECT_NE(status.message().find("segment mlp of layer 1"), std::string::npos) << status.message();
 }
 
 TEST_F(BadInputTest, AMissingAShortAndAForeignFileAreNamed) {

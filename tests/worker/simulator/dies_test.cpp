@@ -10,6 +10,7 @@
 #include "tests/worker/simulator/compiled_model.h"
 #include "worker/forward/generator.h"
 #include "worker/simulator/generate.h"
+#include "worker/simulator/reference.h"
 #include "worker/simulator/text_model.h"
 #include "worker/simulator/verify.h"
 
@@ -40,13 +41,46 @@ TEST_P(DiesTest, LogitsAreThoseOfTheFloatEvaluationInAllChunkings) {
   const auto report = Verify(request, progress);
   ASSERT_TRUE(report.ok()) << report.status().ToString();
   EXPECT_EQ(report->dies, GetParam());
-  EXPECT_LE(report->max_difference, kLogitTolerance);
+  EXPECT_LE(report->max_difference, Tolerances().logit);
   EXPECT_GT(report->max_difference, 0.0);
   EXPECT_EQ(report->chunkings.size(), 4U);
   EXPECT_EQ(report->segments.size(), 1 + 2 * 2 + 1U);
   for (const SegmentDifference& segment : report->segments) {
     EXPECT_LT(segment.relative_error, 2e-3) << segment.name << " of layer " << segment.layer;
+    EXPECT_GT(segment.cosine, 0.99999) << segment.name << " of layer " << segment.layer;
   }
+}
+
+TEST_P(DiesTest, WhatIsStoredProvesEverySegmentLogitsAndText) {
+  domain::NoProgress progress;
+  VerifyRequest request;
+  request.directory = directory_;
+  const auto report = Verify(request, progress);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_EQ(report->segments.size(), 1 + 2 * 2U);
+  EXPECT_EQ(report->best_tokens, report->tokens);
+  EXPECT_EQ(report->top1_agreement(), 1.0);
+  EXPECT_LT(report->kl_largest, 1e-5);
+  EXPECT_GT(report->greedy, 0);
+}
+
+TEST_P(DiesTest, TheReferenceIsTheFloatEvaluation) {
+  const auto model = forward::OpenModel(model_);
+  ASSERT_TRUE(model.ok());
+  const Tokens tokens = SomeTokens(21, 100);
+  ThreadPool pool(2);
+  domain::NoProgress progress;
+  const auto reference = RunReference(*model, {tokens, 21, 24}, pool, progress);
+  ASSERT_TRUE(reference.ok()) << reference.status().ToString();
+  const auto backend = tensor::MakeBackend("cpu", 1);
+  forward::Generator generator(*model, **backend);
+  const auto expected = generator.Generate({.prompt = tokens, .max_tokens = 24, .stop = {}});
+  ASSERT_TRUE(expected.ok());
+  EXPECT_EQ(reference->greedy, *expected);
+  ThreadPool other(1);
+  const auto again = RunReference(*model, {tokens, 21, 24}, other, progress);
+  EXPECT_EQ(again->logits, reference->logits);
+  EXPECT_EQ(again->segments, reference->segments);
 }
 
 TEST_P(DiesTest, GreedyTextIsThatOfTheFloatEvaluation) {
@@ -94,6 +128,44 @@ TEST_P(DiesTest, EveryRowIsTheLastRowOfAShorterText) {
   }
 }
 
+/// The next 7 tokens of `text` after `at`, every third of them wrong.
+Tokens Draft(const Tokens& text, std::size_t at) {
+  Tokens draft;
+  for (std::size_t i = at; draft.size() < 7; ++i) {
+    const std::int32_t right = i < text.size() ? text[i] : 0;
+    draft.push_back(i % 3 == 2 ? (right + 1) % 100 : right);
+  }
+  return draft;
+}
+
+TEST_P(DiesTest, DraftsThatOneCallChecksGiveTheGreedyText) {
+  const LoadedArtifact loaded = Load(directory_);
+  const Tokens prompt = SomeTokens(21, 100);
+  Session plain = Open(loaded);
+  const Tokens expected = Generate(plain, {prompt, 24, {}}, SystemClock())->tokens;
+  Session session = Open(loaded);
+  Tokens text{BestToken(*session.Feed(prompt))};
+  std::size_t calls = 0;
+  while (text.size() < expected.size()) {
+    Tokens call{text.back()};
+    const Tokens draft = Draft(expected, text.size());
+    call.insert(call.end(), draft.begin(), draft.end());
+    const std::int64_t before = session.history();
+    const std::vector<float> rows = *session.FeedEvery(call);
+    ASSERT_EQ(session.chunks(), (std::vector<Chunk>{{{plan::ProgramKind::kDecode, 8}, 8}}));
+    std::size_t row = 0;
+    do {
+      text.push_back(BestToken(std::span(rows).subspan(row * 101, 101)));
+      ++row;
+    } while (row < call.size() && text.back() == call[row]);
+    session.Rewind(before + static_cast<std::int64_t>(row));
+    ++calls;
+  }
+  text.resize(expected.size());
+  EXPECT_EQ(text, expected);
+  EXPECT_LT(calls, expected.size());
+}
+
 TEST_P(DiesTest, AResetSessionIsAsGoodAsNew) {
   const LoadedArtifact loaded = Load(directory_);
   Session session = Open(loaded);
@@ -134,6 +206,24 @@ TEST_P(DiesTest, AModelReadsOnlyWhatItsLastTextDidNotBeginWith) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DiesTest, ::testing::Values(1, 2, 3, 4));
+
+/// Splits in which dies differ in what they have.
+TEST(UnevenDies, GiveWhatTheReferenceGives) {
+  const tyllm::testing::TemporaryDirectory directory;
+  WriteQuantizedModel(directory / "model");
+  for (const plan::Split& split :
+       {plan::Split{4, 1, 0}, plan::Split{4, 0, 2}, plan::Split{10, 0, 0}, plan::Split{6, 2, 3}}) {
+    domain::CompileOptions options = Options(split.dies);
+    options.attention_dies = split.attention_dies;
+    options.reduce_group = split.reduce_group;
+    options.seq_lens = {1, 8};
+    const Path out = directory / ("out" + std::to_string(split.dies) + "_" +
+                                  std::to_string(split.attention_dies) + "_" +
+                                  std::to_string(split.reduce_group));
+    const LoadedArtifact loaded = Load(Compile(directory / "model", out, options));
+    EXPECT_EQ(loaded.dies(), split.dies);
+  }
+}
 
 std::vector<float> Floats(const format::SafetensorsFile& file, const std::string& name) {
   return *format::ToFloats(name, file.tensors().find(name)->second);

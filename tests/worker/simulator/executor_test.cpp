@@ -18,11 +18,11 @@ constexpr std::uint32_t kPhases = 2;
 /// Mixes what it got with numbers of its own; every third segment has no collective.
 class MixingDie final : public DieProgram {
  public:
-  explicit MixingDie(int die) : die_(die) {
+  MixingDie(int die, int group) : die_(die) {
     for (std::size_t s = 0; s < kSegments; ++s) {
       const bool sums = s % 3 != 2;
       segments_.push_back({sums ? die::Collective::kAllReduceSum : die::Collective::kNone,
-                           sums ? static_cast<std::int64_t>(kColumns) : 0, kPhases});
+                           sums ? static_cast<std::int64_t>(kColumns) : 0, kPhases, group});
     }
   }
 
@@ -67,9 +67,9 @@ class MixingDie final : public DieProgram {
 };
 
 struct Machine {
-  explicit Machine(int count) {
+  explicit Machine(int count, int group = 0, int first = 0) {
     for (int d = 0; d < count; ++d) {
-      dies.push_back(std::make_unique<MixingDie>(d));
+      dies.push_back(std::make_unique<MixingDie>(first + d, group == 0 ? count : group));
       pointers.push_back(dies.back().get());
     }
   }
@@ -87,9 +87,9 @@ struct Machine {
   std::vector<DieProgram*> pointers;
 };
 
-/// The same by plain loops.
-std::vector<float> Expected(int count, const std::vector<std::int32_t>& tokens) {
-  Machine machine(count);
+/// The same by plain loops: dies first .. first + count - 1 among themselves.
+Machine RunPlainly(int count, const std::vector<std::int32_t>& tokens, int first = 0) {
+  Machine machine(count, count, first);
   for (const auto& die : machine.dies) {
     die->Begin({tokens, {}, 0});
   }
@@ -112,19 +112,32 @@ std::vector<float> Expected(int count, const std::vector<std::int32_t>& tokens) 
       }
     }
   }
-  return machine.dies[0]->numbers();
+  return machine;
 }
 
 TEST(Executor, SumsInDieOrderWhateverTheNumberOfThreads) {
   const std::vector<std::int32_t> tokens(5, 0);
   for (int dies = 1; dies <= 4; ++dies) {
-    const std::vector<float> expected = Expected(dies, tokens);
+    const std::vector<float> expected = RunPlainly(dies, tokens).dies[0]->numbers();
     for (int threads = 1; threads <= 5; ++threads) {
       Executor executor(dies, threads);
       Machine machine(dies);
       for (int repeat = 0; repeat < 20; ++repeat) {
         ASSERT_EQ(machine.Run(executor, tokens), expected) << dies << " dies, " << threads;
       }
+    }
+  }
+}
+
+TEST(Executor, GroupsOfDiesSumApart) {
+  const std::vector<std::int32_t> tokens(3, 0);
+  const Machine pairs[] = {RunPlainly(2, tokens), RunPlainly(2, tokens, 2)};
+  for (int threads = 1; threads <= 3; ++threads) {
+    Executor executor(4, threads);
+    Machine machine(4, 2);
+    machine.Run(executor, tokens);
+    for (std::size_t die = 0; die < 4; ++die) {
+      EXPECT_EQ(machine.dies[die]->numbers(), pairs[die / 2].dies[die % 2]->numbers()) << die;
     }
   }
 }

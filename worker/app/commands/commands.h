@@ -24,7 +24,7 @@ void DeclareVerify(cli::CommandSpec& spec, Invocation& invocation);
 inline constexpr cli::CommandRow<Invocation> kCommands[] = {
     {"quantize", "Making", "turn a float model into a 4-bit one (AWQ)", DeclareQuantize},
     {"convert", "Making", "turn an AMTC model into the layout that vLLM loads", DeclareConvert},
-    {"compile", "Making", "compile a model to programs for 1 to 4 dies", DeclareCompile},
+    {"compile", "Making", "compile a model to programs for 1 to 16 dies", DeclareCompile},
     {"evaluate", "Trying", "measure a model: perplexity, comparison, states, greedy text",
      DeclareEvaluate},
     {"run", "Trying", "greedy text of a compiled model, or of a model in float32", DeclareRun},

@@ -13,7 +13,9 @@
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/human_bytes.h"
 #include "worker/app/installed.h"
+#include "worker/app/vendor_command.h"
 #include "worker/compile/fit_report.h"
+#include "worker/compile/vendor/compile_with_vendor.h"
 
 namespace tyllm::app {
 
@@ -24,6 +26,7 @@ struct CompileArguments {
   std::string model;
   std::string out;
   std::string cache;
+  std::string vendor_command;
   std::int64_t jobs = 0;
   bool dry_run = false;
   std::string board;
@@ -44,7 +47,7 @@ format::Json ToJson(const compile::CompileSummary& summary, double seconds) {
   return json;
 }
 
-void Print(const compile::CompileSummary& summary, double seconds) {
+void Print(const compile::CompileSummary& summary, double seconds, bool vendor) {
   std::printf("%s: %lld programs (%lld from an earlier run, %lld compiled), %.1f MB, %.1f s\n",
               summary.directory.c_str(), static_cast<long long>(summary.counts.programs),
               static_cast<long long>(summary.counts.programs_kept),
@@ -53,6 +56,9 @@ void Print(const compile::CompileSummary& summary, double seconds) {
   if (summary.verified) {
     std::printf("run on the die simulator: %lld rows of logits, largest difference %.2g\n",
                 static_cast<long long>(summary.verified->rows), summary.verified->max_difference);
+  } else if (vendor) {
+    std::printf(
+        "made by the vendor's toolchain for the silicon: the die simulator cannot run it\n");
   } else {
     std::printf("not run: this machine has not the CPU that it was compiled for\n");
   }
@@ -119,6 +125,19 @@ cli::ExitCode RunDry(const CompileArguments& arguments) {
   return cli::ExitCode::kOk;
 }
 
+Result<compile::CompileSummary> Compile(const CompileArguments& arguments,
+                                        domain::ProgressSink& progress) {
+  if (arguments.request.options.target == domain::CompileTarget::kSim) {
+    return compile::Compile(LocalFileSystem(), arguments.request, arguments.out, progress);
+  }
+  const auto print = [](std::string_view line) {
+    std::cerr << line << std::endl;  // flushed: a crash must not take it along
+  };
+  return compile::CompileWithVendor(LocalFileSystem(), arguments.request,
+                                    VendorSettingsOf(arguments.vendor_command), arguments.out,
+                                    print, progress);
+}
+
 cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
   compile::CompileRequest& request = arguments.request;
   request.model = arguments.model;
@@ -134,8 +153,7 @@ cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
   }
   request.cache = arguments.cache.empty() ? CacheFolder() / "objects" : Path(arguments.cache);
   const Clock::Steady start = SystemClock().Now();
-  const auto summary =
-      compile::Compile(LocalFileSystem(), request, arguments.out, *invocation.OpenProgress());
+  const auto summary = Compile(arguments, *invocation.OpenProgress());
   const double seconds = std::chrono::duration<double>(SystemClock().Now() - start).count();
   if (!summary.ok()) {
     return cli::ReportError(summary.status(), arguments.json);
@@ -143,7 +161,7 @@ cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
   if (arguments.json) {
     std::cout << format::PrettyJson(ToJson(*summary, seconds));
   } else {
-    Print(*summary, seconds);
+    Print(*summary, seconds, request.options.target != domain::CompileTarget::kSim);
   }
   return cli::ExitCode::kOk;
 }
@@ -161,8 +179,13 @@ void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation) {
   spec.options.push_back(
       {"--jobs", "N", "compilers and threads at once; 0: one a CPU", &arguments->jobs});
   spec.options.push_back({"--compiler", "PROGRAM",
-                          "C++ compiler; default: clang++-19, clang++ or g++", &request.compiler});
+                          "C++ compiler; default: clang++-19, clang++ or g++; none: interpreted",
+                          &request.compiler});
   spec.options.push_back({"--cache", "DIR", "folder of compiled objects", &arguments->cache});
+  spec.options.push_back({"--vendor-command", "TEXT",
+                          "with --target tytvm: how its Python starts; default: "
+                          "$TYLLM_TYTVM_COMMAND",
+                          &arguments->vendor_command});
   spec.options.push_back(
       {"--no-tokenizer", "", "the model has no tokenizer.json", &request.allow_missing_tokenizer});
   spec.options.push_back({"--dry-run", "",

@@ -7,9 +7,11 @@
 #include <optional>
 
 #include "worker/app/commands/commands.h"
+#include "worker/app/commands/compare_models.h"
 #include "worker/app/commands/human_bytes.h"
 #include "worker/app/commands/lint_model.h"
 #include "worker/app/commands/synthesize_model.h"
+#include "worker/compile/onnx/export.h"
 
 namespace tyllm::app {
 
@@ -99,6 +101,9 @@ void Print(const ModelInspection& m) {
 
 // "Native programs for the simulator" must never be taken for programs of the chip.
 std::string BackendText(const std::string& backend) {
+  if (backend == "tytvm") {
+    return "tytvm: made by the vendor's toolchain for the silicon, not for the die simulator";
+  }
   return backend == "sim" ? "sim: native programs for the die simulator, not for the silicon"
                           : backend;
 }
@@ -107,8 +112,27 @@ void PrintDies(const ArtifactInspection& a) {
   for (const jobs::DieSummary& die : a.die_list) {
     Row(&die == a.die_list.data() ? "dies" : "",
         "die " + Number(die.die) + " on physical die " + Number(die.physical_die) + ": " +
-            Number(die.heads) + ":" + Number(die.kv_heads) + " heads, KV cache " +
-            HumanBytes(die.kv_bytes));
+            Number(die.heads) + ":" + Number(die.kv_heads) + " heads, weights " +
+            HumanBytes(die.weight_bytes) + ", KV cache " + HumanBytes(die.kv_bytes) + ", arena " +
+            HumanBytes(die.arena_bytes));
+  }
+  if (a.reduce_group > 0 && a.reduce_group < a.dies) {
+    Row("", "attention is summed among " + Number(a.reduce_group) + " neighbouring dies");
+  }
+}
+
+void PrintProvenance(const ArtifactInspection& a) {
+  Row("target CPU", a.toolchain.target_cpu.empty() ? "the vendor's" : a.toolchain.target_cpu);
+  Row("made by", "tyllm " + a.toolchain.version + ", " + a.toolchain.compiler);
+  Row("from", "model " + a.model.digest);
+  if (a.measured) {
+    char text[160];
+    std::snprintf(
+        text, sizeof(text),
+        "against float32: KL %.3g, best token %.2f %%, largest difference of a logit %.3g",
+        a.measured->kl_divergence, 100 * a.measured->top1_agreement,
+        a.measured->max_logit_difference);
+    Row("measured", text);
   }
 }
 
@@ -126,8 +150,7 @@ void Print(const ArtifactInspection& a) {
             Number(program.bucket) + ", arena " + HumanBytes(program.arena_bytes));
   }
   PrintDies(a);
-  Row("target CPU", a.toolchain.target_cpu);
-  Row("made by", "tyllm " + a.toolchain.version + ", " + a.toolchain.compiler);
+  PrintProvenance(a);
   for (const jobs::FileShare& share : a.files) {
     Row(&share == a.files.data() ? "files" : "",
         Number(share.files) + " " + share.kind + ", " + HumanBytes(share.bytes));
@@ -141,6 +164,8 @@ namespace {
 
 struct Arguments {
   std::optional<Path> directory;
+  std::optional<Path> diff;
+  std::optional<Path> onnx;
   std::optional<std::string> lint;
   SynthesizeArguments synthesize;
   bool json = false;
@@ -159,6 +184,25 @@ cli::ExitCode InspectDirectory(const Path& directory, bool json) {
   return cli::ExitCode::kOk;
 }
 
+cli::ExitCode WriteOnnx(const Path& directory, const Path& out, bool json, Invocation& invocation) {
+  const auto paths =
+      compile::ExportOnnx(LocalFileSystem(), directory, out, *invocation.OpenProgress());
+  if (!paths.ok()) {
+    return cli::ReportError(paths.status(), json);
+  }
+  format::Json written = format::Json::array();
+  for (const Path& path : *paths) {
+    written.push_back(path.string());
+    if (!json) {
+      std::printf("%s\n", path.c_str());
+    }
+  }
+  if (json) {
+    std::cout << format::PrettyJson({{"written", written}});
+  }
+  return cli::ExitCode::kOk;
+}
+
 /// One thing at a time.
 Status Check(const Arguments& arguments) {
   if (arguments.directory.has_value() == arguments.synthesize.shape.has_value()) {
@@ -173,6 +217,11 @@ Status Check(const Arguments& arguments) {
         "--lint looks at a directory, --synthesize writes one; do one after "
         "the other");
   }
+  const int others = (arguments.lint ? 1 : 0) + (arguments.diff ? 1 : 0) + (arguments.onnx ? 1 : 0);
+  if (others > 1 || (others == 1 && arguments.synthesize.shape)) {
+    return InvalidArgument(
+        "--lint, --diff, --onnx and --synthesize do different things; name one of them");
+  }
   return Check(arguments.synthesize);
 }
 
@@ -182,6 +231,12 @@ cli::ExitCode Run(const Arguments& arguments, Invocation& invocation) {
   }
   if (arguments.synthesize.shape) {
     return SynthesizeModel(arguments.synthesize, arguments.json, invocation);
+  }
+  if (arguments.diff) {
+    return CompareModels(*arguments.diff, *arguments.directory, arguments.json);
+  }
+  if (arguments.onnx) {
+    return WriteOnnx(*arguments.directory, *arguments.onnx, arguments.json, invocation);
   }
   return arguments.lint ? LintModel(*arguments.directory, *arguments.lint, arguments.json)
                         : InspectDirectory(*arguments.directory, arguments.json);
@@ -195,6 +250,9 @@ void DeclareInspect(cli::CommandSpec& spec, Invocation& invocation) {
   spec.options = {
       {"DIR", "DIR", "a model directory, or a compiled model", &arguments->directory},
       {"--lint", "READER", "say what a program will make of a model: vllm", &arguments->lint},
+      {"--diff", "DIR", "compare two compiled models: --diff A B", &arguments->diff},
+      {"--onnx", "OUT", "write the text model of a compiled one as ONNX into folder OUT",
+       &arguments->onnx},
       {"--synthesize", "SHAPE", "write a random model of a published shape (tyllm models)",
        &synthesize.shape},
       {"--out", "DIR", "where --synthesize writes; must not exist", &synthesize.out},
@@ -207,8 +265,11 @@ void DeclareInspect(cli::CommandSpec& spec, Invocation& invocation) {
       "Says what a directory is: a model in floating point, a quantized one, or a compiled one. "
       "Headers and small files are read and checked, weights are not. With --lint: whether another "
       "program will load it. With --synthesize: writes a model with random weights.";
-  spec.examples = {"tyllm inspect Qwen3-1.7B", "tyllm inspect Qwen3-1.7B-AOT_96_4096/4die --json",
+  spec.examples = {"tyllm inspect Qwen3-1.7B",
+                   "tyllm inspect Qwen3-1.7B-AOT_96_4096/4die --json",
                    "tyllm inspect Qwen3-1.7B-AWQ --lint vllm",
+                   "tyllm inspect --diff Qwen3-1.7B-AOT_96_4096 Qwen3-1.7B-AOT_96_8192",
+                   "tyllm inspect Qwen3-1.7B-AOT_96_4096 --onnx graphs",
                    "tyllm inspect --synthesize Qwen3-8B --out random-8b --quantized awq"};
   spec.run = [arguments, &invocation] { return Run(*arguments, invocation); };
 }

@@ -9,6 +9,7 @@
 #include "worker/app/commands/commands.h"
 #include "worker/app/installed.h"
 #include "worker/app/lifeline.h"
+#include "worker/app/vendor_command.h"
 #include "worker/jobs/task_runner.h"
 
 namespace tyllm::app {
@@ -25,7 +26,7 @@ Result<cli::ExitCode> RunOrder(const Path& spec, const Invocation& invocation) {
             << order.name << std::endl;  // flushed: a crash must not take it along
   TYLLM_ASSIGN(const jobs::TaskReport report,
                jobs::RunTask(order, {calibration, evaluation}, LocalFileSystem(), SystemClock(),
-                             *invocation.OpenProgress()));
+                             *invocation.OpenProgress(), VendorSettingsOf({})));
   std::cout << report.text << std::flush;
   if (report.violations.empty()) {
     return cli::ExitCode::kOk;

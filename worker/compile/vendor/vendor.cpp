@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker/compile/vendor/vendor.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "common/base/child_process.h"
+#include "common/base/mapped_file.h"
+#include "worker/artifact/layout.h"
+#include "worker/compile/vendor/driver.h"
+
+namespace tyllm::compile {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kNotInstalled = 3;
+constexpr std::chrono::hours kLimit{24};
+
+/// What a marked line says; every key may be absent.
+struct Said {
+  std::string stage;
+  std::int64_t done = 0;
+  std::int64_t total = 0;
+  std::string message;
+  std::string version;
+  std::string missing;
+  std::string reason;
+  std::string python;
+};
+
+Path Absolute(const Path& path) {
+  std::error_code error;
+  const Path absolute = fs::weakly_canonical(path, error);
+  return error ? path : absolute;
+}
+
+std::string Replaced(std::string text, std::string_view from, const std::string& to) {
+  for (std::size_t at = text.find(from); at != std::string::npos;
+       at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+format::Json RequestOf(const Preparation& preparation, int jobs, const Path& tree) {
+  const domain::CompileOptions& options = preparation.options;
+  return {{"model_path", Absolute(preparation.model.checkpoint.directory()).string()},
+          {"artifacts_path", Absolute(tree).string()},
+          {"max_kv_cache_size", options.max_kv},
+          {"seq_len_list", options.seq_lens},
+          {"dies", options.dies},
+          {"embedding_as_input", options.embedding_as_input},
+          {"lm_die_remap", options.lm_die_remap},
+          {"attention_dies", options.attention_dies},
+          {"reduce_group", options.reduce_group},
+          {"jit_device", "cpu"},
+          {"threads", std::max(1, jobs)}};
+}
+
+}  // namespace
+}  // namespace tyllm::compile
+
+template <>
+struct tyllm::format::Members<tyllm::compile::Said> {
+  using S = tyllm::compile::Said;
+  static constexpr auto kTable = std::tuple{
+      Member{"stage", &S::stage},     Member{"done", &S::done},
+      Member{"total", &S::total},     Member{"message", &S::message},
+      Member{"version", &S::version}, Member{"missing", &S::missing},
+      Member{"reason", &S::reason},   Member{"python", &S::python},
+  };
+};
+
+namespace tyllm::compile {
+namespace {
+
+/// Reads what the toolchain prints, line by line.
+class Listener {
+ public:
+  Listener(const OnVendorLine& on_line, domain::ProgressSink& progress)
+      : on_line_(on_line), progress_(progress) {}
+
+  void Take(std::string_view bytes) {
+    text_ += bytes;
+    std::size_t begin = 0;
+    for (std::size_t end = text_.find('\n'); end != std::string::npos;
+         end = text_.find('\n', begin)) {
+      Line(std::string_view(text_).substr(begin, end - begin));
+      begin = end + 1;
+    }
+    text_.erase(0, begin);
+  }
+
+  void Finish() {
+    if (!text_.empty()) {
+      Line(text_);
+    }
+  }
+
+  const std::string& version() const { return version_; }
+
+  /// What it said it lacks; empty: nothing.
+  const std::string& missing() const { return missing_; }
+
+  const std::string& last_line() const { return last_line_; }
+
+ private:
+  void Line(std::string_view line) {
+    if (!line.starts_with(kVendorMark)) {
+      last_line_ = line.empty() ? last_line_ : std::string(line);
+      if (on_line_) {
+        on_line_(line);
+      }
+      return;
+    }
+    const Result<format::Json> json = format::ParseJson(line.substr(kVendorMark.size()), "line");
+    const Result<Said> said =
+        json.ok() ? format::FromJson<Said>(*json, "line") : Result<Said>(json.status());
+    if (!said.ok()) {
+      return;
+    }
+    if (!said->stage.empty()) {
+      progress_.Report({said->stage, said->done, said->total, "steps", said->message});
+    }
+    version_ = said->version.empty() ? version_ : said->version;
+    if (!said->missing.empty()) {
+      missing_ = "module '" + said->missing + "' in " + said->python + " (" + said->reason + ")";
+    }
+  }
+
+  const OnVendorLine& on_line_;
+  domain::ProgressSink& progress_;
+  std::string text_;
+  std::string version_ = "unknown";
+  std::string missing_;
+  std::string last_line_;
+};
+
+Status NotInstalled(const VendorSettings& settings, const std::string& why) {
+  return FailedPrecondition(
+      "the vendor's toolchain is not installed here: '" + settings.command.front() + "': " + why +
+      "; name a Python or a container that has it (--vendor-command, or tytvm_command of the "
+      "worker's configuration), or compile with --target sim");
+}
+
+Result<ExitStatus> RunAndListen(const CommandLine& command, Listener& listener,
+                                const VendorSettings& settings) {
+  TYLLM_ASSIGN(Pipe pipe, MakePipe());
+  CommandLine with_output = command;
+  with_output.descriptors = {{pipe.write.get(), 1}, {pipe.write.get(), 2}};
+  Result<ChildProcess> child = ChildProcess::Spawn(with_output);
+  if (!child.ok()) {
+    return NotInstalled(settings, child.status().message());
+  }
+  pipe.write = Fd();
+  std::array<char, 1 << 16> buffer;
+  for (;;) {
+    const ssize_t count = ::read(pipe.read.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      break;
+    }
+    listener.Take({buffer.data(), static_cast<std::size_t>(count)});
+  }
+  listener.Finish();
+  return child->Wait(kLimit);
+}
+
+/// Names that a bucket has on a die, besides its programs.
+std::vector<Path> ParamsOf(const Preparation& preparation) {
+  std::vector<Path> paths;
+  for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
+    paths.push_back(artifact::CommonParams(die));
+    for (const std::int64_t bucket : preparation.options.seq_lens) {
+      paths.push_back(artifact::ConstantParams(die, bucket));
+      paths.push_back(artifact::BindingParams(die, bucket));
+    }
+  }
+  return paths;
+}
+
+/// Buckets of more than 8 tokens have one program or both, by release.
+bool IsOptional(const plan::ProgramId& program) {
+  return program.bucket > 8 && program.kind == plan::ProgramKind::kLlm;
+}
+
+std::string ProblemOf(const Path& path, bool is_params) {
+  std::error_code error;
+  const std::uintmax_t bytes = fs::file_size(path, error);
+  if (error) {
+    return "is missing";
+  }
+  if (bytes == 0) {
+    return "is empty";
+  }
+  if (!is_params) {
+    return {};
+  }
+  constexpr std::uint64_t kMagic = 0xF7E58D4F05049CB7;
+  std::uint64_t mark = 0;
+  const Result<MappedFile> file = MappedFile::Open(path);
+  if (file.ok() && file->bytes().size() >= sizeof(mark)) {
+    std::memcpy(&mark, file->bytes().data(), sizeof(mark));
+  }
+  return mark == kMagic ? "" : "is not a parameter dictionary of TVM";
+}
+
+}  // namespace
+
+Result<VendorRun> RunVendor(FileSystem& files, const Preparation& preparation,
+                            const VendorSettings& settings, int jobs, const Path& tree,
+                            const Path& scratch, const OnVendorLine& on_line,
+                            domain::ProgressSink& progress) {
+  if (settings.command.empty()) {
+    return FailedPrecondition(
+        "no command for the vendor's toolchain is configured; name one with --vendor-command, or "
+        "tytvm_command of the worker's configuration");
+  }
+  const Path script = Absolute(scratch) / "tytvm_driver.py";
+  const Path request = Absolute(scratch) / "tytvm_request.json";
+  TYLLM_TRY(files.CreateDirectories(scratch));
+  TYLLM_TRY(WriteFileAtomically(files, script, VendorDriver()));
+  TYLLM_TRY(
+      WriteFileAtomically(files, request, format::PrettyJson(RequestOf(preparation, jobs, tree))));
+  CommandLine command;
+  for (const std::string& word : settings.command) {
+    std::string filled =
+        Replaced(word, "{model}", Absolute(preparation.model.checkpoint.directory()).string());
+    filled = Replaced(filled, "{out}", Absolute(tree).string());
+    command.argv.push_back(Replaced(filled, "{scratch}", Absolute(scratch).string()));
+  }
+  command.argv.insert(command.argv.end(), {script.string(), request.string()});
+  Listener listener(on_line, progress);
+  TYLLM_ASSIGN(const ExitStatus exit, RunAndListen(command, listener, settings));
+  if (!listener.missing().empty()) {
+    return NotInstalled(settings, listener.missing());
+  }
+  if (exit.code == 127 || exit.code == kNotInstalled) {
+    return NotInstalled(settings, "it ended with " + exit.ToString());
+  }
+  if (!exit.ok()) {
+    return Internal("the vendor's toolchain ended with " + exit.ToString() +
+                    "; its last line: " + listener.last_line());
+  }
+  return VendorRun{listener.version()};
+}
+
+Status CheckVendorTree(const Preparation& preparation, const Path& tree) {
+  std::string problems;
+  std::int64_t count = 0;
+  const auto look = [&](const Path& path, bool is_params) {
+    if (const std::string why = ProblemOf(tree / path, is_params); !why.empty()) {
+      problems += "\n- " + path.string() + " " + why;
+      ++count;
+    }
+  };
+  for (const Path& path : ParamsOf(preparation)) {
+    look(path, true);
+  }
+  for (const plan::ProgramId& program : preparation.programs) {
+    for (std::int64_t die = 0; die < preparation.options.dies && !IsOptional(program); ++die) {
+      look(artifact::ProgramObject(program, die), false);
+    }
+  }
+  look(artifact::kBufferConfigFile, false);
+  look(artifact::kConfigFile, false);
+  std::error_code error;
+  if (!fs::exists(tree / artifact::kEmptyFile, error)) {
+    problems += "\n- " + std::string(artifact::kEmptyFile) + " is missing";
+    ++count;
+  }
+  return count == 0 ? OkStatus()
+                    : DataLoss("the vendor's toolchain left a tree with " + std::to_string(count) +
+                               (count == 1 ? " problem:" : " problems:") + problems);
+}
+
+}  // namespace tyllm::compile
