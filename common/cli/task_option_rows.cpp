@@ -101,6 +101,15 @@ void AddOptions(CommandSpec& spec, domain::CompileOptions& options) {
            OneOf(domain::kHeadNumbersNames, &options.head)},
           {"--activations", "", "numbers that quantized weights are multiplied with",
            OneOf(domain::kActivationNumbersNames, &options.activations)},
+          {"--image", "WxH", "of a model that sees: size of the images that it is compiled for",
+           &options.visual.image},
+          {"--modality", "", "of a model that sees: what it looks at",
+           OneOf(domain::kModalityNames, &options.visual.modality)},
+          {"--frames", "N", "of a video", &options.visual.frames},
+          {"--vm-die-remap", "LIST16", "physical die of each logical one for the visual tower",
+           &options.visual.vm_die_remap},
+          {"--text-only", "", "of a model that sees: only its language model",
+           &options.visual.text_only},
       });
 }
 

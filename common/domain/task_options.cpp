@@ -39,22 +39,23 @@ Status CheckBuckets(const CompileOptions& options) {
   return OkStatus();
 }
 
-Status CheckRemap(const std::vector<std::int64_t>& remap, std::int64_t dies) {
+Status CheckRemap(std::string_view option, const std::vector<std::int64_t>& remap,
+                  std::int64_t dies) {
   if (remap.empty()) {
     return OkStatus();
   }
   if (remap.size() != 16) {
-    return InvalidArgument("lm_die_remap has " + std::to_string(remap.size()) +
+    return InvalidArgument(std::string(option) + " has " + std::to_string(remap.size()) +
                            " numbers, expected exactly 16");
   }
   for (std::int64_t die = 0; die < 16; ++die) {
     const std::int64_t physical = remap[static_cast<std::size_t>(die)];
-    TYLLM_TRY(InRange("lm_die_remap", physical, 0, 15));
+    TYLLM_TRY(InRange(option, physical, 0, 15));
     const auto used = remap.begin() + std::min(die, dies);
     if (die < dies && std::find(remap.begin(), used, physical) != used) {
-      return InvalidArgument("lm_die_remap gives physical die " + std::to_string(physical) +
-                             " to two logical dies, expected different ones for the first " +
-                             std::to_string(dies));
+      return InvalidArgument(
+          std::string(option) + " gives physical die " + std::to_string(physical) +
+          " to two logical dies, expected different ones for the first " + std::to_string(dies));
     }
   }
   return OkStatus();
@@ -114,7 +115,9 @@ std::vector<Status> Problems(const CompileOptions& options) {
   for (Status& status :
        std::array{InRange("dies", options.dies, 1, kMostDies),
                   InRange("max_kv", options.max_kv, 1, 1 << 24), CheckBuckets(options),
-                  CheckRemap(options.lm_die_remap, options.dies), CheckGroups(options)}) {
+                  CheckRemap("lm_die_remap", options.lm_die_remap, options.dies),
+                  CheckRemap("vm_die_remap", options.visual.vm_die_remap, options.dies),
+                  CheckGroups(options), Check(options.visual)}) {
     if (!status.ok()) {
       problems.push_back(std::move(status));
     }

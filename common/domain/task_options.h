@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/enum_table.h"
+#include "common/domain/visual_options.h"
 #include "common/format/json.h"
 
 // What each kind of task can be asked to do, as plain data: the same structs are filled by `tyllm`,
@@ -173,6 +174,7 @@ struct CompileOptions {
   CompileTarget target = CompileTarget::kSim;
   HeadNumbers head = HeadNumbers::kFloat16;
   ActivationNumbers activations = ActivationNumbers::kInt16;
+  VisualOptions visual;  ///< of a visual language model
 
   bool operator==(const CompileOptions&) const = default;
 };
@@ -247,5 +249,6 @@ struct tyllm::format::Members<tyllm::domain::CompileOptions> {
       Member{"target", &O::target},
       Member{"head", &O::head},
       Member{"activations", &O::activations},
+      Member{"visual", &O::visual},
   };
 };

@@ -141,6 +141,13 @@ v1::CompileOptions ToProto(const domain::CompileOptions& options) {
   proto.set_target(EnumToProto<v1::CompileTarget>(options.target));
   proto.set_head(EnumToProto<v1::HeadNumbers>(options.head));
   proto.set_activations(EnumToProto<v1::ActivationNumbers>(options.activations));
+  v1::VisualOptions& visual = *proto.mutable_visual();
+  visual.set_image(ValidUtf8(options.visual.image));
+  visual.set_modality(EnumToProto<v1::Modality>(options.visual.modality));
+  visual.set_frames(options.visual.frames);
+  visual.mutable_vm_die_remap()->Add(options.visual.vm_die_remap.begin(),
+                                     options.visual.vm_die_remap.end());
+  visual.set_text_only(options.visual.text_only);
   return proto;
 }
 
@@ -161,6 +168,17 @@ Result<domain::CompileOptions> FromProto(const v1::CompileOptions& proto) {
   TYLLM_ASSIGN(options.head, EnumFromProtoOr(proto.head(), options.head, "head"));
   TYLLM_ASSIGN(options.activations,
                EnumFromProtoOr(proto.activations(), options.activations, "activations"));
+  const v1::VisualOptions& visual = proto.visual();
+  if (visual.has_image()) {
+    options.visual.image = visual.image();
+  }
+  TYLLM_ASSIGN(options.visual.modality,
+               EnumFromProtoOr(visual.modality(), options.visual.modality, "modality"));
+  if (visual.has_frames()) {
+    options.visual.frames = visual.frames();
+  }
+  options.visual.vm_die_remap.assign(visual.vm_die_remap().begin(), visual.vm_die_remap().end());
+  options.visual.text_only = visual.text_only();
   return options;
 }
 

@@ -53,8 +53,10 @@ struct BufferConfig {
   std::vector<std::int64_t> seq_lens;
   std::int64_t max_kv = 0;
   bool embedding_as_input = false;
-  std::string layers;                      ///< module of the layers, "model.layers"
-  std::int64_t group = 0;                  ///< of the checkpoint; 0: nothing is quantized
+  bool visual = false;         ///< of a visual language model: rope takes three positions
+  std::int64_t deepstack = 0;  ///< first layers after which visual tokens get something added
+  std::string layers;          ///< module of the layers, "model.layers"
+  std::int64_t group = 0;      ///< of the checkpoint; 0: nothing is quantized
   std::vector<std::string> float_linears;  ///< linear layers that are not quantized
   std::int64_t attention_group = 0;
   std::int64_t mlp_group = 0;
@@ -66,6 +68,13 @@ struct BufferConfig {
 
   plan::WeightFormats formats() const {
     return {group, {float_linears.begin(), float_linears.end()}, int8_head, activation_bits};
+  }
+
+  plan::ProgramInputs inputs() const {
+    plan::ProgramInputs taken(embedding_as_input);
+    taken.rotations = visual;
+    taken.deepstack = deepstack;
+    return taken;
   }
 
   plan::ShardPlan shard_plan() const;
@@ -149,6 +158,8 @@ struct tyllm::format::Members<tyllm::artifact::BufferConfig> {
       Member{"seq_lens", &C::seq_lens, true},
       Member{"max_kv", &C::max_kv, true},
       Member{"embedding_as_input", &C::embedding_as_input, true},
+      Member{"visual", &C::visual},
+      Member{"deepstack", &C::deepstack},
       Member{"group", &C::group, true},
       Member{"layers", &C::layers},
       Member{"float_linears", &C::float_linears, true},

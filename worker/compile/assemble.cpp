@@ -11,7 +11,9 @@
 #include "common/base/staging.h"
 #include "worker/artifact/buffer_config.h"
 #include "worker/artifact/layout.h"
+#include "worker/artifact/visual_layout.h"
 #include "worker/compile/golden.h"
+#include "worker/compile/visual/visual_parts.h"
 #include "worker/compile/weights.h"
 
 namespace tyllm::compile {
@@ -79,6 +81,8 @@ Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
   config.seq_lens = options.seq_lens;
   config.max_kv = options.max_kv;
   config.embedding_as_input = options.embedding_as_input;
+  config.visual = preparation.inputs().rotations;
+  config.deepstack = preparation.inputs().deepstack;
   config.layers = preparation.model.shape().names.layers;
   config.group = preparation.formats.group;
   config.float_linears.assign(preparation.formats.float_linears.begin(),
@@ -141,6 +145,21 @@ Status WriteManifest(FileSystem& files, const Preparation& preparation, const Di
   return artifact::WriteManifest(files, root, std::move(manifest));
 }
 
+/// What belongs to a tokenizer, of the files that are there.
+constexpr std::array<std::string_view, 8> kTokenizerFiles{
+    "tokenizer.json",    "tokenizer_config.json",   "vocab.json",         "merges.txt",
+    "added_tokens.json", "special_tokens_map.json", "chat_template.json", "chat_template.jinja"};
+
+Status CopyTokenizer(FileSystem& files, const Path& from, const Path& root) {
+  for (const std::string_view name : kTokenizerFiles) {
+    std::error_code error;
+    if (!from.empty() && fs::is_regular_file(from / name, error)) {
+      TYLLM_TRY(CopyFile(files, from / name, root / name));
+    }
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Status CopyFile(FileSystem& files, const Path& from, const Path& to) {
@@ -164,11 +183,13 @@ Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigest
   for (const Path& passenger : passengers) {
     TYLLM_TRY(CopyFile(files, checkpoint.directory() / passenger, root / passenger));
   }
+  TYLLM_TRY(CopyTokenizer(files, preparation.source_tokenizer, root));
   TYLLM_ASSIGN(const artifact::BufferConfig buffers, DescribeBuffers(preparation));
   TYLLM_TRY(WriteFileAtomically(files, root / artifact::kBufferConfigFile,
                                 format::PrettyJson(format::ToJson(buffers))));
   TYLLM_TRY(WriteFileAtomically(files, root / artifact::kEmptyFile, ""));
-  if (preparation.options.embedding_as_input) {
+  TYLLM_TRY(AssembleVisual(files, preparation, jobs, root, progress));
+  if (preparation.options.embedding_as_input && !preparation.tower) {
     TYLLM_TRY(WriteEmbeddingTable(files, checkpoint, root / artifact::kEmbeddingFile));
   }
   TYLLM_TRY(WriteGolden(files, preparation.model, preparation.options.max_kv, jobs,
@@ -183,7 +204,8 @@ Status Adopt(FileSystem& files, const Path& part, const Path& root) {
   TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(part));
   for (const Path& path : paths) {
     std::error_code error;
-    if (*path.begin() != "batch_1") {
+    if (*path.begin() != "batch_1" && *path.begin() != artifact::kVisualFolder &&
+        *path.begin() != artifact::kMropeFolder) {
       continue;
     }
     TYLLM_TRY(files.CreateDirectories((root / path).parent_path()));

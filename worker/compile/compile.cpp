@@ -28,6 +28,7 @@ Status AddReport(FileSystem& files, simulator::VerifyReport report, const Path& 
   report.max_difference = Rounded(report.max_difference);
   report.kl_divergence = Rounded(report.kl_divergence);
   report.kl_largest = Rounded(report.kl_largest);
+  report.visual_max_difference = Rounded(report.visual_max_difference);
   for (simulator::SegmentDifference& segment : report.segments) {
     segment.max_difference = Rounded(segment.max_difference);
     segment.relative_error = Rounded(segment.relative_error);

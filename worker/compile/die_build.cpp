@@ -8,6 +8,7 @@
 #include "common/base/guarded.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/object_builder.h"
+#include "worker/compile/visual/visual_parts.h"
 #include "worker/compile/weight_cache.h"
 #include "worker/compile/weights.h"
 
@@ -46,6 +47,8 @@ class DieBuilder {
     TYLLM_TRY(CreateFolders());
     TYLLM_TRY(WriteParams());
     TYLLM_TRY(BuildPrograms());
+    TYLLM_TRY(
+        BuildVisualDies(files_, request_, preparation_, dies, root_, scratch_, pool_, progress_));
     return counts_;
   }
 

@@ -162,7 +162,7 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
 
   /// A function a phase, then the table of them. `layer` is -1 for a segment outside the layers.
   void Functions(const SegmentPlan& segment, std::size_t kind, std::int64_t layer) {
-    const StepWriter writer(schedule_, names_, static_cast<std::int32_t>(kind));
+    const StepWriter writer(schedule_, names_, static_cast<std::int32_t>(kind), layer >= 0);
     std::string table;
     for (const plan::Phase& phase :
          plan::PhasesOf(schedule_, segment, static_cast<std::int32_t>(kind))) {

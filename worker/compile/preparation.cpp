@@ -8,6 +8,7 @@
 #include "common/base/digest.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/object_builder.h"
+#include "worker/compile/visual/golden_picture.h"
 #include "worker/die/linear8.h"
 #include "worker/plan/checkpoint_formats.h"
 
@@ -51,7 +52,8 @@ class Problems {
 };
 
 Status CheckTokenizer(const CompileRequest& request) {
-  const Path path = request.model / artifact::kTokenizerFile;
+  const Path path = (request.source_tokenizer.empty() ? request.model : request.source_tokenizer) /
+                    artifact::kTokenizerFile;
   std::error_code error;
   if (request.allow_missing_tokenizer || std::filesystem::is_regular_file(path, error)) {
     return OkStatus();
@@ -108,11 +110,38 @@ domain::CompileOptions Normalised(const CompileRequest& request, Problems& probl
   return options;
 }
 
+/// Whether the model's tower is compiled too.
+bool Sees(const forward::Model& model, const domain::CompileOptions& options) {
+  return !options.visual.text_only && model::HasVision(model.checkpoint.config()) &&
+         !model.shape().names.visual.empty() && options.target == domain::CompileTarget::kSim;
+}
+
+/// The tower cut over the dies; nothing where there is none, or something is wrong.
+std::optional<TowerPlan> TowerOf(const CompileRequest& request, const forward::Model& model,
+                                 const domain::CompileOptions& options, Problems& problems) {
+  if (!Sees(model, options) || !domain::Check(options).ok()) {
+    return std::nullopt;
+  }
+  if (request.compiler == kNoCompiler) {
+    problems.Add(InvalidArgument(
+        "a visual tower is not run without a compiler; leave out --compiler none, or compile the "
+        "language model alone with --text-only"));
+  }
+  std::optional<TowerPlan> tower = problems.Take(PlanTower(model, options.visual, options.dies));
+  if (tower && tower->config.tokens + kQuestionTokens > options.max_kv) {
+    problems.Add(InvalidArgument("an image becomes " + std::to_string(tower->config.tokens) +
+                                 " tokens, and --max-kv is " + std::to_string(options.max_kv) +
+                                 "; expected " + std::to_string(kQuestionTokens) +
+                                 " more than the image has"));
+  }
+  return tower;
+}
+
 }  // namespace
 
 Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs) {
   Problems problems;
-  const domain::CompileOptions options = Normalised(request, problems);
+  domain::CompileOptions options = Normalised(request, problems);
   std::optional<SystemCompiler> compiler =
       needs == NeedsCompiler::kYes
           ? problems.Take(FindCompiler(request.compiler, options.target_cpu))
@@ -131,17 +160,21 @@ Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs
   for (const Status& problem : plan::ShardProblems(model->shape(), formats.group, split)) {
     problems.Add(problem);
   }
+  std::optional<TowerPlan> tower = TowerOf(request, *model, options, problems);
   TYLLM_TRY(problems.ToStatus(request.model));
+  options.embedding_as_input = options.embedding_as_input || tower.has_value();
   TYLLM_ASSIGN(plan::ShardPlan shards, plan::ShardModel(model->shape(), formats.group, split));
   artifact::Toolchain toolchain = ToolchainOf(*compiler, options.target_cpu);
   return Preparation{*std::move(model),
                      std::move(formats),
                      std::move(shards),
-                     plan::ProgramsOf(options.seq_lens),
+                     plan::ProgramsOf(options.seq_lens, tower.has_value()),
                      options,
                      *std::move(compiler),
                      std::move(toolchain),
-                     ""};
+                     "",
+                     request.source_tokenizer,
+                     std::move(tower)};
 }
 
 Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
@@ -149,6 +182,10 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
   TYLLM_ASSIGN(Preparation preparation, Preflight(request, needs));
   progress.Report({"check", 0, 1, "models", "digest of " + request.model.string()});
   TYLLM_ASSIGN(preparation.model_digest, artifact::DigestOfTree(request.model));
+  if (!request.source_tokenizer.empty()) {
+    TYLLM_ASSIGN(const std::string tokenizer, artifact::DigestOfTree(request.source_tokenizer));
+    preparation.model_digest = DigestOf(preparation.model_digest + tokenizer).Hex();
+  }
   progress.Report({"check", 1, 1, "models", ""});
   return preparation;
 }
@@ -158,13 +195,21 @@ Result<std::vector<PlannedProgram>> Preparation::PlanFor(std::int64_t die,
   std::vector<PlannedProgram> planned;
   for (const plan::ProgramId& program : programs) {
     TYLLM_ASSIGN(plan::Schedule schedule,
-                 plan::BuildSchedule(model.graph, formats, shards, die, program, max_kv,
-                                     options.embedding_as_input));
+                 plan::BuildSchedule(model.graph, formats, shards, die, program, max_kv, inputs()));
     TYLLM_ASSIGN(plan::MemoryPlan memory, plan::PlanMemory(schedule));
     GeneratedProgram generated = Generate(schedule, memory, options.target_cpu);
     planned.push_back({std::move(schedule), std::move(memory), std::move(generated)});
   }
   return planned;
+}
+
+plan::ProgramInputs Preparation::inputs() const {
+  plan::ProgramInputs taken(options.embedding_as_input);
+  if (tower) {
+    taken.rotations = true;
+    taken.deepstack = std::ssize(tower->tower.shape.deepstack);
+  }
+  return taken;
 }
 
 std::string Preparation::Key() const {

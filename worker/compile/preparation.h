@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "worker/compile/generate.h"
 #include "worker/compile/request.h"
 #include "worker/compile/system_compiler.h"
+#include "worker/compile/visual/tower_build.h"
 #include "worker/forward/model.h"
 #include "worker/plan/memory_plan.h"
 
@@ -31,6 +33,11 @@ struct Preparation {
   SystemCompiler compiler;         ///< empty when none is needed
   artifact::Toolchain toolchain;
   std::string model_digest;
+  Path source_tokenizer;  ///< folder of tokenizer files in place of the model's; may be empty
+  std::optional<TowerPlan> tower;  ///< of a model that sees, unless only its text was asked for
+
+  /// What programs of the language model take.
+  plan::ProgramInputs inputs() const;
 
   /// All programs of a die, in the order of `programs`.
   Result<std::vector<PlannedProgram>> Plan(std::int64_t die) const {

@@ -14,6 +14,8 @@ namespace tyllm::compile {
 struct CompileRequest {
   Path model;
   domain::CompileOptions options;
+  /// Folder whose tokenizer files go into the output instead of the model's; empty: the model's.
+  Path source_tokenizer;
   std::string compiler;  ///< empty: the first that is found
   Path cache;            ///< of shared objects; empty: none
   int jobs = 0;          ///< threads and compilers at once; 0: one a CPU

@@ -72,6 +72,10 @@ std::string StepWriter::Write(const Step& step) const {
       return Embed(step);
     case StepKind::kCopyEmbeddings:
       return CopyEmbeddings(step);
+    case StepKind::kCopyRotations:
+      return Call("CopyRows", {"kHeadSize"}, {"die.rotations", TokenSlice(step), At(step.output)});
+    case StepKind::kAddDeepstack:
+      return AddDeepstack(step);
     case StepKind::kRopeTable:
       return RopeTable(step);
     case StepKind::kAddRmsNorm:
@@ -108,6 +112,16 @@ std::string StepWriter::Embed(const Step& step) const {
 
 std::string StepWriter::CopyEmbeddings(const Step& step) const {
   return Call("CopyRows", {"kWidth"}, {"die.embeddings", TokenSlice(step), At(step.output)});
+}
+
+std::string StepWriter::AddDeepstack(const Step& step) const {
+  const bool last = step.rows == StepRows::kLast;  // of the head, which has no `layer`
+  const std::string own = TokenSlice(step);
+  return Call(
+      "AddDeepstack", {"kWidth", Number(schedule_.inputs.deepstack)},
+      {"die", layer_ ? "layer" : "kLayers",
+       last ? "{die.tokens - 1 + " + own + ".begin, die.tokens - 1 + " + own + ".end}" : own,
+       At(step.output)});
 }
 
 std::string StepWriter::RopeTable(const Step& step) const {

@@ -34,8 +34,10 @@ class ScheduleNames {
 /// Writes steps as calls of kernels, each line indented by two spaces.
 class StepWriter {
  public:
-  StepWriter(const plan::Schedule& schedule, const ScheduleNames& names, std::int32_t kind)
-      : schedule_(schedule), names_(names), kind_(kind) {}
+  /// `in_layer`: the function that is written has a parameter `layer`.
+  StepWriter(const plan::Schedule& schedule, const ScheduleNames& names, std::int32_t kind,
+             bool in_layer)
+      : schedule_(schedule), names_(names), kind_(kind), layer_(in_layer) {}
 
   std::string Write(const plan::Step& step) const;
 
@@ -43,6 +45,7 @@ class StepWriter {
   std::string Zero(const plan::Step& step) const;
   std::string Embed(const plan::Step& step) const;
   std::string CopyEmbeddings(const plan::Step& step) const;
+  std::string AddDeepstack(const plan::Step& step) const;
   std::string RopeTable(const plan::Step& step) const;
   std::string AddRmsNorm(const plan::Step& step) const;
   std::string Quantize(const plan::Step& step) const;
@@ -73,6 +76,7 @@ class StepWriter {
   const plan::Schedule& schedule_;
   const ScheduleNames& names_;
   std::int32_t kind_;
+  bool layer_;
 };
 
 }  // namespace tyllm::compile

@@ -49,6 +49,10 @@ Result<std::vector<std::string>> WriteCommonParams(FileSystem& files,
 Status WriteConstantParams(FileSystem& files, const Path& path, const plan::Schedule& schedule);
 Status WriteBindingParams(FileSystem& files, const Path& path, const plan::Schedule& schedule);
 
+/// The embedding table as embedding.params.
+Status WriteEmbeddingParams(FileSystem& files, const model::Checkpoint& checkpoint,
+                            const Path& path);
+
 /// The embedding table as embedding.npy.
 Status WriteEmbeddingTable(FileSystem& files, const model::Checkpoint& checkpoint,
                            const Path& path);

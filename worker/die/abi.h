@@ -12,7 +12,7 @@
 
 namespace tyllm::die {
 
-inline constexpr std::uint32_t kAbiVersion = 3;
+inline constexpr std::uint32_t kAbiVersion = 4;
 
 /// What has to happen between the dies after a segment, on float32 numbers in their arenas.
 enum class Collective : std::uint32_t {
@@ -44,8 +44,10 @@ struct DieContext {
   std::byte* kv_cache;  ///< kv_bytes, kept between calls; shared by all programs of a die
   const std::int32_t* token_ids;  ///< [tokens]; nullptr when the program takes embeddings
   const float* embeddings;        ///< [tokens, width]; nullptr when the program takes ids
-  std::uint32_t tokens;           ///< 1..bucket
-  std::uint32_t history;          ///< tokens already in the cache; tokens + history <= max_kv
+  const float* rotations;  ///< [tokens, head_size] cosines, then sines; of programs that take them
+  const float* deepstack;  ///< [levels, tokens, width] added after the first layers, or nullptr
+  std::uint32_t tokens;    ///< 1..bucket
+  std::uint32_t history;   ///< tokens already in the cache; tokens + history <= max_kv
 };
 
 /// What a shared object says of itself.

@@ -7,6 +7,7 @@
 #include "worker/die/abi.h"
 #include "worker/die/activations.h"
 #include "worker/die/attention.h"
+#include "worker/die/deepstack.h"
 #include "worker/die/elementwise.h"
 #include "worker/die/linear4.h"
 #include "worker/die/linear8.h"

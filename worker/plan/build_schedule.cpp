@@ -31,7 +31,7 @@ AttentionShape AttentionOf(const model::ModelShape& shape, const DieShard& shard
 Result<SegmentPlan> EmbedSegment(Schedule& schedule, const Block& block, std::int64_t dies) {
   SegmentPlan segment{"embed", {}, die::Collective::kNone, -1, 0};
   segment.steps.push_back({StepKind::kZero, {}, kResidual, {}, StepRows::kTokens});
-  if (schedule.embedding_as_input) {
+  if (schedule.inputs.embeddings) {
     segment.steps.push_back({StepKind::kCopyEmbeddings, {}, kPartial, {}, StepRows::kTokens});
   } else {
     if (block.nodes.size() != 1 || block.nodes[0].op != Op::kEmbed) {
@@ -46,6 +46,10 @@ Result<SegmentPlan> EmbedSegment(Schedule& schedule, const Block& block, std::in
     segment.after = die::Collective::kAllReduceSum;
     segment.collective = kPartial;
     segment.group = dies;
+  }
+  if (schedule.inputs.rotations) {
+    segment.steps.push_back({StepKind::kCopyRotations, {}, kRope, {}, StepRows::kTokens});
+    return segment;
   }
   const auto frequencies = static_cast<WeightId>(schedule.weights.size());
   schedule.weights.push_back({std::string(kFrequenciesName),
@@ -76,6 +80,14 @@ void NameSegments(std::vector<SegmentPlan>& segments) {
   }
 }
 
+/// What is added to the visual tokens after a layer is added before the next block reads them.
+void AddDeepstack(bool wanted, StepRows rows, SegmentPlan& segment) {
+  if (wanted) {
+    segment.steps.insert(segment.steps.begin(),
+                         {StepKind::kAddDeepstack, {kPartial}, kPartial, {}, rows});
+  }
+}
+
 Status AddLayers(Schedule& schedule, const graph::Graph& graph, const WeightFormats& formats,
                  const ShardPlan& plan) {
   std::map<std::vector<bool>, std::int32_t> kinds;
@@ -92,6 +104,7 @@ Status AddLayers(Schedule& schedule, const graph::Graph& graph, const WeightForm
                                static_cast<WeightId>(schedule.weights.size()),
                                next == 0 ? "" : "_" + std::to_string(next));
     TYLLM_ASSIGN(kind.segments, translator.Translate());
+    AddDeepstack(schedule.inputs.deepstack > 0, StepRows::kTokens, kind.segments.front());
     NameSegments(kind.segments);
     schedule.layer_kinds.push_back(std::move(kind));
   }
@@ -107,6 +120,9 @@ Status AddHead(Schedule& schedule, const graph::Graph& graph, const WeightFormat
   }
   schedule.head = std::move(segments.front());
   schedule.head.name = "head";
+  const bool every = EveryLogit(schedule.program.kind);
+  AddDeepstack(schedule.inputs.deepstack >= schedule.shape.layers,
+               every ? StepRows::kTokens : StepRows::kLast, schedule.head);
   schedule.logits = translator.output();
   return OkStatus();
 }
@@ -115,11 +131,11 @@ Status AddHead(Schedule& schedule, const graph::Graph& graph, const WeightFormat
 
 Result<Schedule> BuildSchedule(const graph::Graph& graph, const WeightFormats& formats,
                                const ShardPlan& plan, std::int64_t die, const ProgramId& program,
-                               std::int64_t max_kv, bool embedding_as_input) {
+                               std::int64_t max_kv, const ProgramInputs& inputs) {
   Schedule schedule;
   schedule.program = program;
   schedule.max_kv = max_kv;
-  schedule.embedding_as_input = embedding_as_input;
+  schedule.inputs = inputs;
   schedule.activation_bits = formats.activation_bits;
   schedule.shape = graph.shape;
   schedule.shard = plan.dies.at(static_cast<std::size_t>(die));

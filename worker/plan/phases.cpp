@@ -78,6 +78,8 @@ PhaseSplit SplitOf(StepKind kind) {
     case StepKind::kZero:
     case StepKind::kEmbed:
     case StepKind::kCopyEmbeddings:
+    case StepKind::kCopyRotations:
+    case StepKind::kAddDeepstack:
     case StepKind::kRopeTable:
     case StepKind::kAddRmsNorm:
     case StepKind::kQuantize:

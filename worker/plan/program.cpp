@@ -10,7 +10,7 @@ constexpr std::int64_t kLargestDecode = 8;
 
 }  // namespace
 
-std::vector<ProgramKind> KindsOfBucket(std::int64_t bucket) {
+std::vector<ProgramKind> KindsOfBucket(std::int64_t bucket, bool visual) {
   std::vector<ProgramKind> kinds;
   if (bucket <= kLargestDecode) {
     kinds.push_back(ProgramKind::kDecode);
@@ -18,18 +18,18 @@ std::vector<ProgramKind> KindsOfBucket(std::int64_t bucket) {
   if (bucket > 1) {
     kinds.push_back(ProgramKind::kPrefill);
   }
-  if (bucket > kLargestDecode) {
+  if (bucket > (visual ? 1 : kLargestDecode)) {
     kinds.push_back(ProgramKind::kLlm);
   }
   return kinds;
 }
 
-std::vector<ProgramId> ProgramsOf(const std::vector<std::int64_t>& buckets) {
+std::vector<ProgramId> ProgramsOf(const std::vector<std::int64_t>& buckets, bool visual) {
   std::vector<std::int64_t> sorted = buckets;
   std::sort(sorted.begin(), sorted.end());
   std::vector<ProgramId> programs;
   for (const std::int64_t bucket : sorted) {
-    for (const ProgramKind kind : KindsOfBucket(bucket)) {
+    for (const ProgramKind kind : KindsOfBucket(bucket, visual)) {
       programs.push_back({kind, bucket});
     }
   }

@@ -34,9 +34,10 @@ struct ProgramId {
 };
 
 /// The programs that are emitted for a bucket (docs/formats/artifact-directory.md), in file order.
-std::vector<ProgramKind> KindsOfBucket(std::int64_t bucket);
+/// A visual language model has `llm` for every bucket above 1.
+std::vector<ProgramKind> KindsOfBucket(std::int64_t bucket, bool visual = false);
 /// The same for a list of buckets, smallest first.
-std::vector<ProgramId> ProgramsOf(const std::vector<std::int64_t>& buckets);
+std::vector<ProgramId> ProgramsOf(const std::vector<std::int64_t>& buckets, bool visual = false);
 
 /// Whether tokens may already be in the cache.
 constexpr bool TakesHistory(ProgramKind kind) {

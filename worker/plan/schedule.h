@@ -21,6 +21,8 @@ enum class StepKind : std::uint8_t {
   kZero,            ///< output = 0
   kEmbed,           ///< output = rows of weight for the token ids of this die's vocabulary, else 0
   kCopyEmbeddings,  ///< output = the embeddings that the caller passed
+  kCopyRotations,   ///< output = the rope table that the caller passed
+  kAddDeepstack,    ///< output += what the caller passed for the layer before, if anything
   kRopeTable,    ///< output[t] = cosines, then sines, of position history+t (weight: frequencies)
   kAddRmsNorm,   ///< inputs residual, partial: residual += partial; output = norm(residual)*weight
   kQuantize,     ///< output (activations) = input in groups of integers; the identity in float32
@@ -32,10 +34,12 @@ enum class StepKind : std::uint8_t {
   kSiluMul,      ///< inputs gate, up
 };
 
-inline constexpr EnumTable<StepKind, 12> kStepKindNames(
+inline constexpr EnumTable<StepKind, 14> kStepKindNames(
     "step", {{{StepKind::kZero, "zero"},
               {StepKind::kEmbed, "embed"},
               {StepKind::kCopyEmbeddings, "copy_embeddings"},
+              {StepKind::kCopyRotations, "copy_rotations"},
+              {StepKind::kAddDeepstack, "add_deepstack"},
               {StepKind::kRopeTable, "rope_table"},
               {StepKind::kAddRmsNorm, "add_rms_norm"},
               {StepKind::kQuantize, "quantize"},
@@ -147,6 +151,22 @@ struct SegmentRun {
   std::int64_t layer = -1;
 };
 
+/// What the caller of a program computes for it.
+struct ProgramInputs {
+  ProgramInputs() = default;
+
+  /// Not explicit: text models differ in nothing else.
+  ProgramInputs(bool takes_embeddings)  // NOLINT(google-explicit-constructor)
+      : embeddings(takes_embeddings) {}
+
+  bool embeddings = false;  ///< instead of token ids
+  bool rotations = false;   ///< rope's table: positions are in time, height and width
+  /// First layers after which something is added to some rows (visual tokens).
+  std::int64_t deepstack = 0;
+
+  bool operator==(const ProgramInputs&) const = default;
+};
+
 /// A program of one die as data: read by the memory planner, the code generator and the float32
 /// interpreter. Weights are numbered: those of `weights` first (embedding, frequencies, final norm,
 /// head), then the layer's own, so that WeightId w >= weights.size() is
@@ -154,7 +174,7 @@ struct SegmentRun {
 struct Schedule {
   ProgramId program;
   std::int64_t max_kv = 0;
-  bool embedding_as_input = false;
+  ProgramInputs inputs;
   std::int64_t activation_bits = 16;  ///< of kQuantize
   model::ModelShape shape;
   DieShard shard;
@@ -200,7 +220,7 @@ inline constexpr std::string_view kFrequenciesName = "rope.frequencies";
 /// together. kUnimplemented names a graph that has not the form of a decoder that dies can run.
 Result<Schedule> BuildSchedule(const graph::Graph& graph, const WeightFormats& formats,
                                const ShardPlan& plan, std::int64_t die, const ProgramId& program,
-                               std::int64_t max_kv, bool embedding_as_input);
+                               std::int64_t max_kv, const ProgramInputs& inputs);
 
 /// Full name of a weight: `layer` in front where there is one.
 std::string FullName(const Schedule& schedule, WeightId id, std::int64_t layer);

@@ -122,6 +122,7 @@ Result<TowerSchedule> BuildTowerSchedule(const graph::Tower& tower, const model:
   TowerSchedule schedule;
   schedule.shape = tower.shape;
   schedule.grid = grid;
+  schedule.dies = std::ssize(shards);
   schedule.shard = shards.at(static_cast<std::size_t>(die));
   schedule.inputs = InputsOf(tower.shape, grid, layout);
   std::tie(schedule.frame_capacity, schedule.frame_longest) = RunSizes(layout.frame_ends);

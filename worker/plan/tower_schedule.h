@@ -201,6 +201,7 @@ struct TowerBlockRun {
 struct TowerSchedule {
   model::VisionShape shape;
   model::VisualGrid grid;
+  std::int64_t dies = 1;  ///< that sum
   TowerShard shard;
   std::vector<TowerInput> inputs;  ///< the pixels first
   std::vector<TowerBuffer> buffers;

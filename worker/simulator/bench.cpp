@@ -92,7 +92,8 @@ std::vector<LoggedCall> CallsOf(const Subject& subject, std::int64_t history, st
   std::vector<LoggedCall> calls;
   const std::vector<std::int64_t>& buckets = subject.loaded.artifact().buffers.seq_lens;
   for (std::int64_t done = 0; done < tokens; done += step) {
-    for (const Chunk& chunk : PlanChunks(buckets, history + done, step, Rows::kLast)) {
+    for (const Chunk& chunk : PlanChunks(buckets, history + done, step, Rows::kLast,
+                                         subject.loaded.artifact().buffers.visual)) {
       const std::int64_t before =
           calls.empty() ? history : calls.back().history + calls.back().tokens;
       calls.push_back({SchedulesOf(subject.loaded, chunk.program), chunk.tokens, before, {}});

@@ -9,14 +9,17 @@ namespace tyllm::simulator {
 
 namespace {
 
-/// The program of a bucket that serves: without history the one made for it.
-std::optional<plan::ProgramKind> KindFor(std::int64_t bucket, std::int64_t history, Rows rows) {
+/// The program of a bucket that serves: without history the one made for it, otherwise one that
+/// computes no more logits than are wanted.
+std::optional<plan::ProgramKind> KindFor(std::int64_t bucket, std::int64_t history, Rows rows,
+                                         bool visual) {
   std::optional<plan::ProgramKind> chosen;
-  for (const plan::ProgramKind kind : plan::KindsOfBucket(bucket)) {
+  for (const plan::ProgramKind kind : plan::KindsOfBucket(bucket, visual)) {
     if (rows == Rows::kEvery && !plan::EveryLogit(kind)) {
       continue;
     }
-    if (plan::TakesHistory(kind) ? !chosen.has_value() : history == 0) {
+    const bool runs = plan::TakesHistory(kind) || history == 0;
+    if (runs && (!chosen || plan::EveryLogit(*chosen))) {
       chosen = kind;
     }
   }
@@ -26,12 +29,12 @@ std::optional<plan::ProgramKind> KindFor(std::int64_t bucket, std::int64_t histo
 }  // namespace
 
 std::vector<Chunk> PlanChunks(std::span<const std::int64_t> buckets, std::int64_t history,
-                              std::int64_t tokens, Rows rows) {
+                              std::int64_t tokens, Rows rows, bool visual) {
   std::vector<std::int64_t> sizes(buckets.begin(), buckets.end());
   std::sort(sizes.begin(), sizes.end(), std::greater<>());
   std::vector<Chunk> chunks;
   const auto usable = [&](std::int64_t bucket) {
-    return KindFor(bucket, history, rows).has_value();
+    return KindFor(bucket, history, rows, visual).has_value();
   };
   while (tokens > 0) {
     auto bucket = std::find_if(sizes.begin(), sizes.end(),
@@ -44,7 +47,7 @@ std::vector<Chunk> PlanChunks(std::span<const std::int64_t> buckets, std::int64_
       bucket = smallest.base() - 1;
     }
     const std::int64_t taken = std::min(*bucket, tokens);
-    chunks.push_back({{*KindFor(*bucket, history, rows), *bucket}, taken});
+    chunks.push_back({{*KindFor(*bucket, history, rows, visual), *bucket}, taken});
     history += taken;
     tokens -= taken;
   }

@@ -24,7 +24,8 @@ enum class Rows : std::uint8_t {
 /// Cuts `tokens` that follow `history` cached ones into calls: the largest bucket that is filled
 /// goes first; what is less than the smallest bucket fills a part of it. Empty when there are no
 /// tokens, or when every row is wanted and no program gives them. `buckets` need no order.
+/// `visual`: the buckets have the programs of a visual language model.
 std::vector<Chunk> PlanChunks(std::span<const std::int64_t> buckets, std::int64_t history,
-                              std::int64_t tokens, Rows rows);
+                              std::int64_t tokens, Rows rows, bool visual = false);
 
 }  // namespace tyllm::simulator

@@ -13,6 +13,8 @@ struct Call {
   std::span<const std::int32_t> token_ids;  ///< [tokens]
   std::span<const float> embeddings;        ///< [tokens, width], empty when programs take ids
   std::int64_t history = 0;
+  const float* rotations = nullptr;  ///< [tokens, head_size], of programs that take them
+  const float* deepstack = nullptr;  ///< [levels, tokens, width], or nothing to add
 
   std::int64_t tokens() const { return static_cast<std::int64_t>(token_ids.size()); }
 };

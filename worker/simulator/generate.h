@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "worker/forward/sampling.h"
 #include "worker/simulator/session.h"
+#include "worker/vision/medium.h"
 
 namespace tyllm::simulator {
 
@@ -34,6 +35,8 @@ struct GenerateRequest {
   std::int64_t max_tokens = 0;       ///< at least one
   std::vector<std::int32_t> stop;    ///< a token that ends the text, and is not part of it
   forward::SamplingOptions sampling;
+  /// Images and videos that the prompt's visual tokens stand for; of TextModel only.
+  std::vector<vision::LoadedMedium> media = {};
 };
 
 struct Generated {

@@ -98,6 +98,12 @@ void Interpreter::RunStep(const plan::Step& step) {
     case plan::StepKind::kCopyEmbeddings:
       std::copy(call_.embeddings.begin(), call_.embeddings.end(), Row(step.output, 0));
       return;
+    case plan::StepKind::kCopyRotations:
+      std::copy_n(call_.rotations, call_.tokens() * BufferOf(step.output).columns,
+                  Row(step.output, 0));
+      return;
+    case plan::StepKind::kAddDeepstack:
+      return AddDeepstack(step);
     case plan::StepKind::kRopeTable:
       return RopeTable(step);
     case plan::StepKind::kAddRmsNorm:
@@ -167,6 +173,19 @@ void Interpreter::RopeTable(const plan::Step& step) {
       out[i] = static_cast<float>(std::cos(angle));
       out[frequencies.size() + i] = static_cast<float>(std::sin(angle));
     }
+  }
+}
+
+void Interpreter::AddDeepstack(const plan::Step& step) {
+  const std::int64_t layer = layer_ < 0 ? schedule_.shape.layers : layer_;
+  if (call_.deepstack == nullptr || layer < 1 || layer > schedule_.inputs.deepstack) {
+    return;
+  }
+  const std::int64_t columns = BufferOf(step.output).columns;
+  const float* const added = call_.deepstack + (layer - 1) * call_.tokens() * columns;
+  const std::int64_t first = FirstInputRow(step);
+  for (std::int64_t i = first * columns; i < (first + RowsOf(step)) * columns; ++i) {
+    Row(step.output, 0)[i] += added[i];
   }
 }
 

@@ -38,6 +38,7 @@ class Interpreter final : public DieProgram {
 
   void Embed(const plan::Step& step);
   void RopeTable(const plan::Step& step);
+  void AddDeepstack(const plan::Step& step);
   void AddRmsNorm(const plan::Step& step);
   void Copy(const plan::Step& step);
   void Linear(const plan::Step& step);

@@ -41,8 +41,10 @@ Result<LoadedArtifact> LoadedArtifact::Load(const Path& directory, Engine engine
   const bool has_programs = artifact.manifest.toolchain.compiler != kNotCompiled;
   LoadedArtifact loaded(std::move(artifact), has_programs ? engine : Engine::kInterpreter);
   TYLLM_TRY(loaded.LoadEmbedding());
+  TYLLM_TRY(loaded.LoadVision());
   const graph::Graph graph = graph::BuildGraph(loaded.artifact_.shape);
-  for (const plan::ProgramId& id : plan::ProgramsOf(loaded.artifact_.buffers.seq_lens)) {
+  for (const plan::ProgramId& id :
+       plan::ProgramsOf(loaded.artifact_.buffers.seq_lens, loaded.artifact_.buffers.visual)) {
     TYLLM_TRY(loaded.LoadProgram(graph, id));
   }
   return loaded;
@@ -52,17 +54,31 @@ Status LoadedArtifact::LoadEmbedding() {
   if (!artifact_.buffers.embedding_as_input) {
     return OkStatus();
   }
-  const Path path = artifact_.directory / artifact::kEmbeddingFile;
-  TYLLM_ASSIGN(artifact::NpyTable table, artifact::NpyTable::Open(path));
+  TYLLM_ASSIGN(artifact::EmbeddingTable table, artifact::EmbeddingTable::Open(artifact_.directory));
   const model::ModelShape& shape = artifact_.shape;
   if (table.rows() != shape.vocabulary || table.columns() != shape.width) {
-    return DataLoss(path.string() + " is [" + std::to_string(table.rows()) + ", " +
+    return DataLoss(table.path().string() + " is [" + std::to_string(table.rows()) + ", " +
                     std::to_string(table.columns()) + "], expected [" +
                     std::to_string(shape.vocabulary) + ", " + std::to_string(shape.width) +
                     "] as config.json says; compile the model again");
   }
   embedding_ = std::move(table);
   return OkStatus();
+}
+
+Status LoadedArtifact::LoadVision() {
+  if (!artifact_.buffers.visual) {
+    return OkStatus();
+  }
+  const Path config = artifact_.directory / artifact::kConfigFile;
+  TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(config));
+  TYLLM_ASSIGN(vision_, model::ReadVision(json, config.string()));
+  if (2 * std::ssize(vision_->rope_axes) == artifact_.shape.head_size) {
+    return OkStatus();
+  }
+  return DataLoss(config.string() + ": mrope_section has " +
+                  std::to_string(vision_->rope_axes.size()) + " pairs, expected half of " +
+                  std::to_string(artifact_.shape.head_size));
 }
 
 Status LoadedArtifact::LoadProgram(const graph::Graph& graph, const plan::ProgramId& id) {
@@ -81,7 +97,7 @@ Result<ProgramOnDie> LoadedArtifact::LoadOnDie(const graph::Graph& graph, const 
   ProgramOnDie program;
   TYLLM_ASSIGN(plan::Schedule schedule,
                plan::BuildSchedule(graph, config.formats(), config.shard_plan(), die, id,
-                                   config.max_kv, config.embedding_as_input));
+                                   config.max_kv, config.inputs()));
   program.schedule = std::make_unique<const plan::Schedule>(std::move(schedule));
   TYLLM_ASSIGN(program.common, Params(artifact::CommonParams(die)));
   TYLLM_ASSIGN(program.constant, Params(artifact::ConstantParams(die, id.bucket)));

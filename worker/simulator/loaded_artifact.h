@@ -9,8 +9,9 @@
 
 #include "common/base/enum_table.h"
 #include "worker/artifact/artifact.h"
-#include "worker/artifact/npy.h"
+#include "worker/artifact/embedding_table.h"
 #include "worker/artifact/params.h"
+#include "worker/model/vision_shape.h"
 #include "worker/simulator/bound_weights.h"
 #include "worker/simulator/native_program.h"
 
@@ -65,13 +66,17 @@ class LoadedArtifact {
   std::int64_t dies() const { return artifact_.buffers.dies; }
 
   /// The host's embedding table; none when programs take token ids.
-  const artifact::NpyTable* embedding() const { return embedding_ ? &*embedding_ : nullptr; }
+  const artifact::EmbeddingTable* embedding() const { return embedding_ ? &*embedding_ : nullptr; }
+
+  /// Of a visual language model; nullptr for one of text, and for one compiled as text.
+  const model::VisionShape* vision() const { return vision_ ? &*vision_ : nullptr; }
 
  private:
   LoadedArtifact(artifact::Artifact artifact, Engine engine)
       : artifact_(std::move(artifact)), engine_(engine) {}
 
   Status LoadEmbedding();
+  Status LoadVision();
   Status LoadProgram(const graph::Graph& graph, const plan::ProgramId& id);
   Result<ProgramOnDie> LoadOnDie(const graph::Graph& graph, const plan::ProgramId& id,
                                  std::int64_t die);
@@ -82,7 +87,8 @@ class LoadedArtifact {
   Engine engine_;
   std::map<Path, std::unique_ptr<artifact::ParamsFile>> files_;
   std::vector<LoadedProgram> programs_;
-  std::optional<artifact::NpyTable> embedding_;
+  std::optional<artifact::EmbeddingTable> embedding_;
+  std::optional<model::VisionShape> vision_;
 };
 
 }  // namespace tyllm::simulator

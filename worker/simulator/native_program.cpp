@@ -61,6 +61,8 @@ NativeProgram::NativeProgram(const die::Program& program, std::uint32_t die, std
 void NativeProgram::Begin(const Call& call) {
   context_.token_ids = call.embeddings.empty() ? call.token_ids.data() : nullptr;
   context_.embeddings = call.embeddings.empty() ? nullptr : call.embeddings.data();
+  context_.rotations = call.rotations;
+  context_.deepstack = call.deepstack;
   context_.tokens = static_cast<std::uint32_t>(call.tokens());
   context_.history = static_cast<std::uint32_t>(call.history);
 }

@@ -47,7 +47,38 @@ class Speaker {
     return ids;
   }
 
-  Result<RunReport> Continue(std::vector<std::int32_t> prompt, const RunRequest& request,
+  Result<std::vector<vision::LoadedMedium>> Load(std::span<const vision::Medium> media) const {
+    std::vector<vision::LoadedMedium> loaded;
+    for (const vision::Medium& medium : media) {
+      TYLLM_ASSIGN(loaded.emplace_back(), model_->Load(medium));
+    }
+    return loaded;
+  }
+
+  /// `message` behind the placeholders of the media.
+  Result<std::string> About(std::span<const vision::LoadedMedium> media,
+                            const std::string& message) const {
+    if (media.empty() || tokenizer_ == nullptr) {
+      return message;
+    }
+    TYLLM_ASSIGN(const vision::VisualSpelling spelling,
+                 vision::SpellingOf(*model_->vision(), [&](std::int32_t id) {
+                   return std::string(tokenizer_->BytesOf(id));
+                 }));
+    return vision::PromptText(*model_->vision(), spelling, media) + message;
+  }
+
+  /// Placeholders repeated for every part of the media.
+  Result<std::vector<std::int32_t>> Expand(std::span<const vision::LoadedMedium> media,
+                                           std::vector<std::int32_t> ids) const {
+    if (media.empty()) {
+      return ids;
+    }
+    return vision::ExpandPlaceholders(*model_->vision(), ids, media);
+  }
+
+  Result<RunReport> Continue(std::vector<std::int32_t> prompt,
+                             std::vector<vision::LoadedMedium> media, const RunRequest& request,
                              const Clock& clock, const OnText& on_text) {
     RunReport report;
     std::optional<model::StreamDecoder> decoder;
@@ -60,7 +91,8 @@ class Speaker {
         on_text(piece);
       }
     };
-    const GenerateRequest wanted{std::move(prompt), request.max_tokens, stop_, request.sampling};
+    const GenerateRequest wanted{std::move(prompt), request.max_tokens, stop_, request.sampling,
+                                 std::move(media)};
     TYLLM_ASSIGN(const Continuation made, model_->Continue(wanted, clock, [&](std::int32_t token) {
       say(decoder ? decoder->Push(token) : std::string());
     }));
@@ -108,15 +140,17 @@ Status CheckPrompt(const RunRequest& request) {
   return forward::Check(request.sampling);
 }
 
-Result<std::vector<std::int32_t>> PromptIds(const Speaker& speaker, const RunRequest& request) {
+Result<std::vector<std::int32_t>> PromptIds(const Speaker& speaker, const RunRequest& request,
+                                            std::span<const vision::LoadedMedium> media) {
   if (!request.prompt) {
     return Narrowed(request.token_ids);
   }
+  TYLLM_ASSIGN(const std::string message, speaker.About(media, *request.prompt));
   if (!request.chat) {
-    return speaker.Encode(*request.prompt);
+    return speaker.Encode(message);
   }
   TYLLM_ASSIGN(const std::string text,
-               model::WriteChatPrompt(speaker.directory(), *request.prompt, *request.chat));
+               model::WriteChatPrompt(speaker.directory(), message, *request.chat));
   return speaker.Encode(text);
 }
 
@@ -125,8 +159,10 @@ Result<std::vector<std::int32_t>> PromptIds(const Speaker& speaker, const RunReq
 Result<RunReport> RunModel(const RunRequest& request, const Clock& clock, const OnText& on_text) {
   TYLLM_TRY(CheckPrompt(request));
   TYLLM_ASSIGN(Speaker speaker, Speaker::Open(request.model));
-  TYLLM_ASSIGN(std::vector<std::int32_t> prompt, PromptIds(speaker, request));
-  return speaker.Continue(std::move(prompt), request, clock, on_text);
+  TYLLM_ASSIGN(std::vector<vision::LoadedMedium> media, speaker.Load(request.media));
+  TYLLM_ASSIGN(std::vector<std::int32_t> prompt, PromptIds(speaker, request, media));
+  TYLLM_ASSIGN(prompt, speaker.Expand(media, std::move(prompt)));
+  return speaker.Continue(std::move(prompt), std::move(media), request, clock, on_text);
 }
 
 struct Conversation::State {
@@ -145,6 +181,9 @@ Result<Conversation> Conversation::Open(const RunRequest& request) {
   if (!request.chat || request.prompt || !request.token_ids.empty()) {
     return InvalidArgument(
         "a conversation takes its messages from the input; give neither --prompt nor --token-ids");
+  }
+  if (!request.media.empty()) {
+    return InvalidArgument("a conversation is about text; ask about images with --prompt");
   }
   TYLLM_TRY(forward::Check(request.sampling));
   TYLLM_ASSIGN(Speaker speaker, Speaker::Open(request.model));
@@ -165,7 +204,7 @@ Result<RunReport> Conversation::Answer(const std::string& message, const Clock& 
                    messages, {.invite_answer = true, .thinking = state_->request.chat->thinking}));
   TYLLM_ASSIGN(std::vector<std::int32_t> prompt, state_->speaker.Encode(text));
   TYLLM_ASSIGN(RunReport report,
-               state_->speaker.Continue(std::move(prompt), state_->request, clock, on_text));
+               state_->speaker.Continue(std::move(prompt), {}, state_->request, clock, on_text));
   messages.push_back({"assistant", report.text});
   state_->messages = std::move(messages);
   return report;

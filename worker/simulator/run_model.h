@@ -23,6 +23,7 @@ struct RunRequest {
   std::optional<std::string> prompt;      ///< this,
   std::optional<model::ChatPrompt> chat;  ///< with it: the prompt is a message of a conversation
   std::vector<std::int64_t> token_ids;    ///< or these
+  std::vector<vision::Medium> media;      ///< that the prompt is about
   std::int64_t max_tokens = 64;
   forward::SamplingOptions sampling;
 };

@@ -7,6 +7,7 @@
 
 #include "worker/plan/memory_plan.h"
 #include "worker/simulator/interpreter.h"
+#include "worker/simulator/rotations.h"
 
 namespace tyllm::simulator {
 
@@ -35,6 +36,8 @@ struct Session::State {
   std::vector<std::vector<std::unique_ptr<DieProgram>>> dies;  ///< [programs][dies]
   std::vector<Chunk> chunks;
   std::int64_t history = 0;
+  std::optional<Rotations> rotations;  ///< of a visual language model
+  SeenSequence seen;                   ///< no positions: text
   SegmentObserver observer;
 
   Status ChooseBuckets(const std::vector<std::int64_t>& wanted);
@@ -120,7 +123,7 @@ Status Session::State::Check(std::span<const std::int32_t> tokens, Rows rows) co
                       " do not fit into the model's KV cache of " + std::to_string(max_kv) +
                       "; shorten the text, or compile with a larger --max-kv");
   }
-  if (PlanChunks(buckets, history, 1, rows).empty()) {
+  if (PlanChunks(buckets, history, 1, rows, artifact.artifact().buffers.visual).empty()) {
     return FailedPrecondition(
         "no program gives the logits of every token: that needs a bucket of "
         "at most 8, and there are " +
@@ -134,7 +137,8 @@ Result<std::vector<float>> Session::State::Feed(std::span<const std::int32_t> to
   const std::int64_t vocabulary = artifact.artifact().shape.vocabulary;
   const std::int64_t wanted = rows == Rows::kEvery ? std::ssize(tokens) : 1;
   std::vector<float> logits(static_cast<std::size_t>(wanted * vocabulary));
-  chunks = PlanChunks(buckets, history, std::ssize(tokens), rows);
+  chunks =
+      PlanChunks(buckets, history, std::ssize(tokens), rows, artifact.artifact().buffers.visual);
   std::int64_t done = 0;
   for (const Chunk& chunk : chunks) {
     RunChunk(chunk, tokens.subspan(static_cast<std::size_t>(done),
@@ -154,13 +158,22 @@ Result<std::vector<float>> Session::State::Feed(std::span<const std::int32_t> to
 void Session::State::RunChunk(const Chunk& chunk, std::span<const std::int32_t> tokens) {
   Call call{tokens, {}, history};
   std::vector<float> embeddings;
-  if (const artifact::NpyTable* const table = artifact.embedding()) {
+  std::vector<float> deepstack;
+  if (const artifact::EmbeddingTable* const table = artifact.embedding()) {
     const auto width = static_cast<std::size_t>(table->columns());
     embeddings.resize(tokens.size() * width);
     for (std::size_t t = 0; t < tokens.size(); ++t) {
       table->Read(tokens[t], std::span(embeddings).subspan(t * width, width));
     }
+    seen.Place(history, call.tokens(), table->columns(), embeddings.data());
+    deepstack = seen.Deepstack(history, call.tokens(), table->columns());
     call.embeddings = embeddings;
+    call.deepstack = deepstack.empty() ? nullptr : deepstack.data();
+  }
+  if (rotations) {
+    const auto axes = seen.PositionsFrom(history, call.tokens());
+    rotations->Set(history, {axes[0], axes[1], axes[2]});
+    call.rotations = rotations->RowsFrom(history);
   }
   std::vector<DieProgram*> programs;
   for (const std::unique_ptr<DieProgram>& program : dies[IndexOf(chunk.program)]) {
@@ -206,6 +219,11 @@ Result<Session> Session::Open(const LoadedArtifact& artifact, const SessionOptio
   TYLLM_TRY(state->ChooseBuckets(options.buckets));
   TYLLM_TRY(state->AllocateMemory());
   state->MakePrograms();
+  if (const model::VisionShape* const vision = artifact.vision()) {
+    TYLLM_ASSIGN(state->rotations,
+                 Rotations::Load(artifact.artifact().directory, artifact.artifact().shape, *vision,
+                                 artifact.artifact().buffers.max_kv));
+  }
   return Session(std::move(state));
 }
 
@@ -220,6 +238,12 @@ std::int64_t Session::max_kv() const {
 void Session::Rewind(std::int64_t tokens) {
   TYLLM_CHECK(tokens >= 0 && tokens <= state_->history);
   state_->history = tokens;
+}
+
+void Session::See(SeenSequence seen) {
+  TYLLM_CHECK(state_->rotations.has_value());
+  state_->history = 0;
+  state_->seen = std::move(seen);
 }
 
 Result<std::vector<float>> Session::Feed(std::span<const std::int32_t> tokens) {

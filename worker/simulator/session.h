@@ -10,6 +10,7 @@
 #include "worker/simulator/chunks.h"
 #include "worker/simulator/executor.h"
 #include "worker/simulator/loaded_artifact.h"
+#include "worker/simulator/seen_sequence.h"
 
 namespace tyllm::simulator {
 
@@ -39,6 +40,10 @@ class Session {
 
   /// Keeps the first `tokens` in the cache, which must be at most history(), and forgets the rest.
   void Rewind(std::int64_t tokens);
+
+  /// Forgets all tokens: those that come now are the sequence `seen` is about. Of a visual language
+  /// model only; a default one is text.
+  void See(SeenSequence seen);
 
   /// Appends the tokens and returns the logits [vocabulary] of the last one. Ids out of range are
   /// kInvalidArgument, more tokens than the cache holds kOutOfRange; then nothing is appended.

@@ -8,6 +8,8 @@
 
 #include "worker/artifact/artifact.h"
 #include "worker/forward/generator.h"
+#include "worker/forward/visual_prompt.h"
+#include "worker/simulator/loaded_tower.h"
 
 namespace tyllm::simulator {
 
@@ -18,6 +20,11 @@ class CompiledModel final : public TextModel {
   static Result<std::unique_ptr<TextModel>> Open(const TextModelOptions& options) {
     TYLLM_ASSIGN(LoadedArtifact loaded, LoadedArtifact::Load(options.directory, options.engine));
     auto model = std::make_unique<CompiledModel>(std::move(loaded), options.chunks);
+    model->exact_images_ = options.exact_images;
+    if (model->loaded_.vision() != nullptr) {
+      TYLLM_ASSIGN(model->tower_,
+                   LoadedTower::Load(model->loaded_.artifact().directory, options.threads));
+    }
     TYLLM_ASSIGN(Session session, Session::Open(model->loaded_, {options.chunks, options.threads}));
     model->session_.emplace(std::move(session));
     return std::unique_ptr<TextModel>(std::move(model));
@@ -34,13 +41,37 @@ class CompiledModel final : public TextModel {
 
   Path directory() const override { return loaded_.artifact().directory; }
 
+  const model::VisionShape* vision() const override { return loaded_.vision(); }
+
+  Result<vision::LoadedMedium> Load(const vision::Medium& medium) const override {
+    if (!tower_) {
+      return FailedPrecondition(directory().string() +
+                                " was compiled as a model of text: it takes no images or videos");
+    }
+    const artifact::VisualConfig& config = tower_->config();
+    const bool takes_videos = config.modality == domain::Modality::kVideo;
+    if (medium.is_video != takes_videos) {
+      return InvalidArgument(
+          medium.path.string() + " is " + (medium.is_video ? "a video" : "an image") +
+          ", and the model was compiled for " + (takes_videos ? "videos" : "images") +
+          "; compile it with the other --modality");
+    }
+    return vision::LoadMedium(
+        directory(), *loaded_.vision(), medium,
+        vision::FixedSize{{config.width, config.height}, config.frames, exact_images_});
+  }
+
   Result<Continuation> Continue(const GenerateRequest& request, const Clock& clock,
                                 const OnToken& on_token) override {
-    GenerateRequest rest = request;
+    TYLLM_TRY(Look(request));
     const std::int64_t known = RewindTo(request.prompt);
-    rest.prompt.erase(rest.prompt.begin(), rest.prompt.begin() + known);
+    GenerateRequest rest{{request.prompt.begin() + known, request.prompt.end()},
+                         request.max_tokens,
+                         request.stop,
+                         request.sampling};
     Continuation out;
-    for (const Chunk& chunk : PlanChunks(buckets_, known, std::ssize(rest.prompt), Rows::kLast)) {
+    for (const Chunk& chunk : PlanChunks(buckets_, known, std::ssize(rest.prompt), Rows::kLast,
+                                         loaded_.artifact().buffers.visual)) {
       out.chunks.push_back(chunk.tokens);
     }
     TYLLM_ASSIGN(out.generated, Generate(*session_, rest, clock, on_token));
@@ -51,6 +82,37 @@ class CompiledModel final : public TextModel {
   }
 
  private:
+  bool HasVisualTokens(const std::vector<std::int32_t>& prompt) const {
+    const model::VisionShape* const shape = loaded_.vision();
+    return shape != nullptr && std::ranges::any_of(prompt, [&](std::int32_t id) {
+             return id == shape->image_token || id == shape->video_token;
+           });
+  }
+
+  /// Runs the tower over the prompt's media. What is cached of a prompt with other media is
+  /// forgotten.
+  Status Look(const GenerateRequest& request) {
+    if (request.media.empty() && !looked_ && !HasVisualTokens(request.prompt)) {
+      return OkStatus();
+    }
+    if (!tower_) {
+      return FailedPrecondition(directory().string() +
+                                " was compiled as a model of text: it takes no images or videos");
+    }
+    std::vector<model::VisualItem> items;
+    std::vector<forward::VisualFeatures> features;
+    for (const vision::LoadedMedium& medium : request.media) {
+      items.push_back(medium.item);
+      TYLLM_ASSIGN(features.emplace_back(), tower_->Run(medium.patches));
+    }
+    TYLLM_ASSIGN(SeenSequence seen,
+                 SeenSequence::Make(*loaded_.vision(), request.prompt, items, features));
+    session_->See(std::move(seen));
+    cached_.clear();
+    looked_ = !request.media.empty();
+    return OkStatus();
+  }
+
   /// Keeps of the cache what `prompt` begins with, but never all of it: its last token gives the
   /// first logits.
   std::int64_t RewindTo(const std::vector<std::int32_t>& prompt) {
@@ -65,6 +127,9 @@ class CompiledModel final : public TextModel {
   LoadedArtifact loaded_;
   std::vector<std::int64_t> buckets_;
   std::optional<Session> session_;  ///< refers to loaded_
+  std::optional<LoadedTower> tower_;
+  bool exact_images_ = false;
+  bool looked_ = false;  ///< what is cached has images in it
   std::vector<std::int32_t> cached_;
 };
 
@@ -85,9 +150,27 @@ class FloatModel final : public TextModel {
       : directory_(std::move(directory)),
         model_(std::move(model)),
         backend_(std::move(backend)),
-        generator_(model_, *backend_) {}
+        generator_(model_, *backend_) {
+    Result<forward::VisualPrompter> prompter = forward::VisualPrompter::Open(model_);
+    if (prompter.ok()) {
+      prompter_.emplace(*std::move(prompter));
+    }
+  }
 
   std::string name() const override { return "float32"; }
+
+  const model::VisionShape* vision() const override {
+    return prompter_ ? &prompter_->tower().shape : nullptr;
+  }
+
+  Result<vision::LoadedMedium> Load(const vision::Medium& medium) const override {
+    if (!prompter_) {
+      return FailedPrecondition(directory_.string() +
+                                " is a model of text: it takes no images or videos");
+    }
+    TYLLM_ASSIGN(std::vector<vision::LoadedMedium> loaded, prompter_->Load({&medium, 1}));
+    return std::move(loaded.front());
+  }
 
   Path directory() const override { return directory_; }
 
@@ -98,8 +181,9 @@ class FloatModel final : public TextModel {
     Generated& made = out.generated;
     const auto begin = clock.Now();
     std::optional<Clock::Steady> first;
+    TYLLM_ASSIGN(const std::shared_ptr<const forward::VisualInput> visual, Look(request));
     TYLLM_ASSIGN(made.tokens, generator_.Generate({request.prompt, request.max_tokens, request.stop,
-                                                   request.sampling},
+                                                   request.sampling, visual},
                                                   [&](std::int32_t token) {
                                                     first = first.value_or(clock.Now());
                                                     if (on_token) {
@@ -116,10 +200,24 @@ class FloatModel final : public TextModel {
   }
 
  private:
+  Result<std::shared_ptr<const forward::VisualInput>> Look(const GenerateRequest& request) const {
+    if (request.media.empty()) {
+      return std::shared_ptr<const forward::VisualInput>();
+    }
+    if (!prompter_) {
+      return FailedPrecondition(directory_.string() +
+                                " is a model of text: it takes no images or videos");
+    }
+    TYLLM_ASSIGN(forward::VisualSequence sequence,
+                 prompter_->Read({request.prompt, request.media}, *backend_));
+    return std::move(sequence.visual);
+  }
+
   Path directory_;
   forward::Model model_;
   std::unique_ptr<tensor::Backend> backend_;
   forward::Generator generator_;
+  std::optional<forward::VisualPrompter> prompter_;  ///< of a model that sees
 };
 
 }  // namespace

@@ -16,6 +16,8 @@ struct TextModelOptions {
   std::vector<std::int64_t> chunks;  ///< buckets of a compiled model to use; empty: all
   Engine engine = Engine::kCompiled;
   std::int64_t threads = 0;  ///< 0: as many as there are dies or cores
+  /// A compiled model refuses images that its processor would bring to another size than its own.
+  bool exact_images = false;
 };
 
 /// What a text model made of a prompt.
@@ -36,7 +38,13 @@ class TextModel {
   virtual std::string name() const = 0;
   /// Where tokenizer.json and generation_config.json are.
   virtual Path directory() const = 0;
-  /// A compiled model does not read again what the prompt has in common with the text before.
+  /// What the model sees with; nullptr for one of text.
+  virtual const model::VisionShape* vision() const = 0;
+  /// Reads an image or video as the model takes it. A compiled model takes one size, and either
+  /// images or videos: kInvalidArgument tells which.
+  virtual Result<vision::LoadedMedium> Load(const vision::Medium& medium) const = 0;
+  /// A prompt with media has all tokens that stand for them. A compiled model does not read again
+  /// what the prompt has in common with the text before.
   virtual Result<Continuation> Continue(const GenerateRequest& request, const Clock& clock,
                                         const OnToken& on_token) = 0;
 };

@@ -5,6 +5,7 @@
 #include "worker/simulator/golden.h"
 #include "worker/simulator/reference.h"
 #include "worker/simulator/verify_run.h"
+#include "worker/simulator/verify_visual.h"
 
 namespace tyllm::simulator {
 
@@ -76,6 +77,7 @@ Result<VerifyReport> Verify(const VerifyRequest& request, domain::ProgressSink& 
   }
   TYLLM_TRY(VerifyLogits(loaded, golden, tolerances, report));
   TYLLM_TRY(VerifyChunkings(loaded, golden, tolerances, progress, report));
+  TYLLM_TRY(VerifyVisual(loaded, request.model, tolerances, progress, report));
   progress.Report({"verify", 1, 1, "passes", ""});
   return report;
 }

@@ -52,6 +52,10 @@ struct VerifyReport {
   std::int64_t greedy = 0;             ///< tokens of the continuation that are the reference's
   std::vector<std::string> chunkings;  ///< that gave the same bits and text, "96+8+8+1+..."
   std::vector<SegmentDifference> segments;
+  std::int64_t visual_tokens =
+      0;  ///< of a prompt with an image or video; 0: the model does not see
+  double visual_max_difference = 0;  ///< of a logit behind it
+  std::int64_t visual_greedy = 0;    ///< tokens of its answer that are the reference's
 
   /// Share of the rows whose best token is the reference's.
   double top1_agreement() const {
@@ -88,5 +92,8 @@ struct tyllm::format::Members<tyllm::simulator::VerifyReport> {
       Member{"greedy", &R::greedy},
       Member{"chunkings", &R::chunkings},
       Member{"segments", &R::segments},
+      Member{"visual_tokens", &R::visual_tokens},
+      Member{"visual_max_difference", &R::visual_max_difference},
+      Member{"visual_greedy", &R::visual_greedy},
   };
 };

@@ -136,7 +136,9 @@ Status VerifySegments(const LoadedArtifact& loaded, const Golden& golden,
 Status VerifyLogits(const LoadedArtifact& loaded, const Golden& golden,
                     const Tolerances& tolerances, VerifyReport& report) {
   TYLLM_ASSIGN(Session session, Session::Open(loaded, {}));
-  const bool every = !PlanChunks(loaded.artifact().buffers.seq_lens, 0, 1, Rows::kEvery).empty();
+  const bool every = !PlanChunks(loaded.artifact().buffers.seq_lens, 0, 1, Rows::kEvery,
+                                 loaded.artifact().buffers.visual)
+                          .empty();
   TYLLM_ASSIGN(const std::vector<float> logits,
                every ? session.FeedEvery(golden.tokens) : session.Feed(golden.tokens));
   const auto tokens = std::ssize(golden.tokens);

@@ -29,25 +29,75 @@ std::vector<std::int64_t> RunLengths(const model::VisionShape& shape,
   return lengths;
 }
 
+/// That the processor would bring an image to the size that a program takes.
+Status CheckExact(const Size& natural, const FixedSize& fixed) {
+  if (!fixed.exact || natural == fixed.size) {
+    return OkStatus();
+  }
+  return InvalidArgument(
+      "the processor makes " + std::to_string(natural.width) + " x " +
+      std::to_string(natural.height) + " pixels of it, and the model was compiled for " +
+      std::to_string(fixed.size.width) + " x " + std::to_string(fixed.size.height) +
+      "; let it be resized, or compile for its size");
+}
+
 Result<LoadedMedium> LoadImage(const Path& model, const model::VisionShape& shape,
-                               const Medium& medium, const std::optional<Size>& size) {
+                               const Medium& medium, const std::optional<FixedSize>& fixed) {
   TYLLM_ASSIGN(const Processor processor, ImageProcessorOf(model, shape));
   TYLLM_ASSIGN(const Image image, ReadImage(medium.path));
-  TYLLM_ASSIGN(Patches patches, size ? ProcessAtSize(processor, {&image, 1}, *size)
-                                     : ProcessImage(processor, image));
+  if (!fixed) {
+    TYLLM_ASSIGN(Patches patches, ProcessImage(processor, image));
+    return LoadedMedium{{.grid = patches.grid}, std::move(patches.values), {}};
+  }
+  if (fixed->exact) {
+    TYLLM_ASSIGN(const Size natural, ProcessedSize(processor, {image.width, image.height}));
+    TYLLM_TRY(CheckExact(natural, *fixed));
+  }
+  TYLLM_ASSIGN(Patches patches, ProcessAtSize(processor, {&image, 1}, fixed->size));
   return LoadedMedium{{.grid = patches.grid}, std::move(patches.values), {}};
 }
 
+/// `count` frames at equal distances from the first to the last.
+Video FramesAtEqualDistances(const Video& video, std::int64_t count) {
+  const auto total = std::ssize(video.frames);
+  Video chosen;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto at = static_cast<std::size_t>(
+        count == 1 ? 0 : (i * (total - 1) + (count - 1) / 2) / (count - 1));
+    chosen.frames.push_back(video.frames[at]);
+    chosen.seconds.push_back(video.seconds[at]);
+  }
+  return chosen;
+}
+
+/// How long a grid lasts: as the processor samples, unless other frames were chosen.
+double SecondsPerGrid(const Processor& processor, const Video& video, bool chosen) {
+  const auto frames = static_cast<double>(video.seconds.size());
+  const double frame = chosen && video.seconds.back() > 0 ? video.seconds.back() / (frames - 1)
+                                                          : 1.0 / processor.frames_per_second;
+  return static_cast<double>(processor.temporal_patch) * frame;
+}
+
 Result<LoadedMedium> LoadVideo(const Path& model, const model::VisionShape& shape,
-                               const Medium& medium, const std::optional<Size>& size) {
+                               const Medium& medium, const std::optional<FixedSize>& fixed) {
   TYLLM_ASSIGN(const Processor processor, VideoProcessorOf(model, shape));
-  TYLLM_ASSIGN(const Video video, ReadVideo(medium.path, processor, medium.frames_per_second));
-  TYLLM_ASSIGN(Patches patches, size ? ProcessAtSize(processor, video.frames, *size)
-                                     : ProcessVideo(processor, video.frames));
+  TYLLM_ASSIGN(Video video, ReadVideo(medium.path, processor, medium.frames_per_second));
+  const bool choose = fixed && std::ssize(video.frames) != fixed->frames;
+  if (choose) {
+    video = FramesAtEqualDistances(video, fixed->frames);
+  }
+  if (fixed && fixed->exact) {
+    TYLLM_ASSIGN(
+        const Size natural,
+        ProcessedVideoSize(processor, {video.frames.front().width, video.frames.front().height},
+                           std::ssize(video.frames)));
+    TYLLM_TRY(CheckExact(natural, *fixed));
+  }
+  TYLLM_ASSIGN(Patches patches, fixed ? ProcessAtSize(processor, video.frames, fixed->size)
+                                      : ProcessVideo(processor, video.frames));
   return LoadedMedium{{.grid = patches.grid,
                        .is_video = true,
-                       .seconds_per_grid = static_cast<double>(processor.temporal_patch) /
-                                           processor.frames_per_second},
+                       .seconds_per_grid = SecondsPerGrid(processor, video, choose)},
                       std::move(patches.values),
                       GridSeconds(video, processor.temporal_patch)};
 }
@@ -61,9 +111,9 @@ std::string SecondsText(double seconds) {
 }  // namespace
 
 Result<LoadedMedium> LoadMedium(const Path& model, const model::VisionShape& shape,
-                                const Medium& medium, const std::optional<Size>& size) {
-  Result<LoadedMedium> loaded = medium.is_video ? LoadVideo(model, shape, medium, size)
-                                                : LoadImage(model, shape, medium, size);
+                                const Medium& medium, const std::optional<FixedSize>& fixed) {
+  Result<LoadedMedium> loaded = medium.is_video ? LoadVideo(model, shape, medium, fixed)
+                                                : LoadImage(model, shape, medium, fixed);
   if (!loaded.ok()) {
     return loaded.status().Annotate(medium.path.string());
   }

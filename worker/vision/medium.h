@@ -25,10 +25,18 @@ struct LoadedMedium {
   std::vector<double> grid_seconds;  ///< of a video: when each of its grids is seen
 };
 
-/// Reads a medium for the model in directory `model`. `size` in place of what the processor would
-/// choose, where a program is compiled for one.
+/// What a compiled program takes in place of what the processor would choose.
+struct FixedSize {
+  Size size;
+  std::int64_t frames = 1;  ///< of a video
+  /// Refuse what the processor would bring to another size, rather than resize it.
+  bool exact = false;
+};
+
+/// Reads a medium for the model in directory `model`. Of a video for a fixed size as many frames as
+/// it takes are chosen at equal distances, some twice where there are fewer.
 Result<LoadedMedium> LoadMedium(const Path& model, const model::VisionShape& shape,
-                                const Medium& medium, const std::optional<Size>& size = {});
+                                const Medium& medium, const std::optional<FixedSize>& fixed = {});
 
 /// What a model's tokenizer calls the special tokens of images.
 struct VisualSpelling {

@@ -81,6 +81,11 @@ domain::CompileOptions Compile() {
                                  true, "native",   2,    3,    domain::CompileTarget::kTytvm};
   options.head = domain::HeadNumbers::kInt8;
   options.activations = domain::ActivationNumbers::kInt8;
+  options.visual = {"640x360",
+                    domain::Modality::kVideo,
+                    6,
+                    {2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+                    true};
   options.lm_die_remap = {0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   return options;
 }

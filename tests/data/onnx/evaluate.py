@@ -134,4 +134,5 @@ def main():
     print("largest difference", float(np.abs(found - expected).max()))
 
 
-main()
+if __name__ == "__main__":
+    main()

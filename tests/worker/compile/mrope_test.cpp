@@ -25,9 +25,10 @@ TEST_P(Mrope, ComputesTheEvaluatedModelsRotationsInPieces) {
   ASSERT_TRUE(compiler.ok()) << compiler.status().ToString();
   const ObjectBuilder builder(LocalFileSystem(), *std::move(compiler), "x86-64-v3",
                               folder / "scratch", testing::SharedCache());
-  const Status written =
-      WriteMrope(LocalFileSystem(), model->shape(), tower->shape, kMax, 2, builder, folder.path());
+  const Status written = WriteMropeDies(LocalFileSystem(), model->shape(), tower->shape, kMax,
+                                        {0, 1}, builder, folder.path());
   ASSERT_TRUE(written.ok()) << written.ToString();
+  ASSERT_TRUE(WriteMropeFiles(LocalFileSystem(), model->shape(), kMax, 2, folder.path()).ok());
   EXPECT_TRUE(std::filesystem::exists(folder / "mrope/3_24_[int32]_die1.so"));
 
   auto rotations = simulator::Rotations::Load(folder.path(), model->shape(), tower->shape, kMax);

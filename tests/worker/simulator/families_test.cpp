@@ -71,6 +71,7 @@ class FamilyOnDies : public ::testing::TestWithParam<const char*> {
 
   void ExpectOnDies(std::int64_t dies, const Tokens& expected) {
     domain::CompileOptions options = Options(dies);
+    options.visual.text_only = true;
     options.seq_lens = dies == 1 ? std::vector<std::int64_t>{1} : std::vector<std::int64_t>{1, 8};
     const Path directory = Compile(awq_, folder_ / "out", options);
     VerifyRequest request;
@@ -145,6 +146,7 @@ TEST(NamesOnDies, AreThoseOfTheCheckpoint) {
   older.Write(folder / "model");
   domain::CompileOptions options = Options(1);
   options.seq_lens = {1};
+  options.visual.text_only = true;
   const Path compiled = Compile(folder / "model", folder / "out", options);
   const LoadedArtifact loaded = Load(compiled);
   EXPECT_EQ(loaded.artifact().shape.names.layers, "model.layers");

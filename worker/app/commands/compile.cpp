@@ -26,6 +26,7 @@ struct CompileArguments {
   std::string model;
   std::string out;
   std::string cache;
+  std::string source_tokenizer;
   std::string vendor_command;
   std::int64_t jobs = 0;
   bool dry_run = false;
@@ -56,6 +57,11 @@ void Print(const compile::CompileSummary& summary, double seconds, bool vendor) 
   if (summary.verified) {
     std::printf("run on the die simulator: %lld rows of logits, largest difference %.2g\n",
                 static_cast<long long>(summary.verified->rows), summary.verified->max_difference);
+    if (summary.verified->visual_tokens > 0) {
+      std::printf("and over an image, a prompt of %lld tokens: largest difference %.2g\n",
+                  static_cast<long long>(summary.verified->visual_tokens),
+                  summary.verified->visual_max_difference);
+    }
   } else if (vendor) {
     std::printf(
         "made by the vendor's toolchain for the silicon: the die simulator cannot run it\n");
@@ -141,6 +147,7 @@ Result<compile::CompileSummary> Compile(const CompileArguments& arguments,
 cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
   compile::CompileRequest& request = arguments.request;
   request.model = arguments.model;
+  request.source_tokenizer = arguments.source_tokenizer;
   request.jobs = static_cast<int>(arguments.jobs);
   if (arguments.dry_run) {
     return RunDry(arguments);
@@ -186,6 +193,9 @@ void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation) {
                           "with --target tytvm: how its Python starts; default: "
                           "$TYLLM_TYTVM_COMMAND",
                           &arguments->vendor_command});
+  spec.options.push_back({"--source-tokenizer", "DIR",
+                          "folder whose tokenizer files go into the output, not the model's",
+                          &arguments->source_tokenizer});
   spec.options.push_back(
       {"--no-tokenizer", "", "the model has no tokenizer.json", &request.allow_missing_tokenizer});
   spec.options.push_back({"--dry-run", "",

@@ -4,6 +4,7 @@
 
 #include "worker/app/commands/chat_options.h"
 #include "worker/app/commands/commands.h"
+#include "worker/app/commands/media_options.h"
 #include "worker/simulator/run_model.h"
 
 namespace tyllm::app {
@@ -19,6 +20,7 @@ void PrintSummary(const simulator::RunReport& report) {
 struct RunArguments {
   simulator::RunRequest request;
   ChatArguments chat;
+  MediaArguments media;
   bool interactive = false;
   bool json = false;
 };
@@ -72,6 +74,7 @@ cli::ExitCode Run(RunArguments& arguments) {
     return cli::ReportError(chat.status(), arguments.json);
   }
   arguments.request.chat = *std::move(chat);
+  arguments.request.media = arguments.media.ToMedia();
   if (arguments.interactive && arguments.json) {
     return cli::ReportError(InvalidArgument("--interactive talks to a person; leave out --json"),
                             true);
@@ -103,12 +106,19 @@ void DeclareRun(cli::CommandSpec& spec, Invocation& /*invocation*/) {
       {"--json", "", "print one JSON document", &arguments->json},
   };
   AddChatOptions(spec, arguments->chat);
+  AddMediaOptions(spec, arguments->media);
+  spec.options.push_back({"--exact-image-size", "",
+                          "refuse images that a compiled model would have to resize",
+                          &request.model.exact_images});
   spec.description =
       "Text of a compiled model on the die simulator, or of a model directory in float32.";
-  spec.examples = {"tyllm run Qwen3-1.7B-AOT_96_4096 --prompt \"The server is\"",
-                   "tyllm run Qwen3-1.7B --chat --no-thinking --prompt \"What is a die?\"",
-                   "tyllm run Qwen3-1.7B --interactive --temperature 0.7 --top-p 0.8 --top-k 20",
-                   "tyllm run Qwen3-1.7B --token-ids 1,2,3 --max-tokens 20 --json"};
+  spec.examples = {
+      "tyllm run Qwen3-1.7B-AOT_96_4096 --prompt \"The server is\"",
+      "tyllm run Qwen3-1.7B --chat --no-thinking --prompt \"What is a die?\"",
+      "tyllm run Qwen3-1.7B --interactive --temperature 0.7 --top-p 0.8 --top-k 20",
+      "tyllm run Qwen3-VL-2B-AOT_960x540_8192_1die_image_00/1die --chat --image cat.jpg "
+      "--prompt \"What is in the picture?\"",
+      "tyllm run Qwen3-1.7B --token-ids 1,2,3 --max-tokens 20 --json"};
   spec.run = [arguments] { return Run(*arguments); };
 }
 

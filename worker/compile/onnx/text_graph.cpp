@@ -46,7 +46,7 @@ class TextWriter {
 
   void Inputs() {
     const std::string tokens = "tokens";
-    if (schedule_.embedding_as_input) {
+    if (schedule_.inputs.embeddings) {
       model_.inputs.push_back({"embeddings", onnx::Type::kFloat, {tokens, schedule_.shape.width}});
     } else {
       model_.inputs.push_back({"token_ids", onnx::Type::kInt64, {tokens}});
@@ -63,6 +63,10 @@ class TextWriter {
       case StepKind::kCopyEmbeddings:
         ValueOf(step.output) = "embeddings";
         return OkStatus();
+      case StepKind::kCopyRotations:
+      case StepKind::kAddDeepstack:
+        return Unimplemented(
+            "programs of a visual language model's decoder are not written as ONNX");
       case StepKind::kRopeTable:
         return RopeTable(step);
       case StepKind::kAddRmsNorm:

@@ -2,8 +2,11 @@
 #include "worker/compile/visual/mrope_build.h"
 
 #include "common/base/digest.h"
+#include "common/base/version.h"
 #include "worker/artifact/params.h"
 #include "worker/artifact/visual_layout.h"
+#include "worker/compile/assemble.h"
+#include "worker/compile/onnx/graph_nodes.h"
 #include "worker/simulator/rotations.h"
 
 namespace tyllm::compile {
@@ -56,6 +59,35 @@ Status WriteParams(FileSystem& files, const Path& path, const MropeTables& table
   return files.Rename(unfinished, path);
 }
 
+/// The program as an ONNX graph.
+onnx::Model MropeGraph(const MropeTables& tables, std::int64_t max_kv, std::int64_t die) {
+  const std::int64_t half = std::ssize(tables.frequencies);
+  const auto bytes = [](const auto& numbers) {
+    const auto all = std::as_bytes(std::span(numbers));
+    return std::string(reinterpret_cast<const char*>(all.data()), all.size());
+  };
+  onnx::Model model;
+  model.name = "mrope_die" + std::to_string(die);
+  model.producer = "tyllm";
+  model.producer_version = std::string(Version());
+  model.initializers = {
+      {std::string(simulator::kMropeFrequencies),
+       onnx::Type::kFloat,
+       {half},
+       bytes(tables.frequencies)},
+      {std::string(simulator::kMropeAxes), onnx::Type::kInt32, {half}, bytes(tables.axes)}};
+  model.inputs = {{"positions", onnx::Type::kInt32, {std::int64_t{3}, max_kv}}};
+  model.outputs = {{"rotations", onnx::Type::kFloat, {max_kv, 2 * half}}};
+  GraphNodes nodes(model);
+  const std::string positions = nodes.Gather("positions", std::string(simulator::kMropeAxes), 0);
+  const std::string angles =
+      nodes.Multiply(nodes.Transpose(nodes.Cast(positions, onnx::Type::kFloat), {1, 0}),
+                     std::string(simulator::kMropeFrequencies));
+  nodes.Make("Concat", {nodes.Make("Cos", {angles}), nodes.Make("Sin", {angles})},
+             {{"axis", std::int64_t{1}}}, "rotations");
+  return model;
+}
+
 format::Json DescribeMemory(std::int64_t max_kv, std::int64_t head_size) {
   const std::int64_t bytes = max_kv * head_size * static_cast<std::int64_t>(sizeof(float));
   return {{"arena_bytes", bytes},
@@ -82,27 +114,36 @@ GeneratedProgram GenerateMrope(std::int64_t max_kv, std::int64_t head_size,
   return {SourceOf(max_kv, head_size, target_cpu, digest), digest};
 }
 
-Status WriteMrope(FileSystem& files, const model::ModelShape& shape,
-                  const model::VisionShape& vision, std::int64_t max_kv, std::int64_t dies,
-                  const ObjectBuilder& builder, const Path& root) {
+Status WriteMropeDies(FileSystem& files, const model::ModelShape& shape,
+                      const model::VisionShape& vision, std::int64_t max_kv,
+                      const std::vector<std::int64_t>& dies, const ObjectBuilder& builder,
+                      const Path& root) {
   TYLLM_TRY(files.CreateDirectories(root / artifact::kMropeFolder));
   const GeneratedProgram program =
       GenerateMrope(max_kv, shape.head_size, builder.toolchain().target_cpu);
   TYLLM_ASSIGN(const std::string object, builder.Build(program));
   const MropeTables tables{model::RopeFrequencies(shape),
                            {vision.rope_axes.begin(), vision.rope_axes.end()}};
-  const auto path = [&](const std::string& suffix) {
-    return root / artifact::MropeFile(max_kv, suffix);
-  };
-  const auto write = [&](const std::string& suffix, const format::Json& json) {
-    return WriteFileAtomically(files, path(suffix), format::PrettyJson(json));
-  };
-  for (std::int64_t die = 0; die < dies; ++die) {
+  for (const std::int64_t die : dies) {
     const std::string number = std::to_string(die);
+    const auto path = [&](const std::string& suffix) {
+      return root / artifact::MropeFile(max_kv, suffix);
+    };
     TYLLM_TRY(WriteFileAtomically(files, path("die" + number + ".so"), object));
     TYLLM_TRY(WriteParams(files, path("die" + number + ".params"), tables));
-    TYLLM_TRY(write("buffer_config_" + number + ".json", DescribeMemory(max_kv, shape.head_size)));
+    TYLLM_TRY(onnx::WriteModel(files, path(number + ".onnx"), MropeGraph(tables, max_kv, die)));
+    TYLLM_TRY(WriteFileAtomically(files, path("buffer_config_" + number + ".json"),
+                                  format::PrettyJson(DescribeMemory(max_kv, shape.head_size))));
   }
+  return OkStatus();
+}
+
+Status WriteMropeFiles(FileSystem& files, const model::ModelShape& shape, std::int64_t max_kv,
+                       std::int64_t dies, const Path& root) {
+  const auto write = [&](const std::string& suffix, const format::Json& json) {
+    return WriteFileAtomically(files, root / artifact::MropeFile(max_kv, suffix),
+                               format::PrettyJson(json));
+  };
   TYLLM_TRY(write("buffer_config.json", DescribeMemory(max_kv, shape.head_size)));
   TYLLM_TRY(write("graph.json", DescribeGraph(max_kv, shape.head_size)));
   TYLLM_TRY(write("aot_config.json", {{"program", kMropeProgram},
@@ -110,8 +151,10 @@ Status WriteMrope(FileSystem& files, const model::ModelShape& shape,
                                       {"max_kv", max_kv},
                                       {"head_size", shape.head_size},
                                       {"num_die", dies}}));
-  TYLLM_TRY(WriteFileAtomically(files, root / artifact::kComputeRopeObject, object));
-  return WriteParams(files, root / artifact::kComputeRopeParams, tables);
+  TYLLM_TRY(CopyFile(files, root / artifact::MropeFile(max_kv, "die0.so"),
+                     root / artifact::kComputeRopeObject));
+  return CopyFile(files, root / artifact::MropeFile(max_kv, "die0.params"),
+                  root / artifact::kComputeRopeParams);
 }
 
 }  // namespace tyllm::compile

@@ -19,9 +19,14 @@ inline constexpr std::string_view kMropeProgram = "mrope";
 GeneratedProgram GenerateMrope(std::int64_t max_kv, std::int64_t head_size,
                                std::string_view target_cpu);
 
-/// The folder mrope/ of dies 0 .. dies - 1, and compute_rope_param.*, below `root`.
-Status WriteMrope(FileSystem& files, const model::ModelShape& shape,
-                  const model::VisionShape& vision, std::int64_t max_kv, std::int64_t dies,
-                  const ObjectBuilder& builder, const Path& root);
+/// The files of dies `dies` in the folder mrope/ below `root`.
+Status WriteMropeDies(FileSystem& files, const model::ModelShape& shape,
+                      const model::VisionShape& vision, std::int64_t max_kv,
+                      const std::vector<std::int64_t>& dies, const ObjectBuilder& builder,
+                      const Path& root);
+
+/// What all of `dies` dies share, and compute_rope_param.*, copies of die 0's files.
+Status WriteMropeFiles(FileSystem& files, const model::ModelShape& shape, std::int64_t max_kv,
+                       std::int64_t dies, const Path& root);
 
 }  // namespace tyllm::compile

@@ -6,6 +6,7 @@
 
 #include "worker/artifact/buffer_config.h"
 #include "worker/artifact/visual_layout.h"
+#include "worker/compile/visual/tower_onnx.h"
 #include "worker/compile/visual/tower_source.h"
 #include "worker/compile/visual/tower_weights.h"
 #include "worker/forward/tower.h"
@@ -185,6 +186,9 @@ Status BuildTowerDies(FileSystem& files, const TowerPlan& plan, const forward::M
                   root / artifact::TowerFile(plan.config.signature,
                                              "buffer_config_" + std::to_string(die) + ".json"),
                   DescribeMemory(schedule, die)));
+    TYLLM_TRY(WriteTowerOnnx(
+        files, model.checkpoint, schedule, die,
+        root / artifact::TowerFile(plan.config.signature, std::to_string(die) + ".onnx")));
     progress.Report({"compile_visual", ++done, std::ssize(dies), "programs", ""});
   }
   return OkStatus();

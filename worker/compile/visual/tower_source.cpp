@@ -318,7 +318,8 @@ const T* Input(const DieContext& die, std::uint32_t binding) {
                                      : std::string("0");
     return "{\"" + segment.name + "\", " + Number(run.layer) +
            ", Collective::" + (sums ? "kAllReduceSum" : "kNone") + ", " + place + ", " +
-           Number(segment.elements) + ", " + Number(std::ssize(segment.steps)) + "},";
+           Number(segment.elements) + ", " + Number(std::ssize(segment.steps)) + ", " +
+           Number(sums ? schedule_.dies : 0) + "},";
   }
 
   std::string Entry() const {

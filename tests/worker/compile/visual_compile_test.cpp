@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+// Visual language models from a model directory to the published tree, run on images and videos.
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+
+#include "tests/support/paths.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/worker/compile/golden_model.h"
+#include "worker/artifact/visual_layout.h"
+#include "worker/compile/compile.h"
+#include "worker/model/vision_shape.h"
+#include "worker/simulator/run_model.h"
+
+namespace tyllm::compile {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Case {
+  const char* golden;
+  domain::Modality modality;
+  std::int64_t dies;
+};
+
+CompileRequest RequestFor(const Case& wanted) {
+  CompileRequest request = testing::GoldenRequest(wanted.dies);
+  request.model = Path(tyllm::testing::kTestData) / "goldens" / wanted.golden;
+  request.options.max_kv = 128;
+  request.options.visual.image = "140x110";
+  request.options.visual.modality = wanted.modality;
+  request.options.visual.frames = 4;
+  return request;
+}
+
+class VisualCompile : public ::testing::TestWithParam<Case> {
+ protected:
+  bool IsVideo() const { return GetParam().modality == domain::Modality::kVideo; }
+
+  void Compile() {
+    domain::NoProgress progress;
+    const auto summary =
+        compile::Compile(LocalFileSystem(), RequestFor(GetParam()), folder_.path(), progress);
+    ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+    ASSERT_TRUE(summary->verified.has_value());
+    report_ = *summary->verified;
+    directory_ = summary->directory;
+  }
+
+  /// Asks the model in `directory` about the golden's picture, or a film of it.
+  Result<simulator::RunReport> Ask(const Path& directory) {
+    const Path model = Path(tyllm::testing::kTestData) / "goldens" / GetParam().golden;
+    TYLLM_ASSIGN(const format::Json config, format::ReadJsonFile(model / "config.json"));
+    TYLLM_ASSIGN(const model::VisionShape shape, model::ReadVision(config, "config.json"));
+    simulator::RunRequest request;
+    request.model.directory = directory;
+    request.max_tokens = 5;
+    const bool apart = IsVideo() && shape.video_time == model::VideoTime::kApart;
+    request.token_ids = {3};
+    for (int run = 0; run < (apart ? 2 : 1); ++run) {
+      request.token_ids.insert(
+          request.token_ids.end(),
+          {shape.vision_start, IsVideo() ? shape.video_token : shape.image_token, shape.vision_end,
+           7 + run});
+    }
+    request.media = {{IsVideo() ? Film() : Picture(), IsVideo(), std::nullopt}};
+    return simulator::RunModel(request, SystemClock());
+  }
+
+  /// Of the size that the model was compiled for, so that both resize alike.
+  Path Picture() const {
+    return Path(tyllm::testing::kTestData) / "goldens" / GetParam().golden / "image.png";
+  }
+
+  Path Film() const {
+    const Path film = folder_ / "film";
+    fs::create_directories(film);
+    for (int i = 0; i < 4; ++i) {
+      fs::copy_file(Picture(), film / (std::to_string(i) + ".png"),
+                    fs::copy_options::overwrite_existing);
+    }
+    return film;
+  }
+
+  tyllm::testing::TemporaryDirectory folder_;
+  simulator::VerifyReport report_;
+  Path directory_;
+};
+
+TEST_P(VisualCompile, GivesTheEvaluatedModelsFeaturesLogitsAndAnswer) {
+  ASSERT_NO_FATAL_FAILURE(Compile());
+  EXPECT_GT(report_.visual_tokens, 12);
+  EXPECT_LT(report_.visual_max_difference, 2e-2);
+  EXPECT_GE(report_.visual_greedy, 1);
+  const auto compiled = Ask(directory_);
+  ASSERT_TRUE(compiled.ok()) << compiled.status().ToString();
+  const auto evaluated = Ask(RequestFor(GetParam()).model);
+  ASSERT_TRUE(evaluated.ok()) << evaluated.status().ToString();
+  if (compiled->prompt_ids.size() == evaluated->prompt_ids.size()) {
+    EXPECT_EQ(compiled->token_ids, evaluated->token_ids);
+  }
+}
+
+TEST_P(VisualCompile, TheDirectoryIsThePublishedTree) {
+  ASSERT_NO_FATAL_FAILURE(Compile());
+  std::vector<std::string> missing;
+  const auto expect = [&](const std::string& name) {
+    if (!fs::exists(directory_ / name)) {
+      missing.push_back(name);
+    }
+  };
+  const auto config = format::ReadJsonFile(directory_ / "visual/buffer_config.json");
+  ASSERT_TRUE(config.ok());
+  const std::string signature = (*config)["signature"];
+  for (std::int64_t d = 0; d < GetParam().dies; ++d) {
+    const std::string die = std::to_string(d);
+    for (const char* const name :
+         {"batch_1/common_dieD.params", "batch_1/constant_dieD_1.params",
+          "batch_1/constant_dieD_8.params", "batch_1/seqlen_1/ckpt_llm_decode_dieD.json",
+          "batch_1/seqlen_1/llm_decode_dieD.so", "batch_1/seqlen_1/llm_dieD.params",
+          "batch_1/seqlen_8/ckpt_llm_dieD.json", "batch_1/seqlen_8/llm_decode_dieD.so",
+          "batch_1/seqlen_8/llm_dieD.so", "batch_1/seqlen_8/llm_prefill_dieD.so",
+          "mrope/3_128_[int32]_D.onnx", "mrope/3_128_[int32]_buffer_config_D.json",
+          "mrope/3_128_[int32]_dieD.params", "mrope/3_128_[int32]_dieD.so",
+          "visual/SIGNATURE_D.onnx", "visual/SIGNATURE_buffer_config_D.json",
+          "visual/constant_dieD.params", "visual/vit_dieD.so"}) {
+      std::string full = name;
+      if (const auto at = full.find("SIGNATURE"); at != std::string::npos) {
+        full.replace(at, 9, signature);
+      }
+      if (const auto at = full.find("dieD"); at != std::string::npos) {
+        full.replace(at, 4, "die" + die);
+      } else {
+        full.replace(full.rfind("_D"), 2, "_" + die);
+      }
+      expect(full);
+    }
+  }
+  for (const std::string& name :
+       {std::string("buffer_config.json"), std::string("compute_rope_param.params"),
+        std::string("compute_rope_param.so"), std::string("config.json"),
+        std::string("embedding.params"), std::string("empty.bin"),
+        std::string("mrope/3_128_[int32]_aot_config.json"),
+        std::string("mrope/3_128_[int32]_buffer_config.json"),
+        std::string("mrope/3_128_[int32]_graph.json"), "visual/" + signature + "_graph.json",
+        "visual/" + signature + "_preset_kwargs.pt", std::string("visual/aot_config.json"),
+        std::string("visual/buffer_config.json")}) {
+    expect(name);
+  }
+  EXPECT_TRUE(missing.empty()) << ::testing::PrintToString(missing);
+}
+
+/// What a command prints; empty when it fails.
+std::string OutputOf(const std::string& command) {
+  const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
+  std::string text;
+  for (int c = std::fgetc(pipe.get()); c != EOF; c = std::fgetc(pipe.get())) {
+    text += static_cast<char>(c);
+  }
+  return text;
+}
+
+TEST_P(VisualCompile, GraphsOfAllDiesGiveTheGoldenFeatures) {
+  if (OutputOf("/usr/bin/python3 -c 'import onnx, numpy; print(1)' 2>/dev/null") != "1\n") {
+    GTEST_SKIP() << "Python has not got onnx and numpy";
+  }
+  ASSERT_NO_FATAL_FAILURE(Compile());
+  const auto config = format::ReadJsonFile(directory_ / "visual/buffer_config.json");
+  ASSERT_TRUE(config.ok());
+  const auto file = [&](const std::string& suffix) {
+    return " '" + (directory_ / artifact::TowerFile((*config)["signature"], suffix)).string() + "'";
+  };
+  std::string command =
+      "/usr/bin/python3 '" + (Path(tyllm::testing::kTestData) / "onnx/evaluate_tower.py").string() +
+      "' '" + (directory_ / artifact::kVisualGoldenFile).string() + "'" + file("preset_kwargs.pt");
+  for (std::int64_t die = 0; die < GetParam().dies; ++die) {
+    command += file(std::to_string(die) + ".onnx");
+  }
+  const std::string output = OutputOf(command);
+  const std::string label = "largest difference ";
+  ASSERT_TRUE(output.starts_with(label)) << output;
+  EXPECT_LT(std::stod(output.substr(label.size())), 1e-2) << output;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, VisualCompile,
+                         ::testing::Values(Case{"tiny-qwen2-vl", domain::Modality::kImage, 2},
+                                           Case{"tiny-qwen2.5-vl", domain::Modality::kImage, 1},
+                                           Case{"tiny-qwen2.5-vl", domain::Modality::kVideo, 3},
+                                           Case{"tiny-qwen3-vl", domain::Modality::kImage, 4},
+                                           Case{"tiny-qwen3-vl", domain::Modality::kVideo, 1}),
+                         [](const auto& test) {
+                           std::string name =
+                               std::string(test.param.golden) +
+                               (test.param.modality == domain::Modality::kVideo ? "Video"
+                                                                                : "Image") +
+                               std::to_string(test.param.dies);
+                           std::erase_if(name, [](char c) { return std::isalnum(c) == 0; });
+                           return name;
+                         });
+
+class VisualArtifact : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    domain::NoProgress progress;
+    const auto summary =
+        Compile(LocalFileSystem(), RequestFor({"tiny-qwen2.5-vl", domain::Modality::kImage, 1}),
+                folder_.path(), progress);
+    ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+    directory_ = summary->directory;
+  }
+
+  Status Verify(bool check_files) {
+    domain::NoProgress progress;
+    simulator::VerifyRequest request;
+    request.directory = directory_;
+    request.check_files = check_files;
+    return simulator::Verify(request, progress).status();
+  }
+
+  /// Changes bytes in the middle of a file.
+  void Damage(const Path& relative) {
+    std::fstream file(directory_ / relative, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(0, std::ios::end);
+    const auto middle = static_cast<std::streamoff>(file.tellg()) / 2;
+    file.seekp(middle);
+    const std::string other(64, '\x5A');
+    file.write(other.data(), static_cast<std::streamsize>(other.size()));
+  }
+
+  tyllm::testing::TemporaryDirectory folder_;
+  Path directory_;
+};
+
+TEST_F(VisualArtifact, ChangedBytesAreFoundByDigest) {
+  ASSERT_TRUE(Verify(true).ok());
+  Damage(artifact::TowerParams(0));
+  EXPECT_EQ(Verify(true).code(), StatusCode::kDataLoss);
+}
+
+TEST_F(VisualArtifact, ChangedWeightsOfTheTowerAreFoundByRunningIt) {
+  Damage(artifact::TowerParams(0));
+  const Status status = Verify(false);
+  EXPECT_EQ(status.code(), StatusCode::kDataLoss);
+  EXPECT_NE(status.message().find("features"), std::string::npos) << status.message();
+}
+
+TEST_F(VisualArtifact, TakesImagesOnlyAndSaysSo) {
+  simulator::RunRequest request;
+  request.model.directory = directory_;
+  request.token_ids = {1, 2, 3};
+  request.media = {{folder_.path(), true, std::nullopt}};
+  const Status status = simulator::RunModel(request, SystemClock()).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("compiled for images"), std::string::npos) << status.message();
+}
+
+TEST_F(VisualArtifact, AnImageOfAnotherSizeIsResizedOrRefusedAsChosen) {
+  simulator::RunRequest request;
+  request.model.directory = directory_;
+  request.max_tokens = 1;
+  request.token_ids = {508, 510, 509, 4};
+  const Path other = Path(tyllm::testing::kTestData) / "goldens/tiny-qwen3-vl/image.png";
+  request.media = {{other, false, std::nullopt}};
+  EXPECT_TRUE(simulator::RunModel(request, SystemClock()).ok());
+  request.model.exact_images = true;
+  const Status status = simulator::RunModel(request, SystemClock()).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("compiled for 140 x 112"), std::string::npos) << status.message();
+}
+
+TEST_F(VisualArtifact, TextIsAnsweredWithoutAnImage) {
+  simulator::RunRequest request;
+  request.model.directory = directory_;
+  request.max_tokens = 4;
+  request.token_ids = {1, 2, 3};
+  const auto compiled = simulator::RunModel(request, SystemClock());
+  ASSERT_TRUE(compiled.ok()) << compiled.status().ToString();
+  request.model.directory = Path(tyllm::testing::kTestData) / "goldens/tiny-qwen2.5-vl";
+  const auto evaluated = simulator::RunModel(request, SystemClock());
+  ASSERT_TRUE(evaluated.ok());
+  EXPECT_EQ(compiled->token_ids, evaluated->token_ids);
+}
+
+TEST(VisualPreflight, NamesWhatIsMissing) {
+  const tyllm::testing::TemporaryDirectory folder;
+  CompileRequest request = RequestFor({"tiny-qwen2.5-vl", domain::Modality::kImage, 1});
+  for (const fs::directory_entry& file : fs::directory_iterator(request.model)) {
+    if (file.path().filename() != "preprocessor_config.json") {
+      fs::copy_file(file.path(), folder / file.path().filename());
+    }
+  }
+  request.model = folder.path();
+  request.options.max_kv = 40;
+  const Status status = Preflight(request, NeedsCompiler::kYes).status();
+  EXPECT_NE(status.message().find("preprocessor_config.json"), std::string::npos)
+      << status.message();
+  request.options.visual.text_only = true;
+  EXPECT_TRUE(Preflight(request, NeedsCompiler::kYes).ok());
+}
+
+TEST(VisualPreflight, AnImageThatDoesNotFitTheCacheIsRefused) {
+  CompileRequest request = RequestFor({"tiny-qwen2.5-vl", domain::Modality::kImage, 1});
+  request.options.max_kv = 64;
+  const Status status = Preflight(request, NeedsCompiler::kYes).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("becomes 20 tokens"), std::string::npos) << status.message();
+}
+
+}  // namespace
+}  // namespace tyllm::compile
