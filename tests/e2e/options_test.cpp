@@ -51,19 +51,34 @@ std::set<std::string> OptionsOf(const std::string& program, std::vector<std::str
 
 TEST(Options, WhatSaysWhatToComputeIsTheSameForTheFarm) {
   // What is of the machine on which the command runs, and what does something else.
-  const std::set<std::string> local = {"--src",       "--dst",
-                                       "--out",       "--device",
-                                       "--threads",   "--progress-fd",
-                                       "--board",     "--boards",
-                                       "--cache",     "--compiler",
-                                       "--jobs",      "--dry-run",
-                                       "--dump",      "--generate",
-                                       "--token-ids", "--stop",
-                                       "--no-stop",   "--no-tokenizer",
-                                       "--image",     "--video",
-                                       "--video-fps", "--visual-questions",
-                                       "--chat",      "--system",
-                                       "--thinking",  "--no-thinking"};
+  const std::set<std::string> local = {"--source-tokenizer",
+                                       "--vendor-command",
+                                       "--src",
+                                       "--dst",
+                                       "--out",
+                                       "--device",
+                                       "--threads",
+                                       "--progress-fd",
+                                       "--board",
+                                       "--boards",
+                                       "--cache",
+                                       "--compiler",
+                                       "--jobs",
+                                       "--dry-run",
+                                       "--dump",
+                                       "--generate",
+                                       "--token-ids",
+                                       "--stop",
+                                       "--no-stop",
+                                       "--no-tokenizer",
+                                       "--image",
+                                       "--video",
+                                       "--video-fps",
+                                       "--visual-questions",
+                                       "--chat",
+                                       "--system",
+                                       "--thinking",
+                                       "--no-thinking"};
   for (const char* const verb : {"quantize", "convert", "evaluate", "compile"}) {
     const auto farm = OptionsOf("tyllm-client", {"submit", verb});
     for (const std::string& option : OptionsOf("tyllm", {verb})) {

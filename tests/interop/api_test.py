@@ -177,7 +177,7 @@ class ApiTest(unittest.TestCase):
     def test_errors_tell_programs_what_to_do(self):
         request = jobs_pb2.SubmitJobRequest(request_id="x", spec=self.spec())
         request.spec.kind = jobs_pb2.JOB_KIND_COMPILE
-        request.spec.compile.dies = 9
+        request.spec.compile.dies = 17
         error = self.refused(self.jobs.SubmitJob, request, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
         self.assertEqual(detail(error, error_details_pb2.BadRequest).field_violations[0].field, "spec.compile.dies")
         request = jobs_pb2.SubmitJobRequest(request_id="y", spec=self.spec())

@@ -243,7 +243,7 @@ TEST_F(JobChanges, ValidationListsMissingBlobsQuotasAndWrongFields) {
   EXPECT_EQ(missing.problems[0].field, "spec.calibration");
   EXPECT_EQ(missing.problems[0].missing.size(), 1U);
   domain::JobSpec wrong = Spec(JobKind::kCompile);
-  wrong.compile.dies = 9;
+  wrong.compile.dies = 17;
   const domain::Validation refused = *Validate(wrong)->validation;
   ASSERT_EQ(refused.problems.size(), 1U);
   EXPECT_EQ(refused.problems[0].field, "spec.compile.dies");

@@ -67,7 +67,7 @@ class JobChangeCalls : public ::testing::Test {
 TEST_F(JobChangeCalls, AWrongFieldIsNamedByItsPath) {
   v1::JobSpec spec = Spec();
   spec.set_kind(v1::JOB_KIND_COMPILE);
-  spec.mutable_compile()->set_dies(9);
+  spec.mutable_compile()->set_dies(17);
   v1::SubmitJobResponse response;
   const grpc::Status status = Submit(spec, response);
   EXPECT_EQ(status.error_code(), grpc::INVALID_ARGUMENT);
