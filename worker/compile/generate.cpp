@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/generate.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
 #include "common/base/digest.h"
 #include "worker/compile/names.h"
 #include "worker/compile/step_text.h"
+#include "worker/die/row_lanes.h"
 #include "worker/plan/phases.h"
 
 namespace tyllm::compile {
@@ -164,10 +166,12 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
   void Functions(const SegmentPlan& segment, std::size_t kind, std::int64_t layer) {
     const StepWriter writer(schedule_, names_, static_cast<std::int32_t>(kind), layer >= 0);
     std::string table;
+    std::string shares;
     for (const plan::Phase& phase :
          plan::PhasesOf(schedule_, segment, static_cast<std::int32_t>(kind))) {
       const std::string name = names_.Function(segment.name, phase.name, kind);
       table += (table.empty() ? "" : ", ") + name;
+      shares += (shares.empty() ? "" : ", ") + SharesOf(phase, static_cast<std::int32_t>(kind));
       Line("void " + name +
            "([[maybe_unused]] const DieContext& die, [[maybe_unused]] std::uint32_t layer,");
       Line(std::string(name.size() + 6, ' ') + "Part part) {");
@@ -180,8 +184,31 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
       Line("}");
       Line("");
     }
-    Line("constexpr Phase " + names_.Table(segment.name, kind) + "[] = {" + table + "};");
+    const std::string name = names_.Table(segment.name, kind);
+    Line("constexpr Phase " + name + "[] = {" + table + "};");
+    Line("constexpr std::uint16_t " + name + "Shares[] = {" + shares + "};");
     Line("");
+  }
+
+  /// How finely a phase may be cut: no finer than worth a call.
+  std::string SharesOf(const plan::Phase& phase, std::int32_t kind) const {
+    switch (phase.split) {
+      case plan::PhaseSplit::kTokens:
+        return "kSharesOfTokens";
+      case plan::PhaseSplit::kHeads:
+      case plan::PhaseSplit::kTiles:
+        return "kMaxParts";
+      case plan::PhaseSplit::kRows:
+        break;
+    }
+    constexpr std::int64_t kBlocksOfShare = 8;
+    std::int64_t blocks = 0;
+    for (const plan::Step& step : phase.steps) {
+      const plan::Weight& weight = schedule_.WeightOf(step.weights.front(), kind);
+      blocks = std::max(blocks, (weight.rows.size() + die::kRowBlock - 1) / die::kRowBlock);
+    }
+    return Number(
+        std::clamp<std::int64_t>(blocks / kBlocksOfShare, die::kMaxParts, die::kMaxShares));
   }
 
   bool several() const { return schedule_.layer_kinds.size() > 1; }
@@ -196,21 +223,24 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
     Line("");
   }
 
-  /// How many phases segment `s` of a layer has.
-  std::string PhaseCount(std::size_t s) const {
-    std::string counts;
+  /// What a table's name is turned into, for segment `s` of a layer: by the layer's kind.
+  template <typename Text>
+  std::string ByKind(std::size_t s, const std::string& type, Text text) const {
+    std::string each;
     for (std::size_t kind = 0; kind < schedule_.layer_kinds.size(); ++kind) {
-      counts += (counts.empty() ? "" : ", ") +
-                Size(names_.Table(schedule_.layer_kinds[kind].segments[s].name, kind));
+      each += (each.empty() ? "" : ", ") +
+              text(names_.Table(schedule_.layer_kinds[kind].segments[s].name, kind));
     }
-    return several() ? "std::array<std::uint32_t, " + Number(std::ssize(schedule_.layer_kinds)) +
-                           ">{" + counts + "}[kKindOfLayer[layer]]"
-                     : counts;
+    return several() ? "std::array<" + type + ", " + Number(std::ssize(schedule_.layer_kinds)) +
+                           ">{" + each + "}[kKindOfLayer[layer]]"
+                     : each;
   }
 
   static std::string Size(const std::string& table) {
     return "std::uint32_t{std::size(" + table + ")}";
   }
+
+  static std::string Shares(const std::string& table) { return table + "Shares"; }
 
   void Segments() {
     if (several()) {
@@ -223,15 +253,21 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
     Line("constexpr std::array<Segment, kSegmentCount> MakeSegments() {");
     Line("  std::array<Segment, kSegmentCount> segments{};");
     Line("  segments[0] = " +
-         Row(schedule_.embed, "-1", Size(names_.Table(schedule_.embed.name, 0))) + ";");
+         Row(schedule_.embed, "-1", Size(names_.Table(schedule_.embed.name, 0)),
+             Shares(names_.Table(schedule_.embed.name, 0))) +
+         ";");
     Line("  for (int layer = 0; layer < kLayers; ++layer) {");
     for (std::size_t s = 0; s < layer.size(); ++s) {
-      Line("    segments[1 + kSegmentsPerLayer * layer + " + std::to_string(s) +
-           "] = " + Row(layer[s], "layer", PhaseCount(s)) + ";");
+      Line("    segments[1 + kSegmentsPerLayer * layer + " + std::to_string(s) + "] = " +
+           Row(layer[s], "layer", ByKind(s, "std::uint32_t", Size),
+               ByKind(s, "const std::uint16_t*", Shares)) +
+           ";");
     }
     Line("  }");
     Line("  segments[kSegmentCount - 1] = " +
-         Row(schedule_.head, "-1", Size(names_.Table(schedule_.head.name, 0))) + ";");
+         Row(schedule_.head, "-1", Size(names_.Table(schedule_.head.name, 0)),
+             Shares(names_.Table(schedule_.head.name, 0))) +
+         ";");
     Line("  return segments;");
     Line("}");
     Line("");
@@ -239,14 +275,14 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
     Line("");
   }
 
-  std::string Row(const SegmentPlan& segment, const std::string& layer,
-                  const std::string& phases) const {
+  std::string Row(const SegmentPlan& segment, const std::string& layer, const std::string& phases,
+                  const std::string& shares) const {
     const bool sums = segment.after == die::Collective::kAllReduceSum;
     return "{\"" + segment.name + "\", " + layer + ", Collective::" +
            (sums ? "kAllReduceSum, " + names_.Buffer(segment.collective) +
                        ", std::uint64_t{kBucket} * kWidth"
                  : "kNone, 0, 0") +
-           ", " + phases + ", " + Number(segment.group) + "}";
+           ", " + phases + ", " + Number(segment.group) + ", " + shares + "}";
   }
 
   void Dispatch() {

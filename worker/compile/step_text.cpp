@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/step_text.h"
 
+#include <algorithm>
+
 #include "worker/compile/names.h"
 
 namespace tyllm::compile {
@@ -144,8 +146,12 @@ std::string StepWriter::AddRmsNorm(const Step& step) const {
 
 std::string StepWriter::Quantize(const Step& step) const {
   const std::string columns = Columns(step.inputs[0]);
-  return Call("QuantizeActivations",
-              {columns, Number(BufferOf(step.output).group), Number(schedule_.activation_bits)},
+  std::vector<std::string> shape{columns, Number(BufferOf(step.output).group)};
+  const bool bytes = AsBytes(step.output);
+  if (!bytes) {
+    shape.push_back(Number(schedule_.activation_bits));
+  }
+  return Call(bytes ? "QuantizeToBytes" : "QuantizeActivations", shape,
               {At(step.inputs[0]), columns, TokenSlice(step), Activations(step.output)});
 }
 
@@ -155,10 +161,13 @@ std::string StepWriter::Linear(const Step& step) const {
   const std::string columns = Number(weight.columns.size());
   const std::string packed = "Packed(die, " + Binding(step.weights[0]) + ")";
   const std::string blocks = "part.Of(BlocksOf(" + rows + ").end)";
+  std::vector<std::string> shape{rows, columns, Number(weight.group)};
+  if (weight.kind == plan::WeightKind::kInt4 && AsBytes(step.inputs[0])) {
+    shape.push_back("8");
+  }
   std::string text =
       weight.kind != plan::WeightKind::kHalf
-          ? Call(weight.kind == plan::WeightKind::kInt4 ? "Linear4" : "Linear8",
-                 {rows, columns, Number(weight.group)},
+          ? Call(weight.kind == plan::WeightKind::kInt4 ? "Linear4" : "Linear8", shape,
                  {packed, Activations(step.inputs[0]), Tokens(step), At(step.output), blocks})
           : Call("LinearF16", {rows, columns},
                  {packed, At(step.inputs[0]), Tokens(step), At(step.output), blocks});
@@ -201,6 +210,16 @@ std::string StepWriter::Attention(const Step& step) const {
 std::string StepWriter::SiluMul(const Step& step) const {
   return Call("SiluMul", {Columns(step.output)},
               {At(step.inputs[0]), At(step.inputs[1]), TokenSlice(step), At(step.output)});
+}
+
+bool StepWriter::AsBytes(plan::BufferId activations) const {
+  constexpr int kByteBits = 8;
+  const auto widened = [&](const Step& step) {  // products with int8 weights take int16
+    return step.kind == StepKind::kLinear && step.inputs[0] == activations &&
+           schedule_.WeightOf(step.weights[0], kind_).kind == plan::WeightKind::kInt8;
+  };
+  return schedule_.activation_bits == kByteBits &&
+         std::none_of(schedule_.head.steps.begin(), schedule_.head.steps.end(), widened);
 }
 
 std::string StepWriter::Tokens(const Step& step) {

@@ -67,6 +67,8 @@ class StepWriter {
   std::string Columns(plan::BufferId id) const;
   /// "At(die, kResidual)"
   std::string At(plan::BufferId id) const;
+  /// Whether a buffer of activations holds int8 (QuantizeToBytes), not int16.
+  bool AsBytes(plan::BufferId activations) const;
   /// The activations in a buffer.
   std::string Activations(plan::BufferId id) const;
   /// Index of a weight in the bindings table.

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
+#include <optional>
 
 #include "common/base/child_process.h"
+#include "common/base/free_memory.h"
 #include "worker/simulator/target_cpu.h"
 
 namespace tyllm::compile {
@@ -46,7 +46,7 @@ constexpr std::chrono::seconds kVersionLimit{20};
 constexpr std::chrono::minutes kCompileLimit{10};
 constexpr std::string_view kMemoryLimitKib = "8388608";
 /// What a compiler needs of a program; twice what clang 19 was seen to take.
-constexpr std::int64_t kCompilerKib = 600 * 1024;
+constexpr std::int64_t kCompilerBytes = std::int64_t{600} << 20U;
 
 /// From the most to the least that a machine can have.
 constexpr std::array<std::string_view, 5> kLevels{"x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64",
@@ -116,14 +116,9 @@ Result<SystemCompiler> FindCompiler(const std::string& requested, std::string_vi
 }
 
 int CompilersThatFit(int wanted) {
-  std::ifstream in("/proc/meminfo");
-  for (std::string name, rest; in >> name && std::getline(in, rest);) {
-    if (name == "MemAvailable:") {
-      const std::int64_t fit = std::strtoll(rest.c_str(), nullptr, 10) / kCompilerKib;
-      return static_cast<int>(std::clamp<std::int64_t>(fit, 1, wanted));
-    }
-  }
-  return wanted;
+  const std::optional<std::int64_t> free = FreeMemory();
+  return free ? static_cast<int>(std::clamp<std::int64_t>(*free / kCompilerBytes, 1, wanted))
+              : wanted;
 }
 
 std::vector<std::string> ProgramFlags(std::string_view target_cpu) {

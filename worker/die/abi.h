@@ -12,7 +12,7 @@
 
 namespace tyllm::die {
 
-inline constexpr std::uint32_t kAbiVersion = 4;
+inline constexpr std::uint32_t kAbiVersion = 5;
 
 /// What has to happen between the dies after a segment, on float32 numbers in their arenas.
 enum class Collective : std::uint32_t {
@@ -29,6 +29,8 @@ struct Segment {
   std::uint64_t elements;  ///< float32 numbers in it, for a full bucket
   std::uint32_t phases;    ///< steps of it, in order; all parts of one end before the next begins
   std::uint32_t group;     ///< neighbouring dies that do it among themselves; 0: all of them
+  /// [phases] the most shares that a phase may be cut into; nullptr: kMaxParts for all.
+  const std::uint16_t* shares;
 };
 
 /// What a program finds when it is called. Addresses are 64-byte aligned and outlive the call.

@@ -58,6 +58,38 @@ float QuantizeGroup(const float* x, std::int16_t* values, std::int32_t* sum) {
   return top / kTop;
 }
 
+/// Where the columns of a step of eight stand in it when activations are bytes: the order in which
+/// the nibbles of a 32-bit word of Linear4's layout come out of it, first the low ones.
+inline constexpr int kByteOrder[8] = {0, 4, 1, 5, 2, 6, 3, 7};
+
+/// The same as int8, for products with bytes: `values` holds int8 [columns / group, rows, group],
+/// every eight columns in kByteOrder.
+template <int Group>
+float QuantizeGroupToBytes(const float* x, std::int8_t* bytes, std::int32_t* sum) {
+  std::int16_t values[Group];
+  const float scale = QuantizeGroup<Group, 8>(x, values, sum);
+  for (int i = 0; i < Group; i += 8) {
+    for (int j = 0; j < 8; ++j) {
+      bytes[i + j] = static_cast<std::int8_t>(values[i + kByteOrder[j]]);
+    }
+  }
+  return scale;
+}
+
+/// `x` [tokens, Columns] (rows `stride` floats apart).
+template <int Columns, int Group>
+void QuantizeToBytes(const float* x, std::size_t stride, Slice tokens, const Activations& out) {
+  static_assert(Columns % Group == 0 && Group % 16 == 0);
+  auto* const bytes = reinterpret_cast<std::int8_t*>(out.values);
+  for (std::size_t t = tokens.begin; t < tokens.end; ++t) {
+    for (std::size_t g = 0; g < Columns / Group; ++g) {
+      const std::size_t at = g * out.rows + t;
+      out.scales[at] = QuantizeGroupToBytes<Group>(x + t * stride + g * Group, bytes + at * Group,
+                                                   out.sums + at);
+    }
+  }
+}
+
 /// `x` [tokens, Columns] (rows `stride` floats apart).
 template <int Columns, int Group, int Bits = 16>
 void QuantizeActivations(const float* x, std::size_t stride, Slice tokens, const Activations& out) {

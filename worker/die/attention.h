@@ -51,12 +51,28 @@ struct KvCache {
   }
 };
 
+namespace internal {
+
+/// Asks for the cache lines of `bytes` from `from` on.
+inline void FetchLines(const std::uint16_t* from, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += 64) {
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(from) + at);
+  }
+}
+
+}  // namespace internal
+
 /// Appends `tokens` rows of keys and values (`stride` floats apart) of heads `heads` at position
 /// `history`.
 template <int KvHeads, int HeadSize, int MaxKv>
 void WriteKv(const float* keys, const float* values, std::size_t stride, std::uint32_t history,
              std::uint32_t tokens, const KvCache<KvHeads, HeadSize, MaxKv>& cache,
              Slice heads = KvHeads) {
+  for (auto h = static_cast<int>(heads.begin); h < static_cast<int>(heads.end); ++h) {
+    // A key's numbers are far from each other: ask for all of their lines at once.
+    const std::uint16_t* const block = cache.Keys(h) + history / kLanes * HeadSize * kLanes;
+    internal::FetchLines(block, HeadSize * kLanes * sizeof(*block));
+  }
   for (auto h = static_cast<int>(heads.begin); h < static_cast<int>(heads.end); ++h) {
     for (std::uint32_t t = 0; t < tokens; ++t) {
       const std::size_t position = history + t;
@@ -212,14 +228,21 @@ void Mix(const Query* queries, const std::uint16_t* values, std::size_t length, 
   }
 }
 
-/// `Count` queries of one KV head. Longer ones come later.
+/// `Count` queries of one KV head. Longer ones come later. `cold`: this head's keys and values have
+/// not been read since they left the caches.
 template <int HeadSize, int Count>
-void AttendTile(const Query* queries, const std::uint16_t* keys, const std::uint16_t* values) {
+void AttendTile(const Query* queries, const std::uint16_t* keys, const std::uint16_t* values,
+                bool cold) {
   constexpr int kBlocks = kQueryTile / Count;
+  constexpr std::size_t kStep = kBlocks * kLanes;
   const std::size_t length = queries[Count - 1].length;
   const std::size_t padded = RoundUp(length, kLanes);
   std::size_t first = 0;
-  for (; first + kBlocks * kLanes <= padded; first += kBlocks * kLanes) {
+  for (; first + kStep <= padded; first += kStep) {
+    if (cold) {
+      FetchLines(keys + (first + kStep) * HeadSize, kStep * HeadSize * sizeof(*keys));
+      FetchLines(values + first * HeadSize, kStep * HeadSize * sizeof(*values));
+    }
     ScoreBlocks<HeadSize, Count, kBlocks>(queries, keys, first);
   }
   for (; first < padded; first += kLanes) {
@@ -233,16 +256,17 @@ void AttendTile(const Query* queries, const std::uint16_t* keys, const std::uint
 }
 
 template <int HeadSize>
-void Attend(const Query* queries, int count, const std::uint16_t* keys,
-            const std::uint16_t* values) {
+void Attend(const Query* queries, int count, const std::uint16_t* keys, const std::uint16_t* values,
+            bool cold) {
   if (count == kQueryTile) {
-    return AttendTile<HeadSize, kQueryTile>(queries, keys, values);
+    return AttendTile<HeadSize, kQueryTile>(queries, keys, values, cold);
   }
   for (; count >= 2; count -= 2, queries += 2) {
-    AttendTile<HeadSize, 2>(queries, keys, values);
+    AttendTile<HeadSize, 2>(queries, keys, values, cold);
+    cold = false;
   }
   if (count == 1) {
-    AttendTile<HeadSize, 1>(queries, keys, values);
+    AttendTile<HeadSize, 1>(queries, keys, values, cold);
   }
 }
 
@@ -298,7 +322,7 @@ void Attention(const float* queries, std::size_t stride,
                       out + t * Heads * HeadSize + at};
       }
       internal::Attend<HeadSize>(of_tile, static_cast<int>(count), cache.Keys(kv_of[first]),
-                                 cache.Values(kv_of[first]));
+                                 cache.Values(kv_of[first]), query == 0 || tile == tiles.begin);
     }
     first = end;
   }

@@ -146,7 +146,7 @@ inline Pairs LoadPairs(const void* from) {
   return {_mm256_loadu_si256(static_cast<const __m256i*>(from))};
 }
 
-inline void StorePairs(std::int16_t* to, Pairs a) {
+inline void StorePairs(void* to, Pairs a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), a.v);
 }
 
@@ -160,6 +160,23 @@ inline Pairs FillPair(const std::int16_t* from) {
   std::int32_t both;
   std::memcpy(&both, from, sizeof(both));
   return {_mm256_set1_epi32(both)};
+}
+
+/// The four bytes at `from` in every lane.
+inline Pairs FillQuad(const std::int8_t* from) {
+  std::int32_t four;
+  std::memcpy(&four, from, sizeof(four));
+  return {_mm256_set1_epi32(four)};
+}
+
+/// Of every lane's four bytes, not signed in `a` and signed in `b`, the sums of two products and
+/// two; they fit into int16.
+inline Pairs MultiplyBytes(Pairs a, Pairs b) {
+  return {_mm256_maddubs_epi16(a.v, b.v)};
+}
+
+inline Pairs Add(Pairs a, Pairs b) {
+  return {_mm256_add_epi16(a.v, b.v)};
 }
 
 inline Pairs FillPairs(std::int16_t a) {
@@ -370,7 +387,7 @@ inline Pairs LoadPairs(const void* from) {
   return out;
 }
 
-inline void StorePairs(std::int16_t* to, const Pairs& a) {
+inline void StorePairs(void* to, const Pairs& a) {
   std::memcpy(to, a.v, sizeof(a.v));
 }
 
@@ -383,6 +400,30 @@ inline Pairs WidenPairs(const std::byte* from) {
 /// The two numbers at `from` in every lane.
 inline Pairs FillPair(const std::int16_t* from) {
   return internal::EachLane<Pairs>([&](int i) { return from[i & 1]; });
+}
+
+/// The four bytes at `from` in every lane.
+inline Pairs FillQuad(const std::int8_t* from) {
+  std::int16_t two[2];
+  std::memcpy(two, from, sizeof(two));
+  return internal::EachLane<Pairs>([&](int i) { return two[i % 2]; });
+}
+
+/// Of every lane's four bytes, not signed in `a` and signed in `b`, the sums of two products and
+/// two; they fit into int16.
+inline Pairs MultiplyBytes(const Pairs& a, const Pairs& b) {
+  const auto byte = [](std::int16_t both, int n) {
+    return static_cast<std::uint8_t>(static_cast<std::uint16_t>(both) >> (8 * n));
+  };
+  return internal::EachLane<Pairs>([&](int i) {
+    return static_cast<std::int16_t>(byte(a.v[i], 0) * static_cast<std::int8_t>(byte(b.v[i], 0)) +
+                                     byte(a.v[i], 1) * static_cast<std::int8_t>(byte(b.v[i], 1)));
+  });
+}
+
+inline Pairs Add(const Pairs& a, const Pairs& b) {
+  return internal::EachLane<Pairs>(
+      [&](int i) { return static_cast<std::int16_t>(a.v[i] + b.v[i]); });
 }
 
 inline Pairs FillPairs(std::int16_t a) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Products with 4-bit weights and int16 activations (W4A16). The packed layout is in
+// Products with 4-bit weights and int16 activations (W4A16), or int8 ones (W4A8). The packed layout
+// is in
 // docs/formats/packed-weights.md; worker/die/packing.h makes it. A group's sum is an exact integer,
 // and groups are added in order, so that a token's result does not depend on how many tokens are
 // computed together, nor on how rows are shared out.
@@ -12,9 +13,29 @@
 
 namespace tyllm::die {
 
-/// Bytes of a row block: nibbles, scales (16 binary16 a group), zero points (16 nibbles a group).
+/// Groups that stand together in a row block: their scales and zero points, then their nibbles, so
+/// that a kernel reads on and never far ahead or back.
+inline constexpr std::uint64_t kRunGroups = 8;
+
+/// Bytes of what comes before the nibbles of a run: scales (16 binary16 a group), then zero points
+/// (16 nibbles a group).
+inline constexpr std::uint64_t Linear4HeadBytes(std::uint64_t groups) {
+  return RoundUp(groups * 40, 64);
+}
+
+/// Where a run begins in a row block; for the number of its runs: where it ends.
+inline constexpr std::uint64_t Linear4RunOffset(std::uint64_t columns, std::uint64_t group,
+                                                std::uint64_t run) {
+  const std::uint64_t groups = columns / group;
+  const std::uint64_t full = groups / kRunGroups;
+  return run <= full ? run * (Linear4HeadBytes(kRunGroups) + kRunGroups * group * 8)
+                     : Linear4RunOffset(columns, group, full) +
+                           Linear4HeadBytes(groups % kRunGroups) + groups % kRunGroups * group * 8;
+}
+
+/// Bytes of a row block.
 inline constexpr std::uint64_t Linear4BlockBytes(std::uint64_t columns, std::uint64_t group) {
-  return RoundUp(columns * 8 + columns / group * 40, 64);
+  return Linear4RunOffset(columns, group, RoundUp(columns / group, kRunGroups) / kRunGroups);
 }
 
 /// Bytes of a packed matrix [rows, columns].
@@ -25,31 +46,52 @@ inline constexpr std::uint64_t Linear4Bytes(std::uint64_t rows, std::uint64_t co
 
 namespace internal {
 
-/// One row block as it lies in memory.
-template <int Columns, int Group>
+/// One row block as it lies in memory, for activations of `Bits`.
+template <int Columns, int Group, int Bits = 16>
 struct Block4 {
-  const std::byte* nibbles;
+  const std::byte* memory;
+
+  static constexpr int kValueBytes = Bits / 8;
 
   static constexpr std::size_t kBytes = Linear4BlockBytes(Columns, Group);
 
-  const std::byte* Group4(int g) const { return nibbles + static_cast<std::size_t>(g) * Group * 8; }
+  const std::byte* Nibbles(int g) const {
+    return Run(g) + Linear4HeadBytes(GroupsBeside(g)) + g % kRun * Group * 8;
+  }
 
   RowFloats Scales(int g) const {
-    return LoadRowHalves(reinterpret_cast<const std::uint16_t*>(nibbles + Columns * 8 +
-                                                                static_cast<std::size_t>(g) * 32));
+    return LoadRowHalves(reinterpret_cast<const std::uint16_t*>(Run(g) + g % kRun * 32));
   }
 
   RowInts Zeros(int g) const {
-    return LoadRowNibbles(nibbles + Columns * 8 + Columns / Group * 32 +
-                          static_cast<std::size_t>(g) * 8);
+    return LoadRowNibbles(Run(g) + GroupsBeside(g) * 32 + g % kRun * 8);
   }
 
-  /// Sum over a group of (q - zero) * value. Odd nibbles are used where they stand, times 16.
-  RowInts Product(int g, const std::int16_t* values, std::int32_t sum) const {
+  /// Sum over a group of (q - zero) * value.
+  RowInts Product(int g, const std::byte* values, std::int32_t sum) const {
+    const RowInts products = Bits == 8
+                                 ? ByteProduct(g, reinterpret_cast<const std::int8_t*>(values))
+                                 : PairProduct(g, reinterpret_cast<const std::int16_t*>(values));
+    return Subtract(products, Multiply(Zeros(g), sum));
+  }
+
+  /// For int16, q - zero, column pair by column pair, 32 numbers each; for bytes q, in the order of
+  /// QuantizeToBytes, four columns by four, 64 numbers each.
+  void Unpack(int g, std::byte* tile) const {
+    if constexpr (Bits == 8) {
+      UnpackBytes(g, tile);
+    } else {
+      UnpackPairs(g, reinterpret_cast<std::int16_t*>(tile));
+    }
+  }
+
+ private:
+  /// Odd nibbles are used where they stand, times 16.
+  RowInts PairProduct(int g, const std::int16_t* values) const {
     static_assert(Group <= 512, "the sums of odd nibbles would overflow");
     const RowPairs low = FillRowPairs(0x000F);
     const RowPairs high = FillRowPairs(0x00F0);
-    const std::byte* at = Group4(g);
+    const std::byte* at = Nibbles(g);
     RowInts even = ZeroRowInts();
     RowInts odd = ZeroRowInts();
     for (int c = 0; c < Group; c += 8) {
@@ -61,15 +103,44 @@ struct Block4 {
       even = AddProducts(And(second, low), FillRowPair(values + c + 4), even);
       odd = AddProducts(And(second, high), FillRowPair(values + c + 6), odd);
     }
-    return Subtract(Add(even, ShiftRight<4>(odd)), Multiply(Zeros(g), sum));
+    return Add(even, ShiftRight<4>(odd));
   }
 
-  /// q - zero of a group as int16, column pair by column pair, 32 numbers each.
-  void Unpack(int g, std::int16_t* tile) const {
+  RowInts ByteProduct(int g, const std::int8_t* values) const {
+    const RowPairs low = FillRowPairs(0x0F0F);
+    const RowPairs ones = FillRowPairs(1);
+    const std::byte* at = Nibbles(g);
+    RowInts products = ZeroRowInts();
+    for (int begin = 0; begin < Group; begin += kByteColumns) {
+      RowPairs sums = FillRowPairs(0);
+      for (int c = begin; c < begin + kByteColumns; c += 8) {
+        Prefetch(at + c * 8);
+        const RowPairs packed = LoadRowPairs(at + c * 8);
+        sums = Add(sums, MultiplyBytes(And(packed, low), FillRowQuad(values + c)));
+        sums =
+            Add(sums, MultiplyBytes(And(ShiftRight<4>(packed), low), FillRowQuad(values + c + 4)));
+      }
+      products = AddProducts(sums, ones, products);
+    }
+    return products;
+  }
+
+  void UnpackBytes(int g, std::byte* tile) const {
+    const RowPairs low = FillRowPairs(0x0F0F);
+    const std::byte* at = Nibbles(g);
+    for (int c = 0; c < Group; c += 8) {
+      Prefetch(at + c * 8);
+      const RowPairs packed = LoadRowPairs(at + c * 8);
+      StoreRowPairs(tile + c * kRowBlock, And(packed, low));
+      StoreRowPairs(tile + (c + 4) * kRowBlock, And(ShiftRight<4>(packed), low));
+    }
+  }
+
+  void UnpackPairs(int g, std::int16_t* tile) const {
     constexpr int kPitch = 2 * kRowBlock;
     const RowPairs mask = FillRowPairs(0x000F);
     const RowPairs zeros = Twice(Zeros(g));
-    const std::byte* at = Group4(g);
+    const std::byte* at = Nibbles(g);
     for (int c = 0; c < Group; c += 8) {
       Prefetch(at + c * 8);
       const RowPairs packed = LoadRowPairs(at + c * 8);
@@ -80,17 +151,30 @@ struct Block4 {
       StoreRowPairs(to + 3 * kPitch, Subtract(ShiftRight<12>(packed), zeros));
     }
   }
+
+  static constexpr int kRun = kRunGroups;
+
+  /// Groups in the run of group `g`.
+  static constexpr int GroupsBeside(int g) {
+    constexpr int kGroups = Columns / Group;
+    return g < kGroups / kRun * kRun ? kRun : kGroups % kRun;
+  }
+
+  const std::byte* Run(int g) const {
+    constexpr std::size_t kRunBytes = Linear4RunOffset(kRun * Group, Group, 1);
+    return memory + static_cast<std::size_t>(g / kRun) * kRunBytes;
+  }
 };
 
 }  // namespace internal
 
 /// Row blocks `blocks` of out [tokens, Rows] = activations [tokens, Columns] times the packed
-/// weights' transpose.
-template <int Rows, int Columns, int Group>
+/// weights' transpose. With `Bits` 8 QuantizeToBytes made the activations.
+template <int Rows, int Columns, int Group, int Bits = 16>
 void Linear4(const std::byte* packed, const Activations& a, std::uint32_t tokens, float* out,
              Slice blocks = BlocksOf(Rows)) {
   static_assert(Columns % Group == 0 && Group % 32 == 0);
-  internal::MultiplyMatrix<internal::Block4<Columns, Group>, Rows, Columns, Group>(
+  internal::MultiplyMatrix<internal::Block4<Columns, Group, Bits>, Rows, Columns, Group>(
       packed, a, tokens, out, blocks);
 }
 

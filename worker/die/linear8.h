@@ -37,6 +37,7 @@ template <int Columns, int Group>
 struct Block8 {
   const std::byte* weights;
 
+  static constexpr int kValueBytes = 2;
   static constexpr std::size_t kBytes = Linear8BlockBytes(Columns, Group);
 
   const std::byte* Group8(int g) const {
@@ -49,7 +50,8 @@ struct Block8 {
   }
 
   /// Sum over a group of weight * value.
-  RowInts Product(int g, const std::int16_t* values, std::int32_t /*sum*/) const {
+  RowInts Product(int g, const std::byte* bytes, std::int32_t /*sum*/) const {
+    const auto* const values = reinterpret_cast<const std::int16_t*>(bytes);
     static_assert(Group <= 256, "the sums would overflow");
     const std::byte* at = Group8(g);
     RowInts first = ZeroRowInts();
@@ -63,7 +65,8 @@ struct Block8 {
     return Add(first, second);
   }
 
-  void Unpack(int g, std::int16_t* tile) const {
+  void Unpack(int g, std::byte* bytes) const {
+    auto* const tile = reinterpret_cast<std::int16_t*>(bytes);
     const std::byte* at = Group8(g);
     for (int c = 0; c < Group; c += 2) {
       StoreRowPairs(tile + c * kRowBlock, WidenRowPairs(at + c * kRowBlock));

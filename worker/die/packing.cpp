@@ -33,25 +33,59 @@ void StoreHalf(std::byte* to, std::uint16_t half) {
   std::memcpy(to, &half, sizeof(half));
 }
 
+/// Groups in the run of group `g`, and where the run begins.
+struct Run {
+  std::int64_t groups;
+  std::int64_t begin;
+};
+
+Run RunOf(const Linear4Places& places, std::int64_t g) {
+  constexpr auto kRun = static_cast<std::int64_t>(kRunGroups);
+  const std::int64_t groups = places.columns / places.group;
+  const auto begin = static_cast<std::int64_t>(Linear4RunOffset(
+      static_cast<std::uint64_t>(places.columns), static_cast<std::uint64_t>(places.group),
+      static_cast<std::uint64_t>(g / kRun)));
+  return {g < groups / kRun * kRun ? kRun : groups % kRun, begin};
+}
+
+/// Number of a group in its run.
+std::int64_t InRun(std::int64_t g) {
+  return g % static_cast<std::int64_t>(kRunGroups);
+}
+
 }  // namespace
+
+std::int64_t Linear4Places::Scales(std::int64_t g) const {
+  return RunOf(*this, g).begin + InRun(g) * 32;
+}
+
+std::int64_t Linear4Places::Zeros(std::int64_t g) const {
+  const Run run = RunOf(*this, g);
+  return run.begin + run.groups * 32 + InRun(g) * 8;
+}
+
+std::int64_t Linear4Places::Nibbles(std::int64_t g) const {
+  const Run run = RunOf(*this, g);
+  const std::uint64_t head = Linear4HeadBytes(static_cast<std::uint64_t>(run.groups));
+  return run.begin + static_cast<std::int64_t>(head) + InRun(g) * group * 8;
+}
 
 void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,
                       std::span<std::byte> out) {
   std::fill(out.begin(), out.end(), std::byte{0});
-  const std::int64_t groups = part.columns / part.group;
-  std::byte* const scales = out.data() + part.columns * 8;
-  std::byte* const zeros = scales + groups * 32;
+  const Linear4Places places{part.columns, part.group};
   const std::int64_t rows = std::min<std::int64_t>(kRowBlock, part.rows - block * kRowBlock);
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t row = part.first_row + block * kRowBlock + r;
-    PackNibbles(matrix.q.data() + row * matrix.columns + part.first_column, part.columns, r,
-                out.data());
-    for (std::int64_t g = 0; g < groups; ++g) {
-      const std::int64_t from = row * (matrix.columns / matrix.group) +
-                                (part.first_column + g * part.group) / matrix.group;
-      StoreHalf(scales + g * 32 + r * 2, matrix.scale[static_cast<std::size_t>(from)]);
-      zeros[g * 8 + r / 2] |= static_cast<std::byte>(
-          (matrix.zero[static_cast<std::size_t>(from)] & 15U) << (r % 2 == 0 ? 0U : 4U));
+    const std::uint8_t* const q = matrix.q.data() + row * matrix.columns + part.first_column;
+    for (std::int64_t g = 0; g < part.columns / part.group; ++g) {
+      PackNibbles(q + g * part.group, part.group, r, out.data() + places.Nibbles(g));
+      const auto from =
+          static_cast<std::size_t>(row * (matrix.columns / matrix.group) +
+                                   (part.first_column + g * part.group) / matrix.group);
+      StoreHalf(out.data() + places.Scales(g) + r * 2, matrix.scale[from]);
+      out[static_cast<std::size_t>(places.Zeros(g) + r / 2)] |=
+          static_cast<std::byte>((matrix.zero[from] & 15U) << (r % 2 == 0 ? 0U : 4U));
     }
   }
 }

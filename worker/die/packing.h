@@ -35,6 +35,16 @@ constexpr std::int64_t RowBlocks(std::int64_t rows) {
   return (rows + 15) / 16;
 }
 
+/// Where things of a group lie in a row block of a 4-bit matrix, in bytes from its beginning.
+struct Linear4Places {
+  std::int64_t columns = 0;
+  std::int64_t group = 0;
+
+  std::int64_t Scales(std::int64_t g) const;   ///< 16 binary16
+  std::int64_t Zeros(std::int64_t g) const;    ///< 16 nibbles
+  std::int64_t Nibbles(std::int64_t g) const;  ///< group / 8 steps of 64 bytes
+};
+
 /// Writes row block `block` of `part`, in the layout that Linear4 reads. `out` has
 /// Linear4BlockBytes(part.columns, part.group) bytes.
 void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,

@@ -18,20 +18,27 @@ struct Slice {
   constexpr Slice(std::uint32_t first, std::uint32_t last) : begin(first), end(last) {}
 };
 
-/// One of `count` shares of a phase of a program. Together they do all of it once; each writes what
-/// no other one reads or writes before the phase ends.
+/// Shares `index` .. `index + span - 1` of the `count` equal ones of a phase of a program. Parts
+/// that have every share once do all of the phase; each writes what no other one reads or writes
+/// before the phase ends.
 struct Part {
   std::uint32_t index = 0;
   std::uint32_t count = 1;
+  std::uint32_t span = 1;
 
   /// This part's slice of `all` things.
   constexpr Slice Of(std::uint32_t all) const {
     return {static_cast<std::uint32_t>(std::uint64_t{all} * index / count),
-            static_cast<std::uint32_t>(std::uint64_t{all} * (index + 1) / count)};
+            static_cast<std::uint32_t>(std::uint64_t{all} * (index + span) / count)};
   }
 };
 
-/// The most parts that a phase may be cut into: memory of the arena is set aside for each.
+/// The most shares of a phase that says nothing else (Segment::shares): the arena has memory for
+/// each.
 inline constexpr std::uint32_t kMaxParts = 16;
+/// The most shares of any phase.
+inline constexpr std::uint32_t kMaxShares = 256;
+/// Stands for as many shares as there are tokens, if they are fewer than kMaxParts.
+inline constexpr std::uint16_t kSharesOfTokens = 0;
 
 }  // namespace tyllm::die

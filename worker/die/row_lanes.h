@@ -101,8 +101,25 @@ inline RowPairs LoadRowPairs(const void* from) {
   return {_mm512_loadu_si512(from)};
 }
 
-inline void StoreRowPairs(std::int16_t* to, RowPairs a) {
+inline void StoreRowPairs(void* to, RowPairs a) {
   _mm512_storeu_si512(to, a.v);
+}
+
+/// The four bytes at `from` for every row.
+inline RowPairs FillRowQuad(const std::int8_t* from) {
+  std::int32_t four;
+  std::memcpy(&four, from, sizeof(four));
+  return {_mm512_set1_epi32(four)};
+}
+
+/// Of every row's four bytes, not signed in `a` and signed in `b`, the sums of two products and
+/// two; they fit into int16.
+inline RowPairs MultiplyBytes(RowPairs a, RowPairs b) {
+  return {_mm512_maddubs_epi16(a.v, b.v)};
+}
+
+inline RowPairs Add(RowPairs a, RowPairs b) {
+  return {_mm512_add_epi16(a.v, b.v)};
 }
 
 /// Thirty-two int8 as int16.
@@ -233,9 +250,25 @@ inline RowPairs LoadRowPairs(const void* from) {
   return {LoadPairs(from), LoadPairs(static_cast<const std::byte*>(from) + sizeof(Pairs))};
 }
 
-inline void StoreRowPairs(std::int16_t* to, const RowPairs& a) {
+inline void StoreRowPairs(void* to, const RowPairs& a) {
   StorePairs(to, a.low);
-  StorePairs(to + 2 * kLanes, a.high);
+  StorePairs(static_cast<std::byte*>(to) + sizeof(Pairs), a.high);
+}
+
+/// The four bytes at `from` for every row.
+inline RowPairs FillRowQuad(const std::int8_t* from) {
+  const Pairs all = FillQuad(from);
+  return {all, all};
+}
+
+/// Of every row's four bytes, not signed in `a` and signed in `b`, the sums of two products and
+/// two; they fit into int16.
+inline RowPairs MultiplyBytes(const RowPairs& a, const RowPairs& b) {
+  return {MultiplyBytes(a.low, b.low), MultiplyBytes(a.high, b.high)};
+}
+
+inline RowPairs Add(const RowPairs& a, const RowPairs& b) {
+  return {Add(a.low, b.low), Add(a.high, b.high)};
 }
 
 /// Thirty-two int8 as int16.

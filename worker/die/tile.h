@@ -3,10 +3,13 @@
 
 // How products of integer weights and int16 activations go over a matrix: one token at a time
 // straight from the packed weights, or a tile of tokens after a group of weights was unpacked once
-// to int16. A block (Block4, Block8) knows its layout:
-//   RowInts Product(int group, const std::int16_t* values, std::int32_t sum) const;
+// to a tile. A block (Block4, Block8) knows its layout:
+//   static constexpr int kValueBytes;  // of an activation: 2, or 1 (QuantizeToBytes)
+//   RowInts Product(int group, const std::byte* values, std::int32_t sum) const;
 //   RowFloats Scales(int group) const;
-//   void Unpack(int group, std::int16_t* tile) const;  // [Group / 2, 16 rows, 2]
+//   RowInts Zeros(int group) const;  // with kValueBytes 1: zero points that the tile still has
+//   void Unpack(int group, std::byte* tile) const;  // int16 [Group / 2, 16 rows, 2] or
+//                                                   // uint8 [Group / 4, 16 rows, 4]
 
 #include "worker/die/activations.h"
 #include "worker/die/row_lanes.h"
@@ -26,7 +29,7 @@ inline constexpr int kTileBlocks = 2;
 inline constexpr int kTileTokens = 10;
 #elif defined(__clang__)
 inline constexpr int kTileBlocks = 1;
-inline constexpr int kTileTokens = 6;
+inline constexpr int kTileTokens = 4;
 #else  // g++ 12 spills the accumulators of other tiles
 inline constexpr int kTileBlocks = 2;
 inline constexpr int kTileTokens = 2;
@@ -39,6 +42,12 @@ inline void Prefetch(const std::byte* at) {
   __builtin_prefetch(at + 4096);
 }
 
+/// The numbers of a group of a token: number `at` of all.
+template <typename Block, int Group>
+const std::byte* ValuesOf(const Activations& a, std::size_t at) {
+  return reinterpret_cast<const std::byte*>(a.values) + at * Group * Block::kValueBytes;
+}
+
 template <typename Block, int Rows, int Columns, int Group>
 void MultiplyVector(const std::byte* packed, const Activations& a, std::size_t token, float* out,
                     Slice blocks) {
@@ -47,7 +56,7 @@ void MultiplyVector(const std::byte* packed, const Activations& a, std::size_t t
     RowFloats sums = FillRows(0);
     for (int g = 0; g < Columns / Group; ++g) {
       const std::size_t at = static_cast<std::size_t>(g) * a.rows + token;
-      const RowInts product = block.Product(g, a.values + at * Group, a.sums[at]);
+      const RowInts product = block.Product(g, ValuesOf<Block, Group>(a, at), a.sums[at]);
       sums =
           MultiplyAdd(ToFloats(product), Multiply(block.Scales(g), FillRows(a.scales[at])), sums);
     }
@@ -58,17 +67,20 @@ void MultiplyVector(const std::byte* packed, const Activations& a, std::size_t t
 
 /// What a tile of tokens needs of a group.
 struct TileInput {
-  const std::int16_t* weights;     ///< [Blocks, Group / 2, 16 rows, 2]
-  const std::int16_t* values;      ///< of the first token; Group a token
+  const std::byte* weights;        ///< [Blocks], as Unpack leaves them
+  const std::byte* values;         ///< of the first token; Group a token
   const float* scales;             ///< of the first token
+  const std::int32_t* value_sums;  ///< of the first token
   const RowFloats* weight_scales;  ///< [Blocks]
+  const RowInts* zeros;            ///< [Blocks], where values are bytes
   RowFloats* sums;                 ///< [tokens, Blocks]
 };
 
-/// Adds a group's products of `Tokens` tokens with `Blocks` row blocks.
+/// Products of int16.
 template <int Group, int Blocks, int Tokens>
-void MultiplyTile(const TileInput& in) {
-  RowInts products[Blocks][Tokens];
+void PairProducts(const TileInput& in, RowInts (&products)[Blocks][Tokens]) {
+  const auto* const weights = reinterpret_cast<const std::int16_t*>(in.weights);
+  const auto* const values = reinterpret_cast<const std::int16_t*>(in.values);
   for (int b = 0; b < Blocks; ++b) {
     for (int t = 0; t < Tokens; ++t) {
       products[b][t] = ZeroRowInts();
@@ -77,14 +89,64 @@ void MultiplyTile(const TileInput& in) {
   for (int c = 0; c < Group; c += 2) {
     RowPairs weight[Blocks];
     for (int b = 0; b < Blocks; ++b) {
-      weight[b] = LoadRowPairs(in.weights + (b * Group + c) * kRowBlock);
+      weight[b] = LoadRowPairs(weights + (b * Group + c) * kRowBlock);
     }
     for (int t = 0; t < Tokens; ++t) {
-      const RowPairs value = FillRowPair(in.values + t * Group + c);
+      const RowPairs value = FillRowPair(values + t * Group + c);
       for (int b = 0; b < Blocks; ++b) {
         products[b][t] = AddProducts(weight[b], value, products[b][t]);
       }
     }
+  }
+}
+
+/// Columns whose products of bytes fit into int16 together: 32 * 15 * 127 = 60960 for two int16.
+inline constexpr int kByteColumns = 32;
+
+/// Products of bytes, less zero point times sum.
+template <int Group, int Blocks, int Tokens>
+void ByteProducts(const TileInput& in, RowInts (&products)[Blocks][Tokens]) {
+  const auto* const values = reinterpret_cast<const std::int8_t*>(in.values);
+  for (int b = 0; b < Blocks; ++b) {
+    for (int t = 0; t < Tokens; ++t) {
+      products[b][t] = Subtract(ZeroRowInts(), Multiply(in.zeros[b], in.value_sums[t]));
+    }
+  }
+  for (int begin = 0; begin < Group; begin += kByteColumns) {
+    RowPairs sums[Blocks][Tokens];
+    for (auto& block : sums) {
+      for (RowPairs& sum : block) {
+        sum = FillRowPairs(0);
+      }
+    }
+    for (int c = begin; c < begin + kByteColumns; c += 4) {
+      RowPairs weight[Blocks];
+      for (int b = 0; b < Blocks; ++b) {
+        weight[b] = LoadRowPairs(in.weights + (b * Group + c) * kRowBlock);
+      }
+      for (int t = 0; t < Tokens; ++t) {
+        const RowPairs value = FillRowQuad(values + t * Group + c);
+        for (int b = 0; b < Blocks; ++b) {
+          sums[b][t] = Add(sums[b][t], MultiplyBytes(weight[b], value));
+        }
+      }
+    }
+    for (int b = 0; b < Blocks; ++b) {
+      for (int t = 0; t < Tokens; ++t) {
+        products[b][t] = AddProducts(sums[b][t], FillRowPairs(1), products[b][t]);
+      }
+    }
+  }
+}
+
+/// Adds a group's products of `Tokens` tokens with `Blocks` row blocks.
+template <typename Block, int Group, int Blocks, int Tokens>
+void MultiplyTile(const TileInput& in) {
+  RowInts products[Blocks][Tokens];
+  if constexpr (Block::kValueBytes == 1) {
+    ByteProducts<Group, Blocks, Tokens>(in, products);
+  } else {
+    PairProducts<Group, Blocks, Tokens>(in, products);
   }
   for (int t = 0; t < Tokens; ++t) {
     const RowFloats scale = FillRows(in.scales[t]);
@@ -96,17 +158,18 @@ void MultiplyTile(const TileInput& in) {
 }
 
 /// Full tiles, then one of what is left.
-template <int Group, int Blocks, int Tokens>
+template <typename Block, int Group, int Blocks, int Tokens>
 void MultiplyTokens(TileInput in, int tokens) {
   for (; tokens >= Tokens; tokens -= Tokens) {
-    MultiplyTile<Group, Blocks, Tokens>(in);
-    in.values += Tokens * Group;
+    MultiplyTile<Block, Group, Blocks, Tokens>(in);
+    in.values += Tokens * Group * Block::kValueBytes;
     in.scales += Tokens;
+    in.value_sums += Tokens;
     in.sums += Tokens * Blocks;
   }
   if constexpr (Tokens > 1) {
     if (tokens > 0) {
-      MultiplyTokens<Group, Blocks, Tokens - 1>(in, tokens);
+      MultiplyTokens<Block, Group, Blocks, Tokens - 1>(in, tokens);
     }
   }
 }
@@ -115,21 +178,27 @@ void MultiplyTokens(TileInput in, int tokens) {
 template <typename Block, int Rows, int Columns, int Group, int Blocks>
 void MultiplyBlocks(const std::byte* packed, std::size_t first, const Activations& a,
                     std::size_t token, int tokens, float* out) {
-  alignas(64) std::int16_t tile[Blocks * kRowBlock * Group];
+  constexpr std::size_t kTileBytes = std::size_t{kRowBlock} * Group * Block::kValueBytes;
+  alignas(64) std::byte tile[Blocks * kTileBytes];
   RowFloats sums[kPassTokens * Blocks];
   for (int i = 0; i < tokens * Blocks; ++i) {
     sums[i] = FillRows(0);
   }
   for (int g = 0; g < Columns / Group; ++g) {
     RowFloats scales[Blocks];
+    RowInts zeros[Blocks];
     for (int b = 0; b < Blocks; ++b) {
       const Block block{packed + (first + static_cast<std::size_t>(b)) * Block::kBytes};
-      block.Unpack(g, tile + b * kRowBlock * Group);
+      block.Unpack(g, tile + static_cast<std::size_t>(b) * kTileBytes);
       scales[b] = block.Scales(g);
+      if constexpr (Block::kValueBytes == 1) {
+        zeros[b] = block.Zeros(g);
+      }
     }
     const std::size_t at = static_cast<std::size_t>(g) * a.rows + token;
-    MultiplyTokens<Group, Blocks, kTileTokens>(
-        {tile, a.values + at * Group, a.scales + at, scales, sums}, tokens);
+    MultiplyTokens<Block, Group, Blocks, kTileTokens>(
+        {tile, ValuesOf<Block, Group>(a, at), a.scales + at, a.sums + at, scales, zeros, sums},
+        tokens);
   }
   for (int t = 0; t < tokens; ++t) {
     for (int b = 0; b < Blocks; ++b) {

@@ -25,6 +25,7 @@ struct SegmentEnd {
   std::int64_t columns = 0;  ///< float32 numbers a token
   std::uint32_t phases = 1;  ///< of the segment
   std::int64_t group = 0;    ///< neighbouring dies that do it among themselves; 0: all
+  std::span<const std::uint16_t> shares = {};  ///< [phases] as die::Segment has them, or empty
 };
 
 /// One program on one die: compiled code, or the interpreter. Begin, then Run for each segment and

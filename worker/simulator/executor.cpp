@@ -6,13 +6,14 @@
 #include <algorithm>
 
 #include "worker/simulator/work_barrier.h"
+#include "worker/simulator/work_shares.h"
 
 namespace tyllm::simulator {
 
 namespace {
 
-/// Parts a worker and phase: enough for those who are early to help, few enough to cost nothing.
-constexpr std::int64_t kPartsAWorker = 4;
+/// Shares a worker and phase, at most: enough for those who are early to help.
+constexpr std::int64_t kSharesAWorker = 128;
 
 int UsableCores() {
   cpu_set_t set;
@@ -24,10 +25,17 @@ int WorkersFor(std::int64_t dies, std::int64_t threads) {
   return static_cast<int>(std::clamp<std::int64_t>(wanted, 1, dies * die::kMaxParts));
 }
 
-std::uint32_t PartsFor(std::int64_t dies, std::int64_t workers) {
-  const std::int64_t wanted = (kPartsAWorker * workers + dies - 1) / dies;
+/// How many shares each of `dies` makes of a phase.
+std::uint32_t SharesOf(const SegmentEnd& segment, std::size_t phase, std::int64_t tokens,
+                       std::int64_t dies, std::int64_t workers) {
+  std::int64_t most = segment.shares.empty() ? die::kMaxParts : segment.shares[phase];
+  if (most == die::kSharesOfTokens) {
+    most = std::min<std::int64_t>(tokens, die::kMaxParts);
+  }
+  const std::int64_t wanted = kSharesAWorker * workers / dies;
   return static_cast<std::uint32_t>(
-      workers == 1 ? 1 : std::clamp<std::int64_t>(wanted, 1, die::kMaxParts));
+      workers == 1 ? 1
+                   : std::clamp<std::int64_t>(std::min(wanted, (most + dies - 1) / dies), 1, most));
 }
 
 /// This worker's slice of the sum of a group's buffers, into each of them.
@@ -66,17 +74,18 @@ class Executor::Pass {
       : dies_(dies),
         tokens_(tokens),
         workers_(workers),
-        parts_(PartsFor(std::ssize(dies), workers)),
         log_(log),
         call_(call),
+        shares_(static_cast<std::uint32_t>(workers)),
         barrier_(static_cast<std::int32_t>(workers)) {}
 
   void Work(std::int64_t worker, const SegmentObserver& observer) {
     const std::span<const SegmentEnd> segments = dies_[0]->segments();
+    std::uint32_t round = 0;
     for (std::size_t s = 0; s < segments.size(); ++s) {
       const std::size_t phases = PhasesOf(s);
       for (std::size_t phase = 0; phase < phases; ++phase) {
-        TakeParts(worker, s, phase);
+        TakeShares(worker, s, phase, ++round);
         barrier_.Arrive();
       }
       const bool sums = segments[s].after == die::Collective::kAllReduceSum;
@@ -109,15 +118,41 @@ class Executor::Pass {
     return phases;
   }
 
-  void TakeParts(std::int64_t worker, std::size_t segment, std::size_t phase) {
-    const auto tasks = static_cast<std::uint32_t>(dies_.size()) * parts_;
-    for (std::uint32_t task = barrier_.Take(); task < tasks; task = barrier_.Take()) {
-      const std::uint32_t d = task / parts_;
-      if (phase >= dies_[d]->segments()[segment].phases) {
-        continue;
+  /// Of the die that has most to do: others have less of the same.
+  std::uint32_t SharesOfPhase(std::size_t segment, std::size_t phase) const {
+    std::uint32_t most = 1;
+    for (const DieProgram* const die : dies_) {
+      const SegmentEnd& of_die = die->segments()[segment];
+      if (phase < of_die.phases) {
+        most = std::max(most, SharesOf(of_die, phase, tokens_, std::ssize(dies_), workers_));
       }
+    }
+    return most;
+  }
+
+  /// Takes stretches of the shares of all dies, one die after the other, until none are left.
+  void TakeShares(std::int64_t worker, std::size_t segment, std::size_t phase,
+                  std::uint32_t round) {
+    const std::uint32_t shares = SharesOfPhase(segment, phase);
+    const std::uint32_t tasks = static_cast<std::uint32_t>(dies_.size()) * shares;
+    const auto own = static_cast<std::uint32_t>(worker);
+    for (auto taken = shares_.Take(own, round, tasks); !taken.empty();
+         taken = shares_.Take(own, round, tasks)) {
+      while (!taken.empty()) {
+        const std::uint32_t d = taken.begin / shares;
+        const std::uint32_t end = std::min(taken.end, (d + 1) * shares);
+        const die::Part part{taken.begin % shares, shares, end - taken.begin};
+        taken.begin = end;
+        RunPart(worker, segment, phase, d, part);
+      }
+    }
+  }
+
+  void RunPart(std::int64_t worker, std::size_t segment, std::size_t phase, std::uint32_t d,
+               die::Part part) {
+    if (phase < dies_[d]->segments()[segment].phases) {
       Timed(worker, segment, static_cast<std::uint32_t>(phase), d,
-            [&] { dies_[d]->Run(segment, phase, die::Part{task % parts_, parts_}); });
+            [&] { dies_[d]->Run(segment, phase, part); });
     }
   }
 
@@ -138,9 +173,9 @@ class Executor::Pass {
   std::span<DieProgram* const> dies_;
   std::int64_t tokens_;
   std::int64_t workers_;
-  std::uint32_t parts_;
   TaskLog* log_;
   std::uint32_t call_;
+  WorkShares shares_;
   WorkBarrier barrier_;
 };
 

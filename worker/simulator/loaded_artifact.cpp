@@ -36,7 +36,8 @@ Result<std::vector<std::uint64_t>> ReadBindings(const artifact::ParamsFile& file
 
 }  // namespace
 
-Result<LoadedArtifact> LoadedArtifact::Load(const Path& directory, Engine engine) {
+Result<LoadedArtifact> LoadedArtifact::Load(const Path& directory, Engine engine,
+                                            Residency residency) {
   TYLLM_ASSIGN(artifact::Artifact artifact, artifact::OpenArtifact(directory));
   const bool has_programs = artifact.manifest.toolchain.compiler != kNotCompiled;
   LoadedArtifact loaded(std::move(artifact), has_programs ? engine : Engine::kInterpreter);
@@ -47,7 +48,24 @@ Result<LoadedArtifact> LoadedArtifact::Load(const Path& directory, Engine engine
        plan::ProgramsOf(loaded.artifact_.buffers.seq_lens, loaded.artifact_.buffers.visual)) {
     TYLLM_TRY(loaded.LoadProgram(graph, id));
   }
+  if (residency == Residency::kCopied && loaded.engine_ == Engine::kCompiled) {
+    TYLLM_TRY(loaded.MakeResident());
+  }
   return loaded;
+}
+
+Status LoadedArtifact::MakeResident() {
+  std::vector<std::span<const std::byte>> files;
+  for (const ProgramOnDie& on_die : programs_.front().dies) {
+    files.push_back(on_die.common->bytes());
+  }
+  TYLLM_ASSIGN(resident_, ResidentParameters::Copy(files));
+  for (LoadedProgram& program : programs_) {
+    for (ProgramOnDie& on_die : program.dies) {
+      on_die.weights_at = resident_.At(on_die.common->bytes().data());
+    }
+  }
+  return OkStatus();
 }
 
 Status LoadedArtifact::LoadEmbedding() {
@@ -100,6 +118,7 @@ Result<ProgramOnDie> LoadedArtifact::LoadOnDie(const graph::Graph& graph, const 
                                    config.max_kv, config.inputs()));
   program.schedule = std::make_unique<const plan::Schedule>(std::move(schedule));
   TYLLM_ASSIGN(program.common, Params(artifact::CommonParams(die)));
+  program.weights_at = program.common->bytes().data();
   TYLLM_ASSIGN(program.constant, Params(artifact::ConstantParams(die, id.bucket)));
   const Path binding_file = artifact::BindingParams(die, id.bucket);
   TYLLM_ASSIGN(const artifact::ParamsFile* bindings, Params(binding_file));

@@ -14,6 +14,7 @@
 #include "worker/model/vision_shape.h"
 #include "worker/simulator/bound_weights.h"
 #include "worker/simulator/native_program.h"
+#include "worker/simulator/resident_parameters.h"
 
 namespace tyllm::simulator {
 
@@ -35,6 +36,7 @@ constexpr const auto& NamesOf(Engine) {
 struct ProgramOnDie {
   std::unique_ptr<const plan::Schedule> schedule;
   artifact::ParamsFile* common = nullptr;
+  const std::byte* weights_at = nullptr;  ///< `common` where programs read it
   artifact::ParamsFile* constant = nullptr;
   std::vector<std::uint64_t> bindings;
   std::optional<BoundWeights> weights;
@@ -55,7 +57,8 @@ class LoadedArtifact {
   /// A model without shared objects (`--compiler none`) is interpreted whatever `engine` is.
   /// Errors name the file, what was found and what was expected. Digests are not computed
   /// (artifact::CheckFiles does).
-  static Result<LoadedArtifact> Load(const Path& directory, Engine engine = Engine::kCompiled);
+  static Result<LoadedArtifact> Load(const Path& directory, Engine engine = Engine::kCompiled,
+                                     Residency residency = Residency::kMapped);
 
   const artifact::Artifact& artifact() const { return artifact_; }
 
@@ -77,6 +80,7 @@ class LoadedArtifact {
 
   Status LoadEmbedding();
   Status LoadVision();
+  Status MakeResident();
   Status LoadProgram(const graph::Graph& graph, const plan::ProgramId& id);
   Result<ProgramOnDie> LoadOnDie(const graph::Graph& graph, const plan::ProgramId& id,
                                  std::int64_t die);
@@ -86,6 +90,7 @@ class LoadedArtifact {
   artifact::Artifact artifact_;
   Engine engine_;
   std::map<Path, std::unique_ptr<artifact::ParamsFile>> files_;
+  ResidentParameters resident_;
   std::vector<LoadedProgram> programs_;
   std::optional<artifact::EmbeddingTable> embedding_;
   std::optional<model::VisionShape> vision_;

@@ -45,9 +45,10 @@ NativeProgram::NativeProgram(const die::Program& program, std::uint32_t die, std
     : program_(program) {
   for (std::uint32_t s = 0; s < program.segment_count; ++s) {
     const die::Segment& segment = program.segments[s];
-    segments_.push_back({segment.after,
-                         static_cast<std::int64_t>(segment.elements / program.bucket),
-                         segment.phases, static_cast<std::int64_t>(segment.group)});
+    segments_.push_back(
+        {segment.after, static_cast<std::int64_t>(segment.elements / program.bucket),
+         segment.phases, static_cast<std::int64_t>(segment.group),
+         std::span(segment.shares, segment.shares == nullptr ? 0 : segment.phases)});
   }
   context_.die = die;
   context_.dies = dies;

@@ -99,8 +99,7 @@ void Session::State::MakePrograms() {
       made.push_back(std::make_unique<NativeProgram>(
           on_die.object->program(), static_cast<std::uint32_t>(die),
           static_cast<std::uint32_t>(program.dies.size()),
-          DieParameters{on_die.common->bytes().data(), on_die.constant->bytes().data(),
-                        on_die.bindings.data()},
+          DieParameters{on_die.weights_at, on_die.constant->bytes().data(), on_die.bindings.data()},
           DieMemory{arenas[die].data(), caches[die].data()}));
     }
   }

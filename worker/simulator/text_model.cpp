@@ -18,7 +18,8 @@ namespace {
 class CompiledModel final : public TextModel {
  public:
   static Result<std::unique_ptr<TextModel>> Open(const TextModelOptions& options) {
-    TYLLM_ASSIGN(LoadedArtifact loaded, LoadedArtifact::Load(options.directory, options.engine));
+    TYLLM_ASSIGN(LoadedArtifact loaded,
+                 LoadedArtifact::Load(options.directory, options.engine, Residency::kCopied));
     auto model = std::make_unique<CompiledModel>(std::move(loaded), options.chunks);
     model->exact_images_ = options.exact_images;
     if (model->loaded_.vision() != nullptr) {

@@ -2,6 +2,7 @@
 #include "worker/simulator/unpack.h"
 
 #include "common/format/float16.h"
+#include "worker/die/packing.h"
 #include "worker/die/row_lanes.h"
 
 namespace tyllm::simulator {
@@ -24,20 +25,19 @@ float HalfAt(std::span<const std::byte> bytes, std::int64_t at) {
 
 Linear4Codes UnpackLinear4Codes(std::span<const std::byte> block, std::int64_t columns,
                                 std::int64_t group) {
-  const std::int64_t groups = columns / group;
-  const std::int64_t scales = columns * 8;
-  const std::int64_t zeros = scales + groups * 32;
+  const die::Linear4Places places{columns, group};
   Linear4Codes codes;
   for (std::int64_t r = 0; r < die::kRowBlock; ++r) {
-    for (std::int64_t c = 0; c < columns; ++c) {
-      const unsigned word = WordAt(block, c / 8 * 64 + (2 * r + c % 2) * 2);
-      codes.q.push_back(
-          static_cast<std::uint8_t>((word >> (4U * (static_cast<unsigned>(c) % 8 / 2))) & 15U));
-    }
-    for (std::int64_t g = 0; g < groups; ++g) {
-      const unsigned both = ByteAt(block, zeros + g * 8 + r / 2);
+    for (std::int64_t g = 0; g < columns / group; ++g) {
+      const std::int64_t nibbles = places.Nibbles(g);
+      for (std::int64_t c = 0; c < group; ++c) {
+        const unsigned word = WordAt(block, nibbles + c / 8 * 64 + (2 * r + c % 2) * 2);
+        codes.q.push_back(
+            static_cast<std::uint8_t>((word >> (4U * (static_cast<unsigned>(c) % 8 / 2))) & 15U));
+      }
+      const unsigned both = ByteAt(block, places.Zeros(g) + r / 2);
       codes.zero.push_back(static_cast<std::uint8_t>(r % 2 == 0 ? both & 15U : both >> 4U));
-      codes.scale.push_back(static_cast<std::uint16_t>(WordAt(block, scales + g * 32 + r * 2)));
+      codes.scale.push_back(static_cast<std::uint16_t>(WordAt(block, places.Scales(g) + r * 2)));
     }
   }
   return codes;

@@ -6,23 +6,18 @@
 
 namespace tyllm::simulator {
 
-/// Where the workers of an executor get their tasks, and meet when there are none left. Waits a
-/// moment actively, then sleeps: others may want these cores (docs/adr/0010-segments-not-threads.md
-/// has what it costs to spin for longer).
+/// Where the workers of an executor meet when a phase has no tasks left. Waits a moment actively,
+/// then sleeps: others may want these cores (docs/adr/0010-segments-not-threads.md has what it
+/// costs to spin for longer).
 class WorkBarrier {
  public:
   explicit WorkBarrier(std::int32_t workers) : workers_(workers) {}
-
-  /// The number of the next task since the workers last met: 0, 1, ... A worker that is slow, or
-  /// whose core is taken away, gets fewer.
-  std::uint32_t Take() { return next_.fetch_add(1, std::memory_order_relaxed); }
 
   /// Returns when all workers have arrived; what they wrote before is visible after.
   void Arrive() {
     const std::uint32_t round = round_.load(std::memory_order_relaxed);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers_) {
       arrived_.store(0, std::memory_order_relaxed);
-      next_.store(0, std::memory_order_relaxed);
       round_.store(round + 1, std::memory_order_release);
       if (workers_ > 1) {
         round_.notify_all();
@@ -50,8 +45,7 @@ class WorkBarrier {
   }
 
   const std::int32_t workers_;
-  std::atomic<std::int32_t> arrived_ = 0;
-  alignas(64) std::atomic<std::uint32_t> next_ = 0;
+  alignas(64) std::atomic<std::int32_t> arrived_ = 0;
   alignas(64) std::atomic<std::uint32_t> round_ = 0;
 };
 

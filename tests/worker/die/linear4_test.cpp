@@ -104,6 +104,26 @@ TYPED_TEST(Linear4Test, PartsTogetherGiveTheBitsOfTheWhole) {
   }
 }
 
+TYPED_TEST(Linear4Test, BytesGiveTheBitsOfTheSameNumbersAsInt16) {
+  constexpr int kColumns = TypeParam::kColumns;
+  constexpr int kGroup = TypeParam::kGroup;
+  AlignedBytes memory(ActivationBytes(this->kTokens, kColumns, kGroup));
+  const Activations wide = ActivationsAt<kColumns, kGroup>(this->memory_.data(), this->kTokens);
+  const Activations bytes = ActivationsAt<kColumns, kGroup>(memory.data(), this->kTokens);
+  QuantizeActivations<kColumns, kGroup, 8>(this->x_.data(), kColumns, this->kTokens, wide);
+  QuantizeToBytes<kColumns, kGroup>(this->x_.data(), kColumns, this->kTokens, bytes);
+  for (const std::uint32_t tokens : {1U, 2U, 5U, 6U, 13U, 97U, 200U}) {
+    std::vector<float> expected(std::size_t{tokens} * TypeParam::kRows);
+    std::vector<float> out(expected.size() + 1, -77.0F);
+    Linear4<TypeParam::kRows, kColumns, kGroup>(this->packed_.data(), wide, tokens,
+                                                expected.data());
+    Linear4<TypeParam::kRows, kColumns, kGroup, 8>(this->packed_.data(), bytes, tokens, out.data());
+    EXPECT_EQ(out.back(), -77.0F) << "wrote behind its end";
+    out.pop_back();
+    ASSERT_EQ(out, expected) << tokens << " tokens";
+  }
+}
+
 TEST(Linear4, APartOfAMatrixWithASmallerGroupIsThatPart) {
   constexpr int kRows = 24;
   constexpr int kColumns = 192;
@@ -144,6 +164,31 @@ TEST(Linear4, ExtremeIntegersDoNotOverflow) {
   for (int r = 0; r < 8; ++r) {
     const double expected = -3.0 * kGroup * matrix.Value(r, 0);
     EXPECT_NEAR(out[r] / expected, 1.0, 1e-5);
+  }
+}
+
+TEST(Linear4, ExtremeBytesDoNotSaturate) {
+  constexpr int kGroup = 512;
+  constexpr std::uint32_t kTokens = 7;
+  RandomMatrix matrix(16, kGroup, kGroup, 5);
+  std::fill(matrix.q.begin(), matrix.q.end(), std::uint8_t{15});
+  std::fill(matrix.zero.begin(), matrix.zero.end(), std::uint8_t{0});
+  AlignedBytes packed(Linear4Bytes(16, kGroup, kGroup));
+  PackLinear4(matrix.source, {0, 16, 0, kGroup, kGroup},
+              {packed.data(), Linear4Bytes(16, kGroup, kGroup)});
+  AlignedBytes memory(ActivationBytes(kTokens, kGroup, kGroup));
+  const Activations a = ActivationsAt<kGroup, kGroup>(memory.data(), kTokens);
+  for (const float sign : {-3.0F, 3.0F}) {
+    const std::vector<float> x(kTokens * kGroup, sign);
+    QuantizeToBytes<kGroup, kGroup>(x.data(), kGroup, kTokens, a);
+    for (const std::uint32_t tokens : {1U, kTokens}) {
+      float out[kTokens * 16];
+      Linear4<16, kGroup, kGroup, 8>(packed.data(), a, tokens, out);
+      for (std::uint32_t i = 0; i < tokens * 16; ++i) {
+        const double expected = sign * kGroup * matrix.Value(i % 16, 0);
+        EXPECT_NEAR(out[i] / expected, 1.0, 1e-5);
+      }
+    }
   }
 }
 

@@ -10,17 +10,19 @@
 namespace tyllm::die {
 namespace {
 
-// docs/formats/packed-weights.md, read literally.
-unsigned NibbleAt(const std::vector<std::byte>& block, std::int64_t row, std::int64_t column) {
+// docs/formats/packed-weights.md, read literally. `nibbles`: where those of the column's group
+// begin; `column` is counted from there.
+unsigned NibbleAt(const std::vector<std::byte>& block, std::int64_t nibbles, std::int64_t row,
+                  std::int64_t column) {
   const std::int64_t step = column / 8;
   const std::int64_t pair = column % 8 / 2;
-  const auto at = static_cast<std::size_t>(step * 64 + (2 * row + column % 2) * 2);
+  const auto at = static_cast<std::size_t>(nibbles + step * 64 + (2 * row + column % 2) * 2);
   const unsigned word = static_cast<unsigned>(block[at]) | static_cast<unsigned>(block[at + 1])
                                                                << 8U;
   return (word >> (4 * static_cast<unsigned>(pair))) & 15U;
 }
 
-TEST(Packing, BlockHoldsNibblesScalesAndZerosWhereTheFormatSays) {
+TEST(Packing, BlockHoldsScalesZerosAndNibblesWhereTheFormatSays) {
   const RandomMatrix matrix(36, 256, 128, 1);
   const MatrixPart part{4, 32, 64, 128, 64};
   std::vector<std::byte> block(Linear4BlockBytes(128, 64));
@@ -28,16 +30,44 @@ TEST(Packing, BlockHoldsNibblesScalesAndZerosWhereTheFormatSays) {
   for (std::int64_t r = 0; r < 16; ++r) {
     const std::int64_t row = 4 + 16 + r;
     for (std::int64_t c = 0; c < 128; ++c) {
-      ASSERT_EQ(NibbleAt(block, r, c), matrix.q[static_cast<std::size_t>(row * 256 + 64 + c)]);
+      ASSERT_EQ(NibbleAt(block, 128, r, c), matrix.q[static_cast<std::size_t>(row * 256 + 64 + c)]);
     }
     for (std::int64_t g = 0; g < 2; ++g) {
       const auto from = static_cast<std::size_t>(row * 2 + (64 + g * 64) / 128);
       std::uint16_t scale;
-      std::memcpy(&scale, block.data() + 1024 + g * 32 + r * 2, 2);
+      std::memcpy(&scale, block.data() + g * 32 + r * 2, 2);
       EXPECT_EQ(scale, matrix.scale[from]);
-      const auto zeros =
-          static_cast<unsigned>(block[static_cast<std::size_t>(1088 + g * 8 + r / 2)]);
+      const auto zeros = static_cast<unsigned>(block[static_cast<std::size_t>(64 + g * 8 + r / 2)]);
       EXPECT_EQ((zeros >> (r % 2 * 4)) & 15U, matrix.zero[from]);
+    }
+  }
+}
+
+TEST(Packing, GroupsStandInRunsOfEight) {
+  constexpr std::int64_t kGroups = 11;
+  constexpr std::int64_t kColumns = kGroups * 32;
+  constexpr std::int64_t kSecondRun = 320 + 8 * 256;
+  const RandomMatrix matrix(16, kColumns, 32, 4);
+  std::vector<std::byte> block(Linear4BlockBytes(kColumns, 32));
+  ASSERT_EQ(block.size(), kSecondRun + 128 + 3 * 256);
+  PackLinear4Block(matrix.source, {0, 16, 0, kColumns, 32}, 0, block);
+  for (std::int64_t g = 0; g < kGroups; ++g) {
+    const bool second = g >= 8;
+    const std::int64_t run = second ? kSecondRun : 0;
+    const std::int64_t in_run = second ? g - 8 : g;
+    for (std::int64_t r = 0; r < 16; ++r) {
+      const auto from = static_cast<std::size_t>(r * kGroups + g);
+      std::uint16_t scale;
+      std::memcpy(&scale, block.data() + run + in_run * 32 + r * 2, 2);
+      EXPECT_EQ(scale, matrix.scale[from]);
+      const std::int64_t zeros = run + (second ? 3 : 8) * 32 + in_run * 8;
+      const auto both = static_cast<unsigned>(block[static_cast<std::size_t>(zeros + r / 2)]);
+      EXPECT_EQ((both >> (r % 2 * 4)) & 15U, matrix.zero[from]);
+      const std::int64_t nibbles = run + (second ? 128 : 320) + in_run * 256;
+      for (std::int64_t c = 0; c < 32; ++c) {
+        ASSERT_EQ(NibbleAt(block, nibbles, r, c),
+                  matrix.q[static_cast<std::size_t>(r * kColumns + g * 32 + c)]);
+      }
     }
   }
 }
@@ -47,9 +77,9 @@ TEST(Packing, MissingRowsOfTheLastBlockAreZeros) {
   std::vector<std::byte> block(Linear4BlockBytes(32, 32), std::byte{0xFF});
   PackLinear4Block(matrix.source, {0, 17, 0, 32, 32}, 1, block);
   for (std::int64_t c = 0; c < 32; ++c) {
-    EXPECT_EQ(NibbleAt(block, 0, c), matrix.q[static_cast<std::size_t>(16 * 32 + c)]);
-    EXPECT_EQ(NibbleAt(block, 1, c), 0U);
-    EXPECT_EQ(NibbleAt(block, 15, c), 0U);
+    EXPECT_EQ(NibbleAt(block, 64, 0, c), matrix.q[static_cast<std::size_t>(16 * 32 + c)]);
+    EXPECT_EQ(NibbleAt(block, 64, 1, c), 0U);
+    EXPECT_EQ(NibbleAt(block, 64, 15, c), 0U);
   }
 }
 

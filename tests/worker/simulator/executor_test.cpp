@@ -37,7 +37,7 @@ class MixingDie final : public DieProgram {
 
   /// Each part reads what the other parts of the phase before wrote.
   void Run(std::size_t segment, std::size_t phase, die::Part part) override {
-    if (done_.fetch_add(1) % part.count == 0) {
+    if (done_.fetch_add(part.span) % part.count == 0) {
       order_.push_back(segment * kPhases + phase);
     }
     const std::vector<float>& from = phase == 0 ? numbers_ : between_;
