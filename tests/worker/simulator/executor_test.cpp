@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <memory>
+#include <set>
 #include <vector>
 
 namespace tyllm::simulator {
@@ -169,15 +171,19 @@ TEST(Executor, LogsEveryPartAndSumInTheOrderOfAWorker) {
   ASSERT_EQ(log.size(), 2U);
   std::size_t parts = 0;
   std::size_t sums = 0;
+  std::set<std::array<std::uint32_t, 3>> ran;
   for (const std::vector<TaskSpan>& spans : log) {
     for (std::size_t i = 0; i < spans.size(); ++i) {
+      if (spans[i].phase != TaskSpan::kCollective) {
+        ran.insert({spans[i].segment, spans[i].phase, spans[i].die});
+      }
       (spans[i].phase == TaskSpan::kCollective ? sums : parts) += 1;
       EXPECT_LE(spans[i].begin, spans[i].end);
       EXPECT_TRUE(i == 0 || spans[i - 1].end <= spans[i].begin);
     }
   }
-  EXPECT_EQ(parts % (3 * kSegments * kPhases), 0U);
-  EXPECT_GE(parts, 3 * kSegments * kPhases);
+  // How many parts each phase of each die was cut into depends on who was early.
+  EXPECT_EQ(ran.size(), 3 * kSegments * kPhases);
   EXPECT_EQ(sums, 2 * kSegments / 3 * 2);
   machine.Run(executor, {1, 2});
   EXPECT_EQ(log[0].size() + log[1].size(), parts + sums);
