@@ -257,7 +257,7 @@ void AttendTile(const Query* queries, const std::uint16_t* keys, const std::uint
 
 template <int HeadSize>
 void Attend(const Query* queries, int count, const std::uint16_t* keys, const std::uint16_t* values,
-            bool cold) {
+            bool cold = false) {
   if (count == kQueryTile) {
     return AttendTile<HeadSize, kQueryTile>(queries, keys, values, cold);
   }
