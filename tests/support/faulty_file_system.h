@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -11,10 +12,11 @@
 namespace tyllm::testing {
 
 /// The local file system on which the k-th change (create, write, sync, close, rename, remove,
-/// folder) fails, and every one after it, as on a disk that filled up, or just the one.
+/// folder) fails, and every one after it, as on a disk that filled up, or just the one; or at which
+/// this process is killed.
 class FaultyFileSystem final : public FileSystem {
  public:
-  enum class Fault : std::uint8_t { kStays, kOnce };
+  enum class Fault : std::uint8_t { kStays, kOnce, kKills };
 
   /// The first `healthy` changes succeed.
   explicit FaultyFileSystem(int healthy, Fault fault = Fault::kStays)
@@ -95,7 +97,11 @@ class FaultyFileSystem final : public FileSystem {
 
   Status Change(const Path& path) {
     ++changes_;
-    const bool fails = --left_ < 0 && (fault_ == Fault::kStays || left_ == -1);
+    const bool late = --left_ < 0;
+    if (late && fault_ == Fault::kKills) {
+      std::raise(SIGKILL);
+    }
+    const bool fails = late && (fault_ == Fault::kStays || left_ == -1);
     return fails ? FromErrno(ENOSPC, "writing " + path.string()) : OkStatus();
   }
 

@@ -2,7 +2,10 @@
 #include "worker/compile/compile.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <set>
 
@@ -40,6 +43,19 @@ void CompileAlmost(const CompileRequest& request, const Path& scratch, const Pat
   FaultyFileSystem faulty(ChangesOf(request, scratch) - 10);
   EXPECT_EQ(Compile(faulty, request, out, progress).status().code(),
             StatusCode::kResourceExhausted);
+}
+
+/// Programs whose record has its final name.
+std::int64_t FinishedPrograms(const Path& root) {
+  std::int64_t count = 0;
+  if (!std::filesystem::exists(root)) {
+    return count;
+  }
+  for (const auto& [name, content] : Contents(root)) {
+    const std::string file = Path(name).filename();
+    count += file.starts_with("ckpt_") && file.ends_with(".json") ? 1 : 0;
+  }
+  return count;
 }
 
 /// The published tree of a text model, and our own files beside it.
@@ -136,6 +152,31 @@ TEST(CompileTest, KilledWorkGoesOnWhereItWas) {
   EXPECT_EQ(again->counts.programs_kept, again->counts.programs);
   EXPECT_EQ(again->counts.params_written, 0);
   EXPECT_EQ(Contents(folder / "out"), Contents(folder / "warm"));
+}
+
+TEST(CompileTest, AfterAKillAtAnyMomentOnlyWhatIsMissingIsMade) {
+  const TemporaryDirectory folder;
+  const CompileRequest request = GoldenRequest(2);
+  const int changes = ChangesOf(request, folder.path());
+  for (const int healthy : {3, changes / 3, changes / 2, changes * 3 / 4, changes - 10}) {
+    const Path out = folder / std::to_string(healthy);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      FaultyFileSystem deadly(healthy, FaultyFileSystem::Fault::kKills);
+      domain::NoProgress progress;
+      ::_exit(Compile(deadly, request, out, progress).ok() ? 0 : 1);
+    }
+    int how = 0;
+    ASSERT_EQ(::waitpid(child, &how, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL) << how;
+    EXPECT_FALSE(std::filesystem::exists(out / "2die"));
+    const std::int64_t finished = FinishedPrograms(out / "2die.partial");
+    const auto again = CompileInto(request, out);
+    ASSERT_TRUE(again.ok()) << again.status().ToString();
+    EXPECT_EQ(again->counts.programs_kept, finished) << healthy << " of " << changes;
+    EXPECT_EQ(Contents(out), Contents(folder / "warm")) << healthy << " of " << changes;
+  }
 }
 
 TEST(CompileTest, ADamagedFinishedProgramIsMadeAgain) {
