@@ -12,6 +12,7 @@
 #include "client/cli/transfer.h"
 #include "common/cli/task_option_rows.h"
 #include "common/domain/explanation_json.h"
+#include "common/format/image_pairs.h"
 
 namespace tyllm::client {
 
@@ -27,6 +28,10 @@ struct Submission {
   std::optional<Path> text;
   std::optional<Path> reference;
   std::optional<Path> questions;
+  std::optional<Path> visual_questions;
+  std::vector<std::string> images;
+  std::vector<std::string> videos;
+  std::optional<Path> tokenizer;
   std::vector<std::string> labels;
   std::int64_t priority = 0;
   std::vector<std::string> requirements;
@@ -73,6 +78,38 @@ Status UploadInto(Farm& farm, const Session& session, const std::optional<Path>&
   return OkStatus();
 }
 
+Status UploadAll(Farm& farm, const Session& session, const std::vector<std::string>& paths,
+                 bool quiet, std::vector<BlobId>& trees) {
+  for (const std::string& path : paths) {
+    TYLLM_ASSIGN(trees.emplace_back(), Upload(farm, session, path, quiet));
+  }
+  return OkStatus();
+}
+
+// Of image-text pairs the file and the images of the lines that are used; of texts everything.
+Status UploadCalibration(Farm& farm, const Session& session, Submission& submission) {
+  if (!submission.calibration) {
+    return OkStatus();
+  }
+  TYLLM_ASSIGN(const std::optional<Path> pairs, format::FindPairFile(*submission.calibration));
+  if (!pairs) {
+    return UploadInto(farm, session, submission.calibration, submission.json,
+                      submission.spec.calibration);
+  }
+  TYLLM_ASSIGN(const std::vector<format::ImagePair> samples,
+               format::ReadImagePairs(*pairs, submission.spec.quantize.samples));
+  const Path root = pairs->parent_path();
+  std::vector<Path> files = {pairs->filename()};
+  for (const format::ImagePair& sample : samples) {
+    for (const Path& image : sample.Images()) {
+      files.push_back(image.lexically_relative(root.lexically_normal()));
+    }
+  }
+  TYLLM_ASSIGN(submission.spec.calibration,
+               UploadFiles(farm, session, root, files, submission.json));
+  return OkStatus();
+}
+
 // Uploads what the job needs and completes its request.
 Status Prepare(Farm& farm, const Session& session, Submission& submission) {
   domain::JobSpec& spec = submission.spec;
@@ -90,13 +127,22 @@ Status Prepare(Farm& farm, const Session& session, Submission& submission) {
       domain::TakeCalibrationSet(submission.calibration->string(), spec.quantize)) {
     submission.calibration.reset();
   }
-  TYLLM_TRY(CheckWithoutTrees(spec));  // before the first byte is sent
+  // Before the first byte is sent; of lists of trees only the length is looked at.
+  spec.images.resize(submission.images.size());
+  spec.videos.resize(submission.videos.size());
+  TYLLM_TRY(CheckWithoutTrees(spec));
+  spec.images.clear();
+  spec.videos.clear();
   TYLLM_ASSIGN(spec.model, Upload(farm, session, submission.model, submission.json));
-  TYLLM_TRY(UploadInto(farm, session, submission.calibration, submission.json, spec.calibration));
-  TYLLM_TRY(UploadInto(farm, session, submission.text, submission.json, spec.text));
-  TYLLM_TRY(UploadInto(farm, session, submission.reference, submission.json, spec.reference));
-  TYLLM_TRY(UploadInto(farm, session, submission.questions, submission.json, spec.questions));
-  return OkStatus();
+  TYLLM_TRY(UploadCalibration(farm, session, submission));
+  const bool quiet = submission.json;
+  TYLLM_TRY(UploadInto(farm, session, submission.text, quiet, spec.text));
+  TYLLM_TRY(UploadInto(farm, session, submission.reference, quiet, spec.reference));
+  TYLLM_TRY(UploadInto(farm, session, submission.questions, quiet, spec.questions));
+  TYLLM_TRY(UploadInto(farm, session, submission.visual_questions, quiet, spec.visual_questions));
+  TYLLM_TRY(UploadAll(farm, session, submission.images, quiet, spec.images));
+  TYLLM_TRY(UploadAll(farm, session, submission.videos, quiet, spec.videos));
+  return UploadInto(farm, session, submission.tokenizer, quiet, spec.tokenizer);
 }
 
 // Only says what would happen; the exit code tells whether the job would be accepted.
@@ -210,9 +256,17 @@ std::shared_ptr<Submission> DeclareJob(cli::CommandSpec& spec, Session& session,
 void AddCalibration(cli::CommandSpec& spec, Submission& submission) {
   spec.options.push_back(
       {"--calibration", "PATH",
-       "calibration text to upload: a UTF-8 text, JSON lines, a folder of these; "
+       "calibration text to upload: a UTF-8 text, JSON lines, a folder of these; JSON lines that "
+       "name images are sent with the images of the first --samples lines; "
        "or the name of a set that workers have: wikitext-2 (default), builtin",
        &submission.calibration});
+}
+
+void AddTokenizer(cli::CommandSpec& spec, Submission& submission) {
+  spec.options.push_back({"--source-tokenizer", "DIR",
+                          "folder whose tokenizer files go into the compiled model, not the "
+                          "model's",
+                          &submission.tokenizer});
 }
 
 void AddText(cli::CommandSpec& spec, Submission& submission) {
@@ -222,6 +276,10 @@ void AddText(cli::CommandSpec& spec, Submission& submission) {
   spec.options.push_back({"--questions", "PATH",
                           "multiple-choice questions to upload, a CSV file or a folder of them",
                           &submission.questions});
+  spec.options.push_back({"--visual-questions", "PATH",
+                          "questions about images to upload: a TSV file with the images in it, or "
+                          "a folder with one and the images",
+                          &submission.visual_questions});
 }
 
 }  // namespace
@@ -240,6 +298,7 @@ void DeclareSubmitConvert(cli::CommandSpec& spec, Session& session) {
 void DeclareSubmitEvaluate(cli::CommandSpec& spec, Session& session) {
   const auto submission = DeclareJob(spec, session, domain::JobKind::kEvaluate);
   AddText(spec, *submission);
+  cli::AddMedia(spec, "--", submission->images, submission->videos);
   spec.options.push_back(
       {"--reference", "DIR", "model folder to compare with", &submission->reference});
   AddOptions(spec, submission->spec.evaluate);
@@ -247,6 +306,7 @@ void DeclareSubmitEvaluate(cli::CommandSpec& spec, Session& session) {
 
 void DeclareSubmitCompile(cli::CommandSpec& spec, Session& session) {
   const auto submission = DeclareJob(spec, session, domain::JobKind::kCompile);
+  AddTokenizer(spec, *submission);
   AddOptions(spec, submission->spec.compile);
 }
 
@@ -254,10 +314,14 @@ void DeclareSubmitPipeline(cli::CommandSpec& spec, Session& session) {
   const auto submission = DeclareJob(spec, session, domain::JobKind::kPipeline);
   AddCalibration(spec, *submission);
   AddText(spec, *submission);
+  AddTokenizer(spec, *submission);
+  // --image is the size that a model is compiled for.
+  cli::AddMedia(spec, "--prompt-", submission->images, submission->videos);
   // Enough for a comparison; `--max-windows 0` takes the whole text.
   submission->spec.evaluate.max_windows = kPipelineWindows;
   AddOptions(spec, submission->spec.quantize);
   AddOptions(spec, submission->spec.evaluate);
+  AddOptions(spec, submission->spec.convert);
   AddOptions(spec, submission->spec.compile);
   // A pipeline's checkpoint is converted: there is no choice of its format.
   std::erase_if(spec.options, [](const cli::Option& option) { return option.name == "--format"; });

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <functional>
 #include <utility>
 
 #include "client/cli/show.h"
@@ -18,6 +19,25 @@ namespace fs = std::filesystem;
 
 constexpr Milliseconds kTerminalPeriod{100};
 constexpr Milliseconds kPlainPeriod{5000};
+
+using OnBytes = std::function<void(std::uint64_t, std::uint64_t)>;
+
+/// `scan` gives the tree of what is under `root`; what the server does not have of it is sent.
+Result<BlobId> DigestAndSend(Farm& farm, const Session& session, const std::string& name,
+                             const Path& root, bool quiet,
+                             const std::function<Result<format::Tree>(const OnBytes&)>& scan) {
+  format::Tree tree;
+  {
+    TransferDisplay display("digesting " + name, quiet, session.clock());
+    TYLLM_ASSIGN(tree,
+                 scan([&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); }));
+  }
+  TransferDisplay display("sending " + name, quiet, session.clock());
+  TYLLM_TRY(farm.blobs().UploadTree(
+      tree, root, [&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); },
+      session.stop()));
+  return IdOf(tree);
+}
 
 }  // namespace
 
@@ -57,24 +77,22 @@ Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool
   if (!fs::exists(source, error)) {
     return NotFound(path.string() + " is not there; check the path");
   }
-  format::Tree tree;
-  {
-    TransferDisplay display("digesting " + path.string(), quiet, session.clock());
-    TYLLM_ASSIGN(tree, format::ScanTree(source, [&](std::uint64_t done, std::uint64_t total) {
-                   display.Show(done, total);
-                 }));
-  }
-  TransferDisplay display("sending " + path.string(), quiet, session.clock());
   const Path root = fs::is_directory(source, error) ? source : source.parent_path();
-  TYLLM_TRY(farm.blobs().UploadTree(
-      tree, root, [&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); },
-      session.stop()));
-  return IdOf(tree);
+  return DigestAndSend(farm, session, path.string(), root, quiet,
+                       [&](const auto& progress) { return format::ScanTree(source, progress); });
 }
 
-Result<Path> FetchTree(Farm& farm, const Session& session, const BlobId& id, const Path& target,
-                       bool quiet) {
-  TYLLM_ASSIGN(const format::Tree tree, farm.blobs().ReadTree(id, session.stop()));
+Result<BlobId> UploadFiles(Farm& farm, const Session& session, const Path& root,
+                           const std::vector<Path>& files, bool quiet) {
+  return DigestAndSend(farm, session, root.string(), root, quiet, [&](const auto& progress) {
+    return format::ScanFiles(root, files, progress);
+  });
+}
+
+namespace {
+
+Result<Path> FetchFiles(Farm& farm, const Session& session, const format::Tree& tree,
+                        const Path& target, bool quiet) {
   std::error_code error;
   if (fs::exists(target, error)) {
     const auto there = format::ScanTree(target);
@@ -98,6 +116,14 @@ Result<Path> FetchTree(Farm& farm, const Session& session, const BlobId& id, con
   return target;
 }
 
+}  // namespace
+
+Result<Path> FetchTree(Farm& farm, const Session& session, const BlobId& id, const Path& target,
+                       bool quiet) {
+  TYLLM_ASSIGN(const format::Tree tree, farm.blobs().ReadTree(id, session.stop()));
+  return FetchFiles(farm, session, tree, target, quiet);
+}
+
 Result<std::vector<Path>> FetchOutputs(Farm& farm, const Session& session,
                                        const domain::JobView& job, const Path& folder, bool quiet) {
   if (job.state != domain::JobState::kSucceeded) {
@@ -107,9 +133,11 @@ Result<std::vector<Path>> FetchOutputs(Farm& farm, const Session& session,
   }
   TYLLM_TRY(LocalFileSystem().CreateDirectories(folder));
   std::vector<Path> fetched;
-  for (const auto& [name, tree] : job.outputs) {
-    const Path target = fs::absolute(folder) / domain::OutputFolderName(job.spec, name);
-    TYLLM_ASSIGN(fetched.emplace_back(), FetchTree(farm, session, tree, target, quiet));
+  for (const auto& [name, id] : job.outputs) {
+    TYLLM_ASSIGN(const format::Tree tree, farm.blobs().ReadTree(id, session.stop()));
+    const Path target =
+        fs::absolute(folder) / domain::OutputFolderName(job.spec, name, domain::SeesImages(tree));
+    TYLLM_ASSIGN(fetched.emplace_back(), FetchFiles(farm, session, tree, target, quiet));
   }
   return fetched;
 }

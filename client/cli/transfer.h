@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "client/api/farm.h"
 #include "client/cli/session.h"
@@ -30,6 +31,10 @@ class TransferDisplay {
 
 /// Digests a folder or file and sends what the server does not have of it.
 Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool quiet);
+
+/// As Upload, of these files alone; paths are relative to `root`.
+Result<BlobId> UploadFiles(Farm& farm, const Session& session, const Path& root,
+                           const std::vector<Path>& files, bool quiet);
 
 /// Fetches a tree as the folder `target`, verified. One that is there and holds the same files is
 /// left as it is; one that holds others is kAlreadyExists. What was interrupted goes on.

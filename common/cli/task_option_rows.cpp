@@ -55,7 +55,30 @@ void AddOptions(CommandSpec& spec, domain::ConvertOptions& options) {
                  OneOf(domain::kQuantizedFormatNames, &options.quant_type)}});
 }
 
+void AddMedia(CommandSpec& spec, const std::string& prefix, std::vector<std::string>& images,
+              std::vector<std::string>& videos) {
+  Append(spec, {{prefix + "image", "FILE",
+                 "PNG, JPEG or WebP that the prompts are about; may be repeated", &images},
+                {prefix + "video", "PATH",
+                 "a video file, or a folder with one image a frame; may be repeated", &videos}});
+}
+
+Option VideoRate(std::optional<double>& frames_per_second) {
+  return {"--video-fps", "N",
+          "frames a second of videos, of which some are chosen; without it all are used",
+          &frames_per_second};
+}
+
+void AddOptions(CommandSpec& spec, domain::ChatOptions& options) {
+  Append(spec, {{"--chat", "", "take the prompt as a message, in the model's chat format",
+                 &options.enabled},
+                {"--system", "TEXT", "system message before it, with --chat", &options.system},
+                {"--thinking,!--no-thinking", "", "let a model that thinks do so before it answers",
+                 &options.thinking}});
+}
+
 void AddOptions(CommandSpec& spec, domain::EvaluateOptions& options) {
+  AddOptions(spec, options.chat);
   Append(spec,
          {
              {"--window", "N", "tokens of each window of the text", &options.window},
@@ -69,6 +92,8 @@ void AddOptions(CommandSpec& spec, domain::EvaluateOptions& options) {
              {"--answer-tokens", "N", "tokens of an answer in text", &options.answer_tokens},
              {"--prompt", "TEXT", "text to continue, greedily; repeatable", &options.prompts},
              {"--max-tokens", "N", "tokens to generate after each prompt", &options.max_tokens},
+             {"--stop,!--no-stop", "", "end texts at the model's end tokens", &options.stop},
+             VideoRate(options.video_fps),
              {"--fail-if", "CONDITION",
               "fail when it holds of the report, e.g. 'perplexity_increase>0.05'; repeatable",
               &options.fail_if},
@@ -110,6 +135,7 @@ void AddOptions(CommandSpec& spec, domain::CompileOptions& options) {
            &options.visual.vm_die_remap},
           {"--text-only", "", "of a model that sees: only its language model",
            &options.visual.text_only},
+          {"--no-tokenizer", "", "the model has no tokenizer.json", &options.no_tokenizer},
       });
 }
 

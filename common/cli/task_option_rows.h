@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "common/cli/command.h"
 #include "common/domain/task_options.h"
 
@@ -10,7 +14,16 @@ namespace tyllm::cli {
 
 void AddOptions(CommandSpec& spec, domain::QuantizeOptions& options);
 void AddOptions(CommandSpec& spec, domain::ConvertOptions& options);
+void AddOptions(CommandSpec& spec, domain::ChatOptions& options);
+/// Those of `ChatOptions` too.
 void AddOptions(CommandSpec& spec, domain::EvaluateOptions& options);
 void AddOptions(CommandSpec& spec, domain::CompileOptions& options);
+
+/// Images and videos that prompts are about: files on this machine. `prefix` is "--" or, where
+/// --image has another meaning, "--prompt-".
+void AddMedia(CommandSpec& spec, const std::string& prefix, std::vector<std::string>& images,
+              std::vector<std::string>& videos);
+/// The row of --video-fps.
+Option VideoRate(std::optional<double>& frames_per_second);
 
 }  // namespace tyllm::cli

@@ -1,31 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/domain/job.h"
+#include "common/format/json_text.h"
 
 namespace tyllm::domain {
 
 namespace {
 
+/// The options as an object, with one more member at its end.
+template <typename Options, typename Value>
+std::string WithMember(const Options& options, std::string_view key, const Value& value) {
+  std::string text = format::CompactText(options);
+  text.pop_back();
+  format::AppendCompactMember(key, value, text);
+  return text + "}";
+}
+
 // What the kind reads, and nothing else: the options of other kinds are in the spec too.
-format::Json OptionsRead(const TaskSpec& spec) {
+std::string OptionsRead(const TaskSpec& spec) {
   switch (spec.kind) {
     case TaskKind::kQuantize:
-      return format::ToJson(spec.quantize);
+      return format::CompactText(spec.quantize);
     case TaskKind::kConvert:
-      return format::ToJson(spec.convert);
+      return format::CompactText(spec.convert);
     case TaskKind::kEvaluate:
-      return format::ToJson(spec.evaluate);
-    case TaskKind::kCompileDie: {
-      format::Json options = format::ToJson(spec.compile);
-      options["die"] = spec.die;
-      return options;
-    }
-    case TaskKind::kAssemble: {
-      format::Json options = format::ToJson(spec.compile);
-      options["name"] = spec.name;
-      return options;
-    }
+      return format::CompactText(spec.evaluate);
+    case TaskKind::kCompileDie:
+      return WithMember(spec.compile, "die", spec.die);
+    case TaskKind::kAssemble:
+      return WithMember(spec.compile, "name", spec.name);
   }
-  return {};
+  return "{}";
 }
 
 }  // namespace
@@ -33,12 +37,12 @@ format::Json OptionsRead(const TaskSpec& spec) {
 Sha256 ActionKey(const TaskSpec& spec, const std::map<std::string, BlobId>& inputs,
                  std::string_view toolchain_version) {
   // Member tables and std::map have one order, so equal actions have equal text.
-  format::Json action = format::Json::object();
-  action["kind"] = format::ToJson(spec.kind);
-  action["toolchain"] = toolchain_version;
-  action["options"] = OptionsRead(spec);
-  action["inputs"] = format::ToJson(inputs);
-  return DigestOf(format::CompactJson(action));
+  std::string action = "{";
+  format::AppendCompactMember("kind", spec.kind, action);
+  format::AppendCompactMember("toolchain", std::string(toolchain_version), action);
+  action += ",\"options\":" + OptionsRead(spec);
+  format::AppendCompactMember("inputs", inputs, action);
+  return DigestOf(action + "}");
 }
 
 }  // namespace tyllm::domain

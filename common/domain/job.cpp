@@ -66,6 +66,27 @@ Status CheckPipelineTarget(const ConvertOptions& options) {
       "pipeline converts from");
 }
 
+/// Images and videos are what prompts are about.
+Status CheckMedia(const JobSpec& spec) {
+  for (const JobInput& row : kJobInputs) {
+    const std::size_t count = row.trees == nullptr ? 0 : (spec.*row.trees).size();
+    if (count > kMostMedia) {
+      return InvalidArgument(std::string(row.name) + " has " + std::to_string(count) +
+                             " entries, expected at most " + std::to_string(kMostMedia));
+    }
+    if (count > 0 && spec.evaluate.prompts.empty()) {
+      return InvalidArgument(std::string(row.name) + " has " + std::to_string(count) +
+                             " entries, expected a prompt about them: evaluate.prompts is empty");
+    }
+  }
+  return OkStatus();
+}
+
+Status CheckEvaluation(const JobSpec& spec) {
+  TYLLM_TRY(Check(spec.evaluate).Annotate("evaluate"));
+  return CheckMedia(spec);
+}
+
 Status CheckOptions(const JobSpec& spec) {
   switch (spec.kind) {
     case JobKind::kQuantize:
@@ -73,13 +94,13 @@ Status CheckOptions(const JobSpec& spec) {
     case JobKind::kConvert:
       return OkStatus();  // every combination is sound
     case JobKind::kEvaluate:
-      return Check(spec.evaluate).Annotate("evaluate");
+      return CheckEvaluation(spec);
     case JobKind::kCompile:
       return Check(spec.compile).Annotate("compile");
     case JobKind::kPipeline:
       TYLLM_TRY(Check(spec.quantize).Annotate("quantize"));
       TYLLM_TRY(CheckPipelineTarget(spec.convert));
-      TYLLM_TRY(Check(spec.evaluate).Annotate("evaluate"));
+      TYLLM_TRY(CheckEvaluation(spec));
       return Check(spec.compile).Annotate("compile");
   }
   return Internal("a job kind without a check");
@@ -96,24 +117,19 @@ TaskInput MadeBy(std::string name, std::string label) {
 /// Collects the tasks of one job.
 class Planner {
  public:
-  explicit Planner(const JobSpec& spec) : spec_(spec) {}
+  explicit Planner(const JobSpec& spec) : spec_(spec), given_(GivenInputs(spec)) {}
 
   void Quantize() {
     PlannedTask& task = Add("quantize", TaskKind::kQuantize, Given("model", spec_.model));
     task.spec.quantize = spec_.quantize;
-    AddGiven(task, "calibration", spec_.calibration);
   }
 
   void Convert(TaskInput model) {
     Add("convert", TaskKind::kConvert, std::move(model)).spec.convert = spec_.convert;
   }
 
-  void Evaluate(TaskInput model, const std::optional<BlobId>& reference) {
-    PlannedTask& task = Add("evaluate", TaskKind::kEvaluate, std::move(model));
-    task.spec.evaluate = spec_.evaluate;
-    AddGiven(task, "reference", reference);
-    AddGiven(task, "text", spec_.text);
-    AddGiven(task, "questions", spec_.questions);
+  void Evaluate(TaskInput model) {
+    Add("evaluate", TaskKind::kEvaluate, std::move(model)).spec.evaluate = spec_.evaluate;
   }
 
   void Compile(const TaskInput& model) {
@@ -145,26 +161,25 @@ class Planner {
     task.spec.kind = kind;
     task.spec.name = spec_.name;
     task.inputs.push_back(std::move(model));
+    for (const GivenInput& input : given_) {
+      if (std::ranges::count(input.row->readers, kind) > 0) {
+        task.inputs.push_back(Given(input.name, input.tree));
+      }
+    }
     return task;
   }
 
-  static void AddGiven(PlannedTask& task, const std::string& name,
-                       const std::optional<BlobId>& tree) {
-    if (tree) {
-      task.inputs.push_back(Given(name, *tree));
-    }
-  }
-
   const JobSpec& spec_;
+  const std::vector<GivenInput> given_;
   JobPlan plan_;
 };
 
-void PlanPipeline(const JobSpec& spec, Planner& planner) {
+void PlanPipeline(Planner& planner) {
   planner.Quantize();
   planner.last().spec.quantize.format = QuantizedFormat::kAmtc;  // what convert takes
   planner.Convert(MadeBy("model", "quantize"));
   const TaskInput converted = MadeBy("model", "convert");
-  planner.Evaluate(converted, spec.reference.value_or(spec.model));
+  planner.Evaluate(converted);
   planner.Compile(converted);
   planner.Output("model", "convert");
   planner.Output("evaluation", "evaluate");
@@ -228,7 +243,25 @@ Status Check(const JobSpec& spec) {
   return OkStatus();
 }
 
+std::vector<GivenInput> GivenInputs(const JobSpec& spec) {
+  std::vector<GivenInput> given;
+  for (const JobInput& row : kJobInputs) {
+    if (row.tree != nullptr && spec.*row.tree) {
+      given.push_back({&row, std::string(row.name), *(spec.*row.tree)});
+    }
+    for (std::size_t i = 0; row.trees != nullptr && i < (spec.*row.trees).size(); ++i) {
+      given.push_back({&row, std::string(row.name) + std::to_string(i), (spec.*row.trees)[i]});
+    }
+  }
+  return given;
+}
+
 JobPlan PlanJob(const JobSpec& spec) {
+  if (spec.kind == JobKind::kPipeline && !spec.reference) {
+    JobSpec compared = spec;
+    compared.reference = spec.model;
+    return PlanJob(compared);
+  }
   Planner planner(spec);
   const TaskInput model = Given("model", spec.model);
   switch (spec.kind) {
@@ -241,7 +274,7 @@ JobPlan PlanJob(const JobSpec& spec) {
       planner.Output("model", "convert");
       break;
     case JobKind::kEvaluate:
-      planner.Evaluate(model, spec.reference);
+      planner.Evaluate(model);
       planner.Output("evaluation", "evaluate");
       break;
     case JobKind::kCompile:
@@ -249,7 +282,7 @@ JobPlan PlanJob(const JobSpec& spec) {
       planner.Output("artifact", "assemble");
       break;
     case JobKind::kPipeline:
-      PlanPipeline(spec, planner);
+      PlanPipeline(planner);
       break;
   }
   return planner.Take();

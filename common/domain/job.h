@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -55,6 +56,11 @@ struct JobSpec {
   std::optional<BlobId> text;         ///< tree of one text file to evaluate on; absent: built-in
   std::optional<BlobId> reference;    ///< tree of the float model that an evaluation compares with
   std::optional<BlobId> questions;    ///< tree of multiple-choice questions; absent: none are asked
+  std::optional<BlobId> visual_questions;  ///< tree of such questions about images
+  std::vector<BlobId> images;              ///< trees of one file each: what the prompts are about
+  std::vector<BlobId> videos;              ///< trees of one file, or of one image a frame
+  std::optional<BlobId>
+      tokenizer;  ///< tree whose tokenizer files a compiled model gets; absent: its own
   QuantizeOptions quantize;
   ConvertOptions convert;
   EvaluateOptions evaluate;
@@ -93,6 +99,39 @@ inline constexpr EnumTable<TaskKind, 5> kTaskKindNames("task kind",
 constexpr const auto& NamesOf(TaskKind) {
   return kTaskKindNames;
 }
+
+/// A tree that people may give a job besides the model, or a list of trees: a row of kJobInputs.
+struct JobInput {
+  std::string_view name;  ///< of the field; of the tasks' input, for a list with its number behind
+  std::array<TaskKind, 2> readers;  ///< kinds of tasks that get it
+  std::optional<BlobId> JobSpec::* tree = nullptr;
+  std::vector<BlobId> JobSpec::* trees = nullptr;
+  bool one_file = false;  ///< a tree of exactly one file
+};
+
+inline constexpr std::array<JobInput, 8> kJobInputs = {{
+    {"calibration", {TaskKind::kQuantize, TaskKind::kQuantize}, &JobSpec::calibration},
+    {"reference", {TaskKind::kEvaluate, TaskKind::kEvaluate}, &JobSpec::reference},
+    {"text", {TaskKind::kEvaluate, TaskKind::kEvaluate}, &JobSpec::text, nullptr, true},
+    {"questions", {TaskKind::kEvaluate, TaskKind::kEvaluate}, &JobSpec::questions},
+    {"visual_questions", {TaskKind::kEvaluate, TaskKind::kEvaluate}, &JobSpec::visual_questions},
+    {"images", {TaskKind::kEvaluate, TaskKind::kEvaluate}, nullptr, &JobSpec::images, true},
+    {"videos", {TaskKind::kEvaluate, TaskKind::kEvaluate}, nullptr, &JobSpec::videos},
+    {"tokenizer", {TaskKind::kCompileDie, TaskKind::kAssemble}, &JobSpec::tokenizer},
+}};
+
+/// Images, or videos, of a job at most.
+inline constexpr std::size_t kMostMedia = 64;
+
+/// A tree that was given.
+struct GivenInput {
+  const JobInput* row = nullptr;
+  std::string name;  ///< of the tasks' input: "calibration", "images0", "images1", ...
+  BlobId tree;
+};
+
+/// Those that `spec` has, in the order of the table.
+std::vector<GivenInput> GivenInputs(const JobSpec& spec);
 
 /// Options of one task; which group is read follows from the kind.
 struct TaskSpec {
@@ -156,6 +195,10 @@ struct tyllm::format::Members<tyllm::domain::JobSpec> {
       Member{"text", &S::text},
       Member{"reference", &S::reference},
       Member{"questions", &S::questions},
+      Member{"visual_questions", &S::visual_questions},
+      Member{"images", &S::images},
+      Member{"videos", &S::videos},
+      Member{"tokenizer", &S::tokenizer},
       Member{"quantize", &S::quantize},
       Member{"convert", &S::convert},
       Member{"evaluate", &S::evaluate},

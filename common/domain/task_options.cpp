@@ -11,6 +11,8 @@ namespace tyllm::domain {
 
 namespace {
 
+constexpr double kMostFps = 1000.0;
+
 Status InRange(std::string_view option, std::int64_t value, std::int64_t lowest,
                std::int64_t highest) {
   if (value >= lowest && value <= highest) {
@@ -98,6 +100,14 @@ Status Check(const QuantizeOptions& options) {
   return OkStatus();
 }
 
+Status Check(const ChatOptions& options) {
+  if (options.enabled || (!options.system && options.thinking)) {
+    return OkStatus();
+  }
+  return InvalidArgument(std::string(options.system ? "system is given" : "thinking is off") +
+                         ", which is for conversations; add chat");
+}
+
 Status Check(const EvaluateOptions& options) {
   TYLLM_TRY(InRange("window", options.window, 2, 1 << 20));
   TYLLM_TRY(InRange("max_windows", options.max_windows, 0, 1LL << 40));
@@ -106,6 +116,11 @@ Status Check(const EvaluateOptions& options) {
   TYLLM_TRY(InRange("answer_tokens", options.answer_tokens, 1, 1 << 20));
   for (const std::string& condition : options.fail_if) {
     TYLLM_TRY(Condition::Parse(condition).status());
+  }
+  TYLLM_TRY(Check(options.chat).Annotate("chat"));
+  if (options.video_fps && !(*options.video_fps > 0.0 && *options.video_fps <= kMostFps)) {
+    return InvalidArgument("video_fps is " + std::to_string(*options.video_fps) +
+                           ", expected more than 0 and at most 1000");
   }
   return InRange("max_tokens", options.max_tokens, 1, 1 << 20);
 }

@@ -108,6 +108,15 @@ constexpr const auto& NamesOf(AnswerMode) {
   return kAnswerModeNames;
 }
 
+/// Whether prompts, and questions that are answered in text, are messages of a conversation.
+struct ChatOptions {
+  bool enabled = false;               ///< in the model's chat format
+  std::optional<std::string> system;  ///< message before it
+  bool thinking = true;               ///< let a model that thinks do so before it answers
+
+  bool operator==(const ChatOptions&) const = default;
+};
+
 struct EvaluateOptions {
   std::int64_t window = 512;     ///< tokens
   std::int64_t max_windows = 0;  ///< 0: the whole text
@@ -120,6 +129,9 @@ struct EvaluateOptions {
   std::vector<std::string> prompts;
   std::int64_t max_tokens = 64;      ///< at most, of each continuation
   std::vector<std::string> fail_if;  ///< conditions on figures of the report
+  ChatOptions chat;
+  bool stop = true;                 ///< texts end at the model's end tokens
+  std::optional<double> video_fps;  ///< of videos that prompts are about; absent: all frames
 
   bool operator==(const EvaluateOptions&) const = default;
 };
@@ -174,7 +186,8 @@ struct CompileOptions {
   CompileTarget target = CompileTarget::kSim;
   HeadNumbers head = HeadNumbers::kFloat16;
   ActivationNumbers activations = ActivationNumbers::kInt16;
-  VisualOptions visual;  ///< of a visual language model
+  VisualOptions visual;       ///< of a visual language model
+  bool no_tokenizer = false;  ///< the model has none: it is run with token ids alone
 
   bool operator==(const CompileOptions&) const = default;
 };
@@ -183,6 +196,7 @@ struct CompileOptions {
 bool TakeCalibrationSet(std::string_view text, QuantizeOptions& options);
 
 Status Check(const QuantizeOptions& options);
+Status Check(const ChatOptions& options);
 Status Check(const EvaluateOptions& options);
 Status Check(const CompileOptions& options);
 /// Everything that is wrong with them, rather than the first.
@@ -222,6 +236,14 @@ struct tyllm::format::Members<tyllm::domain::ConvertOptions> {
 };
 
 template <>
+struct tyllm::format::Members<tyllm::domain::ChatOptions> {
+  using O = tyllm::domain::ChatOptions;
+  static constexpr auto kTable =
+      std::tuple{Member{"enabled", &O::enabled}, Member{"system", &O::system},
+                 Member{"thinking", &O::thinking}};
+};
+
+template <>
 struct tyllm::format::Members<tyllm::domain::EvaluateOptions> {
   using O = tyllm::domain::EvaluateOptions;
   static constexpr auto kTable = std::tuple{
@@ -229,7 +251,8 @@ struct tyllm::format::Members<tyllm::domain::EvaluateOptions> {
       Member{"shots", &O::shots},     Member{"max_questions", &O::max_questions},
       Member{"answers", &O::answers}, Member{"answer_tokens", &O::answer_tokens},
       Member{"prompts", &O::prompts}, Member{"max_tokens", &O::max_tokens},
-      Member{"fail_if", &O::fail_if},
+      Member{"fail_if", &O::fail_if}, Member{"chat", &O::chat},
+      Member{"stop", &O::stop},       Member{"video_fps", &O::video_fps},
   };
 };
 
@@ -250,5 +273,6 @@ struct tyllm::format::Members<tyllm::domain::CompileOptions> {
       Member{"head", &O::head},
       Member{"activations", &O::activations},
       Member{"visual", &O::visual},
+      Member{"no_tokenizer", &O::no_tokenizer},
   };
 };

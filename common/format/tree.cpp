@@ -120,7 +120,7 @@ struct FoundFile {
 Result<FoundFile> Describe(const Path& file, std::string path) {
   if (!IsSafePath(path)) {
     return InvalidArgument("file name " + file.string() +
-                           " has control characters; rename the file");
+                           " has control characters or leaves its folder; rename the file");
   }
   std::error_code error;
   const fs::file_status status = fs::status(file, error);  // follows links
@@ -162,6 +162,31 @@ Result<std::vector<FoundFile>> FindFiles(const Path& directory) {
   std::sort(found.begin(), found.end(),
             [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
   return found;
+}
+
+/// Digests them; they are sorted.
+Result<Tree> DigestFiles(const std::vector<FoundFile>& files,
+                         const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  std::uint64_t total = 0;
+  for (const FoundFile& file : files) {
+    total += file.size;
+  }
+  Tree tree;
+  std::uint64_t done = 0;
+  for (const FoundFile& file : files) {
+    TYLLM_ASSIGN(const BlobId blob, DigestOfFile(file.file));
+    if (blob.size != file.size) {
+      return Aborted(file.file.string() + " changed while it was read, from " +
+                     std::to_string(file.size) + " to " + std::to_string(blob.size) +
+                     " bytes; try again when nothing writes to it");
+    }
+    tree.entries.push_back({file.path, blob, file.executable});
+    done += blob.size;
+    if (progress) {
+      progress(done, total);
+    }
+  }
+  return tree;
 }
 
 }  // namespace
@@ -227,26 +252,23 @@ TreeId IdOf(const Tree& tree) {
 Result<Tree> ScanTree(const Path& directory,
                       const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   TYLLM_ASSIGN(const std::vector<FoundFile> files, FindFiles(directory));
-  std::uint64_t total = 0;
-  for (const FoundFile& file : files) {
-    total += file.size;
-  }
-  Tree tree;
-  std::uint64_t done = 0;
-  for (const FoundFile& file : files) {
-    TYLLM_ASSIGN(const BlobId blob, DigestOfFile(file.file));
-    if (blob.size != file.size) {
-      return Aborted(file.file.string() + " changed while it was read, from " +
-                     std::to_string(file.size) + " to " + std::to_string(blob.size) +
-                     " bytes; try again when nothing writes to it");
+  return DigestFiles(files, progress);
+}
+
+Result<Tree> ScanFiles(const Path& root, const std::vector<Path>& files,
+                       const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  std::vector<FoundFile> found;
+  for (const Path& file : files) {
+    if (!fs::exists(root / file)) {
+      return NotFound((root / file).string() + " does not exist, expected a file");
     }
-    tree.entries.push_back({file.path, blob, file.executable});
-    done += blob.size;
-    if (progress) {
-      progress(done, total);
-    }
+    TYLLM_ASSIGN(found.emplace_back(),
+                 Describe(root / file, file.lexically_normal().generic_string()));
   }
-  return tree;
+  std::ranges::sort(found, {}, &FoundFile::path);
+  const auto doubled = std::ranges::unique(found, {}, &FoundFile::path);
+  found.erase(doubled.begin(), doubled.end());
+  return DigestFiles(found, progress);
 }
 
 }  // namespace tyllm::format

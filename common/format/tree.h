@@ -47,4 +47,9 @@ TreeId IdOf(const Tree& tree);
 Result<Tree> ScanTree(const Path& directory,
                       const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
 
+/// As ScanTree, of these files alone, whose paths are relative to `root` and may come more than
+/// once. kInvalidArgument for a path that leaves it.
+Result<Tree> ScanFiles(const Path& root, const std::vector<Path>& files,
+                       const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+
 }  // namespace tyllm::format

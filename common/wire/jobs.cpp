@@ -15,6 +15,53 @@ static_assert(v1::JobOrder_MAX == domain::kJobOrderNames.rows().size());
 static_assert(v1::JobState_MAX == domain::kJobStateNames.rows().size());
 static_assert(v1::TaskState_MAX == domain::kTaskStateNames.rows().size());
 
+namespace {
+
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+
+/// The field of an input has the name of its row.
+const FieldDescriptor* FieldOf(const domain::JobInput& row) {
+  const FieldDescriptor* const field =
+      v1::JobSpec::descriptor()->FindFieldByName(std::string(row.name));
+  TYLLM_CHECK(field != nullptr);
+  return field;
+}
+
+v1::BlobId& BlobOf(Message* message) {
+  return static_cast<v1::BlobId&>(*message);
+}
+
+void WriteInputs(const domain::JobSpec& spec, v1::JobSpec& proto) {
+  const auto& reflection = *proto.GetReflection();
+  for (const domain::GivenInput& given : domain::GivenInputs(spec)) {
+    const FieldDescriptor* const field = FieldOf(*given.row);
+    BlobOf(field->is_repeated() ? reflection.AddMessage(&proto, field)
+                                : reflection.MutableMessage(&proto, field)) = ToProto(given.tree);
+  }
+}
+
+Result<BlobId> ReadInput(const Message& message, std::string_view name) {
+  return FromProto(static_cast<const v1::BlobId&>(message)).Annotate(name);
+}
+
+Status ReadInputs(const v1::JobSpec& proto, domain::JobSpec& spec) {
+  const auto& reflection = *proto.GetReflection();
+  for (const domain::JobInput& row : domain::kJobInputs) {
+    const FieldDescriptor* const field = FieldOf(row);
+    if (row.tree != nullptr && reflection.HasField(proto, field)) {
+      TYLLM_ASSIGN(spec.*row.tree, ReadInput(reflection.GetMessage(proto, field), row.name));
+    }
+    for (int i = 0; row.trees != nullptr && i < reflection.FieldSize(proto, field); ++i) {
+      TYLLM_ASSIGN((spec.*row.trees).emplace_back(),
+                   ReadInput(reflection.GetRepeatedMessage(proto, field, i), row.name));
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
 v1::JobSpec ToProto(const domain::JobSpec& spec) {
   v1::JobSpec proto;
   proto.set_kind(EnumToProto<v1::JobKind>(spec.kind));
@@ -23,18 +70,7 @@ v1::JobSpec ToProto(const domain::JobSpec& spec) {
     (*proto.mutable_labels())[ValidUtf8(key)] = ValidUtf8(value);
   }
   *proto.mutable_model() = ToProto(spec.model);
-  if (spec.calibration) {
-    *proto.mutable_calibration() = ToProto(*spec.calibration);
-  }
-  if (spec.text) {
-    *proto.mutable_text() = ToProto(*spec.text);
-  }
-  if (spec.reference) {
-    *proto.mutable_reference() = ToProto(*spec.reference);
-  }
-  if (spec.questions) {
-    *proto.mutable_questions() = ToProto(*spec.questions);
-  }
+  WriteInputs(spec, proto);
   *proto.mutable_quantize() = ToProto(spec.quantize);
   *proto.mutable_convert() = ToProto(spec.convert);
   *proto.mutable_evaluate() = ToProto(spec.evaluate);
@@ -53,18 +89,7 @@ Result<domain::JobSpec> FromProto(const v1::JobSpec& proto) {
   spec.name = proto.name();
   spec.labels = {proto.labels().begin(), proto.labels().end()};
   TYLLM_ASSIGN(spec.model, FromProto(proto.model()).Annotate("model"));
-  if (proto.has_calibration()) {
-    TYLLM_ASSIGN(spec.calibration, FromProto(proto.calibration()).Annotate("calibration"));
-  }
-  if (proto.has_text()) {
-    TYLLM_ASSIGN(spec.text, FromProto(proto.text()).Annotate("text"));
-  }
-  if (proto.has_reference()) {
-    TYLLM_ASSIGN(spec.reference, FromProto(proto.reference()).Annotate("reference"));
-  }
-  if (proto.has_questions()) {
-    TYLLM_ASSIGN(spec.questions, FromProto(proto.questions()).Annotate("questions"));
-  }
+  TYLLM_TRY(ReadInputs(proto, spec));
   TYLLM_ASSIGN(spec.quantize, FromProto(proto.quantize()).Annotate("quantize"));
   TYLLM_ASSIGN(spec.convert, FromProto(proto.convert()).Annotate("convert"));
   TYLLM_ASSIGN(spec.evaluate, FromProto(proto.evaluate()).Annotate("evaluate"));

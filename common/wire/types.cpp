@@ -2,6 +2,7 @@
 #include "common/wire/types.h"
 
 #include "common/wire/enums.h"
+#include "common/wire/members.h"
 #include "common/wire/text.h"
 
 namespace tyllm::wire {
@@ -10,6 +11,10 @@ static_assert(v1::QuantizeMethod_MAX == domain::kQuantizeMethodNames.rows().size
 static_assert(v1::CalibrationSet_MAX == domain::kCalibrationSetNames.rows().size());
 static_assert(v1::QuantizedFormat_MAX == domain::kQuantizedFormatNames.rows().size());
 static_assert(v1::AnswerMode_MAX == domain::kAnswerModeNames.rows().size());
+static_assert(v1::CompileTarget_MAX == domain::kCompileTargetNames.rows().size());
+static_assert(v1::HeadNumbers_MAX == domain::kHeadNumbersNames.rows().size());
+static_assert(v1::ActivationNumbers_MAX == domain::kActivationNumbersNames.rows().size());
+static_assert(v1::Modality_MAX == domain::kModalityNames.rows().size());
 static_assert(v1::TaskKind_MAX == domain::kTaskKindNames.rows().size());
 static_assert(v1::Blame_MAX == domain::kBlameNames.rows().size());
 static_assert(v1::MemoryKind_MAX == domain::kMemoryKindNames.rows().size());
@@ -28,158 +33,52 @@ Result<BlobId> FromProto(const v1::BlobId& id) {
 
 namespace {
 
-v1::CalibrationOptions ToProto(const domain::CalibrationOptions& options) {
-  v1::CalibrationOptions proto;
-  proto.set_set(EnumToProto<v1::CalibrationSet>(options.set));
-  proto.set_column(ValidUtf8(options.column));
-  proto.set_concat(options.concat);
-  proto.set_pad(options.pad);
-  proto.set_isolate_documents(options.isolate_documents);
-  proto.set_chat_template(options.chat_template);
-  proto.set_seed(options.seed);
+template <typename Proto, typename T>
+Proto Written(const T& options) {
+  Proto proto;
+  WriteMembers(options, proto);
   return proto;
 }
 
-Result<domain::CalibrationOptions> FromProto(const v1::CalibrationOptions& proto) {
-  domain::CalibrationOptions options;
-  TYLLM_ASSIGN(options.set, EnumFromProtoOr(proto.set(), options.set, "calibration.set"));
-  options.column = proto.column();
-  options.concat = proto.has_concat() ? proto.concat() : options.concat;
-  options.pad = proto.pad();
-  options.isolate_documents = proto.isolate_documents();
-  options.chat_template = proto.chat_template();
-  options.seed = proto.seed();
+template <typename T>
+Result<T> ReadOptions(const google::protobuf::Message& proto) {
+  T options;
+  TYLLM_TRY(ReadMembers(proto, "", options));
   return options;
 }
 
 }  // namespace
 
 v1::QuantizeOptions ToProto(const domain::QuantizeOptions& options) {
-  v1::QuantizeOptions proto;
-  proto.set_method(EnumToProto<v1::QuantizeMethod>(options.method));
-  proto.set_group_size(options.group_size);
-  proto.set_samples(options.samples);
-  proto.set_seq_len(options.seq_len);
-  proto.set_clip(options.clip);
-  for (const std::string& pattern : options.keep_float) {
-    proto.add_keep_float(ValidUtf8(pattern));
-  }
-  proto.set_format(EnumToProto<v1::QuantizedFormat>(options.format));
-  *proto.mutable_calibration() = ToProto(options.calibration);
-  return proto;
+  return Written<v1::QuantizeOptions>(options);
 }
 
 Result<domain::QuantizeOptions> FromProto(const v1::QuantizeOptions& proto) {
-  domain::QuantizeOptions options;
-  TYLLM_ASSIGN(options.method, EnumFromProtoOr(proto.method(), options.method, "method"));
-  TYLLM_ASSIGN(options.format, EnumFromProtoOr(proto.format(), options.format, "format"));
-  options.group_size = proto.has_group_size() ? proto.group_size() : options.group_size;
-  options.samples = proto.has_samples() ? proto.samples() : options.samples;
-  options.seq_len = proto.has_seq_len() ? proto.seq_len() : options.seq_len;
-  options.clip = proto.has_clip() ? proto.clip() : options.clip;
-  options.keep_float.assign(proto.keep_float().begin(), proto.keep_float().end());
-  TYLLM_ASSIGN(options.calibration, FromProto(proto.calibration()));
-  return options;
+  return ReadOptions<domain::QuantizeOptions>(proto);
 }
 
 v1::ConvertOptions ToProto(const domain::ConvertOptions& options) {
-  v1::ConvertOptions proto;
-  proto.set_quant_type(EnumToProto<v1::QuantizedFormat>(options.quant_type));
-  return proto;
+  return Written<v1::ConvertOptions>(options);
 }
 
 Result<domain::ConvertOptions> FromProto(const v1::ConvertOptions& proto) {
-  domain::ConvertOptions options;
-  TYLLM_ASSIGN(options.quant_type,
-               EnumFromProtoOr(proto.quant_type(), options.quant_type, "quant_type"));
-  return options;
+  return ReadOptions<domain::ConvertOptions>(proto);
 }
 
 v1::EvaluateOptions ToProto(const domain::EvaluateOptions& options) {
-  v1::EvaluateOptions proto;
-  proto.set_window(options.window);
-  proto.set_max_windows(options.max_windows);
-  proto.set_shots(options.shots);
-  proto.set_max_questions(options.max_questions);
-  proto.set_answers(EnumToProto<v1::AnswerMode>(options.answers));
-  proto.set_answer_tokens(options.answer_tokens);
-  for (const std::string& prompt : options.prompts) {
-    proto.add_prompts(ValidUtf8(prompt));
-  }
-  proto.set_max_tokens(options.max_tokens);
-  for (const std::string& condition : options.fail_if) {
-    proto.add_fail_if(ValidUtf8(condition));
-  }
-  return proto;
+  return Written<v1::EvaluateOptions>(options);
 }
 
 Result<domain::EvaluateOptions> FromProto(const v1::EvaluateOptions& proto) {
-  domain::EvaluateOptions options;
-  TYLLM_ASSIGN(options.answers, EnumFromProtoOr(proto.answers(), options.answers, "answers"));
-  options.window = proto.has_window() ? proto.window() : options.window;
-  options.max_windows = proto.has_max_windows() ? proto.max_windows() : options.max_windows;
-  options.shots = proto.has_shots() ? proto.shots() : options.shots;
-  options.max_questions = proto.has_max_questions() ? proto.max_questions() : options.max_questions;
-  options.answer_tokens = proto.has_answer_tokens() ? proto.answer_tokens() : options.answer_tokens;
-  options.prompts.assign(proto.prompts().begin(), proto.prompts().end());
-  options.max_tokens = proto.has_max_tokens() ? proto.max_tokens() : options.max_tokens;
-  options.fail_if.assign(proto.fail_if().begin(), proto.fail_if().end());
-  return options;
+  return ReadOptions<domain::EvaluateOptions>(proto);
 }
 
 v1::CompileOptions ToProto(const domain::CompileOptions& options) {
-  v1::CompileOptions proto;
-  proto.set_dies(options.dies);
-  proto.mutable_seq_lens()->Add(options.seq_lens.begin(), options.seq_lens.end());
-  proto.set_max_kv(options.max_kv);
-  proto.set_embedding_as_input(options.embedding_as_input);
-  proto.mutable_lm_die_remap()->Add(options.lm_die_remap.begin(), options.lm_die_remap.end());
-  proto.set_keep_source(options.keep_source);
-  proto.set_target_cpu(ValidUtf8(options.target_cpu));
-  proto.set_attention_dies(options.attention_dies);
-  proto.set_reduce_group(options.reduce_group);
-  proto.set_target(EnumToProto<v1::CompileTarget>(options.target));
-  proto.set_head(EnumToProto<v1::HeadNumbers>(options.head));
-  proto.set_activations(EnumToProto<v1::ActivationNumbers>(options.activations));
-  v1::VisualOptions& visual = *proto.mutable_visual();
-  visual.set_image(ValidUtf8(options.visual.image));
-  visual.set_modality(EnumToProto<v1::Modality>(options.visual.modality));
-  visual.set_frames(options.visual.frames);
-  visual.mutable_vm_die_remap()->Add(options.visual.vm_die_remap.begin(),
-                                     options.visual.vm_die_remap.end());
-  visual.set_text_only(options.visual.text_only);
-  return proto;
+  return Written<v1::CompileOptions>(options);
 }
 
 Result<domain::CompileOptions> FromProto(const v1::CompileOptions& proto) {
-  domain::CompileOptions options;
-  options.dies = proto.has_dies() ? proto.dies() : options.dies;
-  if (!proto.seq_lens().empty()) {
-    options.seq_lens.assign(proto.seq_lens().begin(), proto.seq_lens().end());
-  }
-  options.max_kv = proto.has_max_kv() ? proto.max_kv() : options.max_kv;
-  options.embedding_as_input = proto.embedding_as_input();
-  options.lm_die_remap.assign(proto.lm_die_remap().begin(), proto.lm_die_remap().end());
-  options.keep_source = proto.keep_source();
-  options.target_cpu = proto.has_target_cpu() ? proto.target_cpu() : options.target_cpu;
-  options.attention_dies = proto.attention_dies();
-  options.reduce_group = proto.reduce_group();
-  TYLLM_ASSIGN(options.target, EnumFromProtoOr(proto.target(), options.target, "target"));
-  TYLLM_ASSIGN(options.head, EnumFromProtoOr(proto.head(), options.head, "head"));
-  TYLLM_ASSIGN(options.activations,
-               EnumFromProtoOr(proto.activations(), options.activations, "activations"));
-  const v1::VisualOptions& visual = proto.visual();
-  if (visual.has_image()) {
-    options.visual.image = visual.image();
-  }
-  TYLLM_ASSIGN(options.visual.modality,
-               EnumFromProtoOr(visual.modality(), options.visual.modality, "modality"));
-  if (visual.has_frames()) {
-    options.visual.frames = visual.frames();
-  }
-  options.visual.vm_die_remap.assign(visual.vm_die_remap().begin(), visual.vm_die_remap().end());
-  options.visual.text_only = visual.text_only();
-  return options;
+  return ReadOptions<domain::CompileOptions>(proto);
 }
 
 v1::TaskSpec ToProto(const domain::TaskSpec& spec) {

@@ -20,15 +20,9 @@ struct Input {
 
 std::vector<Input> InputsOf(const domain::JobSpec& spec) {
   std::vector<Input> inputs = {{"model", spec.model}};
-  const auto add = [&](const char* field, const std::optional<BlobId>& tree, bool one_file) {
-    if (tree) {
-      inputs.push_back({field, *tree, one_file});
-    }
-  };
-  add("calibration", spec.calibration, false);
-  add("text", spec.text, true);
-  add("reference", spec.reference, false);
-  add("questions", spec.questions, false);
+  for (domain::GivenInput& given : domain::GivenInputs(spec)) {
+    inputs.push_back({std::string(given.row->name), given.tree, given.row->one_file});
+  }
   return inputs;
 }
 

@@ -2,6 +2,7 @@
 #include "server/core/submit_job.h"
 
 #include "common/domain/job_changes.h"
+#include "common/format/json_text.h"
 #include "server/core/action_cache.h"
 #include "server/core/explain.h"
 #include "server/core/get_job.h"
@@ -20,7 +21,7 @@ constexpr const char* kMethod = "SubmitJob";
 
 Asked AskedOf(const domain::SubmitRequest& request) {
   return core::AskedOf(request.request_id, kMethod,
-                       format::CompactJson(format::ToJson(request.spec)));
+                       format::CompactText(request.spec));
 }
 
 // The job that this request made before, if it did.

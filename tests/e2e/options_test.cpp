@@ -51,8 +51,7 @@ std::set<std::string> OptionsOf(const std::string& program, std::vector<std::str
 
 TEST(Options, WhatSaysWhatToComputeIsTheSameForTheFarm) {
   // What is of the machine on which the command runs, and what does something else.
-  const std::set<std::string> local = {"--source-tokenizer",
-                                       "--vendor-command",
+  const std::set<std::string> local = {"--vendor-command",
                                        "--src",
                                        "--dst",
                                        "--out",
@@ -67,23 +66,25 @@ TEST(Options, WhatSaysWhatToComputeIsTheSameForTheFarm) {
                                        "--dry-run",
                                        "--dump",
                                        "--generate",
-                                       "--token-ids",
-                                       "--stop",
-                                       "--no-stop",
-                                       "--no-tokenizer",
-                                       "--image",
-                                       "--video",
-                                       "--video-fps",
-                                       "--visual-questions",
-                                       "--chat",
-                                       "--system",
-                                       "--thinking",
-                                       "--no-thinking"};
+                                       "--token-ids"};
   for (const char* const verb : {"quantize", "convert", "evaluate", "compile"}) {
     const auto farm = OptionsOf("tyllm-client", {"submit", verb});
     for (const std::string& option : OptionsOf("tyllm", {verb})) {
       EXPECT_TRUE(farm.contains(option) || local.contains(option))
           << "tyllm-client submit " << verb << " has no " << option;
+    }
+  }
+}
+
+TEST(Options, APipelineTakesWhatItsTasksTake) {
+  // Its checkpoint is converted, its reference is the float model, and --image is what it is
+  // compiled for: images of prompts are --prompt-image and --prompt-video.
+  const std::set<std::string> others = {"--format", "--reference", "--video"};
+  const auto pipeline = OptionsOf("tyllm-client", {"submit", "pipeline"});
+  for (const char* const verb : {"quantize", "convert", "evaluate", "compile"}) {
+    for (const std::string& option : OptionsOf("tyllm-client", {"submit", verb})) {
+      EXPECT_TRUE(pipeline.contains(option) || others.contains(option))
+          << "tyllm-client submit pipeline has no " << option;
     }
   }
 }

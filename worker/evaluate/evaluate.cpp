@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "worker/evaluate/chat.h"
 #include "worker/evaluate/judge.h"
 #include "worker/evaluate/multiple_choice.h"
 #include "worker/evaluate/perplexity.h"
@@ -39,7 +40,11 @@ struct Work {
   std::optional<ReadText> text;
   std::optional<ReadQuestions> questions;
   std::vector<domain::Condition> conditions;
-  AskOptions ask;
+  std::optional<model::ChatPrompt> chat;
+
+  AskOptions Ask(const Request& request) const {
+    return {.options = &request.options, .chat = &chat};
+  }
 };
 
 Result<Work> Prepare(const Request& request, FileSystem& files) {
@@ -48,9 +53,11 @@ Result<Work> Prepare(const Request& request, FileSystem& files) {
   for (const std::string& text : request.options.fail_if) {
     TYLLM_ASSIGN(work.conditions.emplace_back(), domain::Condition::Parse(text));
   }
-  if (!request.text && !request.questions && request.options.prompts.empty()) {
+  if (!request.text && !request.questions && !request.visual_questions &&
+      request.options.prompts.empty()) {
     return InvalidArgument("there is nothing to evaluate, expected a text, questions or prompts");
   }
+  work.chat = ChatPromptOf(request.options.chat);
   TYLLM_TRY(Open(request.model, work.models));
   if (request.reference) {
     TYLLM_TRY(Open(*request.reference, work.models));
@@ -58,16 +65,15 @@ Result<Work> Prepare(const Request& request, FileSystem& files) {
   if (request.text) {
     TYLLM_ASSIGN(work.text, PrepareText(files, *request.text, request.options, work.models));
   }
-  work.ask = {.options = &request.options, .chat = &request.chat};
   if (request.questions) {
     TYLLM_ASSIGN(work.questions,
-                 PrepareQuestions(files, *request.questions, work.ask, work.models));
+                 PrepareQuestions(files, *request.questions, work.Ask(request), work.models));
   }
   return work;
 }
 
 /// The report's figures before they are known: what conditions may be on.
-Report OutlineOf(const Work& work) {
+Report OutlineOf(const Request& request, const Work& work) {
   const bool compared = work.models.size() == 2;
   Report outline;
   outline.model = Introduce(work.models[0]);
@@ -84,14 +90,17 @@ Report OutlineOf(const Work& work) {
     }
   }
   if (work.questions) {
-    const domain::AnswerMode mode = work.ask.options->answers;
-    outline.questions = work.questions->Scope(*work.ask.options);
+    const domain::AnswerMode mode = request.options.answers;
+    outline.questions = work.questions->Scope(request.options);
     if (mode != domain::AnswerMode::kGenerated) {
       outline.choice = EmptyReportOf(work.questions->set, compared);
     }
     if (mode != domain::AnswerMode::kLikelihood) {
       outline.generated = EmptyReportOf(work.questions->set, compared);
     }
+  }
+  if (request.visual_questions) {
+    outline.visual = EmptyVisualReport(compared);
   }
   return outline;
 }
@@ -130,14 +139,24 @@ Result<std::string> Measure(const Request& request, const Work& work, tensor::Ba
   }
   std::string answers;
   if (work.questions) {
-    TYLLM_ASSIGN(answers,
-                 MeasureChoices(*work.questions, work.ask, work.models, backend, progress, report));
+    TYLLM_ASSIGN(answers, MeasureChoices(*work.questions, work.Ask(request), work.models, backend,
+                                         progress, report));
+  }
+  if (request.visual_questions) {
+    TYLLM_ASSIGN(report.visual, EvaluateVisualChoices({.model = request.model,
+                                                       .reference = request.reference,
+                                                       .questions = *request.visual_questions,
+                                                       .most = request.options.max_questions,
+                                                       .device = request.device,
+                                                       .threads = request.threads},
+                                                      progress));
   }
   if (!request.options.prompts.empty()) {
     TYLLM_ASSIGN(report.samples, WriteSamples({.prompts = request.options.prompts,
-                                               .chat = request.chat,
+                                               .chat = work.chat,
                                                .max_tokens = request.options.max_tokens,
-                                               .stop = request.stop},
+                                               .stop = request.options.stop,
+                                               .media = request.media},
                                               work.models, backend, progress));
   }
   return answers;
@@ -152,7 +171,7 @@ Result<Report> EvaluateOn(const Request& request, FileSystem& files, const Clock
   const Clock::Steady start = clock.Now();
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
   TYLLM_ASSIGN(const Work work, Prepare(request, files));
-  TYLLM_TRY(CheckFigures(work.conditions, OutlineOf(work)));
+  TYLLM_TRY(CheckFigures(work.conditions, OutlineOf(request, work)));
   TYLLM_ASSIGN(std::optional<StagedDirectory> staged, StageOutput(request, files));
   Report report;
   report.model = Introduce(work.models[0]);

@@ -3,13 +3,14 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/file_system.h"
 #include "common/domain/progress.h"
 #include "common/domain/task_options.h"
 #include "worker/evaluate/report.h"
-#include "worker/model/chat_template.h"
+#include "worker/vision/medium.h"
 
 namespace tyllm::evaluate {
 
@@ -23,9 +24,9 @@ struct Request {
   std::optional<Path> reference;  ///< a model to compare with, usually the float one
   std::optional<Path> text;       ///< a UTF-8 text file; the reference's tokenizer must be the same
   std::optional<Path> questions;  ///< multiple-choice questions (docs/formats/questions.md)
+  std::optional<Path> visual_questions;  ///< about images (docs/formats/visual-questions.md)
   domain::EvaluateOptions options;
-  std::optional<model::ChatPrompt> chat;  ///< of prompts, and of answers in text
-  bool stop = true;                       ///< texts of prompts end at the model's end tokens
+  std::vector<vision::Medium> media;  ///< what the prompts are about
   std::string device = "auto";
   int threads = 0;          ///< 0: all CPUs
   std::optional<Path> out;  ///< a folder to create with the report; nothing is written without

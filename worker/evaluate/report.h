@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/format/json.h"
+#include "worker/evaluate/visual_choice.h"
 #include "worker/model/checkpoint_format.h"
 
 namespace tyllm::evaluate {
@@ -119,8 +120,9 @@ struct Report {
   std::optional<double> kl_divergence;        ///< mean of KL(reference || model), in nats
   std::optional<double> top1_agreement;       ///< share of places where both like one token best
   std::optional<QuestionScope> questions;
-  std::optional<ChoiceReport> choice;     ///< answers by likelihood
-  std::optional<ChoiceReport> generated;  ///< answers in text
+  std::optional<ChoiceReport> choice;        ///< answers by likelihood
+  std::optional<ChoiceReport> generated;     ///< answers in text
+  std::optional<VisualChoiceReport> visual;  ///< answers to questions about images
   std::vector<Sample> samples;
   std::vector<JudgedCondition> conditions;
   std::string device;
@@ -224,6 +226,7 @@ struct tyllm::format::Members<tyllm::evaluate::Report> {
       Member{"questions", &R::questions},
       Member{"choice", &R::choice},
       Member{"generated", &R::generated},
+      Member{"visual", &R::visual},
       Member{"samples", &R::samples},
       Member{"conditions", &R::conditions},
       Member{"device", &R::device},

@@ -116,10 +116,14 @@ std::string ReportText(const Report& report) {
   if (report.questions) {
     WriteQuestions(report, out);
   }
+  if (report.visual) {
+    fmt::format_to(out, "\n{:<20} {}\n{}", "about images", report.visual->questions,
+                   ReportText(*report.visual));
+  }
   for (const Sample& sample : report.samples) {
     WriteSample(sample, out);
   }
-  if (report.questions || !report.samples.empty()) {
+  if (report.questions || report.visual || !report.samples.empty()) {
     text += '\n';
   }
   WriteConditions(report, out);

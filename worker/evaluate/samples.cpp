@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/forward/generator.h"
+#include "worker/forward/visual_prompt.h"
 #include "worker/model/generation_config.h"
 
 namespace tyllm::evaluate {
@@ -13,20 +14,48 @@ namespace {
 
 using Requests = std::vector<forward::Generator::Request>;
 
-Result<Requests> RequestsOf(const SampleOptions& options, const Participant& participant) {
+Result<std::vector<std::int32_t>> Encode(const SampleOptions& options,
+                                         const Participant& participant, std::string text) {
+  if (options.chat) {
+    TYLLM_ASSIGN(text, model::WriteChatPrompt(participant.directory, text, *options.chat));
+  }
+  return participant.tokenizer.Encode(text);
+}
+
+/// Of prompts about images and videos; the tower runs once for each prompt.
+Result<forward::VisualSequence> Look(const SampleOptions& options, const Participant& participant,
+                                     const forward::VisualPrompter& prompter,
+                                     const std::string& prompt, tensor::Backend& backend) {
+  forward::VisualPrompt asked;
+  TYLLM_ASSIGN(asked.media, prompter.Load(options.media));
+  TYLLM_ASSIGN(const std::string text, prompter.Write(participant.tokenizer, prompt, asked.media));
+  TYLLM_ASSIGN(asked.ids, Encode(options, participant, text));
+  return prompter.Read(std::move(asked), backend);
+}
+
+Result<Requests> RequestsOf(const SampleOptions& options, const Participant& participant,
+                            tensor::Backend& backend) {
   std::vector<std::int32_t> stop;
   if (options.stop) {
     TYLLM_ASSIGN(stop, model::StopTokens(participant.directory));
   }
+  std::optional<forward::VisualPrompter> prompter;
+  if (!options.media.empty()) {
+    TYLLM_ASSIGN(prompter, forward::VisualPrompter::Open(participant.model));
+  }
   Requests requests;
   for (const std::string& prompt : options.prompts) {
-    std::string text = prompt;
-    if (options.chat) {
-      TYLLM_ASSIGN(text, model::WriteChatPrompt(participant.directory, prompt, *options.chat));
+    forward::VisualSequence sequence;
+    if (prompter) {
+      TYLLM_ASSIGN(sequence, Look(options, participant, *prompter, prompt, backend));
+    } else {
+      TYLLM_ASSIGN(sequence.ids, Encode(options, participant, prompt));
     }
-    TYLLM_ASSIGN(std::vector<std::int32_t> ids, participant.tokenizer.Encode(text));
-    requests.push_back(
-        {.prompt = std::move(ids), .max_tokens = options.max_tokens, .stop = stop, .sampling = {}});
+    requests.push_back({.prompt = std::move(sequence.ids),
+                        .max_tokens = options.max_tokens,
+                        .stop = stop,
+                        .sampling = {},
+                        .visual = std::move(sequence.visual)});
   }
   return requests;
 }
@@ -48,7 +77,7 @@ Result<std::vector<Sample>> WriteSamples(const SampleOptions& options, Participa
                      .message = {}});
   };
   for (std::size_t m = 0; m < models.size(); ++m) {
-    TYLLM_ASSIGN(const Requests requests, RequestsOf(options, models[m]));
+    TYLLM_ASSIGN(const Requests requests, RequestsOf(options, models[m], backend));
     forward::Generator generator(models[m].model, backend);
     TYLLM_ASSIGN(auto generated, generator.GenerateAll(requests, tell));
     for (std::size_t i = 0; i < samples.size(); ++i) {

@@ -10,6 +10,7 @@
 #include "worker/evaluate/report.h"
 #include "worker/model/chat_template.h"
 #include "worker/tensor/backend.h"
+#include "worker/vision/medium.h"
 
 namespace tyllm::evaluate {
 
@@ -17,7 +18,8 @@ struct SampleOptions {
   std::vector<std::string> prompts;
   std::optional<model::ChatPrompt> chat;  ///< the prompts are messages to answer
   std::int64_t max_tokens = 64;
-  bool stop = true;  ///< end at the model's end tokens
+  bool stop = true;                   ///< end at the model's end tokens
+  std::vector<vision::Medium> media;  ///< what each prompt is about; needs a model that sees
 };
 
 /// The prompts as each model continues them greedily: texts before and after quantization, side by

@@ -202,6 +202,15 @@ std::string Line(const VisualAccuracy& accuracy, const std::string& name) {
 
 }  // namespace
 
+VisualChoiceReport EmptyVisualReport(bool with_reference) {
+  VisualChoiceReport report;
+  if (with_reference) {
+    report.reference.emplace();
+    report.agreement = report.accuracy_drop = 0.0;
+  }
+  return report;
+}
+
 Result<VisualChoiceReport> EvaluateVisualChoices(const VisualChoiceRequest& request,
                                                  domain::ProgressSink& progress) {
   const Clock& clock = SystemClock();
@@ -228,6 +237,7 @@ Result<VisualChoiceReport> EvaluateVisualChoices(const VisualChoiceRequest& requ
     TYLLM_ASSIGN(const std::vector<std::int64_t> expected, ask(*request.reference));
     report.reference = ScoreOf(*request.reference, questions, expected);
     report.agreement = Agreement(answers, expected);
+    report.accuracy_drop = report.reference->all.accuracy - report.model.all.accuracy;
   }
   report.seconds = std::chrono::duration<double>(clock.Now() - start).count();
   return report;

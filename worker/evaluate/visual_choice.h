@@ -28,6 +28,8 @@ struct VisualAccuracy {
   std::int64_t questions = 0;
   std::int64_t right = 0;
   double accuracy = 0;
+
+  bool operator==(const VisualAccuracy&) const = default;
 };
 
 /// Results of one model.
@@ -35,6 +37,8 @@ struct VisualScore {
   std::string model;
   VisualAccuracy all;
   std::vector<VisualAccuracy> categories;  ///< by name
+
+  bool operator==(const VisualScore&) const = default;
 };
 
 struct VisualChoiceReport {
@@ -43,8 +47,14 @@ struct VisualChoiceReport {
   std::optional<VisualScore> reference;
   /// Share of questions that both answer alike.
   std::optional<double> agreement;
+  std::optional<double> accuracy_drop;  ///< reference - model
   double seconds = 0;
+
+  bool operator==(const VisualChoiceReport&) const = default;
 };
+
+/// A report without results: every figure is there, and 0.
+VisualChoiceReport EmptyVisualReport(bool with_reference);
 
 /// Asks each model each question about its image, in its chat format, and takes the letter that it
 /// likes best as the first token of its answer. Computed in float32, some questions at a time.
@@ -76,7 +86,7 @@ template <>
 struct tyllm::format::Members<tyllm::evaluate::VisualChoiceReport> {
   using R = tyllm::evaluate::VisualChoiceReport;
   static constexpr auto kTable =
-      std::tuple{Member{"questions", &R::questions}, Member{"model", &R::model},
-                 Member{"reference", &R::reference}, Member{"agreement", &R::agreement},
-                 Member{"seconds", &R::seconds}};
+      std::tuple{Member{"questions", &R::questions},         Member{"model", &R::model},
+                 Member{"reference", &R::reference},         Member{"agreement", &R::agreement},
+                 Member{"accuracy_drop", &R::accuracy_drop}, Member{"seconds", &R::seconds}};
 };

@@ -62,19 +62,36 @@ Result<Path> Text(const domain::TaskOrder& order, const std::string& name, const
 }
 
 /// An uploaded file is a folder with one entry: the file itself is meant, whose name says its kind.
-Path CalibrationText(const Work& work) {
-  const auto input = Input(work.order, "calibration");
-  if (!input) {
-    return work.texts.calibration;
-  }
+Path FileOrFolder(const Path& input) {
   std::error_code error;
-  fs::directory_iterator entries(*input, error);
+  fs::directory_iterator entries(input, error);
   if (error || entries == fs::directory_iterator()) {
-    return *input;
+    return input;
   }
   const Path first = entries->path();
   entries.increment(error);
-  return !error && entries == fs::directory_iterator() ? first : *input;
+  return !error && entries == fs::directory_iterator() ? first : input;
+}
+
+Path CalibrationText(const Work& work) {
+  const auto input = Input(work.order, "calibration");
+  return input ? FileOrFolder(*input) : work.texts.calibration;
+}
+
+/// What the prompts are about: images, then videos, each kind in the order of its numbers.
+std::vector<vision::Medium> Media(const domain::TaskOrder& order) {
+  std::vector<vision::Medium> media;
+  for (std::size_t i = 0; i < domain::kMostMedia; ++i) {
+    if (const auto image = Input(order, "images" + std::to_string(i))) {
+      media.push_back({FileOrFolder(*image), false, std::nullopt});
+    }
+  }
+  for (std::size_t i = 0; i < domain::kMostMedia; ++i) {
+    if (const auto video = Input(order, "videos" + std::to_string(i))) {
+      media.push_back({FileOrFolder(*video), true, order.evaluate.video_fps});
+    }
+  }
+  return media;
 }
 
 Result<TaskReport> RunQuantize(const Work& work) {
@@ -105,6 +122,8 @@ Result<TaskReport> RunEvaluate(const Work& work) {
   TYLLM_ASSIGN(request.text, Text(work.order, "text", work.texts.evaluation));
   request.reference = Input(work.order, "reference");
   request.questions = Input(work.order, "questions");
+  request.visual_questions = Input(work.order, "visual_questions");
+  request.media = Media(work.order);
   request.options = work.order.evaluate;
   request.device = work.order.device;
   request.out = work.order.output;
@@ -118,6 +137,8 @@ Result<compile::CompileRequest> CompileRequestOf(const Work& work) {
   compile::CompileRequest request;
   TYLLM_ASSIGN(request.model, Need(work.order, "model"));
   request.options = work.order.compile;
+  request.source_tokenizer = Input(work.order, "tokenizer").value_or(Path());
+  request.allow_missing_tokenizer = request.options.no_tokenizer;
   request.cache = work.order.cache;
   return request;
 }
@@ -129,8 +150,9 @@ Result<TaskReport> RunCompileDie(const Work& work) {
                                     work.progress));
   return TaskReport{.text = "die " + std::to_string(work.order.die) + ": " +
                             std::to_string(counts.programs) + " programs, " +
-                            std::to_string(counts.distinct_sources) +
-                            " of them compiled or cached\n",
+                            std::to_string(counts.programs_kept) +
+                            " of them finished by an earlier run, " +
+                            std::to_string(counts.distinct_sources) + " compiled or cached\n",
                     .violations = {}};
 }
 

@@ -27,7 +27,7 @@ class Preparer {
         spelling_(std::move(spelling)),
         seq_len_(seq_len) {}
 
-  Status Add(const ImagePair& pair) {
+  Status Add(const format::ImagePair& pair) {
     forward::VisualPrompt prompt;
     for (const Path& image : pair.Images()) {
       TYLLM_ASSIGN(prompt.media.emplace_back(),
@@ -52,17 +52,17 @@ class Preparer {
   }
 
  private:
-  std::string ContentOf(const PairMessage& message) const {
+  std::string ContentOf(const format::PairMessage& message) const {
     std::string text;
-    for (const MessagePart& part : message.parts) {
+    for (const format::MessagePart& part : message.parts) {
       text += part.image.empty() ? part.text : spelling_.start + spelling_.image + spelling_.end;
     }
     return text;
   }
 
-  Result<std::string> TextOf(const ImagePair& pair) {
+  Result<std::string> TextOf(const format::ImagePair& pair) {
     std::vector<model::ChatMessage> messages;
-    for (const PairMessage& message : pair.messages) {
+    for (const format::PairMessage& message : pair.messages) {
       if (message.role.empty()) {
         return ContentOf(message);
       }
@@ -124,7 +124,7 @@ class Preparer {
 }  // namespace
 
 Result<ImageCalibration> PrepareImagePairs(const forward::Model& model, tensor::Backend& backend,
-                                           const std::vector<ImagePair>& pairs,
+                                           const std::vector<format::ImagePair>& pairs,
                                            std::int64_t seq_len,
                                            const std::function<void(std::int64_t)>& after_sample) {
   TYLLM_ASSIGN(const forward::VisualPrompter prompter, forward::VisualPrompter::Open(model));
@@ -155,7 +155,8 @@ Result<std::vector<forward::TokenBatch>> ReadImageCalibration(
     const forward::Model& model, tensor::Backend& backend, const Path& file,
     const domain::QuantizeOptions& options, domain::ProgressSink& progress,
     QuantizationReport& report) {
-  TYLLM_ASSIGN(const std::vector<ImagePair> pairs, ReadImagePairs(file, options.samples));
+  TYLLM_ASSIGN(const std::vector<format::ImagePair> pairs,
+               format::ReadImagePairs(file, options.samples));
   const auto tell = [&](std::int64_t done, std::string message) {
     progress.Report({"images", done, std::ssize(pairs), "samples", std::move(message)});
   };

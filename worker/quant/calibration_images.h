@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "common/domain/progress.h"
+#include "common/format/image_pairs.h"
 #include "worker/forward/visual_prompt.h"
-#include "worker/quant/image_pairs.h"
 #include "worker/quant/quantization_report.h"
 
 namespace tyllm::quant {
@@ -26,7 +26,7 @@ struct ImageCalibration {
 /// inside its images: such samples are left out. Too few that are left are kInvalidArgument.
 /// `after_sample(done)` may be empty.
 Result<ImageCalibration> PrepareImagePairs(const forward::Model& model, tensor::Backend& backend,
-                                           const std::vector<ImagePair>& pairs,
+                                           const std::vector<format::ImagePair>& pairs,
                                            std::int64_t seq_len,
                                            const std::function<void(std::int64_t)>& after_sample);
 

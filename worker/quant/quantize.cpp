@@ -144,7 +144,7 @@ class Quantizer {
                              ", expected at most the model's " +
                              std::to_string(model_->shape().max_positions) + " positions");
     }
-    TYLLM_ASSIGN(const std::optional<Path> pairs, FindPairFile(request_.calibration_text));
+    TYLLM_ASSIGN(const std::optional<Path> pairs, format::FindPairFile(request_.calibration_text));
     if (pairs) {
       TYLLM_ASSIGN(const BlobId blob, DigestOfFile(*pairs));
       pairs_digest_ = blob.sha256.Hex();

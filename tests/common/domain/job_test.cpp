@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <set>
+
+#include "common/domain/output_names.h"
 
 namespace tyllm::domain {
 namespace {
@@ -44,6 +47,13 @@ TEST(PlanJob, EachKindHasItsTasksInAnOrderInWhichTheyCanRun) {
   JobSpec evaluate = Spec(JobKind::kEvaluate);
   evaluate.reference = Tree('r');
   evaluate.questions = Tree('q');
+  evaluate.visual_questions = Tree('v');
+  evaluate.images = {Tree('1'), Tree('2')};
+  evaluate.videos = {Tree('3')};
+  evaluate.tokenizer = Tree('t');  // no compiler reads it
+  JobSpec compile = Spec(JobKind::kCompile);
+  compile.tokenizer = Tree('t');
+  compile.calibration = Tree('c');  // nor anybody this
 
   struct Case {
     JobSpec spec;
@@ -54,11 +64,12 @@ TEST(PlanJob, EachKindHasItsTasksInAnOrderInWhichTheyCanRun) {
       {Spec(JobKind::kQuantize), "quantize(quantize): model=given\nmodel is quantize\n"},
       {Spec(JobKind::kConvert), "convert(convert): model=given\nmodel is convert\n"},
       {evaluate,
-       "evaluate(evaluate): model=given reference=given questions=given\n"
+       "evaluate(evaluate): model=given reference=given questions=given visual_questions=given "
+       "images0=given images1=given videos0=given\n"
        "evaluation is evaluate\n"},
-      {Spec(JobKind::kCompile),
-       "compile.die0(compile_die): model=given\n"
-       "assemble(assemble): model=given die0=<compile.die0>\n"
+      {compile,
+       "compile.die0(compile_die): model=given tokenizer=given\n"
+       "assemble(assemble): model=given tokenizer=given die0=<compile.die0>\n"
        "artifact is assemble\n"},
       {pipeline,
        "quantize(quantize): model=given calibration=given\n"
@@ -111,6 +122,9 @@ TEST(CheckJobSpec, NamesTheFieldThatIsWrong) {
       {[](JobSpec& s) { s.convert.quant_type = QuantizedFormat::kAmtc; }, "convert: quant_type"},
       {[](JobSpec& s) { s.evaluate.window = 1; }, "evaluate: window is 1"},
       {[](JobSpec& s) { s.compile.dies = 17; }, "compile: dies is 17"},
+      {[](JobSpec& s) { s.images = {Tree('i')}; }, "images has 1 entries, expected a prompt"},
+      {[](JobSpec& s) { s.evaluate.chat.system = "x"; }, "evaluate: chat: system is given"},
+      {[](JobSpec& s) { s.evaluate.video_fps = 0.0; }, "evaluate: video_fps is 0"},
   };
   EXPECT_TRUE(Check(Spec(JobKind::kPipeline)).ok());
   for (const Case& c : cases) {
@@ -165,6 +179,34 @@ TEST(ActionKey, TellsDiesAndNamesOfArtifactsApart) {
   TaskSpec a{.kind = TaskKind::kAssemble, .name = "a"};
   TaskSpec b{.kind = TaskKind::kAssemble, .name = "b"};
   EXPECT_NE(ActionKey(a, {}, "1"), ActionKey(b, {}, "1"));
+}
+
+TEST(ActionKey, CoversWhatACompiledModelLooksAt) {
+  const TaskSpec die{.kind = TaskKind::kCompileDie, .name = "a"};
+  std::set<std::string> keys = {ActionKey(die, {}, "1").Hex()};
+  for (const auto& change : std::vector<std::function<void(VisualOptions&)>>{
+           [](VisualOptions& v) { v.image = "640x360"; },
+           [](VisualOptions& v) { v.modality = Modality::kVideo; },
+           [](VisualOptions& v) { v.frames = 6; }, [](VisualOptions& v) { v.text_only = true; },
+           [](VisualOptions& v) { v.vm_die_remap.assign(16, 0); }}) {
+    TaskSpec other = die;
+    change(other.compile.visual);
+    keys.insert(ActionKey(other, {}, "1").Hex());
+  }
+  EXPECT_EQ(keys.size(), 6U);
+}
+
+TEST(OutputFolderName, IsWhatTheBoardExpects) {
+  JobSpec spec = Spec(JobKind::kPipeline);
+  spec.name = "m";
+  spec.compile = {.dies = 4, .seq_lens = {1, 8, 96}, .max_kv = 8192};
+  EXPECT_EQ(OutputFolderName(spec, "artifact", false), "m-AWQ-AOT_96_8192");
+  EXPECT_EQ(OutputFolderName(spec, "artifact", true), "m-AWQ-AOT_960x540_8192_4die_image_01230123");
+  spec.kind = JobKind::kCompile;
+  spec.compile.dies = 2;
+  spec.compile.visual.modality = Modality::kVideo;
+  spec.compile.visual.vm_die_remap = {3, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  EXPECT_EQ(OutputFolderName(spec, "artifact", true), "m-AOT_960x540_8192_2die_video_3101");
 }
 
 TEST(ActionKey, DoesNotChangeFromBuildToBuild) {

@@ -5,6 +5,7 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "common/format/json_text.h"
 #include "common/wire/admin.h"
 #include "common/wire/blobs.h"
 #include "common/wire/jobs.h"
@@ -86,6 +87,7 @@ domain::CompileOptions Compile() {
                     6,
                     {2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
                     true};
+  options.no_tokenizer = true;
   options.lm_die_remap = {0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   return options;
 }
@@ -99,7 +101,10 @@ domain::EvaluateOptions Evaluation() {
           .answer_tokens = 3,
           .prompts = {"The river", "and"},
           .max_tokens = 7,
-          .fail_if = {"perplexity_increase>0.05", "choice.model.accuracy<0.3"}};
+          .fail_if = {"perplexity_increase>0.05", "choice.model.accuracy<0.3"},
+          .chat = {true, "You are terse.", false},
+          .stop = false,
+          .video_fps = 2.5};
 }
 
 domain::TaskSpec Spec() {
@@ -161,6 +166,10 @@ domain::JobSpec FullJobSpec() {
   spec.quantize = Quantize();
   spec.convert = {domain::QuantizedFormat::kAmtc};
   spec.questions = Blob("questions");
+  spec.visual_questions = Blob("visual questions");
+  spec.images = {Blob("one"), Blob("two")};
+  spec.videos = {Blob("film")};
+  spec.tokenizer = Blob("tokenizer");
   spec.evaluate = Evaluation();
   spec.compile = Compile();
   spec.no_cache = true;
@@ -289,6 +298,18 @@ TEST(WireJobs, EverythingGoesThereAndBack) {
   ExpectRoundTrip(domain::LogChunk{2, 100, std::string("by\0tes\xFF", 7), true});
   EXPECT_EQ(*FromProto(ToProto(FullJob())), FullJob());
   EXPECT_EQ(FromProto(ToProto(domain::LogChunk{2, 1, "\xFF", true})).data, "\xFF");
+}
+
+TEST(JsonText, IsTheTextOfTheJson) {
+  domain::JobSpec odd = FullJobSpec();
+  odd.labels = {{"quote\"", "line\nbreak"}, {"\u00fc", "caf\u00e9 \xff"}};
+  odd.evaluate.prompts = {"", "\\", "{"};
+  for (const domain::JobSpec& spec : {FullJobSpec(), domain::JobSpec(), odd}) {
+    EXPECT_EQ(format::CompactText(spec), format::CompactJson(format::ToJson(spec)));
+  }
+  const std::vector<domain::TaskInput> inputs = {{"model", Blob("m"), ""}, {"die0", {}, "x"}};
+  EXPECT_EQ(format::CompactText(inputs), format::CompactJson(format::ToJson(inputs)));
+  EXPECT_EQ(format::CompactText(Spec()), format::CompactJson(format::ToJson(Spec())));
 }
 
 TEST(WireJobs, OptionalTreesStayAbsent) {

@@ -25,7 +25,7 @@ class CalibrationImages : public ::testing::TestWithParam<const char*> {
     std::ofstream(folder_ / "pairs.jsonl") << lines;
     const auto model = *forward::OpenModel(folder_ / "model");
     const auto backend = *tensor::MakeBackend("cpu", 1);
-    return PrepareImagePairs(model, *backend, *ReadImagePairs(folder_ / "pairs.jsonl", 100),
+    return PrepareImagePairs(model, *backend, *format::ReadImagePairs(folder_ / "pairs.jsonl", 100),
                              seq_len, {});
   }
 

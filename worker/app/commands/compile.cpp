@@ -148,6 +148,7 @@ cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
   compile::CompileRequest& request = arguments.request;
   request.model = arguments.model;
   request.source_tokenizer = arguments.source_tokenizer;
+  request.allow_missing_tokenizer = request.options.no_tokenizer;
   request.jobs = static_cast<int>(arguments.jobs);
   if (arguments.dry_run) {
     return RunDry(arguments);
@@ -196,8 +197,6 @@ void DeclareCompile(cli::CommandSpec& spec, Invocation& invocation) {
   spec.options.push_back({"--source-tokenizer", "DIR",
                           "folder whose tokenizer files go into the output, not the model's",
                           &arguments->source_tokenizer});
-  spec.options.push_back(
-      {"--no-tokenizer", "", "the model has no tokenizer.json", &request.allow_missing_tokenizer});
   spec.options.push_back({"--dry-run", "",
                           "check everything, tell memory, longest context and time, make nothing",
                           &arguments->dry_run});

@@ -6,14 +6,13 @@
 #include <memory>
 
 #include "common/cli/task_option_rows.h"
-#include "worker/app/commands/chat_options.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/media_options.h"
+#include "worker/evaluate/chat.h"
 #include "worker/evaluate/dump.h"
 #include "worker/evaluate/generate.h"
 #include "worker/evaluate/judge.h"
 #include "worker/evaluate/report_text.h"
-#include "worker/evaluate/visual_choice.h"
 
 namespace tyllm::app {
 
@@ -30,26 +29,25 @@ struct EvaluateArguments {
   std::optional<Path> out;
   std::vector<std::int64_t> token_ids;
   std::optional<Path> dump;
-  ChatArguments chat;
-  MediaArguments media;
+  MediaArguments files;
   bool generate = false;
-  bool stop = true;
   std::string device = "auto";
   std::int64_t threads = 0;
   bool json = false;
+
+  std::vector<vision::Medium> Media() const { return files.ToMedia(options.video_fps); }
 };
 
 /// The report, and whether a condition holds of it.
 Result<cli::ExitCode> RunReport(const EvaluateArguments& arguments, const Invocation& invocation) {
-  TYLLM_ASSIGN(const std::optional<model::ChatPrompt> chat, arguments.chat.ToPrompt());
   TYLLM_ASSIGN(const evaluate::Report report,
                evaluate::Evaluate({.model = arguments.model,
                                    .reference = arguments.reference,
                                    .text = arguments.perplexity,
                                    .questions = arguments.questions,
+                                   .visual_questions = arguments.visual_questions,
                                    .options = arguments.options,
-                                   .chat = chat,
-                                   .stop = arguments.stop,
+                                   .media = arguments.Media(),
                                    .device = arguments.device,
                                    .threads = static_cast<int>(arguments.threads),
                                    .out = arguments.out},
@@ -68,7 +66,7 @@ Result<cli::ExitCode> RunReport(const EvaluateArguments& arguments, const Invoca
 Status RunDump(const EvaluateArguments& arguments) {
   TYLLM_TRY(evaluate::Dump({.model = arguments.model,
                             .ids = arguments.token_ids,
-                            .media = arguments.media.ToMedia(),
+                            .media = arguments.Media(),
                             .file = *arguments.dump,
                             .device = arguments.device,
                             .threads = static_cast<int>(arguments.threads)},
@@ -96,17 +94,16 @@ void Print(const evaluate::Generation& generation) {
 }
 
 Status RunGenerate(const EvaluateArguments& arguments, const Invocation& invocation) {
-  TYLLM_ASSIGN(const std::optional<model::ChatPrompt> chat, arguments.chat.ToPrompt());
   const std::vector<std::string>& prompts = arguments.options.prompts;
   TYLLM_ASSIGN(
       const evaluate::Generation generation,
       evaluate::Generate({.model = arguments.model,
                           .prompt = prompts.empty() ? std::nullopt : std::optional(prompts.front()),
-                          .chat = chat,
+                          .chat = evaluate::ChatPromptOf(arguments.options.chat),
                           .ids = arguments.token_ids,
-                          .media = arguments.media.ToMedia(),
+                          .media = arguments.Media(),
                           .max_tokens = arguments.options.max_tokens,
-                          .stop = arguments.stop,
+                          .stop = arguments.options.stop,
                           .device = arguments.device,
                           .threads = static_cast<int>(arguments.threads)},
                          SystemClock(), *invocation.OpenProgress()));
@@ -118,23 +115,8 @@ Status RunGenerate(const EvaluateArguments& arguments, const Invocation& invocat
   return OkStatus();
 }
 
-Status RunVisualQuestions(const EvaluateArguments& arguments, const Invocation& invocation) {
-  TYLLM_ASSIGN(const evaluate::VisualChoiceReport report,
-               evaluate::EvaluateVisualChoices({.model = arguments.model,
-                                                .reference = arguments.reference,
-                                                .questions = *arguments.visual_questions,
-                                                .most = arguments.options.max_questions,
-                                                .device = arguments.device,
-                                                .threads = static_cast<int>(arguments.threads)},
-                                               *invocation.OpenProgress()));
-  std::cout << (arguments.json ? format::PrettyJson(format::ToJson(report))
-                               : evaluate::ReportText(report))
-            << std::flush;
-  return OkStatus();
-}
-
 /// Which of the command's works the options ask for.
-enum class Task { kReport, kDump, kGenerate, kVisualQuestions };
+enum class Task { kReport, kDump, kGenerate };
 
 /// What was asked for, or what is wrong with asking so.
 Result<Task> Choose(const EvaluateArguments& arguments) {
@@ -144,14 +126,16 @@ Result<Task> Choose(const EvaluateArguments& arguments) {
     return InvalidArgument("--threads is " + std::to_string(arguments.threads) +
                            ", expected 0 (all CPUs) to 4096");
   }
-  if (arguments.chat.chat && prompts == 0 &&
+  TYLLM_TRY(domain::Check(arguments.options.chat));
+  if (arguments.options.chat.enabled && prompts == 0 &&
       (!arguments.questions || arguments.options.answers == domain::AnswerMode::kLikelihood)) {
     return InvalidArgument(
         "--chat needs --prompt TEXT, the message to answer, or --questions with --answers "
         "generated or both");
   }
-  const bool asks_for_report = arguments.perplexity || arguments.questions || arguments.reference ||
-                               arguments.out || !arguments.options.fail_if.empty();
+  const bool asks_for_report = arguments.perplexity || arguments.questions ||
+                               arguments.visual_questions || arguments.reference || arguments.out ||
+                               !arguments.options.fail_if.empty();
   const bool works_on_ids = arguments.dump || has_ids || (arguments.generate && prompts == 0);
   if (works_on_ids) {
     const bool is_one = arguments.dump.has_value() != arguments.generate;
@@ -162,25 +146,17 @@ Result<Task> Choose(const EvaluateArguments& arguments) {
     }
     return arguments.dump ? Task::kDump : Task::kGenerate;
   }
-  if (arguments.visual_questions) {
-    const bool alone = !arguments.perplexity && !arguments.questions && !arguments.out &&
-                       arguments.options.fail_if.empty() && prompts == 0;
-    return alone ? Result<Task>(Task::kVisualQuestions)
-                 : InvalidArgument(
-                       "--visual-questions stands alone: no text, questions, prompts, "
-                       "output folder or conditions");
-  }
-  if (!arguments.perplexity && !arguments.questions && prompts == 0) {
+  if (!arguments.perplexity && !arguments.questions && !arguments.visual_questions &&
+      prompts == 0) {
     return InvalidArgument(
-        "nothing to evaluate, expected some of --perplexity FILE, --questions PATH, --prompt TEXT, "
-        "or one of --token-ids LIST --dump FILE, --token-ids LIST --generate, --visual-questions "
-        "FILE");
+        "nothing to evaluate, expected some of --perplexity FILE, --questions PATH, "
+        "--visual-questions PATH, --prompt TEXT, or one of --token-ids LIST --dump FILE, "
+        "--token-ids LIST --generate");
   }
-  const Task task = prompts == 1 && !asks_for_report ? Task::kGenerate : Task::kReport;
-  if (task == Task::kReport && !arguments.media.ToMedia().empty()) {
-    return InvalidArgument("--image and --video need one --prompt, --dump or --generate");
+  if (prompts == 0 && !arguments.Media().empty()) {
+    return InvalidArgument("--image and --video need --prompt, --dump or --generate");
   }
-  return task;
+  return prompts == 1 && !asks_for_report ? Task::kGenerate : Task::kReport;
 }
 
 Result<cli::ExitCode> Run(const EvaluateArguments& arguments, const Invocation& invocation) {
@@ -194,9 +170,6 @@ Result<cli::ExitCode> Run(const EvaluateArguments& arguments, const Invocation& 
     case Task::kGenerate:
       TYLLM_TRY(RunGenerate(arguments, invocation));
       return cli::ExitCode::kOk;
-    case Task::kVisualQuestions:
-      TYLLM_TRY(RunVisualQuestions(arguments, invocation));
-      return cli::ExitCode::kOk;
   }
   return Internal("tyllm evaluate has a task that it does not run");
 }
@@ -208,7 +181,8 @@ std::vector<cli::Option> Options(EvaluateArguments& arguments) {
       {"--questions", "PATH",
        "multiple-choice questions in MMLU's format: a CSV file, or a folder of them",
        &arguments.questions},
-      {"--visual-questions", "FILE", "TSV of multiple-choice questions about images",
+      {"--visual-questions", "PATH",
+       "multiple-choice questions about images: a TSV file, or a folder with one",
        &arguments.visual_questions},
       {"--reference", "DIR", "model to compare with (usually the float one)", &arguments.reference},
       {"--out", "DIR", "folder to create with evaluation.json and the answers to questions",
@@ -216,7 +190,6 @@ std::vector<cli::Option> Options(EvaluateArguments& arguments) {
       {"--token-ids", "LIST", "tokens to run, for --dump and --generate", &arguments.token_ids},
       {"--dump", "FILE", "write logits and hidden states as safetensors", &arguments.dump},
       {"--generate", "", "continue --token-ids, greedily", &arguments.generate},
-      {"--stop,!--no-stop", "", "end generation at the model's end tokens", &arguments.stop},
       {"--device", "NAME", "auto, cpu or cuda:N", &arguments.device},
       {"--threads", "N", "CPU threads; 0 is one a CPU", &arguments.threads},
       {"--json", "", "print one JSON document", &arguments.json},
@@ -233,8 +206,7 @@ void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation) {
       "for "
       "given tokens.";
   spec.options = Options(*arguments);
-  AddChatOptions(spec, arguments->chat);
-  AddMediaOptions(spec, arguments->media);
+  cli::AddMedia(spec, "--", arguments->files.images, arguments->files.videos);
   cli::AddOptions(spec, arguments->options);
   spec.examples = {
       "tyllm evaluate --model MODEL --perplexity test.txt",

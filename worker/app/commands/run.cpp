@@ -2,9 +2,10 @@
 #include <iostream>
 #include <memory>
 
-#include "worker/app/commands/chat_options.h"
+#include "common/cli/task_option_rows.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/media_options.h"
+#include "worker/evaluate/chat.h"
 #include "worker/simulator/run_model.h"
 
 namespace tyllm::app {
@@ -19,8 +20,9 @@ void PrintSummary(const simulator::RunReport& report) {
 
 struct RunArguments {
   simulator::RunRequest request;
-  ChatArguments chat;
+  domain::ChatOptions chat;
   MediaArguments media;
+  std::optional<double> video_fps;
   bool interactive = false;
   bool json = false;
 };
@@ -68,13 +70,12 @@ cli::ExitCode RunOnce(const simulator::RunRequest& request, bool json) {
 }
 
 cli::ExitCode Run(RunArguments& arguments) {
-  arguments.chat.chat = arguments.chat.chat || arguments.interactive;
-  auto chat = arguments.chat.ToPrompt();
-  if (!chat.ok()) {
-    return cli::ReportError(chat.status(), arguments.json);
+  arguments.chat.enabled = arguments.chat.enabled || arguments.interactive;
+  if (const Status status = domain::Check(arguments.chat); !status.ok()) {
+    return cli::ReportError(status, arguments.json);
   }
-  arguments.request.chat = *std::move(chat);
-  arguments.request.media = arguments.media.ToMedia();
+  arguments.request.chat = evaluate::ChatPromptOf(arguments.chat);
+  arguments.request.media = arguments.media.ToMedia(arguments.video_fps);
   if (arguments.interactive && arguments.json) {
     return cli::ReportError(InvalidArgument("--interactive talks to a person; leave out --json"),
                             true);
@@ -105,8 +106,9 @@ void DeclareRun(cli::CommandSpec& spec, Invocation& /*invocation*/) {
       {"--threads", "N", "threads; 0: one a core", &request.model.threads},
       {"--json", "", "print one JSON document", &arguments->json},
   };
-  AddChatOptions(spec, arguments->chat);
-  AddMediaOptions(spec, arguments->media);
+  cli::AddOptions(spec, arguments->chat);
+  cli::AddMedia(spec, "--", arguments->media.images, arguments->media.videos);
+  spec.options.push_back(cli::VideoRate(arguments->video_fps));
   spec.options.push_back({"--exact-image-size", "",
                           "refuse images that a compiled model would have to resize",
                           &request.model.exact_images});

@@ -9,7 +9,7 @@
 #include "common/base/file_system.h"
 #include "common/format/json.h"
 
-namespace tyllm::quant {
+namespace tyllm::format {
 
 /// A piece of a message: text, or an image that stands there.
 struct MessagePart {
@@ -48,4 +48,4 @@ Result<std::vector<ImagePair>> ReadImagePairs(const Path& file, std::int64_t mos
 /// reading that line.
 Result<std::optional<Path>> FindPairFile(const Path& source);
 
-}  // namespace tyllm::quant
+}  // namespace tyllm::format

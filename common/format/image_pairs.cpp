@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/quant/image_pairs.h"
+#include "common/format/image_pairs.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 
-namespace tyllm::quant {
+namespace tyllm::format {
 
 namespace {
 
-using format::Json;
 
 constexpr std::string_view kMarker = "<image>";
 
@@ -250,4 +249,4 @@ Result<std::optional<Path>> FindPairFile(const Path& source) {
   return std::optional<Path>();
 }
 
-}  // namespace tyllm::quant
+}  // namespace tyllm::format

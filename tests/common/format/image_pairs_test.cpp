@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/quant/image_pairs.h"
+#include "common/format/image_pairs.h"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,9 @@
 
 #include "tests/support/temporary_directory.h"
 
-namespace tyllm::quant {
+namespace tyllm::format {
 namespace {
 
-using format::Json;
 
 Result<ImagePair> Read(const char* text) {
   return ReadImagePair(*format::ParseJson(text, "line"), "/data", "line 1");
@@ -79,4 +78,4 @@ TEST(ImagePairs, AFileIsReadUpToTheWantedNumberAndFoundInAFolder) {
 }
 
 }  // namespace
-}  // namespace tyllm::quant
+}  // namespace tyllm::format
