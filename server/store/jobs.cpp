@@ -2,6 +2,7 @@
 #include "server/store/jobs.h"
 
 #include "server/store/rows_json.h"
+#include "server/store/spec_text.h"
 
 namespace tyllm::server::store::jobs {
 
@@ -66,7 +67,7 @@ Result<JobId> Insert(Database& db, const NewJob& job, std::int64_t now) {
   if (job.retry_of) {
     retry_of = job.retry_of->value;
   }
-  TYLLM_TRY(db.Change(kInsert, ToColumn(spec), ToColumn(job.plan.outputs), now, spec.project,
+  TYLLM_TRY(db.Change(kInsert, SpecText(spec), ToColumn(job.plan.outputs), now, spec.project,
                       spec.priority, spec.job_class, retry_of)
                 .status());
   const JobId id{db.last_insert_id()};

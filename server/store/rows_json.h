@@ -5,14 +5,14 @@
 #include <string_view>
 
 #include "common/base/result.h"
-#include "common/format/json.h"
+#include "common/format/json_text.h"
 
 namespace tyllm::server::store {
 
 /// A struct as the JSON text of a column.
 template <typename T>
 std::string ToColumn(const T& value) {
-  return format::CompactJson(format::ToJson(value));
+  return format::CompactText(value);
 }
 
 /// Back. `what` names the column in the error: kDataLoss, since only this program writes it. Keys

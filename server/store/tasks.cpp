@@ -2,6 +2,7 @@
 #include "server/store/tasks.h"
 
 #include "server/store/rows_json.h"
+#include "server/store/spec_text.h"
 
 namespace tyllm::server::store::tasks {
 
@@ -180,7 +181,7 @@ Result<std::optional<TaskId>> OneId(Result<Rows> rows) {
 
 Result<TaskId> Insert(Database& db, JobId job, std::int64_t position,
                       const domain::PlannedTask& task, bool use_cache, std::int64_t lane) {
-  TYLLM_TRY(db.Change(kInsert, job.value, position, task.label, task.spec.kind, ToColumn(task.spec),
+  TYLLM_TRY(db.Change(kInsert, job.value, position, task.label, task.spec.kind, SpecText(task.spec),
                       ToColumn(task.inputs), use_cache, lane)
                 .status());
   return TaskId{db.last_insert_id()};
