@@ -33,14 +33,15 @@ bool Attempts::Heard(const domain::AttemptId& id, const domain::Progress& progre
   return true;
 }
 
-bool Attempts::IsNewCheckpoint(const domain::AttemptId& id, const BlobId& tree) const {
+bool Attempts::IsNewCheckpoint(const domain::AttemptId& id,
+                               const domain::Checkpoint& checkpoint) const {
   const Live* const live = Find(id);
-  return live == nullptr || live->checkpoint != tree;
+  return live == nullptr || live->checkpoint != checkpoint;
 }
 
-void Attempts::NoteCheckpoint(const domain::AttemptId& id, const BlobId& tree) {
+void Attempts::NoteCheckpoint(const domain::AttemptId& id, const domain::Checkpoint& checkpoint) {
   if (const auto it = live_.find(id); it != live_.end()) {
-    it->second.checkpoint = tree;
+    it->second.checkpoint = checkpoint;
   }
 }
 

@@ -21,7 +21,7 @@ class Attempts {
     domain::TaskKind kind = domain::TaskKind::kQuantize;
     sched::AttemptTimes times;
     domain::Progress progress;
-    std::optional<BlobId> checkpoint;  ///< the newest that is in the queue
+    std::optional<domain::Checkpoint> checkpoint;  ///< the newest that is in the queue
   };
 
   /// The queue has this attempt. What is not known of it counts as heard of now.
@@ -30,8 +30,8 @@ class Attempts {
   bool Heard(const domain::AttemptId& id, const domain::Progress& progress, Clock::Steady now);
 
   /// Whether the queue may not have this unfinished work of the attempt yet.
-  bool IsNewCheckpoint(const domain::AttemptId& id, const BlobId& tree) const;
-  void NoteCheckpoint(const domain::AttemptId& id, const BlobId& tree);
+  bool IsNewCheckpoint(const domain::AttemptId& id, const domain::Checkpoint& checkpoint) const;
+  void NoteCheckpoint(const domain::AttemptId& id, const domain::Checkpoint& checkpoint);
 
   void End(const domain::AttemptId& id) { live_.erase(id); }
 

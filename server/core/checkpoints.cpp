@@ -12,7 +12,7 @@ constexpr std::chrono::hours kSweepInterval{1};
 }  // namespace
 
 boost::asio::awaitable<Status> KeepCheckpoint(Farm& farm, domain::HeldAttempt held) {
-  if (!held.checkpoint || !farm.attempts.IsNewCheckpoint(held.id, held.checkpoint->tree)) {
+  if (!held.checkpoint || !farm.attempts.IsNewCheckpoint(held.id, *held.checkpoint)) {
     co_return OkStatus();
   }
   const Result<TreeCheck> check = co_await CheckTree(farm, held.checkpoint->tree);
@@ -26,7 +26,7 @@ boost::asio::awaitable<Status> KeepCheckpoint(Farm& farm, domain::HeldAttempt he
     co_return OkStatus();  // the attempt has ended meanwhile
   }
   TYLLM_CO_TRY(kept);
-  farm.attempts.NoteCheckpoint(held.id, held.checkpoint->tree);
+  farm.attempts.NoteCheckpoint(held.id, *held.checkpoint);
   co_return OkStatus();
 }
 

@@ -44,24 +44,31 @@ void Checkpointer::Take(const std::stop_token& stop) {
     around_.on_error(tree.status());
     return;
   }
-  if (!*tree || IdOf(**tree) == last_) {
+  if (!*tree) {
     return;
   }
-  const Status sent =
-      around_.transfer.UploadTree(**tree, tree_.snapshot(), [](auto, auto) {}, stop);
-  if (!sent.ok()) {
-    tree_.Forget();
-    if (!stop.stop_requested()) {
-      around_.on_error(sent);
+  domain::Checkpoint checkpoint{.tree = IdOf(**tree),
+                                .stage = progress.stage,
+                                .done = progress.done,
+                                .total = progress.total};
+  // A file may be there before its progress is told: the same files are then worth more.
+  if (last_ && checkpoint == *last_) {
+    return;
+  }
+  if (!last_ || last_->tree != checkpoint.tree) {
+    const Status sent =
+        around_.transfer.UploadTree(**tree, tree_.snapshot(), [](auto, auto) {}, stop);
+    if (!sent.ok()) {
+      tree_.Forget();
+      if (!stop.stop_requested()) {
+        around_.on_error(sent);
+      }
+      return;
     }
-    return;
   }
-  last_ = IdOf(**tree);
-  around_.on_checkpoint({.tree = *last_,
-                         .stage = progress.stage,
-                         .done = progress.done,
-                         .total = progress.total,
-                         .unix_ms = around_.clock.UnixMillis()});
+  last_ = checkpoint;
+  checkpoint.unix_ms = around_.clock.UnixMillis();
+  around_.on_checkpoint(checkpoint);
 }
 
 void Checkpointer::Finish(bool keep, const std::stop_token& abandon) {

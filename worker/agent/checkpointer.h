@@ -51,9 +51,9 @@ class Checkpointer {
   PartialTree tree_;
   Milliseconds period_;
   Surroundings around_;
-  std::optional<format::TreeId> last_;
-  std::stop_source pausing_;    // ends the waiting
-  std::stop_source uploading_;  // ends also what is under way
+  std::optional<domain::Checkpoint> last_;  ///< that was reported, without its time
+  std::stop_source pausing_;                // ends the waiting
+  std::stop_source uploading_;              // ends also what is under way
   std::jthread thread_;
 };
 

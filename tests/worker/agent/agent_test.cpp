@@ -228,6 +228,22 @@ TEST_F(AgentTest, AnotherWorkerGoesOnFromTheLastCheckpointOfOneThatIsGone) {
   EXPECT_EQ(whole.outputs().at("model").sha256(), job.outputs().at("model").sha256());
 }
 
+TEST_F(AgentTest, ProgressThatComesAfterItsFilesIsToldWithTheCheckpointThatHasThem) {
+  const auto agent = Start("w1");
+  const std::string id = Submit("late");
+  const auto checkpoint = [&] { return Get(id).tasks(0).checkpoint(); };
+  WaitForGate("first");
+  WaitUntil("the first checkpoint", [&] { return checkpoint().done() == 1; });
+  const std::string before = checkpoint().tree().sha256();
+  tool_.Open("first");
+  WaitUntil("both files", [&] { return checkpoint().tree().sha256() != before; });
+  EXPECT_EQ(checkpoint().done(), 1);
+  tool_.Open("file");
+  WaitUntil("the progress", [&] { return checkpoint().done() == 2; });
+  tool_.Open("told");
+  WaitForEnd(id);
+}
+
 TEST_F(AgentTest, AStoppedWorkerHandsBackAllThatWasFinished) {
   AgentConfig config = Config("w1");
   config.checkpoint = std::chrono::hours(1);  // none before the end

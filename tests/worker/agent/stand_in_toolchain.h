@@ -16,6 +16,7 @@ namespace tyllm::testing {
 ///   plain   writes output/result
 ///   layers  writes one file of output.partial after another, goes on from those that are there,
 ///           and waits at the gate "layer<i>" after each
+///   late    has a second file at the gate "file", and tells of it after
 ///   wait    waits at the gate "end", then as plain
 ///   stubborn  as wait, but does not listen to SIGTERM
 ///   crash   writes output.partial/1, waits at the gate "crash" and dies of SIGSEGV
@@ -68,6 +69,17 @@ case $name in
         gate "layer$i"
       fi
     done
+    mv "$out.partial" "$out" ;;
+  late)
+    mkdir -p "$out.partial"
+    echo "layer 1" > "$out.partial/1"
+    echo '{"stage":"layers","done":1,"total":2}' >&3
+    gate first
+    echo "layer 2" > "$out.partial/2.tmp"
+    mv "$out.partial/2.tmp" "$out.partial/2"
+    gate file
+    echo '{"stage":"layers","done":2,"total":2}' >&3
+    gate told
     mv "$out.partial" "$out" ;;
   wait) gate end; plain ;;
   stubborn) trap '' TERM; gate end; plain ;;
