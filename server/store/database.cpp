@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/database.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 
 namespace tyllm::server::store {
 
 namespace {
 
-// Only this process may have the file: nobody can write past the store's thread, and two servers
-// on one folder find out at once.
 constexpr const char* kSettings =
-    "PRAGMA locking_mode=EXCLUSIVE;"
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"
     "PRAGMA foreign_keys=ON;"
@@ -20,9 +23,16 @@ constexpr const char* kSettings =
     "PRAGMA journal_size_limit=67108864;"
     "BEGIN IMMEDIATE; COMMIT;";
 
+constexpr const char* kReaderSettings =
+    "PRAGMA query_only=ON;"
+    "PRAGMA temp_store=MEMORY;"
+    "PRAGMA trusted_schema=OFF;"
+    "PRAGMA cell_size_check=ON;";
+
 constexpr int kStartUpPatienceMs = 2000;
 
 constexpr Sql kBegin{"BEGIN IMMEDIATE"};
+constexpr Sql kBeginLook{"BEGIN"};
 constexpr Sql kCommit{"COMMIT"};
 constexpr Sql kRollback{"ROLLBACK"};
 
@@ -61,6 +71,33 @@ Status Describe(int code, const std::string& file, const std::string& text) {
       return SeverityOf(code) == Severity::kForGood
                  ? Unavailable(found + "; check the disk, then restart the server")
                  : Internal(found);
+  }
+}
+
+std::string OwnerFile(const std::string& file) {
+  return file + "-owner";
+}
+
+// Only this process may have the file: nobody can write past the store's thread, and two servers on
+// one folder find out at once. A file beside it is locked, because closing any descriptor of the
+// database itself would give up SQLite's own locks.
+Result<Fd> LockOwner(const std::string& file) {
+  const std::string path = OwnerFile(file);
+  while (true) {
+    Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!lock) {
+      return FromErrno(errno, "opening " + path);
+    }
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+      return errno == EWOULDBLOCK ? Describe(SQLITE_BUSY, file, "it is locked")
+                                  : FromErrno(errno, "locking " + path);
+    }
+    struct stat locked{};
+    struct stat named{};
+    if (::fstat(lock.get(), &locked) == 0 && ::stat(path.c_str(), &named) == 0 &&
+        locked.st_ino == named.st_ino) {
+      return lock;  // else its owner has just gone and taken the name with it
+    }
   }
 }
 
@@ -119,7 +156,8 @@ std::optional<Sha256> Rows::Digest(int column) const {
   return digest;
 }
 
-Result<std::unique_ptr<Database>> Database::Open(const std::string& file, const std::string& vfs) {
+Result<std::unique_ptr<Database>> Database::Connect(const std::string& file, const std::string& vfs,
+                                                    const char* settings) {
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(file.c_str(), &raw,
                                    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
@@ -130,20 +168,37 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& file, const 
   }
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, kStartUpPatienceMs);
-  std::unique_ptr<Database> database(new Database(std::move(connection), file));
-  TYLLM_TRY(database->Execute(kSettings));
+  std::unique_ptr<Database> database(new Database(std::move(connection), file, vfs));
+  TYLLM_TRY(database->Execute(settings));
   return database;
+}
+
+Result<std::unique_ptr<Database>> Database::Open(const std::string& file, const std::string& vfs) {
+  TYLLM_ASSIGN(Fd owner, LockOwner(file));
+  TYLLM_ASSIGN(std::unique_ptr<Database> database, Connect(file, vfs, kSettings));
+  database->owner_ = std::move(owner);
+  return database;
+}
+
+Result<std::unique_ptr<Database>> Database::OpenReader() const {
+  TYLLM_ASSIGN(std::unique_ptr<Database> reader, Connect(file_, vfs_, kReaderSettings));
+  reader->only_looks_ = true;
+  return reader;
 }
 
 Database::~Database() {
   statements_.clear();  // before the connection
+  connection_.Reset();
+  if (owner_) {
+    ::unlink(OwnerFile(file_).c_str());  // while it is still locked
+  }
 }
 
 Status Database::Begin() {
   TYLLM_TRY(broken_);
   spoiled_ = OkStatus();
   changes_at_begin_ = sqlite3_total_changes64(connection_.get());
-  return Change(kBegin).status();
+  return Change(only_looks_ ? kBeginLook : kBegin).status();
 }
 
 Result<bool> Database::Commit() {
@@ -185,7 +240,8 @@ Result<sqlite3_stmt*> Database::Prepare(const Sql& sql) {
 
 Status Database::Failed(int code) {
   const Status status = Describe(code, file_, sqlite3_errmsg(connection_.get()));
-  const Severity severity = SeverityOf(code);
+  const bool forbidden = only_looks_ && (code & 0xff) == SQLITE_READONLY;
+  const Severity severity = forbidden ? Severity::kOperation : SeverityOf(code);
   if (severity != Severity::kOperation && spoiled_.ok()) {
     spoiled_ = status;
   }

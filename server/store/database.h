@@ -62,13 +62,16 @@ class Rows {
   sqlite3_stmt* statement_;
 };
 
-/// A SQLite file that only this process has open, and only one thread uses. Storage errors (disk
-/// full, I/O, corruption) spoil the transaction: Commit gives them again. Those after which nobody
-/// knows what the file holds also break the database for good.
+/// A connection to a SQLite file that only this process has open; only one thread uses it. Storage
+/// errors (disk full, I/O, corruption) spoil the transaction: Commit gives them again. Those after
+/// which nobody knows what the file holds also break the database for good.
 class Database {
  public:
   /// Opens or creates; `vfs` may be empty.
   static Result<std::unique_ptr<Database>> Open(const std::string& file, const std::string& vfs);
+  /// A second connection, which only looks: Begin takes a snapshot of what was committed, changes
+  /// fail. Goes away before this one.
+  Result<std::unique_ptr<Database>> OpenReader() const;
   ~Database();
 
   /// Begins a transaction that may write.
@@ -115,8 +118,11 @@ class Database {
  private:
   friend class Rows;
 
-  explicit Database(UniqueHandle<ConnectionTraits> connection, std::string file)
-      : connection_(std::move(connection)), file_(std::move(file)) {}
+  Database(UniqueHandle<ConnectionTraits> connection, std::string file, std::string vfs)
+      : connection_(std::move(connection)), file_(std::move(file)), vfs_(std::move(vfs)) {}
+
+  static Result<std::unique_ptr<Database>> Connect(const std::string& file, const std::string& vfs,
+                                                   const char* settings);
 
   Result<sqlite3_stmt*> Prepare(const Sql& sql);
   /// The Status of a SQLite result code, noted when it concerns the storage.
@@ -144,8 +150,11 @@ class Database {
     }
   }
 
+  Fd owner_;  ///< locked: nobody else opens the file; of readers none
   UniqueHandle<ConnectionTraits> connection_;
   std::string file_;
+  std::string vfs_;
+  bool only_looks_ = false;
   std::map<const Sql*, UniqueHandle<StatementTraits>> statements_;
   Status broken_;
   Status spoiled_;

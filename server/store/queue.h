@@ -186,6 +186,10 @@ class Queue {
  public:
   virtual ~Queue() = default;
 
+  /// The same queue for one other thread, that only looks: within Begin and Rollback it sees what
+  /// was committed before, and changes fail. Goes away before this one. Null: there is none.
+  virtual Result<std::unique_ptr<Queue>> OpenReader() { return std::unique_ptr<Queue>(); }
+
   // A transaction, and marks within it to which one operation can be undone.
   virtual Status Begin() = 0;
   /// True when anything was changed. After an error the transaction is to be rolled back.

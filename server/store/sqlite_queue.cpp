@@ -52,6 +52,17 @@ class SqliteQueue final : public Queue {
         db_(*database_),
         ground_{db_, options.toolchain_version, options.fairness} {}
 
+  /// On another connection.
+  SqliteQueue(std::unique_ptr<Database> database, const Ground& ground)
+      : database_(std::move(database)),
+        db_(*database_),
+        ground_{db_, ground.toolchain_version, ground.fairness} {}
+
+  Result<std::unique_ptr<Queue>> OpenReader() override {
+    TYLLM_ASSIGN(std::unique_ptr<Database> reader, db_.OpenReader());
+    return std::unique_ptr<Queue>(std::make_unique<SqliteQueue>(std::move(reader), ground_));
+  }
+
   Status Begin() override { return db_.Begin(); }
 
   Result<bool> Commit() override { return db_.Commit(); }

@@ -21,32 +21,74 @@ struct Store::Thread {
 
   struct Inbox {
     Operations operations;
-    Operations looks;
+    Operations looks;  ///< where there is no reader
     bool stopped = false;
   };
 
-  Thread(std::unique_ptr<Queue> given, const Clock& given_clock, OnCommit given_on_commit)
-      : queue(std::move(given)), clock(given_clock), on_commit(std::move(given_on_commit)) {}
+  struct Condition {
+    Status health;  ///< for people
+    Status fault;   ///< what broke writer or reader for good
+  };
 
-  void Put(Operations Inbox::* queued, std::unique_ptr<Operation> operation);
-  void Loop();
-  bool WaitForSomething();
-  void AnswerLooks();
+  Thread(std::unique_ptr<Queue> given, const Clock& given_clock, OnCommit given_on_commit)
+      : queue(std::move(given)), clock(given_clock), on_commit(std::move(given_on_commit)) {
+    // Without one the writing thread looks, too.
+    if (auto opened = queue->OpenReader(); opened.ok()) {
+      reader = *std::move(opened);
+    }
+  }
+
+  void Start();
+  void Stop();
+  static void Put(Guarded<Inbox>& inbox, Operations Inbox::* queued,
+                  std::unique_ptr<Operation> operation);
+  void WriteLoop();
+  void ReadLoop();
+  static bool WaitForSomething(Guarded<Inbox>& inbox);
+  void AnswerLooks(Guarded<Inbox>& inbox, Queue& looked_at);
   void RunBatch(std::unique_ptr<Operation> first);
   void RunAlone(Operation& operation);
   /// The next operation, or nothing; with `joining` only one that may join a transaction.
   std::unique_ptr<Operation> Take(bool joining);
+  Status Fault();
+  void NoteFault(const Status& broken);
   void NoteHealth(const Result<bool>& committed);
 
-  std::unique_ptr<Queue> queue;
+  const std::unique_ptr<Queue> queue;
+  std::unique_ptr<Queue> reader;  ///< of `queue`; goes first
   const Clock& clock;
   const OnCommit on_commit;
-  Guarded<Inbox> inbox;
-  Guarded<Status> health;
-  std::thread thread;
+  Guarded<Inbox> inbox;    ///< of the writing thread
+  Guarded<Inbox> reading;  ///< of the reading one
+  Guarded<Condition> condition;
+  std::thread writer_thread;
+  std::thread reader_thread;
 };
 
-void Store::Thread::Put(Operations Inbox::* queued, std::unique_ptr<Operation> operation) {
+void Store::Thread::Start() {
+  writer_thread = std::thread([this] { WriteLoop(); });
+  if (reader) {
+    reader_thread = std::thread([this] { ReadLoop(); });
+  }
+}
+
+void Store::Thread::Stop() {
+  for (Guarded<Inbox>* const one : {&inbox, &reading}) {
+    {
+      auto view = one->Lock();
+      view->stopped = true;
+    }
+    one->Notify();
+  }
+  for (std::thread* const one : {&writer_thread, &reader_thread}) {
+    if (one->joinable()) {
+      one->join();
+    }
+  }
+}
+
+void Store::Thread::Put(Guarded<Inbox>& inbox, Operations Inbox::* queued,
+                        std::unique_ptr<Operation> operation) {
   {
     auto view = inbox.Lock();
     if (!view->stopped) {
@@ -61,7 +103,7 @@ void Store::Thread::Put(Operations Inbox::* queued, std::unique_ptr<Operation> o
 }
 
 // False when there is nothing left to do, ever.
-bool Store::Thread::WaitForSomething() {
+bool Store::Thread::WaitForSomething(Guarded<Inbox>& inbox) {
   auto view = inbox.Lock();
   view.Wait([](const Inbox& box) {
     return box.stopped || !box.operations.empty() || !box.looks.empty();
@@ -79,9 +121,9 @@ std::unique_ptr<Store::Operation> Store::Thread::Take(bool joining) {
   return operation;
 }
 
-void Store::Thread::Loop() {
-  while (WaitForSomething()) {
-    AnswerLooks();
+void Store::Thread::WriteLoop() {
+  while (WaitForSomething(inbox)) {
+    AnswerLooks(inbox, *queue);
     auto first = Take(false);
     if (first && first->alone()) {
       RunAlone(*first);
@@ -91,31 +133,41 @@ void Store::Thread::Loop() {
   }
 }
 
-// Nothing is written here: what they see is on the disk.
-void Store::Thread::AnswerLooks() {
+void Store::Thread::ReadLoop() {
+  while (WaitForSomething(reading)) {
+    AnswerLooks(reading, *reader);
+  }
+}
+
+// Nothing is written here. What they see was committed before they were taken, so it is on the
+// disk: SQLite shows a transaction to other connections only after its log was synced.
+void Store::Thread::AnswerLooks(Guarded<Inbox>& from, Queue& looked_at) {
   Operations looks;
   {
-    auto view = inbox.Lock();
+    auto view = from.Lock();
     looks.swap(view->looks);
   }
   if (looks.empty()) {
     return;
   }
-  const Status opened = queue->Begin();
+  Status opened = Fault();
+  if (opened.ok()) {
+    opened = looked_at.Begin();
+  }
   for (const auto& look : looks) {
     if (opened.ok()) {
-      static_cast<void>(look->Perform(*queue));  // it keeps its own result
+      static_cast<void>(look->Perform(looked_at));  // it keeps its own result
     }
   }
-  queue->Rollback();
-  NoteHealth(false);
+  looked_at.Rollback();
+  NoteFault(looked_at.broken());
   for (const auto& look : looks) {
     look->Finish(opened);
   }
 }
 
 void Store::Thread::RunAlone(Operation& operation) {
-  const Status broken = queue->broken();
+  const Status broken = Fault();
   if (broken.ok()) {
     static_cast<void>(operation.Perform(*queue));  // the operation hands its own result on
   }
@@ -125,7 +177,10 @@ void Store::Thread::RunAlone(Operation& operation) {
 void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
   const Clock::Steady begun = clock.Now();
   std::vector<std::unique_ptr<Operation>> batch;
-  const Status opened = queue->Begin();
+  Status opened = Fault();
+  if (opened.ok()) {
+    opened = queue->Begin();
+  }
   auto next = std::move(first);
   while (next) {
     if (opened.ok() && queue->SetMark().ok()) {
@@ -151,22 +206,34 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
   }
 }
 
+Status Store::Thread::Fault() {
+  auto view = condition.Lock();
+  return view->fault;
+}
+
+void Store::Thread::NoteFault(const Status& broken) {
+  if (!broken.ok()) {
+    auto view = condition.Lock();
+    view->fault = view->health = broken;
+  }
+}
+
 // A full disk shows in reads as little as it hinders them: only a write that works ends it.
 void Store::Thread::NoteHealth(const Result<bool>& committed) {
-  const Status broken = queue->broken();
-  auto view = health.Lock();
-  if (!broken.ok()) {
-    *view = broken;
+  NoteFault(queue->broken());
+  auto view = condition.Lock();
+  if (!view->fault.ok()) {
+    view->health = view->fault;
   } else if (!committed.ok()) {
-    *view = committed.status();
+    view->health = committed.status();
   } else if (*committed) {
-    *view = OkStatus();
+    view->health = OkStatus();
   }
 }
 
 Store::Store(std::unique_ptr<Queue> queue, const Clock& clock, OnCommit on_commit)
     : thread_(std::make_unique<Thread>(std::move(queue), clock, std::move(on_commit))) {
-  thread_->thread = std::thread([thread = thread_.get()] { thread->Loop(); });
+  thread_->Start();
 }
 
 Store::~Store() {
@@ -174,27 +241,21 @@ Store::~Store() {
 }
 
 Status Store::health() const {
-  auto view = thread_->health.Lock();
-  return *view;
+  auto view = thread_->condition.Lock();
+  return view->health;
 }
 
 void Store::Stop() {
-  {
-    auto view = thread_->inbox.Lock();
-    view->stopped = true;
-  }
-  thread_->inbox.Notify();
-  if (thread_->thread.joinable()) {
-    thread_->thread.join();
-  }
+  thread_->Stop();
 }
 
 void Store::Push(std::unique_ptr<Operation> operation) {
-  thread_->Put(&Thread::Inbox::operations, std::move(operation));
+  Thread::Put(thread_->inbox, &Thread::Inbox::operations, std::move(operation));
 }
 
 void Store::PushLook(std::unique_ptr<Operation> look) {
-  thread_->Put(&Thread::Inbox::looks, std::move(look));
+  Thread::Put(thread_->reader ? thread_->reading : thread_->inbox, &Thread::Inbox::looks,
+              std::move(look));
 }
 
 }  // namespace tyllm::server::store

@@ -23,11 +23,12 @@
 
 namespace tyllm::server::store {
 
-/// The queue behind its one thread. Operations from anywhere are collected into one transaction
-/// (group commit: up to 256 operations or 2 ms of work), and each learns its result only after the
-/// commit: what was answered is on the disk. An operation that returns an error leaves nothing
-/// behind and does not disturb the others. Those that only look go first and do not wait for it
-/// (docs/adr/0022-reads-before-writes.md).
+/// The queue behind the one thread that writes it. Operations from anywhere are collected into one
+/// transaction (group commit: up to 256 operations or 2 ms of work), and each learns its result
+/// only after the commit: what was answered is on the disk. An operation that returns an error
+/// leaves nothing behind and does not disturb the others. Those that only look are performed by a
+/// second thread with a reader of its own, where the queue has one, and wait for no commit
+/// (docs/adr/0110-a-reader-beside-the-writer.md).
 ///
 /// When the disk is full, operations fail with kResourceExhausted until it is not. When a commit or
 /// the file fails in another way the store is broken for good (kUnavailable, health() says why):
@@ -42,7 +43,7 @@ class Store {
 
   using OnCommit = std::function<void(const CommitStats&)>;
 
-  /// `queue` is touched by the store's thread only. `on_commit` is called there; it may be empty.
+  /// `queue` is touched by the writing thread only. `on_commit` is called there; it may be empty.
   Store(std::unique_ptr<Queue> queue, const Clock& clock, OnCommit on_commit = {});
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -62,8 +63,8 @@ class Store {
         boost::asio::use_awaitable, std::move(work));
   }
 
-  /// As Run, for work that changes nothing (what it changes is undone): sees everything that was
-  /// answered before, and is answered without waiting for a commit.
+  /// As Run, for work that changes nothing (what it changes is undone, or fails): sees everything
+  /// that was answered before it was asked for, and is answered without waiting for a commit.
   template <typename Work, typename Answer = std::invoke_result_t<Work&, Queue&>>
   boost::asio::awaitable<Answer> Look(Work work) {
     co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,

@@ -134,8 +134,25 @@ struct FaultVfs::Calls {
     return Real(vfs)->xFullPathname(Real(vfs), path, length, out);
   }
 
-  // Version 1: without shared memory, which an exclusive connection needs not.
-  static constexpr sqlite3_io_methods kMethods = {1,
+  // The index of the log, which connections share: made anew after a crash, so no fault matters.
+  static int ShmMap(sqlite3_file* file, int page, int size, int extend, volatile void** to) {
+    return Of(file).real->pMethods->xShmMap(Of(file).real, page, size, extend, to);
+  }
+
+  static int ShmLock(sqlite3_file* file, int offset, int count, int flags) {
+    return Of(file).real->pMethods->xShmLock(Of(file).real, offset, count, flags);
+  }
+
+  static void ShmBarrier(sqlite3_file* file) {
+    Of(file).real->pMethods->xShmBarrier(Of(file).real);
+  }
+
+  static int ShmUnmap(sqlite3_file* file, int remove) {
+    return Of(file).real->pMethods->xShmUnmap(Of(file).real, remove);
+  }
+
+  // Version 2: without mapped reads.
+  static constexpr sqlite3_io_methods kMethods = {2,
                                                   Close,
                                                   Read,
                                                   Write,
@@ -148,10 +165,10 @@ struct FaultVfs::Calls {
                                                   FileControl,
                                                   SectorSize,
                                                   DeviceCharacteristics,
-                                                  nullptr,
-                                                  nullptr,
-                                                  nullptr,
-                                                  nullptr,
+                                                  ShmMap,
+                                                  ShmLock,
+                                                  ShmBarrier,
+                                                  ShmUnmap,
                                                   nullptr,
                                                   nullptr};
 };
