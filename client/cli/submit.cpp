@@ -298,7 +298,7 @@ void DeclareSubmitConvert(cli::CommandSpec& spec, Session& session) {
 void DeclareSubmitEvaluate(cli::CommandSpec& spec, Session& session) {
   const auto submission = DeclareJob(spec, session, domain::JobKind::kEvaluate);
   AddText(spec, *submission);
-  cli::AddMedia(spec, "--", submission->images, submission->videos);
+  cli::AddMedia(spec, {}, submission->images, submission->videos);
   spec.options.push_back(
       {"--reference", "DIR", "model folder to compare with", &submission->reference});
   AddOptions(spec, submission->spec.evaluate);
@@ -316,7 +316,7 @@ void DeclareSubmitPipeline(cli::CommandSpec& spec, Session& session) {
   AddText(spec, *submission);
   AddTokenizer(spec, *submission);
   // --image is the size that a model is compiled for.
-  cli::AddMedia(spec, "--prompt-", submission->images, submission->videos);
+  cli::AddMedia(spec, {"--prompt-image", "--prompt-video"}, submission->images, submission->videos);
   // Enough for a comparison; `--max-windows 0` takes the whole text.
   submission->spec.evaluate.max_windows = kPipelineWindows;
   AddOptions(spec, submission->spec.quantize);

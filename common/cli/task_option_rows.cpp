@@ -55,11 +55,11 @@ void AddOptions(CommandSpec& spec, domain::ConvertOptions& options) {
                  OneOf(domain::kQuantizedFormatNames, &options.quant_type)}});
 }
 
-void AddMedia(CommandSpec& spec, const std::string& prefix, std::vector<std::string>& images,
+void AddMedia(CommandSpec& spec, const MediaNames& names, std::vector<std::string>& images,
               std::vector<std::string>& videos) {
-  Append(spec, {{prefix + "image", "FILE",
+  Append(spec, {{names.image, "FILE",
                  "PNG, JPEG or WebP that the prompts are about; may be repeated", &images},
-                {prefix + "video", "PATH",
+                {names.video, "PATH",
                  "a video file, or a folder with one image a frame; may be repeated", &videos}});
 }
 

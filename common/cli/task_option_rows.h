@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/cli/command.h"
@@ -19,9 +20,14 @@ void AddOptions(CommandSpec& spec, domain::ChatOptions& options);
 void AddOptions(CommandSpec& spec, domain::EvaluateOptions& options);
 void AddOptions(CommandSpec& spec, domain::CompileOptions& options);
 
-/// Images and videos that prompts are about: files on this machine. `prefix` is "--" or, where
-/// --image has another meaning, "--prompt-".
-void AddMedia(CommandSpec& spec, const std::string& prefix, std::vector<std::string>& images,
+/// Options that name images and videos which prompts are about: files on this machine.
+struct MediaNames {
+  std::string_view image = "--image";
+  std::string_view video = "--video";
+};
+
+/// `names` are of static storage.
+void AddMedia(CommandSpec& spec, const MediaNames& names, std::vector<std::string>& images,
               std::vector<std::string>& videos);
 /// The row of --video-fps.
 Option VideoRate(std::optional<double>& frames_per_second);

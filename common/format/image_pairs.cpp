@@ -9,7 +9,6 @@ namespace tyllm::format {
 
 namespace {
 
-
 constexpr std::string_view kMarker = "<image>";
 
 Status Wrong(std::string_view what, const std::string& why) {

@@ -109,9 +109,9 @@ TEST(SeeingModels, APipelineIsCalibratedOnImagesAskedAboutThemAndCompiledForThem
   const Ran ran = farm.Client(With(job, {"--json", "--fetch", out.string()}));
   ASSERT_EQ(ran.code, 0) << ran.err << ran.out;
 
-  const format::Json quantized = ReadJson(out / "m-AWQ" / "quantization_report.json");
+  format::Json quantized = ReadJson(out / "m-AWQ" / "quantization_report.json");
   EXPECT_EQ(quantized["calibration"]["images"], 2) << quantized["calibration"];
-  const format::Json report = ReadJson(out / "evaluation" / "evaluation.json");
+  format::Json report = ReadJson(out / "evaluation" / "evaluation.json");
   EXPECT_EQ(report["visual"]["model"]["all"]["questions"], 2) << report["visual"];
   EXPECT_EQ(report["visual"]["model"]["categories"].size(), 2U);
   ASSERT_EQ(report["samples"].size(), 1U);

@@ -206,7 +206,7 @@ void DeclareEvaluate(cli::CommandSpec& spec, Invocation& invocation) {
       "for "
       "given tokens.";
   spec.options = Options(*arguments);
-  cli::AddMedia(spec, "--", arguments->files.images, arguments->files.videos);
+  cli::AddMedia(spec, {}, arguments->files.images, arguments->files.videos);
   cli::AddOptions(spec, arguments->options);
   spec.examples = {
       "tyllm evaluate --model MODEL --perplexity test.txt",

@@ -107,7 +107,7 @@ void DeclareRun(cli::CommandSpec& spec, Invocation& /*invocation*/) {
       {"--json", "", "print one JSON document", &arguments->json},
   };
   cli::AddOptions(spec, arguments->chat);
-  cli::AddMedia(spec, "--", arguments->media.images, arguments->media.videos);
+  cli::AddMedia(spec, {}, arguments->media.images, arguments->media.videos);
   spec.options.push_back(cli::VideoRate(arguments->video_fps));
   spec.options.push_back({"--exact-image-size", "",
                           "refuse images that a compiled model would have to resize",
