@@ -110,7 +110,7 @@ TEST(SeeingModels, APipelineIsCalibratedOnImagesAskedAboutThemAndCompiledForThem
   ASSERT_EQ(ran.code, 0) << ran.err << ran.out;
 
   format::Json quantized = ReadJson(out / "m-AWQ" / "quantization_report.json");
-  EXPECT_EQ(quantized["calibration"]["images"], 2) << quantized["calibration"];
+  EXPECT_EQ(quantized["calibration"]["samples"], 2) << quantized["calibration"];
   format::Json report = ReadJson(out / "evaluation" / "evaluation.json");
   EXPECT_EQ(report["visual"]["model"]["all"]["questions"], 2) << report["visual"];
   EXPECT_EQ(report["visual"]["model"]["categories"].size(), 2U);
