@@ -94,7 +94,8 @@ std::map<std::string, format::Json> Forecast(const Farm& farm,
   const Ran ran = farm.Client(With(job, {"--validate", "--json"}));
   EXPECT_EQ(ran.code, 0) << ran.err;
   std::map<std::string, format::Json> tasks;
-  for (const format::Json& task : ran.Json()["tasks"]) {
+  const format::Json validation = ran.Json();
+  for (const format::Json& task : validation.at("tasks")) {
     tasks[task["label"]] = task;
   }
   return tasks;
