@@ -88,6 +88,12 @@ Status Check(const QuantizeOptions& options) {
   TYLLM_TRY(InRange("samples", options.samples, 1, 1 << 20));
   TYLLM_TRY(InRange("seq_len", options.seq_len, 2, 1 << 20));
   TYLLM_TRY(InRange("seed", options.calibration.seed, 0, INT64_MAX));
+  const double image_weight = options.calibration.image_weight;
+  if (!(image_weight >= 0 && image_weight <= 1000)) {
+    return InvalidArgument("image_weight is " + std::to_string(image_weight) +
+                           ", expected 0 to 1000: what a token of an image counts for, where one "
+                           "of text counts for 1");
+  }
   if (options.calibration.pad && options.calibration.concat) {
     return InvalidArgument(
         "pad was asked for, expected no_concat with it: documents that follow one "

@@ -69,6 +69,7 @@ struct CalibrationOptions {
   bool isolate_documents = false;  ///< attention does not cross documents
   bool chat_template = false;      ///< documents are conversations in the model's chat format
   std::int64_t seed = 0;           ///< 0: documents as they come; else the shuffle to take
+  double image_weight = 1.0;       ///< of a token of an image, where one of text has 1
 
   bool operator==(const CalibrationOptions&) const = default;
 };
@@ -215,6 +216,7 @@ struct tyllm::format::Members<tyllm::domain::CalibrationOptions> {
       Member{"isolate_documents", &O::isolate_documents},
       Member{"chat_template", &O::chat_template},
       Member{"seed", &O::seed},
+      Member{"image_weight", &O::image_weight},
   };
 };
 

@@ -167,8 +167,13 @@ Result<std::vector<forward::TokenBatch>> ReadImageCalibration(
   tell(std::ssize(pairs), std::to_string(made.images) +
                               " images: " + std::to_string(made.image_tokens) + " of " +
                               std::to_string(tokens) + " tokens");
-  report.calibration = CalibrationReport{file.filename().string(), std::ssize(made.batches),
-                                         options.seq_len, tokens};
+  CalibrationReport& read = report.calibration.emplace();
+  read.text = file.filename().string();
+  read.samples = std::ssize(made.batches);
+  read.seq_len = options.seq_len;
+  read.tokens = tokens;
+  read.images = made.images;
+  read.image_tokens = made.image_tokens;
   if (made.left_out > 0) {
     report.warnings.push_back(std::to_string(made.left_out) + " of " +
                               std::to_string(pairs.size()) +

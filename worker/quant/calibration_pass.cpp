@@ -7,8 +7,9 @@
 
 namespace tyllm::quant {
 
-CalibrationPass::CalibrationPass(std::vector<LayerMachine> machines, const model::ModelShape& shape)
-    : machines_(std::move(machines)), shape_(shape) {
+CalibrationPass::CalibrationPass(std::vector<LayerMachine> machines, const model::ModelShape& shape,
+                                 double image_weight)
+    : machines_(std::move(machines)), shape_(shape), image_weight_(image_weight) {
   TYLLM_CHECK(!machines_.empty());
   for (const LayerMachine& machine : machines_) {
     runners_.emplace_back(machine.backend, shape);
@@ -29,6 +30,9 @@ Status CalibrationPass::Start(const graph::Block& embedding, Weights weights,
 
 Status CalibrationPass::RunBatch(const graph::Block& layer, std::size_t machine, Weights weights,
                                  Batch& batch, StatisticsCollector& collector) {
+  collector.SetImageRows({batch.visual ? std::span<const std::int64_t>(batch.visual->rows)
+                                       : std::span<const std::int64_t>(),
+                          image_weight_});
   const forward::Observer observe = [&](const graph::Node& node,
                                         std::span<const tensor::Matrix* const> inputs,
                                         const tensor::Matrix&) { collector.Observe(node, inputs); };

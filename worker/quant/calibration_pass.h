@@ -21,8 +21,9 @@ namespace tyllm::quant {
 /// bit (docs/adr/0064).
 class CalibrationPass {
  public:
-  /// At least one machine; they outlive this.
-  CalibrationPass(std::vector<LayerMachine> machines, const model::ModelShape& shape);
+  /// At least one machine; they outlive this. A token of an image counts `image_weight` times.
+  CalibrationPass(std::vector<LayerMachine> machines, const model::ModelShape& shape,
+                  double image_weight = 1.0);
 
   /// A block's weights on every machine, in their order.
   using Weights = std::span<const forward::BlockWeights>;
@@ -58,6 +59,7 @@ class CalibrationPass {
 
   std::vector<LayerMachine> machines_;
   const model::ModelShape& shape_;
+  double image_weight_;
   std::vector<forward::BlockRunner> runners_;  ///< one a machine
   std::vector<Batch> batches_;
   std::int64_t layer_ = 0;  ///< number of the next layer

@@ -14,10 +14,18 @@
 
 namespace tyllm::quant {
 
-/// What calibration says of one input of linear layers: means over all tokens.
+/// What calibration says of one input of linear layers: means over all tokens, weighed.
 struct InputStatistics {
   tensor::Matrix gram;          ///< [columns, columns]: mean of x^T x; in the backend's memory
   std::vector<float> mean_abs;  ///< [columns]: mean of |x|
+  double image_share = 0.0;     ///< of the sum of all |x|: what tokens of images are of it
+};
+
+/// The rows of a batch's values that stand for parts of images, and what one of them counts for
+/// where a row of text counts for 1.
+struct ImageRows {
+  std::span<const std::int64_t> rows;  ///< ascending
+  double weight = 1.0;                 ///< 0 or more
 };
 
 /// Mean squares of the derivatives of silu(gate) * up: what a small error of either input does to
@@ -34,6 +42,9 @@ class StatisticsCollector {
   StatisticsCollector(tensor::Backend& backend, LayerKernels& kernels,
                       std::span<const ScalingGroup> groups);
 
+  /// Of the batch that comes next; until then all rows are text. What is pointed to outlives it.
+  void SetImageRows(ImageRows images) { images_ = images; }
+
   /// To be called as the runner's observer.
   void Observe(const graph::Node& node, std::span<const tensor::Matrix* const> inputs);
 
@@ -49,15 +60,27 @@ class StatisticsCollector {
   struct InputSums {
     tensor::Matrix gram;
     std::vector<double> abs;
-    std::int64_t tokens = 0;
+    double image_abs = 0.0;  ///< of all columns; a part of abs
+    double weight = 0.0;     ///< of all tokens
   };
 
   struct GateSums {
     GateSensitivity sums;
-    std::int64_t tokens = 0;
+    double weight = 0.0;
   };
 
+  /// Rows that follow each other and are all text, or all of images.
+  struct Run {
+    std::int64_t first = 0;
+    std::int64_t count = 0;
+    bool image = false;
+    double weight = 1.0;
+  };
+
+  /// Without those that count for nothing.
+  std::vector<Run> RunsOf(std::int64_t rows) const;
   void AddInput(const tensor::Matrix& x, InputSums& sums);
+  void AddRun(const tensor::Matrix& x, const Run& run, InputSums& sums);
   void AddGate(const tensor::Matrix& gate, const tensor::Matrix& up, GateSums& sums);
 
   tensor::Backend& backend_;
@@ -66,6 +89,7 @@ class StatisticsCollector {
   std::map<std::string, graph::ValueId, std::less<>> counted_;
   std::map<graph::ValueId, InputSums> inputs_;
   std::map<graph::ValueId, GateSums> gates_;
+  ImageRows images_;
 };
 
 }  // namespace tyllm::quant

@@ -278,6 +278,7 @@ class LayerQuantizer {
       report.folded_into =
           scales.formula == ScaleFormula::kIdentity ? Producer::kNone : group.producer;
       report.clipped_share = ClippedShare(trial.coded[i]);
+      report.image_share = input.image_share;
       Describe(trial.coded[i], report);
       layer_.reports.push_back(std::move(report));
     }

@@ -109,6 +109,18 @@ std::string PoorLines(const QuantizationReport& report) {
   return text;
 }
 
+std::string ImagesLine(const CalibrationReport& calibration, double weight) {
+  const double of_tokens =
+      static_cast<double>(calibration.image_tokens) / static_cast<double>(calibration.tokens);
+  return Line(
+      "images     %s: %lld samples with %lld images; %lld of %lld tokens are of images (%.0f %%), "
+      "weight %g: %.0f %% of the activations",
+      calibration.text.c_str(), static_cast<long long>(calibration.samples),
+      static_cast<long long>(calibration.images), static_cast<long long>(calibration.image_tokens),
+      static_cast<long long>(calibration.tokens), 100 * of_tokens, weight,
+      100 * calibration.image_share);
+}
+
 std::string CoverageLine(const CalibrationReport& calibration) {
   return Line(
       "text       %s: %lld tokens of %lld of its %lld documents, %lld different ids of %lld",
@@ -123,18 +135,23 @@ std::string CoverageLine(const CalibrationReport& calibration) {
 
 void Summarize(QuantizationReport& report) {
   std::int64_t count = 0;
+  double image_share = 0.0;
   report.mean_error = 0.0;
   report.mean_rtn_error = 0.0;
   for (const LinearReport& linear : report.linears) {
     if (linear.quantized) {
       report.mean_error += linear.error;
       report.mean_rtn_error += linear.rtn_error;
+      image_share += linear.image_share;
       ++count;
     }
   }
   if (count > 0) {
     report.mean_error /= static_cast<double>(count);
     report.mean_rtn_error /= static_cast<double>(count);
+    if (report.calibration) {
+      report.calibration->image_share = image_share / static_cast<double>(count);
+    }
   }
   NamePoorLinears(report);
 }
@@ -155,7 +172,9 @@ std::string ReportText(const QuantizationReport& report) {
            Text(domain::kQuantizedFormatNames.Name(report.options.format)).c_str());
   text += ErrorLines(report) + PoorLines(report);
   if (report.calibration) {
-    text += CoverageLine(*report.calibration);
+    text += report.calibration->images > 0
+                ? ImagesLine(*report.calibration, report.options.calibration.image_weight)
+                : CoverageLine(*report.calibration);
   }
   text += Line("size       %.1f MB, was %.1f MB", Megabytes(report.output_bytes),
                Megabytes(report.source_bytes));

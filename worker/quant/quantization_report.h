@@ -35,6 +35,7 @@ struct LinearReport {
   Producer folded_into = Producer::kNone;
   double clipped_share = 0.0;            ///< of the groups
   double saturated_share = 0.0;          ///< of the weights, beyond the ends of their grid
+  double image_share = 0.0;              ///< of the inputs' weighed magnitudes: tokens of images
   std::vector<GroupShare> worst_groups;  ///< those that hold most of the error
 
   bool operator==(const LinearReport&) const = default;
@@ -51,6 +52,9 @@ struct CalibrationReport {
   std::int64_t shortest = 0;         ///< tokens of the shortest sequence
   std::int64_t distinct_tokens = 0;  ///< different ids among the tokens
   std::int64_t known_tokens = 0;     ///< ids that the tokenizer knows
+  std::int64_t images = 0;           ///< looked at
+  std::int64_t image_tokens = 0;     ///< of the tokens: those that stand for parts of images
+  double image_share = 0.0;          ///< mean of the quantized linears'
 };
 
 struct StageSeconds {
@@ -124,6 +128,7 @@ struct Members<quant::LinearReport> {
       Member{"folded_into", &R::folded_into},
       Member{"clipped_share", &R::clipped_share},
       Member{"saturated_share", &R::saturated_share},
+      Member{"image_share", &R::image_share},
       Member{"worst_groups", &R::worst_groups},
   };
 };
@@ -142,6 +147,9 @@ struct Members<quant::CalibrationReport> {
       Member{"shortest", &R::shortest},
       Member{"distinct_tokens", &R::distinct_tokens},
       Member{"known_tokens", &R::known_tokens},
+      Member{"images", &R::images},
+      Member{"image_tokens", &R::image_tokens},
+      Member{"image_share", &R::image_share},
   };
 };
 

@@ -237,7 +237,8 @@ class Quantizer {
 
   /// On a device the next layer's weights are read and the last one's output is written meanwhile.
   Status QuantizeLayers(PartFiles& parts, BackgroundWork& writing) {
-    CalibrationPass calibration(machines_->all(), model_->shape());
+    CalibrationPass calibration(machines_->all(), model_->shape(),
+                                options_.calibration.image_weight);
     const std::int64_t finished = CountFinishedLayers(parts);
     report_.run.layers_resumed = finished;
     const std::vector<const graph::Block*> blocks = LayersToRead(parts, finished);

@@ -9,6 +9,7 @@
 
 #include "tests/support/seeing_model.h"
 #include "tests/support/temporary_directory.h"
+#include "worker/quant/quantize.h"
 
 namespace tyllm::quant {
 namespace {
@@ -68,6 +69,38 @@ TEST_P(CalibrationImages, TextIsCutAndImagesAreNot) {
   const auto none = Prepare(line, 12);
   EXPECT_EQ(none.status().code(), StatusCode::kInvalidArgument);
   EXPECT_NE(none.status().message().find("--seq-len"), std::string::npos);
+}
+
+TEST_P(CalibrationImages, TheReportTellsWhatImagesContributeAsTheyAreWeighed) {
+  std::ofstream(folder_ / "pairs.jsonl") << R"({"image": "a.png", "text": "hello world"})" << "\n"
+                                         << R"({"text": "hello hello hello hello"})" << "\n";
+  double share = 0.0;
+  for (const double weight : {1.0, 4.0, 0.0}) {
+    QuantizeRequest request;
+    request.model = folder_ / "model";
+    request.out = folder_ / ("out" + std::to_string(static_cast<int>(weight)));
+    request.calibration_text = folder_ / "pairs.jsonl";
+    request.options.group_size = 32;
+    request.options.samples = 2;
+    request.options.seq_len = 64;
+    request.options.calibration.image_weight = weight;
+    domain::NoProgress progress;
+    const auto report = Quantize(request, progress);
+    ASSERT_TRUE(report.ok()) << report.status().ToString();
+    EXPECT_EQ(report->calibration->images, 1);
+    EXPECT_EQ(report->calibration->image_tokens, 15);
+    EXPECT_GT(report->calibration->tokens, 30);
+    if (weight == 0.0) {
+      EXPECT_EQ(report->calibration->image_share, 0.0);
+    } else {
+      EXPECT_GT(report->calibration->image_share, share);
+      EXPECT_LT(report->calibration->image_share, 1.0);
+      EXPECT_GT(report->linears.front().image_share, 0.0);
+    }
+    share = report->calibration->image_share;
+    EXPECT_NE(ReportText(*report).find("1 images; 15 of "), std::string::npos)
+        << ReportText(*report);
+  }
 }
 
 TEST_P(CalibrationImages, AMissingImageNamesTheSample) {
