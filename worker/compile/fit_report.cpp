@@ -6,6 +6,8 @@
 #include <set>
 
 #include "worker/artifact/params.h"
+#include "worker/compile/visual/tower_source.h"
+#include "worker/compile/visual/tower_weights.h"
 #include "worker/compile/weights.h"
 
 namespace tyllm::compile {
@@ -66,12 +68,26 @@ PlannedDie Summarise(std::int64_t die, const plan::DieShard& shard,
   return planned;
 }
 
+/// The tower's part of a die, where the model has one.
+void AddTower(const Preparation& preparation, PlannedDie& die) {
+  if (!preparation.tower) {
+    return;
+  }
+  const plan::TowerSchedule& schedule =
+      preparation.tower->schedules[static_cast<std::size_t>(die.fit.die)];
+  die.fit.tower_weight_bytes = artifact::LayOut(TowerSpecs(schedule)).file_bytes;
+  die.fit.tower_arena_bytes = schedule.arena_bytes;
+  die.fit.total_bytes += die.fit.tower_weight_bytes + die.fit.tower_arena_bytes;
+  die.sources.push_back(GenerateTower(schedule, preparation.options.target_cpu).digest);
+}
+
 Result<std::vector<PlannedDie>> PlanDies(const Preparation& preparation, std::int64_t max_kv) {
   std::vector<PlannedDie> dies;
   for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
     TYLLM_ASSIGN(const std::vector<PlannedProgram> programs, preparation.PlanFor(die, max_kv));
     dies.push_back(
         Summarise(die, preparation.shards.dies[static_cast<std::size_t>(die)], programs));
+    AddTower(preparation, dies.back());
   }
   return dies;
 }
@@ -145,7 +161,8 @@ Result<FitReport> Fit(const Preparation& preparation, const std::vector<Board>& 
   std::set<std::string> sources;
   for (const PlannedDie& die : dies) {
     report.die_list.push_back(die.fit);
-    report.directory_bytes += die.fit.weight_bytes + die.fit.constant_bytes;
+    report.directory_bytes +=
+        die.fit.weight_bytes + die.fit.constant_bytes + die.fit.tower_weight_bytes;
     report.programs += std::ssize(die.sources);
     sources.insert(die.sources.begin(), die.sources.end());
   }

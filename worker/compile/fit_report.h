@@ -21,6 +21,9 @@ struct DieFit {
   std::uint64_t constant_bytes = 0;  ///< all constant_die<d>_<s>.params
   std::uint64_t kv_bytes = 0;
   std::uint64_t arena_bytes = 0;  ///< of the program that needs most
+  // Of a model that sees, for images of the size that was asked for; else 0:
+  std::uint64_t tower_weight_bytes = 0;  ///< visual/constant_die<d>.params
+  std::uint64_t tower_arena_bytes = 0;
   std::uint64_t total_bytes = 0;  ///< resident together while the model runs
   std::uint64_t token_bytes = 0;  ///< read from memory for one decoded token at half the context
 };
@@ -70,6 +73,8 @@ struct tyllm::format::Members<tyllm::compile::DieFit> {
       Member{"constant_bytes", &D::constant_bytes},
       Member{"kv_bytes", &D::kv_bytes},
       Member{"arena_bytes", &D::arena_bytes},
+      Member{"tower_weight_bytes", &D::tower_weight_bytes},
+      Member{"tower_arena_bytes", &D::tower_arena_bytes},
       Member{"total_bytes", &D::total_bytes},
       Member{"token_bytes", &D::token_bytes},
   };

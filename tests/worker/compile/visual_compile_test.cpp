@@ -13,6 +13,7 @@
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/visual_layout.h"
 #include "worker/compile/compile.h"
+#include "worker/compile/fit_report.h"
 #include "worker/model/vision_shape.h"
 #include "worker/simulator/run_model.h"
 
@@ -234,6 +235,20 @@ class VisualArtifact : public ::testing::Test {
   tyllm::testing::TemporaryDirectory folder_;
   Path directory_;
 };
+
+TEST_F(VisualArtifact, ADryRunTellsWhatTheTowerTakes) {
+  const auto preparation =
+      Preflight(RequestFor({"tiny-qwen2.5-vl", domain::Modality::kImage, 1}), NeedsCompiler::kNo);
+  ASSERT_TRUE(preparation.ok()) << preparation.status().ToString();
+  const auto report = Fit(*preparation, {}, 2);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  const DieFit& die = report->die_list.front();
+  EXPECT_EQ(die.tower_weight_bytes,
+            std::filesystem::file_size(directory_ / artifact::TowerParams(0)));
+  EXPECT_EQ(die.tower_arena_bytes, preparation->tower->schedules.front().arena_bytes);
+  EXPECT_EQ(die.total_bytes, die.weight_bytes + die.constant_bytes + die.kv_bytes +
+                                 die.arena_bytes + die.tower_weight_bytes + die.tower_arena_bytes);
+}
 
 TEST_F(VisualArtifact, ChangedBytesAreFoundByDigest) {
   ASSERT_TRUE(Verify(true).ok());

@@ -82,6 +82,10 @@ void Print(const compile::FitReport& report) {
                 heads.c_str(), Size(die.weight_bytes).c_str(), Size(die.constant_bytes).c_str(),
                 Size(die.kv_bytes).c_str(), Size(die.arena_bytes).c_str(),
                 Size(die.total_bytes).c_str(), Size(die.token_bytes).c_str());
+    if (die.tower_weight_bytes > 0) {
+      std::printf("     tower  %9s  %9s  %9s  %9s\n", Size(die.tower_weight_bytes).c_str(), "", "",
+                  Size(die.tower_arena_bytes).c_str());
+    }
   }
   std::printf("\nboard         a die has  fits  longest context  tokens/s at most\n");
   for (const compile::BoardFit& fit : report.boards) {

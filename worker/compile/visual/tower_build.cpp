@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 
 #include "worker/artifact/buffer_config.h"
 #include "worker/artifact/visual_layout.h"
@@ -117,6 +118,42 @@ format::Json DescribeAot(const TowerPlan& plan) {
           {"tokens", config.tokens}};
 }
 
+struct TowerProgram {
+  GeneratedProgram program;
+  std::shared_ptr<const std::string> object;
+};
+
+/// Of each of `dies`. Dies whose programs are the same share an object; the others are compiled
+/// side by side.
+Result<std::vector<TowerProgram>> BuildPrograms(const TowerPlan& plan,
+                                                const std::vector<std::int64_t>& dies,
+                                                const ObjectBuilder& builder, ThreadPool& pool) {
+  std::vector<TowerProgram> programs;
+  std::map<std::string, std::size_t> first;  // with this source, in `programs`
+  std::vector<std::size_t> distinct;
+  for (const std::int64_t die : dies) {
+    GeneratedProgram program = GenerateTower(plan.schedules[static_cast<std::size_t>(die)],
+                                             builder.toolchain().target_cpu);
+    if (first.emplace(program.digest, programs.size()).second) {
+      distinct.push_back(programs.size());
+    }
+    programs.push_back({std::move(program), nullptr});
+  }
+  std::vector<Result<std::string>> objects(distinct.size(), std::string());
+  pool.ParallelFor(std::ssize(distinct), [&](std::int64_t i) {
+    const auto at = static_cast<std::size_t>(i);
+    objects[at] = builder.Build(programs[distinct[at]].program);
+  });
+  for (std::size_t i = 0; i < distinct.size(); ++i) {
+    TYLLM_ASSIGN(std::string object, std::move(objects[i]));
+    programs[distinct[i]].object = std::make_shared<const std::string>(std::move(object));
+  }
+  for (TowerProgram& program : programs) {
+    program.object = programs[first.at(program.program.digest)].object;
+  }
+  return programs;
+}
+
 bool Exists(const Path& path) {
   std::error_code error;
   return std::filesystem::is_regular_file(path, error);
@@ -168,16 +205,12 @@ Status BuildTowerDies(FileSystem& files, const TowerPlan& plan, const forward::M
     }
   }
   TYLLM_TRY(WriteTowerParams(files, model.checkpoint, targets, pool, progress));
-  std::map<std::string, std::string> objects;  // by source
+  TYLLM_ASSIGN(const std::vector<TowerProgram> programs, BuildPrograms(plan, dies, builder, pool));
   std::int64_t done = 0;
   for (const std::int64_t die : dies) {
     const plan::TowerSchedule& schedule = plan.schedules[static_cast<std::size_t>(die)];
-    const GeneratedProgram program = GenerateTower(schedule, builder.toolchain().target_cpu);
-    if (!objects.contains(program.digest)) {
-      TYLLM_ASSIGN(objects[program.digest], builder.Build(program));
-    }
-    TYLLM_TRY(
-        WriteFileAtomically(files, root / artifact::TowerObject(die), objects[program.digest]));
+    const auto& [program, object] = programs[static_cast<std::size_t>(done)];
+    TYLLM_TRY(WriteFileAtomically(files, root / artifact::TowerObject(die), *object));
     if (keep_source) {
       TYLLM_TRY(WriteFileAtomically(files, root / artifact::TowerSource(die), program.source));
     }

@@ -36,17 +36,6 @@ ParamSpec SpecOf(const std::string& block, const TowerWeight& weight) {
           {weight.packed_rows / die::kRowBlock, static_cast<std::int64_t>(BlockBytes(weight))}};
 }
 
-std::vector<ParamSpec> SpecsOf(const TowerSchedule& schedule) {
-  std::vector<ParamSpec> specs;
-  for (const plan::TowerBlockRun& run : schedule.runs) {
-    for (const TowerWeight& weight : schedule.kinds[static_cast<std::size_t>(run.kind)].weights) {
-      specs.push_back(SpecOf(run.name, weight));
-    }
-  }
-  specs.push_back({std::string(simulator::kPixelRangeParam), Element::kInt32, {2}});
-  return specs;
-}
-
 /// Writes one die's file.
 class TowerWriter {
  public:
@@ -60,7 +49,7 @@ class TowerWriter {
     const TowerSchedule& schedule = *target.schedule;
     Path unfinished = target.path;
     unfinished += ".tmp";
-    std::vector<ParamSpec> specs = SpecsOf(schedule);
+    std::vector<ParamSpec> specs = TowerSpecs(schedule);
     TYLLM_ASSIGN(artifact::ParamsWriter writer,
                  artifact::ParamsWriter::Create(files_, unfinished, specs));
     std::size_t index = 0;
@@ -190,12 +179,23 @@ artifact::TorchElement ElementOf(plan::TowerElement element) {
 
 }  // namespace
 
+std::vector<ParamSpec> TowerSpecs(const TowerSchedule& schedule) {
+  std::vector<ParamSpec> specs;
+  for (const plan::TowerBlockRun& run : schedule.runs) {
+    for (const TowerWeight& weight : schedule.kinds[static_cast<std::size_t>(run.kind)].weights) {
+      specs.push_back(SpecOf(run.name, weight));
+    }
+  }
+  specs.push_back({std::string(simulator::kPixelRangeParam), Element::kInt32, {2}});
+  return specs;
+}
+
 Status WriteTowerParams(FileSystem& files, const model::Checkpoint& checkpoint,
                         const std::vector<TowerTarget>& targets, ThreadPool& pool,
                         domain::ProgressSink& progress) {
   std::int64_t total = 0;
   for (const TowerTarget& target : targets) {
-    for (const ParamSpec& spec : SpecsOf(*target.schedule)) {
+    for (const ParamSpec& spec : TowerSpecs(*target.schedule)) {
       total += static_cast<std::int64_t>(spec.bytes());
     }
   }

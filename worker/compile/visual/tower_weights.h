@@ -19,6 +19,9 @@ struct TowerTarget {
   const plan::TowerSchedule* schedule = nullptr;
 };
 
+/// What constant_die<d>.params of a die holds, in its order.
+std::vector<artifact::ParamSpec> TowerSpecs(const plan::TowerSchedule& schedule);
+
 /// Packs a tower's weights for the kernels, die after die, one matrix in memory at a time. Files
 /// get their names when they are complete. Reports stage "pack_visual", in bytes.
 Status WriteTowerParams(FileSystem& files, const model::Checkpoint& checkpoint,
