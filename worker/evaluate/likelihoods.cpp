@@ -6,6 +6,7 @@
 
 #include "worker/evaluate/text_batches.h"
 #include "worker/forward/block_stream.h"
+#include "worker/forward/embedding_rows.h"
 #include "worker/forward/streamed_pass.h"
 
 namespace tyllm::evaluate {
@@ -79,29 +80,32 @@ class LikelihoodRun {
 
  private:
   Status RunBody(Part& part) {
-    forward::BlockStream stream(runner_.backend(), model_.checkpoint, model_.BodyBlocks());
-    for (bool first = true; stream.upcoming() != nullptr; first = false) {
+    for (MovingGroup& group : part) {
+      TYLLM_TRY(Embed(group));
+    }
+    forward::BlockStream stream(runner_.backend(), model_.checkpoint, forward::LayersOf(model_));
+    while (stream.upcoming() != nullptr) {
       const graph::Block& block = *stream.upcoming();
       TYLLM_ASSIGN(const forward::BlockWeights weights, stream.Next());
       for (MovingGroup& group : part) {
-        TYLLM_TRY(first ? Embed(block, weights, group) : RunLayer(block, weights, group));
+        TYLLM_TRY(RunLayer(block, weights, group));
       }
     }
     return OkStatus();
   }
 
-  Status Embed(const graph::Block& block, const forward::BlockWeights& weights,
-               MovingGroup& group) {
+  Status Embed(MovingGroup& group) {
+    const auto embed = [this](const forward::TokenBatch& batch) {
+      return forward::EmbedTokens(runner_, model_.checkpoint, model_.graph.embedding, batch);
+    };
     const std::vector<std::int32_t>& ids = group.group->beginning;
     if (!ids.empty()) {
       TYLLM_ASSIGN(
           group.beginning,
-          runner_.RunEmbedding(
-              block, weights,
-              {.sequences = 1, .length = static_cast<std::int64_t>(ids.size()), .ids = ids}));
+          embed({.sequences = 1, .length = static_cast<std::int64_t>(ids.size()), .ids = ids}));
     }
     for (MovingBatch& moving : group.batches) {
-      TYLLM_ASSIGN(moving.hidden, runner_.RunEmbedding(block, weights, moving.batch->tokens));
+      TYLLM_ASSIGN(moving.hidden, embed(moving.batch->tokens));
       on_texts_(moving.batch->tokens.sequences);
     }
     return OkStatus();

@@ -2,9 +2,9 @@
 #include "worker/forward/block_runner.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
+#include "worker/forward/embedding_rows.h"
 #include "worker/tensor/tower_ops.h"
 
 namespace tyllm::forward {
@@ -21,23 +21,6 @@ std::vector<int> CountReaders(const graph::Block& block) {
   }
   ++readers[static_cast<std::size_t>(block.output)];
   return readers;
-}
-
-Status CheckIds(const TokenBatch& batch, std::int64_t vocabulary) {
-  const std::int64_t tokens =
-      batch.lengths.empty()
-          ? batch.sequences * batch.length
-          : std::accumulate(batch.lengths.begin(), batch.lengths.end(), std::int64_t{0});
-  TYLLM_CHECK(static_cast<std::int64_t>(batch.ids.size()) == tokens);
-  for (std::size_t i = 0; i < batch.ids.size(); ++i) {
-    if (batch.ids[i] < 0 || batch.ids[i] >= vocabulary) {
-      return InvalidArgument("token " + std::to_string(i) + " has id " +
-                             std::to_string(batch.ids[i]) + ", expected 0 to " +
-                             std::to_string(vocabulary - 1) +
-                             "; is this the model's own tokenizer?");
-    }
-  }
-  return OkStatus();
 }
 
 /// The rows of `beginning` and then those of one sequence, for each of the sequences in `rows`.

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <utility>
 
 #include "worker/forward/block_stream.h"
+#include "worker/forward/embedding_rows.h"
 
 namespace tyllm::forward {
 
@@ -125,32 +125,36 @@ Status Generator::AddToken(const Head& head, Text& text) {
 }
 
 Status Generator::Step(std::span<Text* const> texts) {
-  const std::vector<const graph::Block*> blocks = model_.BodyBlocks();
+  const graph::Block& embedding = model_.graph.embedding;
+  for (Text* text : texts) {
+    TYLLM_ASSIGN(text->hidden,
+                 resident_ ? runner_.RunEmbedding(embedding, body_[0], text->pending)
+                           : EmbedTokens(runner_, model_.checkpoint, embedding, text->pending));
+  }
+  const std::vector<const graph::Block*> layers = LayersOf(model_);
   BlockStream stream(runner_.backend(), model_.checkpoint,
-                     resident_ ? std::vector<const graph::Block*>() : blocks);
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
+                     resident_ ? std::vector<const graph::Block*>() : layers);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
     BlockWeights streamed;
     if (!resident_) {
       TYLLM_ASSIGN(streamed, stream.Next());
     }
-    const BlockWeights& weights = resident_ ? body_[i] : streamed;
+    const BlockWeights& weights = resident_ ? body_[i + 1] : streamed;
     for (Text* text : texts) {
       const TokenBatch& batch = text->pending;
-      TYLLM_ASSIGN(text->hidden, i == 0 ? runner_.RunEmbedding(*blocks[i], weights, batch)
-                                        : runner_.Continue(*blocks[i], weights, text->hidden,
-                                                           text->caches[i - 1], batch.rotations()));
-      if (i > 0 && batch.visual) {
-        batch.visual->AddAfterLayer(static_cast<std::int64_t>(i) - 1, runner_.backend(),
-                                    text->hidden);
+      TYLLM_ASSIGN(text->hidden, runner_.Continue(*layers[i], weights, text->hidden,
+                                                  text->caches[i], batch.rotations()));
+      if (batch.visual) {
+        batch.visual->AddAfterLayer(static_cast<std::int64_t>(i), runner_.backend(), text->hidden);
       }
     }
   }
-  std::optional<Head> streamed_head;
-  if (!resident_) {
-    TYLLM_ASSIGN(streamed_head, Head::Load(model_, runner_.backend()));
+  if (head_ == nullptr) {  // every token needs it, so it stays
+    TYLLM_ASSIGN(Head head, Head::Load(model_, runner_.backend()));
+    head_ = std::make_unique<Head>(std::move(head));
   }
   for (Text* text : texts) {
-    TYLLM_TRY(AddToken(resident_ ? *head_ : *streamed_head, *text));
+    TYLLM_TRY(AddToken(*head_, *text));
   }
   return OkStatus();
 }

@@ -17,7 +17,7 @@ namespace tyllm::forward {
 class Generator {
  public:
   /// Models whose float32 weights take at most `resident_bytes` are kept in memory; of larger ones
-  /// every block is read again for each token.
+  /// every layer is read again for each token; the head stays.
   static constexpr std::int64_t kResidentBytes = std::int64_t{4} << 30;
 
   Generator(const Model& model, tensor::Backend& backend,

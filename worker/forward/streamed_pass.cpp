@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "worker/forward/block_stream.h"
+#include "worker/forward/embedding_rows.h"
 
 namespace tyllm::forward {
 
@@ -12,19 +13,24 @@ Result<std::vector<tensor::Matrix>> RunBody(const Model& model, BlockRunner& run
                                             std::span<const TokenBatch> batches,
                                             const AfterBlock& after) {
   std::vector<tensor::Matrix> hidden(batches.size());
-  BlockStream stream(runner.backend(), model.checkpoint, model.BodyBlocks());
-  for (std::int64_t number = 0; stream.upcoming() != nullptr; ++number) {
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    TYLLM_ASSIGN(hidden[i],
+                 EmbedTokens(runner, model.checkpoint, model.graph.embedding, batches[i]));
+    if (after) {
+      after(0, static_cast<std::int64_t>(i), hidden[i]);
+    }
+  }
+  BlockStream stream(runner.backend(), model.checkpoint, LayersOf(model));
+  for (std::int64_t number = 1; stream.upcoming() != nullptr; ++number) {
     const graph::Block& block = *stream.upcoming();
     TYLLM_ASSIGN(const BlockWeights weights, stream.Next());
     for (std::size_t i = 0; i < batches.size(); ++i) {
-      TYLLM_ASSIGN(hidden[i], number == 0
-                                  ? runner.RunEmbedding(block, weights, batches[i])
-                                  : runner.Run(block, weights, hidden[i], batches[i].sequences, {},
-                                               batches[i].rotations()));
+      TYLLM_ASSIGN(hidden[i], runner.Run(block, weights, hidden[i], batches[i].sequences, {},
+                                         batches[i].rotations()));
       if (after) {
         after(number, static_cast<std::int64_t>(i), hidden[i]);
       }
-      if (number > 0 && batches[i].visual) {
+      if (batches[i].visual) {
         batches[i].visual->AddAfterLayer(number - 1, runner.backend(), hidden[i]);
       }
     }

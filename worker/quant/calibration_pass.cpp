@@ -5,6 +5,8 @@
 #include <future>
 #include <utility>
 
+#include "worker/forward/embedding_rows.h"
+
 namespace tyllm::quant {
 
 CalibrationPass::CalibrationPass(std::vector<LayerMachine> machines, const model::ModelShape& shape,
@@ -16,12 +18,12 @@ CalibrationPass::CalibrationPass(std::vector<LayerMachine> machines, const model
   }
 }
 
-Status CalibrationPass::Start(const graph::Block& embedding, Weights weights,
+Status CalibrationPass::Start(const graph::Block& embedding, const model::Checkpoint& checkpoint,
                               std::vector<forward::TokenBatch> batches) {
   for (const forward::TokenBatch& batch : batches) {
     const std::size_t machine = batches_.size() % machines_.size();
     TYLLM_ASSIGN(tensor::Matrix hidden,
-                 runners_[machine].RunEmbedding(embedding, weights[machine], batch));
+                 forward::EmbedTokens(runners_[machine], checkpoint, embedding, batch));
     tokens_ += hidden.rows();
     batches_.push_back({batch.sequences, batch.lengths, std::move(hidden), batch.visual});
   }

@@ -28,8 +28,8 @@ class CalibrationPass {
   /// A block's weights on every machine, in their order.
   using Weights = std::span<const forward::BlockWeights>;
 
-  /// Turns the tokens into hidden states. `weights` are the embedding's.
-  Status Start(const graph::Block& embedding, Weights weights,
+  /// Turns the tokens into hidden states.
+  Status Start(const graph::Block& embedding, const model::Checkpoint& checkpoint,
                std::vector<forward::TokenBatch> batches);
   /// Runs the next layer over all windows and says what its linears' inputs are like, on the first
   /// machine. `after_batch(tokens done)` may be empty.

@@ -50,8 +50,7 @@ std::int64_t QuantizationMemory(const model::ModelShape& shape,
   const std::int64_t search =
       2 * kFloat * widest * widest +
       kFloat * shape.width * std::max(shape.intermediate, shape.q_columns()) + 2 * codes;
-  return kProgram + std::max({kHalf * table, kFloat * table + hidden,
-                              hidden + layer + gram + std::max(values, search)});
+  return kProgram + std::max(kHalf * table, hidden + layer + gram + std::max(values, search));
 }
 
 }  // namespace tyllm::quant

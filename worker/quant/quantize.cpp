@@ -287,10 +287,7 @@ class Quantizer {
 
   Status StartCalibration(CalibrationPass& calibration) {
     const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
-    const graph::Block& embedding = model_->graph.embedding;
-    TYLLM_ASSIGN(const std::vector<forward::BlockWeights> weights,
-                 MachineWeights(*machines_, model_->checkpoint, {&embedding}).Next());
-    return calibration.Start(embedding, weights, std::move(batches_));
+    return calibration.Start(model_->graph.embedding, model_->checkpoint, std::move(batches_));
   }
 
   Result<LayerStatistics> Calibrate(CalibrationPass& calibration, std::int64_t k,
