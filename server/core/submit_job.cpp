@@ -20,8 +20,7 @@ using store::JobId;
 constexpr const char* kMethod = "SubmitJob";
 
 Asked AskedOf(const domain::SubmitRequest& request) {
-  return core::AskedOf(request.request_id, kMethod,
-                       format::CompactText(request.spec));
+  return core::AskedOf(request.request_id, kMethod, format::CompactText(request.spec));
 }
 
 // The job that this request made before, if it did.

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "common/base/parallel.h"
-#include "worker/die/packing.h"
 #include "worker/die/linear_rows.h"
+#include "worker/die/packing.h"
 
 namespace tyllm::die {
 namespace {
