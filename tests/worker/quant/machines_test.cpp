@@ -32,7 +32,7 @@ std::vector<LayerStatistics> Calibrate(const Path& directory,
     }
     return all;
   };
-  EXPECT_TRUE(pass.Start(model.graph.embedding, weights(model.graph.embedding), batches).ok());
+  EXPECT_TRUE(pass.Start(model.graph.embedding, model.checkpoint, batches).ok());
   std::vector<LayerStatistics> statistics;
   for (const graph::Block& layer : model.graph.layers) {
     statistics.push_back(*pass.RunLayer(layer, weights(layer), {}));
