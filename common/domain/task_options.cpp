@@ -111,7 +111,7 @@ Status Check(const ChatOptions& options) {
     return OkStatus();
   }
   return InvalidArgument(std::string(options.system ? "system is given" : "thinking is off") +
-                         ", which is for conversations; add chat");
+                         ", which is for conversations; add --chat");
 }
 
 Status Check(const EvaluateOptions& options) {

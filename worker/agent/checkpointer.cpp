@@ -37,6 +37,27 @@ void Checkpointer::Work() {
   }
 }
 
+/// A file may be there before its progress is told: the same files are then worth more.
+void Checkpointer::TellProgress(const domain::Progress& progress) {
+  if (!last_) {
+    return;
+  }
+  domain::Checkpoint later = *last_;
+  later.stage = progress.stage;
+  later.done = progress.done;
+  later.total = progress.total;
+  if (later == *last_) {
+    return;
+  }
+  // Looked at after the progress was told: what it counts is in the tree that was sent.
+  if (const Result<bool> same = tree_.IsAsTaken(); !same.ok() || !*same) {
+    return;
+  }
+  last_ = later;
+  later.unix_ms = around_.clock.UnixMillis();
+  around_.on_checkpoint(later);
+}
+
 void Checkpointer::Take(const std::stop_token& stop) {
   const domain::Progress progress = around_.progress();  // before the files, so never ahead of them
   auto tree = tree_.Take();
@@ -45,13 +66,12 @@ void Checkpointer::Take(const std::stop_token& stop) {
     return;
   }
   if (!*tree) {
-    return;
+    return TellProgress(progress);
   }
   domain::Checkpoint checkpoint{.tree = IdOf(**tree),
                                 .stage = progress.stage,
                                 .done = progress.done,
                                 .total = progress.total};
-  // A file may be there before its progress is told: the same files are then worth more.
   if (last_ && checkpoint == *last_) {
     return;
   }

@@ -46,6 +46,7 @@ class Checkpointer {
 
  private:
   void Work();
+  void TellProgress(const domain::Progress& progress);
   void Take(const std::stop_token& stop);
 
   PartialTree tree_;

@@ -89,6 +89,11 @@ Result<format::Tree> PartialTree::Digest(const Files& files) {
   return tree;
 }
 
+Result<bool> PartialTree::IsAsTaken() const {
+  TYLLM_ASSIGN(const Files files, List());
+  return !files.empty() && files == taken_;
+}
+
 Result<std::optional<format::Tree>> PartialTree::Take() {
   for (int look = 0; look < kLooks; ++look) {
     TYLLM_ASSIGN(const Files files, List());

@@ -29,6 +29,9 @@ class PartialTree {
   /// changed all the time while it was looked at.
   Result<std::optional<format::Tree>> Take();
 
+  /// Whether what is complete now is the tree that was given last.
+  Result<bool> IsAsTaken() const;
+
   /// What was given last is not to count: the next call gives it again.
   void Forget() { taken_.clear(); }
 
