@@ -51,22 +51,10 @@ std::set<std::string> OptionsOf(const std::string& program, std::vector<std::str
 
 TEST(Options, WhatSaysWhatToComputeIsTheSameForTheFarm) {
   // What is of the machine on which the command runs, and what does something else.
-  const std::set<std::string> local = {"--vendor-command",
-                                       "--src",
-                                       "--dst",
-                                       "--out",
-                                       "--device",
-                                       "--threads",
-                                       "--progress-fd",
-                                       "--board",
-                                       "--boards",
-                                       "--cache",
-                                       "--compiler",
-                                       "--jobs",
-                                       "--dry-run",
-                                       "--dump",
-                                       "--generate",
-                                       "--token-ids"};
+  const std::set<std::string> local = {
+      "--vendor-command", "--src",   "--dst",      "--out",      "--device",   "--threads",
+      "--progress-fd",    "--board", "--boards",   "--cache",    "--compiler", "--jobs",
+      "--dry-run",        "--dump",  "--generate", "--token-ids"};
   for (const char* const verb : {"quantize", "convert", "evaluate", "compile"}) {
     const auto farm = OptionsOf("tyllm-client", {"submit", verb});
     for (const std::string& option : OptionsOf("tyllm", {verb})) {

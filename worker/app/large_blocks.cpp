@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory of this program's matrices: weights come and go by the hundred megabytes, and each time the
-// kernel hands out every 4 KiB of them one by one, which cost more than computing with them. Large
-// blocks ask for 2 MiB pages. Small ones are the C library's as ever; all of them are freed by it.
+// Memory of this program's matrices: weights come and go by the hundred megabytes, and each time
+// the kernel hands out every 4 KiB of them one by one, which cost more than computing with them.
+// Large blocks ask for 2 MiB pages. Small ones are the C library's as ever; all of them are freed
+// by it.
 #include <sys/mman.h>
 
 #include <cstddef>

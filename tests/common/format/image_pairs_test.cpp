@@ -10,7 +10,6 @@
 namespace tyllm::format {
 namespace {
 
-
 Result<ImagePair> Read(const char* text) {
   return ReadImagePair(*format::ParseJson(text, "line"), "/data", "line 1");
 }

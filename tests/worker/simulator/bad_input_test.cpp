@@ -34,8 +34,9 @@ class BadInputTest : public ::testing::Test {
     return Verify(request, progress).status();
   }
 
-  /// Runs `damage` on a file, expects that `check` names it, and puts the file back. What is damaged
-  /// is a copy: weights may be a link to the cache's, which other tests use at the same time.
+  /// Runs `damage` on a file, expects that `check` names it, and puts the file back. What is
+  /// damaged is a copy: weights may be a link to the cache's, which other tests use at the same
+  /// time.
   void ExpectNamed(const Path& file, const std::function<void(const Path&)>& damage,
                    const std::function<Status()>& check) const {
     const Path path = compiled_ / file;
