@@ -26,6 +26,7 @@ cli::Option Flags::Declare(Flag& flag) {
 
 std::vector<cli::Option> Flags::Declare() {
   std::vector<cli::Option> options;
+  options.reserve(flags_.size());
   for (Flag& flag : flags_) {
     options.push_back(Declare(flag));
   }

@@ -85,6 +85,7 @@ Pending NoWorker(const PendingTask& task, std::span<const Online> online, const 
                       " takes tasks of the kind " + kind;
   } else {
     std::vector<std::string> lacks;
+    lacks.reserve(pending.shortfalls.size());
     for (const domain::Shortfall& one : pending.shortfalls) {
       lacks.push_back(InWords(one));
     }

@@ -91,6 +91,7 @@ std::vector<std::size_t> FairOrder(std::span<const Lane> lanes, const Shares& sh
   std::sort(ranked.begin(), ranked.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::size_t> order;
+  order.reserve(ranked.size());
   for (const auto& [rank, index] : ranked) {
     order.push_back(index);
   }

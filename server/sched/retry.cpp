@@ -60,9 +60,10 @@ Verdict JudgeLoss(const EndedAttempt& ended, Verdict verdict, const Policy& poli
   verdict.failure.action = "read the logs of those attempts (`tyllm-client logs " +
                            ended.id.task.ToString() +
                            " --attempt N`) and of those workers before submitting it again";
-  return GiveUp(std::move(verdict), std::to_string(verdict.spent.losses) +
-                                        " attempts were lost, on workers " + Named(workers) +
-                                        ": the task may be what brings them down");
+  const std::string why = std::to_string(verdict.spent.losses) +
+                          " attempts were lost, on workers " + Named(workers) +
+                          ": the task may be what brings them down";
+  return GiveUp(std::move(verdict), why);
 }
 
 Verdict JudgeGpuMemory(const EndedAttempt& ended, Verdict verdict) {
@@ -88,7 +89,8 @@ Verdict JudgeFailure(const EndedAttempt& ended, const ClassRule& rule, Verdict v
     return verdict;
   }
   if (verdict.spent.failures >= policy.failures) {
-    return GiveUp(std::move(verdict), std::to_string(verdict.spent.failures) + " attempts failed");
+    const std::string why = std::to_string(verdict.spent.failures) + " attempts failed";
+    return GiveUp(std::move(verdict), why);
   }
   verdict.delay = Wait(ended, rule, policy);
   return verdict;
