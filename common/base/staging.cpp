@@ -2,6 +2,8 @@
 #include "common/base/staging.h"
 
 #include <filesystem>
+#include <system_error>
+#include <vector>
 
 namespace tyllm {
 namespace {
@@ -16,7 +18,37 @@ Path WithName(const Path& path) {
   return target.has_filename() ? target : target.parent_path();
 }
 
+/// What a killed writer left would be taken for a part of the result.
+Status RemoveUnfinished(FileSystem& files, const Path& folder) {
+  std::vector<Path> unfinished;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->is_regular_file(error) && IsUnfinishedName(it->path().filename().string())) {
+      unfinished.push_back(it->path());
+    }
+  }
+  if (error) {
+    return FromErrno(error.value(), "looking for unfinished files in " + folder.string());
+  }
+  for (const Path& path : unfinished) {
+    TYLLM_TRY(files.RemoveAll(path));
+  }
+  return OkStatus();
+}
+
 }  // namespace
+
+bool IsUnfinishedName(std::string_view name) {
+  constexpr std::string_view kMark = ".tmp";
+  const std::size_t at = name.rfind(kMark);
+  if (at == std::string_view::npos) {
+    return false;
+  }
+  const std::string_view rest = name.substr(at + kMark.size());
+  return rest.empty() || (rest.front() == '.' && rest.size() > 1 &&
+                          rest.find_first_not_of("0123456789", 1) == std::string_view::npos);
+}
 
 Path Staging::scratch() const {
   return path_ / kScratch;
@@ -39,7 +71,9 @@ Result<Staging> Staging::Open(FileSystem& files, const Path& final_path, const s
     TYLLM_ASSIGN(const std::string found, files.Read(key_file));
     staging.resumed_ = found == key;
   }
-  if (!staging.resumed_) {
+  if (staging.resumed_) {
+    TYLLM_TRY(RemoveUnfinished(files, partial));
+  } else {
     TYLLM_TRY(files.RemoveAll(partial));
     TYLLM_TRY(files.CreateDirectories(partial));
     TYLLM_TRY(WriteFileAtomically(files, key_file, key));

@@ -2,16 +2,22 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "common/base/file_system.h"
 
 namespace tyllm {
 
+/// Whether a file of this name is one that nobody finished: it ends in ".tmp" or
+/// ".tmp.<number>", as WriteFileAtomically and the writers of large files name what they have not
+/// renamed yet.
+bool IsUnfinishedName(std::string_view name);
+
 /// A folder that appears under its final name only when it is complete, and whose unfinished work
 /// is kept: "<final>.partial" stays when the work is killed or fails, and the next one with
 /// the same key goes on there, on this machine or on another that the folder was copied to without
-/// its scratch folder. Work of another key is thrown away. Files in it must get their names only
-/// when they are complete.
+/// its scratch folder. Work of another key is thrown away, and so is what a kill left under an
+/// unfinished name. Files in it must get their names only when they are complete.
 class Staging {
  public:
   /// Says what the unfinished work is of; not part of the result.

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/staging.h"
+
 namespace tyllm::agent {
 
 namespace {
@@ -15,17 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kLooks = 5;  // before a folder counts as too busy for now
-
-bool IsUnfinished(const std::string& name) {
-  constexpr std::string_view kMark = ".tmp";
-  const std::size_t at = name.rfind(kMark);
-  if (at == std::string::npos) {
-    return false;
-  }
-  const std::string rest = name.substr(at + kMark.size());
-  return rest.empty() || (rest.front() == '.' && rest.size() > 1 &&
-                          rest.find_first_not_of("0123456789", 1) == std::string::npos);
-}
 
 }  // namespace
 
@@ -45,7 +36,7 @@ Result<PartialTree::Files> PartialTree::List() const {
     if (S_ISDIR(found.st_mode) && name.starts_with('.')) {
       it.disable_recursion_pending();
     }
-    if (S_ISREG(found.st_mode) && !IsUnfinished(name)) {
+    if (S_ISREG(found.st_mode) && !IsUnfinishedName(name)) {
       files[it->path().lexically_relative(folder_).generic_string()] = {
           found.st_ino, static_cast<std::uint64_t>(found.st_size),
           found.st_mtim.tv_sec * 1'000'000'000LL + found.st_mtim.tv_nsec,

@@ -15,9 +15,8 @@ namespace tyllm::agent {
 
 /// Looks at a folder that a running job fills, as one consistent tree. A file there is complete as
 /// soon as it has its name, and is replaced only by a rename
-/// (docs/formats/checkpoints-of-tasks.md); names that end in ".tmp" or ".tmp.<number>" and
-/// everything in folders whose names start with '.' are unfinished and left out. Used by one
-/// thread.
+/// (docs/formats/checkpoints-of-tasks.md); files of unfinished names (common/base/staging.h) and
+/// everything in folders whose names start with '.' are left out. Used by one thread.
 class PartialTree {
  public:
   /// `snapshot` is a folder of its own on the same file system: the files are linked there, so that

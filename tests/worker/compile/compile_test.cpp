@@ -45,6 +45,23 @@ void CompileAlmost(const CompileRequest& request, const Path& scratch, const Pat
             StatusCode::kResourceExhausted);
 }
 
+/// Names of files that only one of two trees has, or whose bytes are not the same.
+std::set<std::string> FilesThatDiffer(const Path& a, const Path& b) {
+  const auto left = Contents(a);
+  const auto right = Contents(b);
+  std::set<std::string> names;
+  for (const auto* tree : {&left, &right}) {
+    for (const auto& [name, content] : *tree) {
+      const auto in_left = left.find(name);
+      const auto in_right = right.find(name);
+      if (in_left == left.end() || in_right == right.end() || in_left->second != in_right->second) {
+        names.insert(name);
+      }
+    }
+  }
+  return names;
+}
+
 /// Programs whose record has its final name.
 std::int64_t FinishedPrograms(const Path& root) {
   std::int64_t count = 0;
@@ -112,7 +129,7 @@ TEST(CompileTest, SameRequestGivesTheSameBytesAlsoWithoutTheCache) {
   request.cache.clear();
   request.jobs = 1;
   ASSERT_TRUE(CompileInto(request, folder / "elsewhere" / "b").ok());
-  EXPECT_EQ(Contents(folder / "a"), Contents(folder / "elsewhere" / "b"));
+  EXPECT_EQ(FilesThatDiffer(folder / "a", folder / "elsewhere" / "b"), std::set<std::string>());
 }
 
 TEST(CompileTest, DiesCompiledApartAndPutTogetherGiveTheSameBytes) {
@@ -125,7 +142,7 @@ TEST(CompileTest, DiesCompiledApartAndPutTogetherGiveTheSameBytes) {
   const auto summary = Assemble(LocalFileSystem(), request, {folder / "part0", folder / "part1"},
                                 folder / "joined", progress);
   ASSERT_TRUE(summary.ok()) << summary.status().ToString();
-  EXPECT_EQ(Contents(folder / "whole"), Contents(folder / "joined"));
+  EXPECT_EQ(FilesThatDiffer(folder / "whole", folder / "joined"), std::set<std::string>());
 }
 
 TEST(CompileTest, AMissingDieIsNamed) {
@@ -151,7 +168,7 @@ TEST(CompileTest, KilledWorkGoesOnWhereItWas) {
   ASSERT_TRUE(again.ok()) << again.status().ToString();
   EXPECT_EQ(again->counts.programs_kept, again->counts.programs);
   EXPECT_EQ(again->counts.params_written, 0);
-  EXPECT_EQ(Contents(folder / "out"), Contents(folder / "warm"));
+  EXPECT_EQ(FilesThatDiffer(folder / "out", folder / "warm"), std::set<std::string>());
 }
 
 TEST(CompileTest, AfterAKillAtAnyMomentOnlyWhatIsMissingIsMade) {
@@ -175,7 +192,7 @@ TEST(CompileTest, AfterAKillAtAnyMomentOnlyWhatIsMissingIsMade) {
     const auto again = CompileInto(request, out);
     ASSERT_TRUE(again.ok()) << again.status().ToString();
     EXPECT_EQ(again->counts.programs_kept, finished) << healthy << " of " << changes;
-    EXPECT_EQ(Contents(out), Contents(folder / "warm")) << healthy << " of " << changes;
+    EXPECT_EQ(FilesThatDiffer(out, folder / "warm"), std::set<std::string>()) << healthy << " of " << changes;
   }
 }
 
@@ -187,7 +204,7 @@ TEST(CompileTest, ADamagedFinishedProgramIsMadeAgain) {
       folder / "out" / "1die.partial" / "batch_1" / "seqlen_8" / "llm_decode_die0.so";
   ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), object, "cut off").ok());
   ASSERT_TRUE(CompileInto(request, folder / "out").ok());
-  EXPECT_EQ(Contents(folder / "out"), Contents(folder / "warm"));
+  EXPECT_EQ(FilesThatDiffer(folder / "out", folder / "warm"), std::set<std::string>());
 }
 
 TEST(CompileTest, OtherOptionsDoNotResumeTheWorkOfThese) {
@@ -220,7 +237,7 @@ TEST(CompileTest, AnotherContextOrOtherBucketsRepackNothing) {
   EXPECT_EQ(second->counts.params_written, 0);
   request.cache.clear();
   ASSERT_TRUE(CompileInto(request, folder / "anew").ok());
-  EXPECT_EQ(Contents(folder / "second"), Contents(folder / "anew"));
+  EXPECT_EQ(FilesThatDiffer(folder / "second", folder / "anew"), std::set<std::string>());
 }
 
 TEST(CompileTest, PackedWeightsThatSomebodyChangedAreNotUsed) {
