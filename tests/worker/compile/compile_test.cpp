@@ -192,7 +192,8 @@ TEST(CompileTest, AfterAKillAtAnyMomentOnlyWhatIsMissingIsMade) {
     const auto again = CompileInto(request, out);
     ASSERT_TRUE(again.ok()) << again.status().ToString();
     EXPECT_EQ(again->counts.programs_kept, finished) << healthy << " of " << changes;
-    EXPECT_EQ(FilesThatDiffer(out, folder / "warm"), std::set<std::string>()) << healthy << " of " << changes;
+    EXPECT_EQ(FilesThatDiffer(out, folder / "warm"), std::set<std::string>())
+        << healthy << " of " << changes;
   }
 }
 
