@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "worker/simulator/core_claims.h"
 #include "worker/simulator/work_barrier.h"
 #include "worker/simulator/work_shares.h"
 
@@ -80,6 +81,9 @@ class Executor::Pass {
         barrier_(static_cast<std::int32_t>(workers)) {}
 
   void Work(std::int64_t worker, const SegmentObserver& observer) {
+    if (workers_ > 1) {
+      (void)cores_.Take();  // one that has to share is slower, not wrong
+    }
     const std::span<const SegmentEnd> segments = dies_[0]->segments();
     std::uint32_t round = 0;
     for (std::size_t s = 0; s < segments.size(); ++s) {
@@ -175,6 +179,7 @@ class Executor::Pass {
   std::int64_t workers_;
   TaskLog* log_;
   std::uint32_t call_;
+  CoreClaims cores_;
   WorkShares shares_;
   WorkBarrier barrier_;
 };
