@@ -7,6 +7,7 @@
 #include <future>
 #include <optional>
 
+#include "common/base/raw_vector.h"
 #include "worker/compile/generate.h"
 #include "worker/compile/half_rows.h"
 #include "worker/die/packing.h"
@@ -84,7 +85,7 @@ class WeightSource {
     const std::int64_t columns = weight.columns.size();
     const std::int64_t rows =
         std::min<std::int64_t>(die::kRowBlock, weight.rows.size() - block * die::kRowBlock);
-    std::vector<std::uint16_t> halves(static_cast<std::size_t>(rows * columns));
+    RawVector<std::uint16_t> halves(static_cast<std::size_t>(rows * columns));
     for (std::int64_t r = 0; r < rows; ++r) {
       TYLLM_TRY(halves_->Read(weight.rows.begin + block * die::kRowBlock + r, weight.columns.begin,
                               std::span(halves).subspan(static_cast<std::size_t>(r * columns),
@@ -108,7 +109,7 @@ constexpr std::int64_t kBlocksAtOnce = 256;
 
 /// Packs row blocks `first`.. into `out` on all threads.
 Status PackBlocks(const WeightSource& source, const Weight& weight, std::int64_t first,
-                  std::int64_t count, ThreadPool& pool, std::vector<std::byte>& out) {
+                  std::int64_t count, ThreadPool& pool, RawVector<std::byte>& out) {
   const auto bytes = static_cast<std::size_t>(plan::RowBlockBytes(weight));
   out.resize(bytes * static_cast<std::size_t>(count));
   std::vector<Status> statuses(static_cast<std::size_t>(count));
@@ -208,7 +209,7 @@ class CommonWriter {
     const auto wait = [&] { return writing.valid() ? writing.get() : OkStatus(); };
     for (std::int64_t first = 0; first < blocks; first += kBlocksAtOnce) {
       const std::int64_t count = std::min(kBlocksAtOnce, blocks - first);
-      std::vector<std::byte>& packed = packed_[static_cast<std::size_t>(first / kBlocksAtOnce % 2)];
+      RawVector<std::byte>& packed = packed_[static_cast<std::size_t>(first / kBlocksAtOnce % 2)];
       TYLLM_TRY(PackBlocks(source, *bound.weight, first, count, pool_, packed));
       TYLLM_TRY(wait());
       writing = std::async(std::launch::async, [this, target, index, &bound, &packed] {
@@ -249,7 +250,7 @@ class CommonWriter {
   std::vector<artifact::ParamsWriter> writers_;
   std::vector<std::vector<PackedWeight>> weights_;  ///< [targets]
   std::vector<std::size_t> next_;                   ///< [targets]: weight to be written next
-  std::array<std::vector<std::byte>, 2> packed_;
+  std::array<RawVector<std::byte>, 2> packed_;
   std::int64_t done_ = 0;
   std::int64_t total_ = 0;
 };

@@ -52,7 +52,8 @@ quant::CodedLinear CudaBackend::Store(GroupedRows shape, CodedRows rows,
   coded.matrix.rows = shape.rows;
   coded.matrix.columns = shape.width;
   coded.matrix.group = shape.group;
-  coded.matrix.q = device_.Receive(codes.get(), shape.numbers());
+  coded.matrix.q.resize(static_cast<std::size_t>(shape.numbers()));
+  device_.CopyOut(coded.matrix.q.data(), codes.get(), coded.matrix.q.size());
   coded.matrix.zero = device_.Receive(zeros.get(), shape.cells());
   coded.matrix.scale = device_.Receive(scales.get(), shape.cells());
   coded.row_errors = std::move(errors);

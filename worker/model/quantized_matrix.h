@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "common/base/raw_vector.h"
+
 namespace tyllm::model {
 
 /// A 4-bit linear layer as integers, independent of how any file packs them. Weight [rows = out,
@@ -14,7 +16,7 @@ struct QuantizedMatrix {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
   std::int64_t group = 0;            ///< divides columns
-  std::vector<std::uint8_t> q;       ///< [rows, columns], each 0..15, one a byte
+  RawVector<std::uint8_t> q;         ///< [rows, columns], each 0..15, one a byte
   std::vector<std::uint8_t> zero;    ///< [rows, columns / group], each 0..15
   std::vector<std::uint16_t> scale;  ///< [rows, columns / group], IEEE binary16 bits
 

@@ -13,7 +13,7 @@ model::QuantizedMatrix EmptyQuantizedMatrix(std::int64_t rows, std::int64_t colu
   matrix.columns = columns;
   matrix.group = group;
   const auto cells = static_cast<std::size_t>(rows * matrix.groups());
-  matrix.q.resize(static_cast<std::size_t>(rows * columns));
+  matrix.q.assign(static_cast<std::size_t>(rows * columns), 0);
   matrix.zero.resize(cells);
   matrix.scale.resize(cells);
   return matrix;

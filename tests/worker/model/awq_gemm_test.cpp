@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 /// One input, eight outputs: one word.
 QuantizedMatrix Word(std::vector<std::uint8_t> outputs) {
-  return {8, 1, 1, outputs, outputs, std::vector<std::uint16_t>(8, 0x3c00)};
+  return {8, 1, 1, {outputs.begin(), outputs.end()}, outputs, std::vector<std::uint16_t>(8, 0x3c00)};
 }
 
 // The order of AutoAWQ's packing (docs/formats/checkpoints.md).
@@ -32,7 +32,7 @@ TEST(AwqGemm, IsTransposedWithInputsAsRows) {
   QuantizedMatrix matrix{8,
                          4,
                          2,
-                         std::vector<std::uint8_t>(32, 0),
+                         RawVector<std::uint8_t>(32, 0),
                          std::vector<std::uint8_t>(16, 0),
                          std::vector<std::uint16_t>(16, 0)};
   matrix.q[1 * 4 + 3] = 15;      // output 1, input 3

@@ -124,7 +124,7 @@ TEST(LinearFormats, WordsAreThoseOfTheirProjects) {
   QuantizedMatrix matrix{8,
                          8,
                          8,
-                         std::vector<std::uint8_t>(64, 0),
+                         RawVector<std::uint8_t>(64, 0),
                          {0, 1, 2, 3, 4, 5, 6, 7},
                          std::vector<std::uint16_t>(8, 0x3c00)};
   for (std::uint8_t i = 0; i < 8; ++i) {

@@ -177,7 +177,7 @@ std::vector<PartSpec> Parts(const LinearSize& size, const LinearTraits& traits) 
 }
 
 /// [out, in / 8] words, lowest nibble first, are [out, in / 2] bytes.
-void UnpackWeights(std::span<const std::byte> packed, std::vector<std::uint8_t>& q) {
+void UnpackWeights(std::span<const std::byte> packed, std::span<std::uint8_t> q) {
   for (std::size_t i = 0; i < packed.size(); i += sizeof(std::uint32_t)) {
     std::uint32_t word = 0;
     std::memcpy(&word, packed.data() + i, sizeof(word));
@@ -186,7 +186,7 @@ void UnpackWeights(std::span<const std::byte> packed, std::vector<std::uint8_t>&
   }
 }
 
-std::vector<std::byte> PackWeights(const std::vector<std::uint8_t>& q) {
+std::vector<std::byte> PackWeights(std::span<const std::uint8_t> q) {
   std::vector<std::byte> packed(q.size() / 2);
   for (std::size_t i = 0; i < packed.size(); i += sizeof(std::uint32_t)) {
     std::uint64_t spread = 0;
