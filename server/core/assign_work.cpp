@@ -53,9 +53,23 @@ class Giving {
     return false;
   }
 
+  // The first that is for this worker is taken, so those behind are read only if it is another.
   Result<bool> GiveFrom(const sched::Lane& lane) {
-    TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates,
-                 queue_.Candidates(lane.id, now_, kLookedAt));
+    for (const std::int64_t looked_at : {std::int64_t{1}, kLookedAt}) {
+      TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates,
+                   queue_.Candidates(lane.id, now_, looked_at));
+      TYLLM_ASSIGN(const bool given, GiveOneOf(candidates, lane));
+      if (given) {
+        return true;
+      }
+      if (static_cast<std::int64_t>(candidates.size()) < looked_at) {
+        break;
+      }
+    }
+    return false;
+  }
+
+  Result<bool> GiveOneOf(const std::vector<sched::Candidate>& candidates, const sched::Lane& lane) {
     const auto picked = sched::Pick(worker_.asking, lane.key.needs, candidates, now_, policy_);
     if (!picked) {
       return false;

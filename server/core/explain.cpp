@@ -78,8 +78,8 @@ sched::PendingTask ToPending(const store::PendingRecord& record, std::int64_t ah
 }
 
 // Every task of the job has a worker that can take it.
-bool HasWorkers(const std::vector<sched::Online>& online, const domain::JobSpec& spec) {
-  const domain::JobPlan plan = domain::PlanJob(spec);
+bool HasWorkers(const std::vector<sched::Online>& online, const domain::JobSpec& spec,
+                const domain::JobPlan& plan) {
   return std::all_of(plan.tasks.begin(), plan.tasks.end(), [&](const domain::PlannedTask& task) {
     const sched::Needs needs = sched::NeedsOf(task.spec, spec.requirements);
     return std::any_of(online.begin(), online.end(), [&](const sched::Online& one) {
@@ -130,24 +130,26 @@ boost::asio::awaitable<Result<std::int64_t>> CountUnsatisfiable(Farm& farm) {
   });
 }
 
-std::vector<sched::Online> NobodyFor(Farm& farm, const domain::JobSpec& spec) {
+std::vector<sched::Online> NobodyFor(Farm& farm, const domain::JobSpec& spec,
+                                     const domain::JobPlan& plan) {
   std::vector<sched::Online> online = OnlineNow(farm);
-  if (HasWorkers(online, spec)) {
+  if (HasWorkers(online, spec, plan)) {
     online.clear();
   }
   return online;
 }
 
-Result<std::map<domain::TaskId, domain::Pending>> TellThatNobodyCan(
-    store::Queue& queue, domain::JobId job, const std::vector<sched::Online>& online,
-    std::int64_t now) {
-  std::map<domain::TaskId, domain::Pending> told;
-  TYLLM_ASSIGN(const std::vector<store::PendingRecord> tasks, queue.Pending(job));
-  for (const store::PendingRecord& task : tasks) {
-    domain::Pending pending = sched::ExplainPending(ToPending(task, 0, {}), online, {}, now);
+std::map<std::string, domain::Pending> WhatNobodyCan(const domain::JobSpec& spec,
+                                                     const domain::JobPlan& plan,
+                                                     const std::vector<sched::Online>& online,
+                                                     std::int64_t now) {
+  std::map<std::string, domain::Pending> told;
+  for (const domain::PlannedTask& task : plan.tasks) {
+    sched::PendingTask waiting;
+    waiting.lane.needs = sched::NeedsOf(task.spec, spec.requirements);
+    domain::Pending pending = sched::ExplainPending(waiting, online, {}, now);
     if (pending.reason == domain::PendingReason::kNoWorker) {
-      TYLLM_TRY(queue.NoteEvent(task.id, pending.message, now));
-      told[task.id] = std::move(pending);
+      told[task.label] = std::move(pending);
     }
   }
   return told;

@@ -12,6 +12,7 @@
 #include "server/core/fleet.h"
 #include "server/core/limits.h"
 #include "server/core/signals.h"
+#include "server/core/whole_trees.h"
 #include "server/store/log_store.h"
 #include "server/store/store.h"
 
@@ -50,6 +51,7 @@ class Farm {
   Fleet fleet;        ///< workers that called
   Signals signals;    ///< wakes who waits for a change
   Counters counters;  ///< for metrics
+  WholeTrees whole_trees;
   const std::int64_t started_unix_ms;
   Clock::Steady checkpoints_swept{};  ///< when old ones were looked for
 };

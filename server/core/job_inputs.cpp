@@ -26,6 +26,10 @@ std::vector<Input> InputsOf(const domain::JobSpec& spec) {
   return inputs;
 }
 
+bool HasRightCount(const Input& input, std::size_t files) {
+  return files == 1 || (files > 1 && !input.one_file);
+}
+
 Problem Missing(const Input& input, const std::vector<BlobId>& missing) {
   Problem problem{.reason = std::string(domain::kMissingBlobsReason),
                   .field = "spec." + input.field,
@@ -49,6 +53,12 @@ Problem WrongField(const Status& status) {
 boost::asio::awaitable<Result<JobInputs>> CheckInputs(Farm& farm, domain::JobSpec spec) {
   JobInputs found;
   for (const Input& input : InputsOf(spec)) {
+    const Clock::Steady now = farm.parts.clock.Now();
+    const std::optional<WholeTrees::Size> known = farm.whole_trees.Find(input.tree, now);
+    if (known && HasRightCount(input, known->files)) {
+      found.sizes[input.tree] = known->bytes;
+      continue;
+    }
     const Result<TreeCheck> check = co_await CheckTree(farm, input.tree);
     if (check.status().code() == StatusCode::kInvalidArgument) {
       found.problems.push_back(WrongField(check.status().Annotate(input.field)));
@@ -58,12 +68,14 @@ boost::asio::awaitable<Result<JobInputs>> CheckInputs(Farm& farm, domain::JobSpe
     const std::size_t files = check->tree.entries.size();
     if (!check->missing.empty()) {
       found.problems.push_back(Missing(input, check->missing));
-    } else if (files == 0 || (input.one_file && files != 1)) {
+    } else if (!HasRightCount(input, files)) {
       found.problems.push_back(WrongField(
           InvalidArgument(input.field + " is a tree of " + std::to_string(files) +
                           " files, expected " + (input.one_file ? "one" : "one or more"))));
     } else {
-      found.sizes[input.tree] = BytesOf(check->tree);
+      const std::int64_t bytes = BytesOf(check->tree);
+      farm.whole_trees.Note(input.tree, {.bytes = bytes, .files = files}, now);
+      found.sizes[input.tree] = bytes;
     }
   }
   co_return found;

@@ -86,6 +86,7 @@ boost::asio::awaitable<Result<blobs::BlobStore::Removed>> CollectBlobs(Farm& far
       const std::vector<BlobId> trees,
       co_await farm.parts.store.Look([](store::Queue& queue) { return queue.TreesInUse(); }));
   const std::uint64_t limit = farm.parts.limits.largest_tree_bytes;
+  farm.whole_trees.Clear();
   co_return co_await store::OnExecutor(
       farm.parts.blocking, [&]() -> Result<blobs::BlobStore::Removed> {
         TYLLM_ASSIGN(const std::vector<BlobId> used, BlobsOf(farm.parts.blobs, trees, limit));

@@ -45,7 +45,8 @@ Result<std::optional<JobId>> FindSame(store::Queue& queue, const domain::SubmitR
 struct Facts {
   Asked asked;
   TreeSizes inputs;
-  std::vector<sched::Online> nobody;  ///< as NobodyFor gives it
+  domain::JobPlan plan;
+  std::map<std::string, domain::Pending> nobody;  ///< as WhatNobodyCan gives it
   std::int64_t now = 0;
 };
 
@@ -66,19 +67,18 @@ Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest&
   TYLLM_TRY(AdmitToProject(queue, request.spec, facts.inputs));
   store::NewJob next{.request_id = request.request_id,
                      .spec = request.spec,
-                     .plan = domain::PlanJob(request.spec),
+                     .plan = facts.plan,
                      .method = kMethod,
                      .fingerprint = facts.asked.fingerprint};
-  Enqueued answer{.made = true};
-  TYLLM_ASSIGN(answer.job, queue.Enqueue(next, facts.now));
-  TYLLM_TRY(NoteTrees(queue, answer.job, facts.inputs));
-  std::map<domain::TaskId, domain::Pending> told;
-  if (!facts.nobody.empty()) {
-    TYLLM_ASSIGN(told, TellThatNobodyCan(queue, answer.job, facts.nobody, facts.now));
+  for (const auto& [label, pending] : facts.nobody) {
+    next.notes[label] = pending.message;
   }
-  TYLLM_ASSIGN(answer.view, queue.GetJob(answer.job));
+  Enqueued answer{.made = true};
+  TYLLM_ASSIGN(answer.view, queue.EnqueueAndShow(next, facts.now));
+  answer.job = answer.view->id;
+  TYLLM_TRY(NoteTrees(queue, answer.job, facts.inputs));
   for (domain::TaskView& task : answer.view->tasks) {
-    if (const auto pending = told.find(task.id); pending != told.end()) {
+    if (const auto pending = facts.nobody.find(task.label); pending != facts.nobody.end()) {
       task.pending = pending->second;  // says why it will wait
     }
   }
@@ -147,8 +147,12 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
   Facts facts;
   facts.asked = AskedOf(request);
   facts.inputs = std::move(inputs.sizes);
-  facts.nobody = NobodyFor(farm, request.spec);
+  facts.plan = domain::PlanJob(request.spec);
   facts.now = farm.parts.clock.UnixMillis();
+  const std::vector<sched::Online> nobody = NobodyFor(farm, request.spec, facts.plan);
+  if (!nobody.empty()) {
+    facts.nobody = WhatNobodyCan(request.spec, facts.plan, nobody, facts.now);
+  }
   Result<Enqueued> job = co_await farm.parts.store.Run(
       [&](store::Queue& queue) { return FindOrEnqueue(queue, request, facts); });
   if (IsQuota(job.status())) {

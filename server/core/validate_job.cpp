@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "common/format/json_text.h"
 #include "server/core/forecast.h"
 #include "server/core/job_inputs.h"
 #include "server/core/queue_reading.h"
@@ -165,7 +166,7 @@ std::vector<Problem> ProblemsOf(const domain::JobSpec& spec, const Limits& limit
   if (const Status status = domain::Check(spec); !status.ok()) {
     problems.push_back(WrongField(status));
   }
-  const std::size_t bytes = format::CompactJson(format::ToJson(spec)).size();
+  const std::size_t bytes = format::CompactText(spec).size();
   if (static_cast<std::int64_t>(bytes) > limits.largest_spec_bytes) {
     problems.push_back(WrongField(InvalidArgument(
         "the request has " + std::to_string(bytes) + " bytes, expected at most " +

@@ -60,6 +60,9 @@ bool HasEnded(const HeldAttempt& held) {
 }
 
 boost::asio::awaitable<Result<bool>> LogIsComplete(Farm& farm, const HeldAttempt& held) {
+  if (held.log_bytes <= 0) {
+    co_return true;
+  }
   TYLLM_CO_ASSIGN(const std::int64_t size, co_await farm.parts.logs.Size(held.id));
   co_return size >= held.log_bytes;
 }

@@ -31,13 +31,59 @@ Status Progress(const Ground& ground, const tasks::Row& row, TaskState state,
   return ProgressJob(ground.db, row.job, {Tell(row, state, what)}, ground.toolchain_version, now);
 }
 
-// What the attempt that ends now has cost.
-Status Charge(const Ground& ground, const tasks::Row& row, std::int64_t now) {
+// What the attempt that ends now has cost, which its project is charged.
+Result<double> ChargeProject(const Ground& ground, const tasks::Row& row, std::int64_t now) {
   const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - row.started_ms));
   const double seconds = ran / 1000 * row.rate;
-  TYLLM_TRY(tasks::AddDeviceSeconds(ground.db, row, seconds));
-  TYLLM_ASSIGN(const sched::LaneKey lane, lanes::Get(ground.db, row.lane));
-  return projects::Charge(ground.db, lane.project, seconds, now, ground.fairness);
+  TYLLM_ASSIGN(const std::string project, lanes::ProjectOf(ground.db, row.lane));
+  TYLLM_TRY(projects::Charge(ground.db, project, seconds, now, ground.fairness));
+  return seconds;
+}
+
+Status Charge(const Ground& ground, const tasks::Row& row, std::int64_t now) {
+  TYLLM_ASSIGN(const double seconds, ChargeProject(ground, row, now));
+  return tasks::AddDeviceSeconds(ground.db, row, seconds);
+}
+
+/// A task among those of its job.
+struct Place {
+  std::vector<tasks::Row> rows;
+  std::size_t index = 0;
+
+  tasks::Row& row() { return rows[index]; }
+};
+
+Result<Place> FindPlace(Database& db, TaskId task) {
+  Place place;
+  TYLLM_ASSIGN(place.rows, tasks::BesideTask(db, task));
+  const auto row = std::ranges::find(place.rows, task, &tasks::Row::id);
+  place.index = static_cast<std::size_t>(row - place.rows.begin());
+  return place;
+}
+
+Status CheckCurrent(const tasks::Row& row, const AttemptId& id) {
+  if (row.attempt != id.attempt || !IsHeld(row.state)) {
+    return Aborted(id.ToString() + " is over: the task is " +
+                   std::string(domain::kTaskStateNames.Name(row.state)) + ", " +
+                   Number(row.attempt));
+  }
+  return OkStatus();
+}
+
+Status Progress(const Ground& ground, Place& place, const std::string& what, std::int64_t now) {
+  const tasks::Row& row = place.row();
+  return ProgressJob(ground.db, place.rows, {Tell(row, row.state, what)}, ground.toolchain_version,
+                     now);
+}
+
+Result<Lease> LeaseOf(const Ground& ground, Place& place) {
+  const tasks::Row& row = place.row();
+  Lease lease{.id = row.attempt_id(), .job = row.job, .label = row.label, .spec = {}, .inputs = {}};
+  TYLLM_ASSIGN(lease.spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
+  TYLLM_ASSIGN(const std::vector<domain::TaskInput> inputs, tasks::InputsOf(row));
+  TYLLM_ASSIGN(lease.inputs, ResolveInputs(place.rows, row.id, inputs));
+  TYLLM_ASSIGN(lease.checkpoint, checkpoints::Find(ground.db, row));
+  return lease;
 }
 
 }  // namespace
@@ -48,55 +94,53 @@ HeldTask ToHeld(const tasks::Row& row) {
 
 Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
   TYLLM_ASSIGN(tasks::Row row, tasks::Get(db, id.task));
-  if (row.attempt != id.attempt || !IsHeld(row.state)) {
-    return Aborted(id.ToString() + " is over: the task is " +
-                   std::string(domain::kTaskStateNames.Name(row.state)) + ", " +
-                   Number(row.attempt));
-  }
+  TYLLM_TRY(CheckCurrent(row, id));
   return row;
 }
 
 Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSession& worker,
                            std::int64_t now) {
-  TYLLM_ASSIGN(tasks::Row row, tasks::Get(ground.db, task));
+  TYLLM_ASSIGN(Place place, FindPlace(ground.db, task));
+  tasks::Row& row = place.row();
   if (row.state != TaskState::kQueued) {
     return Aborted(task.ToString() + " is " + std::string(domain::kTaskStateNames.Name(row.state)) +
                    ", not queued");
   }
   TYLLM_TRY(tasks::SetLeased(ground.db, row, worker, now));
+  row.state = TaskState::kLeased;
   ++row.attempt;
   TYLLM_TRY(attempts::Insert(ground.db, row.attempt_id(), worker, now));
-  TYLLM_TRY(Progress(ground, row, TaskState::kLeased,
+  TYLLM_TRY(Progress(ground, place,
                      " started on worker " + worker.worker + " (" + Number(row.attempt) + ")",
                      now));
-  return GetLease(ground, row.attempt_id());
+  return LeaseOf(ground, place);
 }
 
 Result<Lease> GetLease(const Ground& ground, const AttemptId& id) {
-  TYLLM_ASSIGN(const tasks::Row row, GetCurrent(ground.db, id));
-  TYLLM_ASSIGN(const std::vector<tasks::Row> job_tasks, tasks::OfJob(ground.db, row.job));
-  Lease lease{.id = id, .job = row.job, .label = row.label, .spec = {}, .inputs = {}};
-  TYLLM_ASSIGN(lease.spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
-  TYLLM_ASSIGN(lease.inputs, ResolveInputs(job_tasks, row));
-  TYLLM_ASSIGN(lease.checkpoint, checkpoints::Find(ground.db, row));
-  return lease;
+  TYLLM_ASSIGN(Place place, FindPlace(ground.db, id.task));
+  TYLLM_TRY(CheckCurrent(place.row(), id));
+  return LeaseOf(ground, place);
 }
 
 Status Succeed(const Ground& ground, const AttemptId& id, const BlobId& output,
                std::optional<Sha256> key, std::int64_t now) {
-  TYLLM_ASSIGN(const tasks::Row row, GetCurrent(ground.db, id));
+  TYLLM_ASSIGN(Place place, FindPlace(ground.db, id.task));
+  tasks::Row& row = place.row();
+  TYLLM_TRY(CheckCurrent(row, id));
   if (row.state == TaskState::kCancelling) {
     return EndCancelled(ground, id, now);
   }
-  TYLLM_TRY(Charge(ground, row, now));
-  TYLLM_TRY(tasks::SetSucceeded(ground.db, row, output, now));
+  TYLLM_ASSIGN(const double seconds, ChargeProject(ground, row, now));
+  TYLLM_TRY(tasks::SetSucceeded(ground.db, row, output, seconds, now));
   TYLLM_TRY(checkpoints::Remove(ground.db, row));
   TYLLM_TRY(attempts::End(ground.db, id, sched::Ending::kSucceeded, now));
   if (key) {
     TYLLM_TRY(actions::Put(ground.db, *key, output, id.task, now));
     TYLLM_TRY(tasks::NoteResult(ground.db, *key, true));
   }
-  return Progress(ground, row, TaskState::kSucceeded, " succeeded", now);
+  row.state = TaskState::kSucceeded;
+  row.output = output;
+  return Progress(ground, place, " succeeded", now);
 }
 
 Status SucceedFromCache(const Ground& ground, const CacheHit& hit, std::int64_t now) {

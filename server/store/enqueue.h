@@ -7,7 +7,8 @@
 // How jobs come and go.
 namespace tyllm::server::store {
 
-Result<JobId> Enqueue(const Ground& ground, const NewJob& job, std::int64_t now);
+/// The job as ViewOf gives it.
+Result<domain::JobView> Enqueue(const Ground& ground, const NewJob& job, std::int64_t now);
 /// The tasks that went with it.
 Result<std::vector<TaskId>> DeleteJob(const Ground& ground, JobId job);
 

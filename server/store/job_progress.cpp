@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "server/sched/settle.h"
 #include "server/store/jobs.h"
 #include "server/store/rows_json.h"
 
@@ -19,12 +18,12 @@ const tasks::Row* FindLabel(const std::vector<tasks::Row>& rows, const std::stri
   return it == rows.end() ? nullptr : &*it;
 }
 
-std::vector<sched::Node> GraphOf(const std::vector<tasks::Row>& rows) {
+std::vector<sched::Node> GraphOf(const std::vector<tasks::Row>& rows, const AllInputs& inputs) {
   std::vector<sched::Node> nodes;
-  for (const tasks::Row& row : rows) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
     sched::Node& node = nodes.emplace_back();
-    node.state = row.state;
-    for (const domain::TaskInput& input : row.inputs) {
+    node.state = rows[i].state;
+    for (const domain::TaskInput& input : inputs[i]) {
       if (const tasks::Row* const source = FindLabel(rows, input.from)) {
         node.needs.push_back(static_cast<std::size_t>(source - rows.data()));
       }
@@ -33,14 +32,20 @@ std::vector<sched::Node> GraphOf(const std::vector<tasks::Row>& rows) {
   return nodes;
 }
 
-events::Draft Tell(const tasks::Row& row, const std::string& what) {
-  return {
-      .text = row.label + what, .task = row.id, .task_state = row.state, .attempt = row.attempt};
+Result<AllInputs> InputsOfWaiting(const std::vector<tasks::Row>& rows) {
+  AllInputs inputs(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].state == TaskState::kWaiting) {
+      TYLLM_ASSIGN(inputs[i], tasks::InputsOf(rows[i]));
+    }
+  }
+  return inputs;
 }
 
 Status MakeReady(Database& db, const std::vector<tasks::Row>& rows, tasks::Row& row,
-                 std::string_view toolchain_version, std::int64_t now) {
-  TYLLM_ASSIGN(const auto inputs, ResolveInputs(rows, row));
+                 const std::vector<domain::TaskInput>& given, std::string_view toolchain_version,
+                 std::int64_t now) {
+  TYLLM_ASSIGN(const auto inputs, ResolveInputs(rows, row.id, given));
   TYLLM_ASSIGN(const auto spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
   TYLLM_TRY(
       tasks::SetReady(db, row, domain::ActionKey(spec, inputs, toolchain_version), inputs, now));
@@ -50,18 +55,24 @@ Status MakeReady(Database& db, const std::vector<tasks::Row>& rows, tasks::Row& 
 
 Status TakeSteps(Database& db, std::vector<tasks::Row>& rows, std::vector<events::Draft>& drafts,
                  std::string_view toolchain_version, std::int64_t now) {
-  for (const sched::Step& step : sched::Settle(GraphOf(rows))) {
+  TYLLM_ASSIGN(const AllInputs inputs, InputsOfWaiting(rows));
+  for (const sched::Step& step : StepsFor(rows, inputs)) {
     tasks::Row& row = rows[step.node];
     if (step.event == domain::TaskEvent::kInputsReady) {
-      TYLLM_TRY(MakeReady(db, rows, row, toolchain_version, now));
-      drafts.push_back(Tell(row, " is queued"));
+      TYLLM_TRY(MakeReady(db, rows, row, inputs[step.node], toolchain_version, now));
     } else {
       TYLLM_TRY(tasks::SetCancelled(db, row, TaskState::kCancelled, now));
       row.state = TaskState::kCancelled;
-      drafts.push_back(Tell(row, " is cancelled: a task that it needs did not succeed"));
     }
+    drafts.push_back(Tell(row, step.event));
   }
   return OkStatus();
+}
+
+}  // namespace
+
+std::vector<sched::Step> StepsFor(const std::vector<tasks::Row>& rows, const AllInputs& inputs) {
+  return sched::Settle(GraphOf(rows, inputs));
 }
 
 domain::JobState StateOf(const std::vector<tasks::Row>& rows, bool cancel_asked) {
@@ -72,17 +83,32 @@ domain::JobState StateOf(const std::vector<tasks::Row>& rows, bool cancel_asked)
   return domain::JobStateOf(states, cancel_asked);
 }
 
-}  // namespace
+events::Draft Tell(const tasks::Row& row, domain::TaskEvent step) {
+  const char* const what = step == domain::TaskEvent::kInputsReady
+                               ? " is queued"
+                               : " is cancelled: a task that it needs did not succeed";
+  return {
+      .text = row.label + what, .task = row.id, .task_state = row.state, .attempt = row.attempt};
+}
+
+events::Draft TellEnd(domain::JobState state) {
+  return {.text = "job " + std::string(domain::kJobStateNames.Name(state)), .task = std::nullopt};
+}
 
 Status ProgressJob(Database& db, JobId job, std::vector<events::Draft> drafts,
                    std::string_view toolchain_version, std::int64_t now) {
   TYLLM_ASSIGN(std::vector<tasks::Row> rows, tasks::OfJob(db, job));
+  return ProgressJob(db, rows, std::move(drafts), toolchain_version, now);
+}
+
+Status ProgressJob(Database& db, std::vector<tasks::Row>& rows, std::vector<events::Draft> drafts,
+                   std::string_view toolchain_version, std::int64_t now) {
+  const JobId job = rows.front().job;
   TYLLM_TRY(TakeSteps(db, rows, drafts, toolchain_version, now));
-  TYLLM_ASSIGN(const jobs::Row before, jobs::Get(db, job));
+  TYLLM_ASSIGN(const jobs::Standing before, jobs::StandingOf(db, job));
   const domain::JobState state = StateOf(rows, before.cancel_asked);
   if (IsFinal(state)) {
-    drafts.push_back(
-        {.text = "job " + std::string(domain::kJobStateNames.Name(state)), .task = std::nullopt});
+    drafts.push_back(TellEnd(state));
   }
   // Only the last of them shows the new state: whoever sees a final state has seen all.
   std::int64_t number = before.last_event;
@@ -94,17 +120,18 @@ Status ProgressJob(Database& db, JobId job, std::vector<events::Draft> drafts,
 }
 
 Result<std::map<std::string, BlobId>> ResolveInputs(const std::vector<tasks::Row>& job_tasks,
-                                                    const tasks::Row& task) {
-  std::map<std::string, BlobId> inputs;
-  for (const domain::TaskInput& input : task.inputs) {
+                                                    TaskId task,
+                                                    const std::vector<domain::TaskInput>& inputs) {
+  std::map<std::string, BlobId> trees;
+  for (const domain::TaskInput& input : inputs) {
     const tasks::Row* const source = FindLabel(job_tasks, input.from);
     const std::optional<BlobId> tree = source == nullptr ? input.tree : source->output;
     if (!tree) {
-      return Internal(task.id.ToString() + ": input '" + input.name + "' is not there");
+      return Internal(task.ToString() + ": input '" + input.name + "' is not there");
     }
-    inputs[input.name] = *tree;
+    trees[input.name] = *tree;
   }
-  return inputs;
+  return trees;
 }
 
 }  // namespace tyllm::server::store

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/sched/settle.h"
 #include "server/store/database.h"
 #include "server/store/events.h"
 #include "server/store/tasks.h"
@@ -16,9 +17,25 @@ namespace tyllm::server::store {
 /// are cancelled, the job's state follows, and `drafts` and all this become events.
 Status ProgressJob(Database& db, JobId job, std::vector<events::Draft> drafts,
                    std::string_view toolchain_version, std::int64_t now);
+/// For who has read the job's tasks: `rows` are all of them as they stand after the change, and
+/// then as they stand after what it led to.
+Status ProgressJob(Database& db, std::vector<tasks::Row>& rows, std::vector<events::Draft> drafts,
+                   std::string_view toolchain_version, std::int64_t now);
+
+/// Of each task of a job; of those that do not wait it may be left out.
+using AllInputs = std::vector<std::vector<domain::TaskInput>>;
+
+/// What follows for the tasks of a job that wait.
+std::vector<sched::Step> StepsFor(const std::vector<tasks::Row>& rows, const AllInputs& inputs);
+domain::JobState StateOf(const std::vector<tasks::Row>& rows, bool cancel_asked);
+/// That the step was taken, which the row says already.
+events::Draft Tell(const tasks::Row& row, domain::TaskEvent step);
+/// That the job has ended.
+events::Draft TellEnd(domain::JobState state);
 
 /// Trees of a task's inputs by name; those of tasks that have not succeeded are kInternal.
 Result<std::map<std::string, BlobId>> ResolveInputs(const std::vector<tasks::Row>& job_tasks,
-                                                    const tasks::Row& task);
+                                                    TaskId task,
+                                                    const std::vector<domain::TaskInput>& inputs);
 
 }  // namespace tyllm::server::store

@@ -11,12 +11,12 @@ namespace {
 using domain::JobState;
 
 constexpr Sql kInsert{
-    "INSERT INTO jobs(state, spec, outputs, created_ms, project, priority, job_class, retry_of) "
-    "VALUES(0, ?1, ?2, ?3, ?4, ?5, ?6, ?7)"};
-constexpr Sql kInsertLabels{
-    "INSERT INTO job_labels(job, key, value) SELECT ?1, key, value FROM json_each(?2)"};
+    "INSERT INTO jobs(state, spec, outputs, created_ms, project, priority, job_class, retry_of, "
+    "last_event) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"};
+constexpr Sql kInsertLabel{"INSERT INTO job_labels(job, key, value) VALUES(?1, ?2, ?3)"};
 constexpr Sql kDeleteLabels{"DELETE FROM job_labels WHERE job = ?1"};
 constexpr Sql kGet{TYLLM_JOB_COLUMNS "WHERE id = ?1"};
+constexpr Sql kStanding{"SELECT state, cancel_asked, last_event FROM jobs WHERE id = ?1"};
 constexpr Sql kCount{"SELECT state, count(*) FROM jobs GROUP BY state"};
 constexpr Sql kAskCancel{"UPDATE jobs SET cancel_asked = 1 WHERE id = ?1"};
 constexpr Sql kSetPriority{"UPDATE jobs SET priority = ?2 WHERE id = ?1"};
@@ -36,6 +36,18 @@ constexpr Sql kSetFailure{"UPDATE jobs SET failure = coalesce(failure, ?2) WHERE
 constexpr Sql kAdvance{
     "UPDATE jobs SET state = ?2, last_event = ?3, ended_ms = CASE WHEN ?2 >= 3 THEN ?4 END "
     "WHERE id = ?1"};
+
+Status NoJob(JobId id) {
+  return NotFound("there is no job " + id.ToString() +
+                  "; `tyllm-client list` shows those that are");
+}
+
+Status InsertLabels(Database& db, JobId id, const std::map<std::string, std::string>& labels) {
+  for (const auto& [key, value] : labels) {
+    TYLLM_TRY(db.Change(kInsertLabel, id.value, key, value).status());
+  }
+  return OkStatus();
+}
 
 }  // namespace
 
@@ -61,30 +73,38 @@ Result<Row> Read(const Rows& rows) {
   return row;
 }
 
-Result<JobId> Insert(Database& db, const NewJob& job, std::int64_t now) {
+Result<JobId> Insert(Database& db, const NewJob& job, JobState state, std::int64_t last_event,
+                     std::int64_t now) {
   const domain::JobSpec& spec = job.spec;
   std::optional<std::int64_t> retry_of;
   if (job.retry_of) {
     retry_of = job.retry_of->value;
   }
-  TYLLM_TRY(db.Change(kInsert, SpecText(spec), ToColumn(job.plan.outputs), now, spec.project,
-                      spec.priority, spec.job_class, retry_of)
+  TYLLM_TRY(db.Change(kInsert, state, SpecText(spec), ToColumn(job.plan.outputs), now, spec.project,
+                      spec.priority, spec.job_class, retry_of, last_event)
                 .status());
   const JobId id{db.last_insert_id()};
-  if (!spec.labels.empty()) {
-    TYLLM_TRY(db.Change(kInsertLabels, id.value, ToColumn(spec.labels)).status());
-  }
+  TYLLM_TRY(InsertLabels(db, id, spec.labels));
   return id;
 }
 
 Result<Row> Get(Database& db, JobId id) {
   TYLLM_ASSIGN(Rows rows, db.Query(kGet, id.value));
   TYLLM_ASSIGN(const bool found, rows.Next());
+  return found ? Read(rows) : NoJob(id);
+}
+
+Result<Standing> StandingOf(Database& db, JobId id) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kStanding, id.value));
+  TYLLM_ASSIGN(const bool found, rows.Next());
   if (!found) {
-    return NotFound("there is no job " + id.ToString() +
-                    "; `tyllm-client list` shows those that are");
+    return NoJob(id);
   }
-  return Read(rows);
+  Standing standing;
+  TYLLM_ASSIGN(standing.state, EnumColumn<JobState>(rows.Integer(0)));
+  standing.cancel_asked = rows.Integer(1) != 0;
+  standing.last_event = rows.Integer(2);
+  return standing;
 }
 
 Result<std::map<JobState, std::int64_t>> Count(Database& db) {
@@ -113,7 +133,7 @@ Status SetPriority(Database& db, JobId id, std::int32_t priority) {
 
 Status SetLabels(Database& db, JobId id, const std::map<std::string, std::string>& labels) {
   TYLLM_TRY(db.Change(kDeleteLabels, id.value).status());
-  return db.Change(kInsertLabels, id.value, ToColumn(labels)).status();
+  return InsertLabels(db, id, labels);
 }
 
 Result<std::vector<JobId>> EndedBefore(Database& db, std::int64_t before, std::int64_t limit) {

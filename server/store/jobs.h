@@ -34,9 +34,21 @@ struct Row {
   std::string labels;  ///< JSON object
 };
 
-Result<JobId> Insert(Database& db, const NewJob& job, std::int64_t now);
+/// `state` is not a final one.
+Result<JobId> Insert(Database& db, const NewJob& job, domain::JobState state,
+                     std::int64_t last_event, std::int64_t now);
 /// kNotFound when there is no such job.
 Result<Row> Get(Database& db, JobId id);
+
+/// What changes with its tasks.
+struct Standing {
+  domain::JobState state = domain::JobState::kQueued;
+  bool cancel_asked = false;
+  std::int64_t last_event = 0;
+};
+
+/// kNotFound when there is no such job.
+Result<Standing> StandingOf(Database& db, JobId id);
 /// The row of a statement that selects TYLLM_JOB_COLUMNS.
 Result<Row> Read(const Rows& rows);
 Result<std::vector<Row>> List(Database& db, const JobFilter& filter);

@@ -18,6 +18,7 @@ constexpr Sql kInsert{
     "VALUES(?1, ?2, ?3, ?4, ?5)"};
 constexpr Sql kGet{
     "SELECT project, job_class, priority, kind, requirements FROM lanes WHERE id = ?1"};
+constexpr Sql kProjectOf{"SELECT project FROM lanes WHERE id = ?1"};
 // One step from lane to lane along the index: as many as there are lanes with something in them,
 // however many tasks there are.
 constexpr Sql kNext{
@@ -81,6 +82,13 @@ Result<sched::LaneKey> Get(Database& db, std::int64_t lane) {
   TYLLM_ASSIGN(key.needs.requirements,
                FromColumn<std::vector<Requirement>>(rows.Text(4), "lanes.requirements"));
   return key;
+}
+
+Result<std::string> ProjectOf(Database& db, std::int64_t lane) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kProjectOf, lane));
+  TYLLM_ASSIGN(const bool found, rows.Next());
+  return found ? Result<std::string>(rows.Text(0))
+               : DataLoss("there is no lane " + std::to_string(lane));
 }
 
 Result<std::vector<sched::Lane>> Waiting(Database& db, std::int64_t now) {

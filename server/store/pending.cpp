@@ -12,9 +12,11 @@ namespace {
 
 using domain::TaskState;
 
-std::vector<std::string> WaitsFor(const std::vector<tasks::Row>& rows, const tasks::Row& row) {
+Result<std::vector<std::string>> WaitsFor(const std::vector<tasks::Row>& rows,
+                                          const tasks::Row& row) {
   std::vector<std::string> labels;
-  for (const domain::TaskInput& input : row.inputs) {
+  TYLLM_ASSIGN(const std::vector<domain::TaskInput> inputs, tasks::InputsOf(row));
+  for (const domain::TaskInput& input : inputs) {
     const auto source = std::find_if(rows.begin(), rows.end(), [&](const tasks::Row& one) {
       return !input.from.empty() && one.label == input.from;
     });
@@ -36,7 +38,7 @@ Result<std::vector<PendingRecord>> PendingOf(Database& db, JobId job) {
     }
     PendingRecord record{.id = row.id, .state = row.state, .lane = row.lane};
     TYLLM_ASSIGN(record.lane_key, lanes::Get(db, row.lane));
-    record.waits_for = WaitsFor(rows, row);
+    TYLLM_ASSIGN(record.waits_for, WaitsFor(rows, row));
     if (row.state == TaskState::kQueued) {
       TYLLM_ASSIGN(record.joined, tasks::FindRunning(db, row));
     }

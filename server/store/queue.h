@@ -51,6 +51,8 @@ struct NewJob {
   std::optional<Sha256> fingerprint = std::nullopt;
   std::optional<JobId> retry_of = std::nullopt;
   std::map<std::string, KeptOutput> kept = {};  ///< by label of the task
+  /// What is told, as NoteEvent would, of those of its tasks that are not kept, by label.
+  std::map<std::string, std::string> notes = {};
 };
 
 /// A place in an order of jobs.
@@ -219,7 +221,14 @@ class Queue {
                              std::int64_t now) = 0;
   /// Those noted before that time; how many.
   virtual Result<std::int64_t> ForgetRequests(std::int64_t before) = 0;
-  virtual Result<JobId> Enqueue(const NewJob& job, std::int64_t now) = 0;
+  /// The new job, as GetJob gives it.
+  virtual Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) = 0;
+
+  Result<JobId> Enqueue(const NewJob& job, std::int64_t now) {
+    TYLLM_ASSIGN(const domain::JobView made, EnqueueAndShow(job, now));
+    return made.id;
+  }
+
   virtual Result<domain::JobView> GetJob(JobId job) = 0;
   /// In the filter's order, without tasks and outputs.
   virtual Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) = 0;

@@ -122,7 +122,7 @@ class SqliteQueue final : public Queue {
     return requests::RemoveOld(db_, before);
   }
 
-  Result<JobId> Enqueue(const NewJob& job, std::int64_t now) override {
+  Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override {
     return store::Enqueue(ground_, job, now);
   }
 

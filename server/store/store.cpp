@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/store.h"
 
-#include <deque>
 #include <thread>
-#include <vector>
+#include <utility>
 
 #include "common/base/guarded.h"
 
@@ -17,8 +16,6 @@ constexpr Milliseconds kLongestBatch{2};
 }  // namespace
 
 struct Store::Thread {
-  using Operations = std::deque<std::unique_ptr<Operation>>;
-
   struct Inbox {
     Operations operations;
     Operations looks;  ///< where there is no reader
@@ -47,7 +44,7 @@ struct Store::Thread {
   static bool WaitForSomething(Guarded<Inbox>& inbox);
   void AnswerLooks(Guarded<Inbox>& inbox, Queue& looked_at);
   void RunBatch(std::unique_ptr<Operation> first);
-  void RunAlone(Operation& operation);
+  void RunAlone(std::unique_ptr<Operation> operation);
   /// The next operation, or nothing; with `joining` only one that may join a transaction.
   std::unique_ptr<Operation> Take(bool joining);
   Status Fault();
@@ -59,6 +56,7 @@ struct Store::Thread {
   const Clock& clock;
   const OnCommit on_commit;
   Guarded<Inbox> inbox;    ///< of the writing thread
+  Operations taken;        ///< by the writing thread, out of its inbox and not begun
   Guarded<Inbox> reading;  ///< of the reading one
   Guarded<Condition> condition;
   std::thread writer_thread;
@@ -96,7 +94,9 @@ void Store::Thread::Put(Guarded<Inbox>& inbox, Operations Inbox::* queued,
     }
   }
   if (operation) {
-    operation->Finish(Unavailable("the server is stopping; try again"));
+    Operations refused;
+    refused.push_back(std::move(operation));
+    Finish(std::move(refused), Unavailable("the server is stopping; try again"));
   } else {
     inbox.Notify();
   }
@@ -112,21 +112,24 @@ bool Store::Thread::WaitForSomething(Guarded<Inbox>& inbox) {
 }
 
 std::unique_ptr<Store::Operation> Store::Thread::Take(bool joining) {
-  auto view = inbox.Lock();
-  if (view->operations.empty() || (joining && view->operations.front()->alone())) {
+  if (taken.empty()) {
+    auto view = inbox.Lock();
+    taken.swap(view->operations);
+  }
+  if (taken.empty() || (joining && taken.front()->alone())) {
     return nullptr;
   }
-  auto operation = std::move(view->operations.front());
-  view->operations.pop_front();
+  auto operation = std::move(taken.front());
+  taken.pop_front();
   return operation;
 }
 
 void Store::Thread::WriteLoop() {
-  while (WaitForSomething(inbox)) {
+  while (!taken.empty() || WaitForSomething(inbox)) {
     AnswerLooks(inbox, *queue);
     auto first = Take(false);
     if (first && first->alone()) {
-      RunAlone(*first);
+      RunAlone(std::move(first));
     } else if (first) {
       RunBatch(std::move(first));
     }
@@ -161,22 +164,22 @@ void Store::Thread::AnswerLooks(Guarded<Inbox>& from, Queue& looked_at) {
   }
   looked_at.Rollback();
   NoteFault(looked_at.broken());
-  for (const auto& look : looks) {
-    look->Finish(opened);
-  }
+  Finish(std::move(looks), opened);
 }
 
-void Store::Thread::RunAlone(Operation& operation) {
+void Store::Thread::RunAlone(std::unique_ptr<Operation> operation) {
   const Status broken = Fault();
   if (broken.ok()) {
-    static_cast<void>(operation.Perform(*queue));  // the operation hands its own result on
+    static_cast<void>(operation->Perform(*queue));  // the operation hands its own result on
   }
-  operation.Finish(broken);
+  Operations done;
+  done.push_back(std::move(operation));
+  Finish(std::move(done), broken);
 }
 
 void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
   const Clock::Steady begun = clock.Now();
-  std::vector<std::unique_ptr<Operation>> batch;
+  Operations batch;
   Status opened = Fault();
   if (opened.ok()) {
     opened = queue->Begin();
@@ -201,9 +204,7 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
   if (on_commit && committed.ok() && *committed) {
     on_commit({clock.Now() - begun, batch.size()});
   }
-  for (const auto& operation : batch) {
-    operation->Finish(committed.status());
-  }
+  Finish(std::move(batch), committed.status());
 }
 
 Status Store::Thread::Fault() {
@@ -247,6 +248,26 @@ Status Store::health() const {
 
 void Store::Stop() {
   thread_->Stop();
+}
+
+void Store::Finish(Operations operations, const Status& status) {
+  for (const auto& operation : operations) {
+    operation->Settle(status);
+  }
+  while (!operations.empty()) {
+    const boost::asio::any_io_executor executor = operations.front()->executor();
+    Operations of_it;
+    Operations others;
+    for (auto& operation : operations) {
+      (operation->executor() == executor ? of_it : others).push_back(std::move(operation));
+    }
+    boost::asio::post(executor, [answered = std::move(of_it)] {
+      for (const auto& operation : answered) {
+        operation->Answer();
+      }
+    });
+    operations = std::move(others);
+  }
 }
 
 void Store::Push(std::unique_ptr<Operation> operation) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <concepts>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -102,11 +103,21 @@ class Store {
     virtual ~Operation() = default;
     /// Wants no transaction.
     virtual bool alone() const = 0;
-    /// Returns the status of what the work returned, which is kept until Finish.
+    /// Returns the status of what the work returned, which is kept until Answer.
     virtual Status Perform(Queue& queue) = 0;
-    /// Hands the result, or `status` when that is an error, to who waits.
-    virtual void Finish(const Status& status) = 0;
+    /// Makes `status` the result when that is an error.
+    virtual void Settle(const Status& status) = 0;
+    /// Where who waits wants to be answered.
+    virtual const boost::asio::any_io_executor& executor() const = 0;
+    /// Hands the result to who waits. There; once, after Settle.
+    virtual void Answer() = 0;
   };
+
+  using Operations = std::deque<std::unique_ptr<Operation>>;
+
+  /// Has those that wait answered, each with its result unless `status` is an error. Takes them
+  /// all: to each executor with one call.
+  static void Finish(Operations operations, const Status& status);
 
   static Status StatusOf(const Status& status) { return status; }
 
@@ -115,7 +126,7 @@ class Store {
     return result.status();
   }
 
-  template <typename Work, typename Answer, typename Handler>
+  template <typename Work, typename Outcome, typename Handler>
   class Waiting final : public Operation {
    public:
     Waiting(Work work, Handler handler, bool alone = false)
@@ -132,14 +143,17 @@ class Store {
       return StatusOf(*answer_);
     }
 
-    void Finish(const Status& status) override {
+    void Settle(const Status& status) override {
       if (!answer_ || !status.ok()) {
         answer_.emplace(status.ok() ? Internal("the operation could not begin") : status);
       }
-      boost::asio::post(executor_,
-                        [handler = std::move(handler_), result = *std::move(answer_)]() mutable {
-                          std::move(handler)(std::move(result));
-                        });
+    }
+
+    const boost::asio::any_io_executor& executor() const override { return executor_; }
+
+    void Answer() override {
+      Handler handler = std::move(handler_);  // may be what keeps the store
+      std::move(handler)(*std::move(answer_));
     }
 
    private:
@@ -147,7 +161,7 @@ class Store {
     bool alone_;
     boost::asio::any_io_executor executor_;
     Handler handler_;
-    std::optional<Answer> answer_;
+    std::optional<Outcome> answer_;
   };
 
   struct Thread;

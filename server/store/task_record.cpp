@@ -14,9 +14,9 @@ namespace {
 
 // The inputs that are there: given ones, and outputs of tasks that have succeeded.
 std::map<std::string, BlobId> KnownTrees(const std::vector<tasks::Row>& of_job,
-                                         const tasks::Row& row) {
+                                         const std::vector<domain::TaskInput>& inputs) {
   std::map<std::string, BlobId> trees;
-  for (const domain::TaskInput& input : row.inputs) {
+  for (const domain::TaskInput& input : inputs) {
     const auto source = std::find_if(of_job.begin(), of_job.end(), [&](const tasks::Row& one) {
       return !input.from.empty() && one.label == input.from;
     });
@@ -37,8 +37,8 @@ Result<TaskRecord> RecordOf(Database& db, TaskId task) {
   TYLLM_ASSIGN(record.view, tasks::ToView(row));
   record.job = row.job;
   TYLLM_ASSIGN(record.spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
-  record.inputs = row.inputs;
-  record.trees = KnownTrees(of_job, row);
+  TYLLM_ASSIGN(record.inputs, tasks::InputsOf(row));
+  record.trees = KnownTrees(of_job, record.inputs);
   record.key = row.key;
   record.use_cache = row.use_cache;
   record.kept = row.kept;

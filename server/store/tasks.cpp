@@ -11,8 +11,10 @@ namespace {
 using domain::TaskState;
 
 constexpr Sql kInsert{
-    "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, use_cache, lane) "
-    "VALUES(?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8)"};
+    "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, use_cache, lane, "
+    "action_key, input_trees, output, cached, kept, made_by, queued_ms, ended_ms, has_result) "
+    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
+    "?5 = 1 AND ?8 AND EXISTS(SELECT 1 FROM actions WHERE key = ?10))"};
 
 #define TYLLM_TASK_COLUMNS                                                              \
   "SELECT id, job, label, kind, state, attempt, spec, inputs, use_cache, action_key, "  \
@@ -21,6 +23,8 @@ constexpr Sql kInsert{
   "kept, made_by FROM tasks "
 constexpr Sql kGet{TYLLM_TASK_COLUMNS "WHERE id = ?1"};
 constexpr Sql kOfJob{TYLLM_TASK_COLUMNS "WHERE job = ?1 ORDER BY position"};
+constexpr Sql kBesideTask{TYLLM_TASK_COLUMNS
+                          "WHERE job = (SELECT job FROM tasks WHERE id = ?1) ORDER BY position"};
 // The index must be named: in the order of ids SQLite would rather walk through the whole table.
 constexpr Sql kHeld{TYLLM_TASK_COLUMNS "INDEXED BY tasks_held WHERE state IN (2, 3) ORDER BY id"};
 constexpr Sql kHeldBy{TYLLM_TASK_COLUMNS "WHERE state IN (2, 3) AND worker = ?1 ORDER BY id"};
@@ -57,7 +61,7 @@ constexpr Sql kCacheHits{
     "WHERE t.state = 1 AND t.has_result = 1 ORDER BY t.job, t.position LIMIT ?1"};
 
 // has_result of a task that is queued says whether its action has one: kept right where tasks
-// become queued, here and in kSetQueued, and where results come and go, in kNoteResult.
+// become queued, in kInsert, here and in kSetQueued, and where results come and go, in kNoteResult.
 constexpr Sql kSetReady{
     "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, input_trees = ?4, "
     "has_result = (use_cache AND EXISTS(SELECT 1 FROM actions WHERE key = ?2)) "
@@ -75,10 +79,8 @@ constexpr Sql kSetSession{
     "UPDATE tasks SET session = ?3 WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
 constexpr Sql kSetSucceeded{
     "UPDATE tasks SET state = 4, output = ?4, failure = NULL, cached = ?5, ended_ms = ?6, "
-    "made_by = ?7 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
-constexpr Sql kSetKept{
-    "UPDATE tasks SET state = 4, output = ?2, action_key = ?3, made_by = ?4, kept = 1, "
-    "cached = 1, queued_ms = ?5, ended_ms = ?5 WHERE id = ?1 AND state = 0"};
+    "made_by = ?7, device_seconds = device_seconds + ?8 "
+    "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
 constexpr Sql kSetQueued{
     "UPDATE tasks SET state = 1, failures = ?3, losses = ?4, failure = ?5, not_before_ms = ?6, "
     "queued_ms = ?7, "
@@ -101,8 +103,7 @@ Result<Row> Read(const Rows& rows) {
   TYLLM_ASSIGN(row.state, EnumColumn<TaskState>(rows.Integer(4)));
   row.attempt = static_cast<domain::Attempt>(rows.Integer(5));
   row.spec = rows.Text(6);
-  TYLLM_ASSIGN(row.inputs,
-               FromColumn<std::vector<domain::TaskInput>>(rows.Text(7), "tasks.inputs"));
+  row.inputs = rows.Text(7);
   row.use_cache = rows.Integer(8) != 0;
   row.key = rows.Digest(9);
   row.holder = {rows.Text(10), rows.Text(11)};
@@ -179,12 +180,25 @@ Result<std::optional<TaskId>> OneId(Result<Rows> rows) {
 
 }  // namespace
 
-Result<TaskId> Insert(Database& db, JobId job, std::int64_t position,
-                      const domain::PlannedTask& task, bool use_cache, std::int64_t lane) {
-  TYLLM_TRY(db.Change(kInsert, job.value, position, task.label, task.spec.kind, SpecText(task.spec),
-                      ToColumn(task.inputs), use_cache, lane)
+Status Insert(Database& db, Row& row) {
+  const auto unless_zero = [](std::int64_t time) {
+    return time == 0 ? std::nullopt : std::optional(time);
+  };
+  std::optional<std::string> output;
+  if (row.output) {
+    output = row.output->ToString();
+  }
+  std::optional<std::int64_t> maker;
+  if (row.made_by) {
+    maker = row.made_by->value;
+  }
+  TYLLM_TRY(db.Change(kInsert, row.job.value, row.position, row.label, row.kind, row.state,
+                      row.spec, row.inputs, row.use_cache, row.lane, row.key, row.input_trees,
+                      output, row.cached, row.kept, maker, unless_zero(row.queued_ms),
+                      unless_zero(row.ended_ms))
                 .status());
-  return TaskId{db.last_insert_id()};
+  row.id = TaskId{db.last_insert_id()};
+  return OkStatus();
 }
 
 Result<Row> Get(Database& db, TaskId id) {
@@ -196,8 +210,18 @@ Result<Row> Get(Database& db, TaskId id) {
   return Read(rows);
 }
 
+Result<std::vector<domain::TaskInput>> InputsOf(const Row& row) {
+  return FromColumn<std::vector<domain::TaskInput>>(row.inputs, "tasks.inputs");
+}
+
 Result<std::vector<Row>> OfJob(Database& db, JobId job) {
   return ReadAll(db.Query(kOfJob, job.value));
+}
+
+Result<std::vector<Row>> BesideTask(Database& db, TaskId id) {
+  TYLLM_ASSIGN(std::vector<Row> rows, ReadAll(db.Query(kBesideTask, id.value)));
+  return rows.empty() ? Result<std::vector<Row>>(NotFound("there is no task " + id.ToString()))
+                      : std::move(rows);
 }
 
 Result<std::vector<Row>> Held(Database& db) {
@@ -248,7 +272,7 @@ Status Exchange(Database& db, const Row& one, const Row& other) {
   const auto put = [&](const Row& row, const Row& place, std::int64_t position,
                        const std::string& label) {
     return db.ChangeOne(row.id.ToString(), kSetPlace, row.id.value, place.job.value, position,
-                        label, place.spec, ToColumn(place.inputs), place.use_cache, place.lane);
+                        label, place.spec, place.inputs, place.use_cache, place.lane);
   };
   // A place of nobody's in between: positions and labels are unique in a job.
   TYLLM_TRY(put(one, other, -1, ""));
@@ -289,13 +313,17 @@ Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit) {
   }
 }
 
-Status SetReady(Database& db, const Row& row, const Sha256& key,
-                const std::map<std::string, BlobId>& inputs, std::int64_t now) {
+std::string TreesColumn(const std::map<std::string, BlobId>& inputs) {
   std::vector<BlobId> trees;
   for (const auto& [name, tree] : inputs) {
     trees.push_back(tree);
   }
-  return db.ChangeOne(row.id.ToString(), kSetReady, row.id.value, key, now, ToColumn(trees));
+  return ToColumn(trees);
+}
+
+Status SetReady(Database& db, const Row& row, const Sha256& key,
+                const std::map<std::string, BlobId>& inputs, std::int64_t now) {
+  return db.ChangeOne(row.id.ToString(), kSetReady, row.id.value, key, now, TreesColumn(inputs));
 }
 
 Status AddDeviceSeconds(Database& db, const Row& row, double seconds) {
@@ -315,9 +343,10 @@ Status SetSession(Database& db, const Row& row, const std::string& session) {
   return db.ChangeOne(row.id.ToString(), kSetSession, row.id.value, row.attempt, session);
 }
 
-Status SetSucceeded(Database& db, const Row& row, const BlobId& output, std::int64_t now) {
+Status SetSucceeded(Database& db, const Row& row, const BlobId& output, double device_seconds,
+                    std::int64_t now) {
   return db.ChangeOne(row.id.ToString(), kSetSucceeded, row.id.value, row.state, row.attempt,
-                      output.ToString(), false, now, std::optional<std::int64_t>());
+                      output.ToString(), false, now, std::optional<std::int64_t>(), device_seconds);
 }
 
 Status SetCached(Database& db, const Row& row, const BlobId& output,
@@ -327,12 +356,7 @@ Status SetCached(Database& db, const Row& row, const BlobId& output,
     maker = made_by->value;
   }
   return db.ChangeOne(row.id.ToString(), kSetSucceeded, row.id.value, row.state, row.attempt,
-                      output.ToString(), true, now, maker);
-}
-
-Status SetKept(Database& db, TaskId task, const KeptOutput& kept, std::int64_t now) {
-  return db.ChangeOne(task.ToString(), kSetKept, task.value, kept.output.ToString(), kept.key,
-                      kept.made_by.value, now);
+                      output.ToString(), true, now, maker, 0.0);
 }
 
 Status SetJudged(Database& db, const Row& row, const sched::Verdict& verdict, std::int64_t now) {

@@ -21,8 +21,8 @@ struct Row {
   domain::TaskKind kind = domain::TaskKind::kQuantize;
   domain::TaskState state = domain::TaskState::kWaiting;
   domain::Attempt attempt = 0;
-  std::string spec;  ///< JSON
-  std::vector<domain::TaskInput> inputs;
+  std::string spec;    ///< JSON
+  std::string inputs;  ///< JSON; InputsOf reads it
   bool use_cache = true;
   std::optional<Sha256> key;
   WorkerSession holder;  ///< of the running or last attempt
@@ -44,12 +44,16 @@ struct Row {
   AttemptId attempt_id() const { return {id, attempt}; }
 };
 
-Result<TaskId> Insert(Database& db, JobId job, std::int64_t position,
-                      const domain::PlannedTask& task, bool use_cache, std::int64_t lane);
+/// Of a new job, in any state that a task may have before its first attempt; gives it its id.
+Status Insert(Database& db, Row& row);
 /// kNotFound when there is no such task.
 Result<Row> Get(Database& db, TaskId id);
+/// What most do not need of a row, and takes longer to read than all the rest.
+Result<std::vector<domain::TaskInput>> InputsOf(const Row& row);
 /// In plan order.
 Result<std::vector<Row>> OfJob(Database& db, JobId job);
+/// Those of the task's job. kNotFound when there is no such task.
+Result<std::vector<Row>> BesideTask(Database& db, TaskId id);
 Result<std::vector<Row>> Held(Database& db);
 Result<std::vector<Row>> HeldBy(Database& db, const std::string& worker);
 /// In order of jobs, then of plans.
@@ -68,6 +72,8 @@ Status Exchange(Database& db, const Row& one, const Row& other);
 Result<TaskCounts> Count(Database& db, std::int64_t now);
 Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit);
 
+/// input_trees of a task with these inputs.
+std::string TreesColumn(const std::map<std::string, BlobId>& inputs);
 Status SetReady(Database& db, const Row& row, const Sha256& key,
                 const std::map<std::string, BlobId>& inputs, std::int64_t now);
 /// Notes what the running attempt has cost; to be called before the task may have ended.
@@ -76,12 +82,12 @@ Status AddDeviceSeconds(Database& db, const Row& row, double seconds);
 Status NoteResult(Database& db, const Sha256& key, bool exists);
 Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now);
 Status SetSession(Database& db, const Row& row, const std::string& session);
-Status SetSucceeded(Database& db, const Row& row, const BlobId& output, std::int64_t now);
+/// The attempt has cost `device_seconds`.
+Status SetSucceeded(Database& db, const Row& row, const BlobId& output, double device_seconds,
+                    std::int64_t now);
 /// With a result that was there: from the cache, made by another task's attempt.
 Status SetCached(Database& db, const Row& row, const BlobId& output,
                  const std::optional<TaskId>& made_by, std::int64_t now);
-/// Of a new task: it is not run, its output is one of the job that its job continues.
-Status SetKept(Database& db, TaskId task, const KeptOutput& kept, std::int64_t now);
 /// Queued again or failed, as the verdict says.
 Status SetJudged(Database& db, const Row& row, const sched::Verdict& verdict, std::int64_t now);
 /// Cancelled, or being cancelled when somebody holds it.

@@ -39,7 +39,7 @@ Status MemoryQueue::RevertToMark() {
 
 // --- Jobs.
 
-Result<JobId> MemoryQueue::Enqueue(const NewJob& job, std::int64_t now) {
+Result<domain::JobView> MemoryQueue::EnqueueAndShow(const NewJob& job, std::int64_t now) {
   if (state_.requests.contains(job.request_id)) {
     return Internal("doubled request id");
   }
@@ -79,7 +79,13 @@ Result<JobId> MemoryQueue::Enqueue(const NewJob& job, std::int64_t now) {
   }
   Tell(added, nullptr, now);
   Follow(added, 0, now);
-  return id;
+  for (const TaskId task_id : added.tasks) {
+    Task& task = state_.tasks[task_id];
+    if (!task.kept && job.notes.contains(task.view.label)) {
+      Tell(added, &task, now);
+    }
+  }
+  return GetJob(id);
 }
 
 Result<domain::JobView> MemoryQueue::GetJob(JobId job) {

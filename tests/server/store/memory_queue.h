@@ -41,7 +41,7 @@ class MemoryQueue : public Queue {
   Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
                      std::int64_t now) override;
   Result<std::int64_t> ForgetRequests(std::int64_t before) override;
-  Result<JobId> Enqueue(const NewJob& job, std::int64_t now) override;
+  Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override;
   Result<domain::JobView> GetJob(JobId job) override;
   Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override;
   Result<std::map<domain::JobState, std::int64_t>> CountJobs() override;

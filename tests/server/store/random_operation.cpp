@@ -51,8 +51,12 @@ Operation RandomOperations::Submit(std::int64_t now) {
             if (*known) {
               return OkStatus();
             }
-            TYLLM_ASSIGN(const JobId id, queue.Enqueue(job, now));
-            return queue.AddTree(id, job.spec.model, 100);
+            TYLLM_ASSIGN(const domain::JobView made, queue.EnqueueAndShow(job, now));
+            TYLLM_ASSIGN(const domain::JobView read, queue.GetJob(made.id));
+            if (made != read) {
+              return Internal("the new job was shown otherwise than it is read");
+            }
+            return queue.AddTree(made.id, job.spec.model, 100);
           }};
 }
 
