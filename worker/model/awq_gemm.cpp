@@ -20,15 +20,17 @@ constexpr std::array<unsigned, 8> kShift = {0, 16, 4, 20, 8, 24, 12, 28};
 constexpr std::size_t kTileWords = 16;
 constexpr std::size_t kTileInputs = 64;
 
-/// Calls `word(input row, word column)` for all of [inputs, words], tile by tile.
-template <typename Word>
-void ForEachWord(std::size_t inputs, std::size_t words, Word word) {
+/// Calls `word(input row, word column)` for every `Step`th input row from `begin` on and all
+/// columns, tile by tile.
+template <std::size_t Step, typename Word>
+void ForEachWord(std::size_t begin, std::size_t end, std::size_t words, Word word) {
+  static_assert(kTileInputs % Step == 0);
   for (std::size_t w0 = 0; w0 < words; w0 += kTileWords) {
     const std::size_t w1 = std::min(words, w0 + kTileWords);
-    for (std::size_t r0 = 0; r0 < inputs; r0 += kTileInputs) {
-      const std::size_t r1 = std::min(inputs, r0 + kTileInputs);
+    for (std::size_t r0 = begin; r0 < end; r0 += kTileInputs) {
+      const std::size_t r1 = std::min(end, r0 + kTileInputs);
       for (std::size_t w = w0; w < w1; ++w) {
-        for (std::size_t r = r0; r < r1; ++r) {
+        for (std::size_t r = r0; r < r1; r += Step) {
           word(r, w);
         }
       }
@@ -36,26 +38,42 @@ void ForEachWord(std::size_t inputs, std::size_t words, Word word) {
   }
 }
 
+/// Input rows that UnpackWords takes at a time: a register of nibbles.
+constexpr std::size_t kRowsAtOnce = 16;
+
 /// words [inputs, outputs / 8] -> nibbles [outputs, inputs].
 void UnpackWords(std::span<const std::byte> words, std::size_t outputs, std::size_t inputs,
                  std::uint8_t* nibbles) {
   const std::size_t row = outputs / 8;
-  ForEachWord(inputs, row, [&](std::size_t r, std::size_t w) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, words.data() + (r * row + w) * sizeof(word), sizeof(word));
+  const auto unpack = [&]<std::size_t Rows>(std::size_t r, std::size_t w) {
+    std::array<std::uint32_t, Rows> column;
+    for (std::size_t i = 0; i < Rows; ++i) {
+      std::memcpy(&column[i], words.data() + ((r + i) * row + w) * sizeof(column[i]),
+                  sizeof(column[i]));
+    }
     std::uint8_t* out = nibbles + 8 * w * inputs + r;
     for (const unsigned shift : kShift) {
-      *out = static_cast<std::uint8_t>((word >> shift) & 15U);
+      std::array<std::uint8_t, Rows> of_output;
+      for (std::size_t i = 0; i < Rows; ++i) {
+        of_output[i] = static_cast<std::uint8_t>((column[i] >> shift) & 15U);
+      }
+      std::memcpy(out, of_output.data(), Rows);
       out += inputs;
     }
+  };
+  const std::size_t whole = inputs / kRowsAtOnce * kRowsAtOnce;
+  ForEachWord<kRowsAtOnce>(0, whole, row, [&](std::size_t r, std::size_t w) {
+    unpack.template operator()<kRowsAtOnce>(r, w);
   });
+  ForEachWord<1>(whole, inputs, row,
+                 [&](std::size_t r, std::size_t w) { unpack.template operator()<1>(r, w); });
 }
 
 std::vector<std::uint32_t> PackWords(const std::uint8_t* nibbles, std::size_t outputs,
                                      std::size_t inputs) {
   const std::size_t row = outputs / 8;
   std::vector<std::uint32_t> words(inputs * row);
-  ForEachWord(inputs, row, [&](std::size_t r, std::size_t w) {
+  ForEachWord<1>(0, inputs, row, [&](std::size_t r, std::size_t w) {
     const std::uint8_t* in = nibbles + 8 * w * inputs + r;
     std::uint32_t word = 0;
     for (const unsigned shift : kShift) {
