@@ -3,8 +3,9 @@
 
 #include <dlfcn.h>
 
-#include <array>
-#include <filesystem>
+#include <string>
+
+#include "common/base/plugin.h"
 
 namespace tyllm::tensor {
 
@@ -12,22 +13,8 @@ namespace {
 
 constexpr const char* kFile = "libtyllm_cuda.so";
 
-/// Where the plug-in is, or would be.
-std::filesystem::path PluginFile() {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::filesystem::path folder = program.parent_path();
-  for (const char* place : {".", "../lib", "../lib/tyllm"}) {
-    const std::filesystem::path file = (folder / place / kFile).lexically_normal();
-    if (std::filesystem::exists(file, error)) {
-      return file;
-    }
-  }
-  return {};
-}
-
 Result<const DevicePlugin*> Load() {
-  const std::filesystem::path file = PluginFile();
+  const Path file = FindPlugin(kFile);
   if (file.empty()) {
     return FailedPrecondition(
         std::string(kFile) +
@@ -37,19 +24,7 @@ Result<const DevicePlugin*> Load() {
   if (::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) == nullptr) {
     return FailedPrecondition("this machine has no NVIDIA driver (libcuda.so.1)");
   }
-  void* library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    const char* why = ::dlerror();
-    return FailedPrecondition(file.string() +
-                              " cannot be loaded: " + (why == nullptr ? "no reason given" : why));
-  }
-  const auto* plugin = static_cast<const DevicePlugin*>(::dlsym(library, "tyllm_device_plugin"));
-  if (plugin == nullptr || plugin->abi != kDevicePluginAbi) {
-    ::dlclose(library);
-    return FailedPrecondition(file.string() + " is of another version, expected interface " +
-                              std::to_string(kDevicePluginAbi) + "; install both together");
-  }
-  return plugin;
+  return LoadPlugin<DevicePlugin>(file, "tyllm_device_plugin", kDevicePluginAbi);
 }
 
 }  // namespace

@@ -36,17 +36,6 @@ bool Has(std::span<const std::uint8_t> bytes, std::size_t at, std::string_view t
 
 }  // namespace
 
-Status CheckSize(std::int64_t width, std::int64_t height, std::string_view what) {
-  if (width >= 1 && height >= 1 && width <= kLongestSide && height <= kLongestSide &&
-      width * height <= kMostPixels) {
-    return OkStatus();
-  }
-  return InvalidArgument(std::string(what) + " has " + std::to_string(width) + " x " +
-                         std::to_string(height) + " pixels, expected 1 to " +
-                         std::to_string(kLongestSide) + " on a side and at most " +
-                         std::to_string(kMostPixels) + " in all; make it smaller");
-}
-
 Result<Image> DecodeImage(std::span<const std::uint8_t> bytes, std::string_view what) {
   std::string names;
   for (const ImageFormat& format : kFormats) {

@@ -30,11 +30,16 @@ TEST(VideoFile, WhatIsNoVideoIsRefusedByName) {
   WriteText(path, "these are no pictures");
   const Status status = ReadVideo(path, kProcessor, std::nullopt).status();
   EXPECT_EQ(status.code(),
-            ReadsVideoFiles() ? StatusCode::kInvalidArgument : StatusCode::kUnimplemented);
+            ReadsVideoFiles() ? StatusCode::kInvalidArgument : StatusCode::kUnimplemented)
+      << status.ToString();
   EXPECT_NE(status.message().find("film.mp4"), std::string::npos) << status.message();
 }
 
 #ifdef TYLLM_WITH_FFMPEG
+
+TEST(VideoFile, ThePluginIsThereWhereFfmpegIs) {
+  EXPECT_TRUE(ReadsVideoFiles());
+}
 
 /// Writes a Matroska file of `count` frames of one colour each, without loss: frame i is
 /// (10 i, 255 - 10 i, 7).
