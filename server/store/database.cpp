@@ -21,6 +21,8 @@ constexpr const char* kSettings =
     "PRAGMA trusted_schema=OFF;"
     "PRAGMA cell_size_check=ON;"
     "PRAGMA journal_size_limit=67108864;"
+    // Pages that many transactions write go into the database once in so many.
+    "PRAGMA wal_autocheckpoint=4000;"
     "BEGIN IMMEDIATE; COMMIT;";
 
 constexpr const char* kReaderSettings =
@@ -259,17 +261,18 @@ std::int64_t Database::last_insert_id() const {
   return sqlite3_last_insert_rowid(connection_.get());
 }
 
-void Database::Bind(sqlite3_stmt* statement, int index, std::string_view text) {
+void Database::BindText(sqlite3_stmt* statement, int index, std::string_view text, Lives lives) {
   // An empty view may have no address, which SQLite would take for NULL.
   sqlite3_bind_text64(statement, index, text.empty() ? "" : text.data(), text.size(),
-                      SQLITE_TRANSIENT, SQLITE_UTF8);
+                      lives == Lives::kTooShort ? SQLITE_TRANSIENT : SQLITE_STATIC, SQLITE_UTF8);
 }
 
-void Database::Bind(sqlite3_stmt* statement, int index, const Sha256& digest) {
-  sqlite3_bind_blob64(statement, index, digest.bytes.data(), digest.bytes.size(), SQLITE_TRANSIENT);
+void Database::BindDigest(sqlite3_stmt* statement, int index, const Sha256& digest, Lives lives) {
+  sqlite3_bind_blob64(statement, index, digest.bytes.data(), digest.bytes.size(),
+                      lives == Lives::kTooShort ? SQLITE_TRANSIENT : SQLITE_STATIC);
 }
 
-void Database::Bind(sqlite3_stmt* statement, int index, double value) {
+void Database::BindReal(sqlite3_stmt* statement, int index, double value) {
   sqlite3_bind_double(statement, index, value);
 }
 

@@ -85,18 +85,16 @@ class Database {
   /// Statements without arguments or rows, parted by semicolons.
   Status Execute(const char* script);
 
+  /// The values may go before the rows do: they are copied.
   template <typename... Values>
   Result<Rows> Query(const Sql& sql, const Values&... values) {
-    TYLLM_ASSIGN(sqlite3_stmt* const statement, Prepare(sql));
-    int index = 0;
-    (Bind(statement, ++index, values), ...);
-    return Rows(*this, statement);
+    return Run(sql, Lives::kTooShort, values...);
   }
 
   /// Runs it to its end; the number of rows that it changed.
   template <typename... Values>
   Result<std::int64_t> Change(const Sql& sql, const Values&... values) {
-    TYLLM_ASSIGN(Rows rows, Query(sql, values...));
+    TYLLM_ASSIGN(Rows rows, Run(sql, Lives::kLongEnough, values...));
     TYLLM_ASSIGN(const bool more, rows.Next());
     TYLLM_CHECK(!more);
     return changes();
@@ -129,22 +127,40 @@ class Database {
   Status Failed(int code);
   std::int64_t changes() const;
 
-  static void Bind(sqlite3_stmt* statement, int index, std::string_view text);
-  static void Bind(sqlite3_stmt* statement, int index, const Sha256& digest);
-  static void Bind(sqlite3_stmt* statement, int index, double value);
+  /// Whether a value that is bound lives as long as the statement runs.
+  enum class Lives : bool { kTooShort, kLongEnough };
+
+  template <typename... Values>
+  Result<Rows> Run(const Sql& sql, [[maybe_unused]] Lives lives, const Values&... values) {
+    TYLLM_ASSIGN(sqlite3_stmt* const statement, Prepare(sql));
+    int index = 0;
+    (Bind(statement, ++index, values, lives), ...);
+    return Rows(*this, statement);
+  }
+
+  static void BindText(sqlite3_stmt* statement, int index, std::string_view text, Lives lives);
+  static void BindDigest(sqlite3_stmt* statement, int index, const Sha256& digest, Lives lives);
+  static void BindReal(sqlite3_stmt* statement, int index, double value);
   static void BindInteger(sqlite3_stmt* statement, int index, std::int64_t value);
   static void BindNull(sqlite3_stmt* statement, int index);
 
   template <typename T>
-    requires std::integral<T> || std::is_enum_v<T>
-  static void Bind(sqlite3_stmt* statement, int index, T value) {
-    BindInteger(statement, index, static_cast<std::int64_t>(value));
+  static void Bind(sqlite3_stmt* statement, int index, const T& value, Lives lives) {
+    if constexpr (std::integral<T> || std::is_enum_v<T>) {
+      BindInteger(statement, index, static_cast<std::int64_t>(value));
+    } else if constexpr (std::is_same_v<T, double>) {
+      BindReal(statement, index, value);
+    } else if constexpr (std::is_same_v<T, Sha256>) {
+      BindDigest(statement, index, value, lives);
+    } else {
+      BindText(statement, index, value, lives);
+    }
   }
 
   template <typename T>
-  static void Bind(sqlite3_stmt* statement, int index, const std::optional<T>& value) {
+  static void Bind(sqlite3_stmt* statement, int index, const std::optional<T>& value, Lives lives) {
     if (value) {
-      Bind(statement, index, *value);
+      Bind(statement, index, *value, lives);
     } else {
       BindNull(statement, index);
     }

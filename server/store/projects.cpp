@@ -28,9 +28,9 @@ constexpr Sql kCharge{
 constexpr Sql kUses{
     "SELECT name, weight, used_seconds, used_at_ms, max_running_tasks FROM projects"};
 constexpr Sql kRunning{
-    "SELECT l.project, l.job_class, count(*), sum(t.rate), sum(t.rate * max(0, ?1 - t.started_ms)) "
+    "SELECT l.project, l.job_class, t.rate, t.started_ms "
     "FROM tasks AS t INDEXED BY tasks_held JOIN lanes AS l ON l.id = t.lane "
-    "WHERE t.state IN (2, 3) GROUP BY l.project, l.job_class"};
+    "WHERE t.state IN (2, 3)"};
 constexpr Sql kAddTree{
     "INSERT INTO job_trees(job, tree, project, bytes) SELECT id, ?2, project, ?3 FROM jobs "
     "WHERE id = ?1 AND NOT EXISTS(SELECT 1 FROM job_trees WHERE job = ?1 AND tree = ?2)"};
@@ -59,7 +59,7 @@ ProjectRecord Read(const Rows& rows) {
 }
 
 Status AddRunning(Database& db, std::int64_t now, sched::Shares& shares) {
-  TYLLM_ASSIGN(Rows rows, db.Query(kRunning, now));
+  TYLLM_ASSIGN(Rows rows, db.Query(kRunning));
   while (true) {
     TYLLM_ASSIGN(const bool more, rows.Next());
     if (!more) {
@@ -67,10 +67,12 @@ Status AddRunning(Database& db, std::int64_t now, sched::Shares& shares) {
     }
     TYLLM_ASSIGN(const auto job_class, EnumColumn<domain::JobClass>(rows.Integer(1)));
     sched::Share& share = shares.projects[rows.Text(0)];
-    share.running_tasks += rows.Integer(2);
-    share.running_rate += rows.Real(3);
-    share.running_seconds += rows.Real(4) / 1000;
-    shares.interactive_tasks += job_class == domain::JobClass::kInteractive ? rows.Integer(2) : 0;
+    const double rate = rows.Real(2);
+    const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - rows.Integer(3)));
+    ++share.running_tasks;
+    share.running_rate += rate;
+    share.running_seconds += rate * ran / 1000;
+    shares.interactive_tasks += job_class == domain::JobClass::kInteractive ? 1 : 0;
   }
 }
 
