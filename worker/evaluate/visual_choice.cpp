@@ -134,8 +134,9 @@ class Examinee {
                  forward::RunBody(model_, runner, batches));
     TYLLM_ASSIGN(const forward::Head head, forward::Head::Load(model_));
     for (std::size_t i = 0; i < hidden.size(); ++i) {
-      TYLLM_ASSIGN(const tensor::Matrix logits,
+      TYLLM_ASSIGN(const tensor::Matrix computed,
                    head.Logits(runner, hidden[i], hidden[i].rows() - 1, 1));
+      const tensor::Matrix logits = backend_.Fetch(computed.view());
       const std::int64_t choices =
           questions[i].choices.empty() ? kVisualChoices : std::ssize(questions[i].choices);
       const auto likes = [&](std::size_t choice) {
