@@ -16,7 +16,8 @@ using ::testing::HasSubstr;
 
 /// One input, eight outputs: one word.
 QuantizedMatrix Word(std::vector<std::uint8_t> outputs) {
-  return {8, 1, 1, {outputs.begin(), outputs.end()}, outputs, std::vector<std::uint16_t>(8, 0x3c00)};
+  return {
+      8, 1, 1, {outputs.begin(), outputs.end()}, outputs, std::vector<std::uint16_t>(8, 0x3c00)};
 }
 
 // The order of AutoAWQ's packing (docs/formats/checkpoints.md).

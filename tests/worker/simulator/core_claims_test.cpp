@@ -20,6 +20,7 @@ class CoreClaimsTest : public ::testing::Test {
       }
     }
   }
+
   void TearDown() override { ::sched_setaffinity(0, sizeof(usable_), &usable_); }
 
   static void RunOn(const std::vector<int>& cores) {
