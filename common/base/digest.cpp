@@ -24,6 +24,13 @@ struct EvpTraits {
   static void Close(EVP_MD_CTX* context) { EVP_MD_CTX_free(context); }
 };
 
+/// Looked for once: OpenSSL takes longer for that than for a short text. Constant after that.
+const EVP_MD* Algorithm() {
+  static const EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
+  TYLLM_CHECK(algorithm != nullptr);
+  return algorithm;
+}
+
 }  // namespace
 
 std::string Sha256::Hex() const {
@@ -81,7 +88,7 @@ struct Sha256Stream::Context {
 };
 
 Sha256Stream::Sha256Stream() : context_(std::make_unique<Context>()) {
-  TYLLM_CHECK(EVP_DigestInit_ex(context_->evp.get(), EVP_sha256(), nullptr) == 1);
+  TYLLM_CHECK(EVP_DigestInit_ex(context_->evp.get(), Algorithm(), nullptr) == 1);
 }
 
 Sha256Stream::Sha256Stream(Sha256Stream&&) noexcept = default;

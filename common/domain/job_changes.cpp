@@ -11,7 +11,10 @@ std::string EtagOf(const JobView& job) {
   std::string text = job.id.ToString() + "\n" + std::to_string(job.last_event) + "\n" +
                      std::to_string(job.priority);
   for (const auto& [key, value] : job.labels) {
-    text += "\n" + std::to_string(key.size()) + key + value;
+    text += '\n';
+    text += std::to_string(key.size());
+    text += key;
+    text += value;
   }
   return DigestOf(text).Hex().substr(0, kDigits);
 }

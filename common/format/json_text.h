@@ -18,10 +18,16 @@ namespace tyllm::format {
 template <typename T>
 void AppendCompact(const T& value, std::string& text);
 
+/// Most texts are shorter: room that need not grow.
+inline constexpr std::size_t kUsualText = 1024;
+
 /// What CompactJson(ToJson(value)) gives.
 template <typename T>
 std::string CompactText(const T& value) {
   std::string text;
+  if constexpr (HasMembers<T>) {
+    text.reserve(kUsualText);
+  }
   AppendCompact(value, text);
   return text;
 }

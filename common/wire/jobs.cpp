@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/wire/jobs.h"
 
+#include <array>
 #include <utility>
 
 #include "common/wire/enums.h"
@@ -20,12 +21,21 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
+using InputFields = std::array<const FieldDescriptor*, domain::kJobInputs.size()>;
+
 /// The field of an input has the name of its row.
+InputFields FindInputFields() {
+  InputFields fields{};
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    fields[i] = v1::JobSpec::descriptor()->FindFieldByName(std::string(domain::kJobInputs[i].name));
+    TYLLM_CHECK(fields[i] != nullptr);
+  }
+  return fields;
+}
+
 const FieldDescriptor* FieldOf(const domain::JobInput& row) {
-  const FieldDescriptor* const field =
-      v1::JobSpec::descriptor()->FindFieldByName(std::string(row.name));
-  TYLLM_CHECK(field != nullptr);
-  return field;
+  static const InputFields fields = FindInputFields();
+  return fields.at(static_cast<std::size_t>(&row - domain::kJobInputs.data()));
 }
 
 v1::BlobId& BlobOf(Message* message) {

@@ -4,6 +4,8 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <array>
+#include <cstddef>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -23,21 +25,37 @@ namespace tyllm::wire {
 
 namespace internal {
 
+using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
-/// A field of a message by its name.
 struct Field {
-  Field(const Message& message, std::string_view key)
-      : reflection(*message.GetReflection()),
-        field(message.GetDescriptor()->FindFieldByName(std::string(key))) {
-    TYLLM_CHECK(field != nullptr);
-  }
-
   const Reflection& reflection;
   const FieldDescriptor* const field;
 };
+
+inline const FieldDescriptor* FindField(const Descriptor& descriptor, std::string_view key) {
+  const FieldDescriptor* const field = descriptor.FindFieldByName(std::string(key));
+  TYLLM_CHECK(field != nullptr);
+  return field;
+}
+
+/// Calls `use(row, field)` for every row of T's member table. A struct has one message: its fields
+/// are looked for by name once.
+template <format::HasMembers T, typename Use>
+void ForEachField(const Message& message, Use use) {
+  const auto visit = [&](const auto&... row) {
+    using Fields = std::array<const FieldDescriptor*, sizeof...(row)>;
+    static const Descriptor& descriptor = *message.GetDescriptor();
+    static const Fields fields = {FindField(descriptor, row.key)...};
+    TYLLM_CHECK(message.GetDescriptor() == &descriptor);
+    const Reflection& reflection = *message.GetReflection();
+    std::size_t next = 0;
+    (use(row, Field{reflection, fields[next++]}), ...);
+  };
+  std::apply(visit, format::Members<T>::kTable);
+}
 
 template <typename T>
 void SetField(const Field& at, const T& value, Message& message);
@@ -65,10 +83,9 @@ inline void ReadItem(const Field& at, const Message& message, int index, std::in
 /// All members of `value` into their fields of `message`.
 template <format::HasMembers T>
 void WriteMembers(const T& value, google::protobuf::Message& message) {
-  const auto set = [&](const auto& row) {
-    internal::SetField(internal::Field(message, row.key), value.*(row.member), message);
-  };
-  std::apply([&](const auto&... row) { (set(row), ...); }, format::Members<T>::kTable);
+  internal::ForEachField<T>(message, [&](const auto& row, const internal::Field& field) {
+    internal::SetField(field, value.*(row.member), message);
+  });
 }
 
 /// The fields of `message` into their members of `value`, which holds the defaults.
@@ -76,13 +93,12 @@ void WriteMembers(const T& value, google::protobuf::Message& message) {
 template <format::HasMembers T>
 Status ReadMembers(const google::protobuf::Message& message, const std::string& prefix, T& value) {
   Status status;
-  const auto read = [&](const auto& row) {
+  internal::ForEachField<T>(message, [&](const auto& row, const internal::Field& field) {
     if (status.ok()) {
-      status = internal::ReadField(internal::Field(message, row.key), prefix + std::string(row.key),
-                                   message, value.*(row.member));
+      status =
+          internal::ReadField(field, prefix + std::string(row.key), message, value.*(row.member));
     }
-  };
-  std::apply([&](const auto&... row) { (read(row), ...); }, format::Members<T>::kTable);
+  });
   return status;
 }
 

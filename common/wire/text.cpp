@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/wire/text.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace tyllm::wire {
@@ -39,8 +40,9 @@ std::size_t CharacterLength(std::string_view text) {
 }  // namespace
 
 std::string ValidUtf8(std::string_view text) {
-  std::string valid;
-  valid.reserve(text.size());
+  const auto ascii = std::ranges::find_if(text, [](char c) { return (c & 0x80) != 0; });
+  std::string valid(text.begin(), ascii);
+  text.remove_prefix(valid.size());
   while (!text.empty()) {
     const std::size_t length = CharacterLength(text);
     if (length == 0) {
