@@ -12,6 +12,7 @@ boost::asio::awaitable<Result<domain::JobView>> CancelJob(Farm& farm, domain::Jo
   const Asked asked = AskedOf(change.request_id, "CancelJob", change.job.ToString());
   std::vector<domain::JobId> heirs;
   const Status done = co_await farm.parts.store.Run([&](store::Queue& queue) {
+    heirs.clear();
     return MakeOnce(queue, asked, change.job, now, [&]() -> Status {
       TYLLM_TRY(CheckEtag(queue, change));
       TYLLM_ASSIGN(heirs, queue.CancelJob(change.job, now));

@@ -11,6 +11,7 @@ boost::asio::awaitable<Result<Deleted>> DeleteJob(Farm& farm, domain::JobChange 
   const Asked asked = AskedOf(change.request_id, "DeleteJob", change.job.ToString());
   std::vector<domain::TaskId> tasks;
   const Status done = co_await farm.parts.store.Run([&](store::Queue& queue) {
+    tasks.clear();
     return MakeOnce(queue, asked, change.job, now, [&]() -> Status {
       TYLLM_TRY(CheckEtag(queue, change));
       TYLLM_ASSIGN(tasks, queue.DeleteJob(change.job));

@@ -28,6 +28,7 @@ boost::asio::awaitable<Status> DeleteOldJobs(Farm& farm) {
     const Status deleted = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
       TYLLM_ASSIGN(const std::vector<domain::JobId> jobs, queue.EndedBefore(before, kJobsAtATime));
       more = static_cast<std::int64_t>(jobs.size()) == kJobsAtATime;
+      tasks.clear();
       for (const domain::JobId job : jobs) {
         TYLLM_ASSIGN(const std::vector<domain::TaskId> gone, queue.DeleteJob(job));
         tasks.insert(tasks.end(), gone.begin(), gone.end());

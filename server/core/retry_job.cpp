@@ -89,6 +89,7 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
   }
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Status queued = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+    made.reset();
     TYLLM_TRY(find_same(queue));
     if (made) {
       return OkStatus();

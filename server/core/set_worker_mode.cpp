@@ -27,6 +27,7 @@ boost::asio::awaitable<Result<domain::WorkerView>> SetWorkerMode(Farm& farm, Wor
                   "\n" + order.order.reason);
   bool changed = false;
   const Status done = co_await farm.parts.store.Run([&](store::Queue& queue) {
+    changed = false;
     return MakeOnce(queue, asked, std::nullopt, now, [&] {
       changed = true;
       return queue.SetWorkerMode(order.worker, order.order);

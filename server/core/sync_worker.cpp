@@ -72,11 +72,15 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
     return found;
   }
   TYLLM_ASSIGN(std::vector<store::Lease> given, AssignWork(queue, std::move(worker), policy, now));
-  if (given.empty()) {
-    return found;
+  for (store::Lease& lease : given) {
+    found.held.push_back({.id = lease.id,
+                          .job = lease.job,
+                          .kind = lease.spec.kind,
+                          .holder = request.from,
+                          .spent = {},  // nobody asks before it has ended
+                          .started_unix_ms = now});
+    found.leases.push_back(std::move(lease));
   }
-  std::move(given.begin(), given.end(), std::back_inserter(found.leases));
-  TYLLM_ASSIGN(found.held, queue.HeldBy(request.from.worker));
   return found;
 }
 

@@ -195,6 +195,7 @@ Status RecordSuccesses(store::Queue& queue, const SyncRequest& request,
                        std::vector<Success>& successes, std::int64_t now) {
   for (Success& success : successes) {
     const domain::AttemptId id = success.task.id;
+    success.recorded = false;
     TYLLM_ASSIGN(const std::optional<HeldTask> held, queue.FindHeld(id));
     if (!held) {
       continue;

@@ -103,6 +103,12 @@ Result<Fd> LockOwner(const std::string& file) {
   }
 }
 
+// SQLite counts what it allocates under one lock for all threads unless it is told, before its
+// first use, that nobody asks.
+void CountNoMemory() {
+  [[maybe_unused]] static const int done = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 }  // namespace
 
 void ConnectionTraits::Close(sqlite3* connection) {
@@ -160,10 +166,12 @@ std::optional<Sha256> Rows::Digest(int column) const {
 
 Result<std::unique_ptr<Database>> Database::Connect(const std::string& file, const std::string& vfs,
                                                     const char* settings) {
+  CountNoMemory();
+  TYLLM_ASSIGN(std::unique_ptr<GatheredLog> log, GatheredLog::Make(vfs));
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(file.c_str(), &raw,
                                    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                                   vfs.empty() ? nullptr : vfs.c_str());
+                                   log->name().c_str());
   UniqueHandle<ConnectionTraits> connection(raw);
   if (code != SQLITE_OK) {
     return Describe(code, file, raw == nullptr ? "out of memory" : sqlite3_errmsg(raw));
@@ -171,6 +179,7 @@ Result<std::unique_ptr<Database>> Database::Connect(const std::string& file, con
   sqlite3_extended_result_codes(raw, 1);
   sqlite3_busy_timeout(raw, kStartUpPatienceMs);
   std::unique_ptr<Database> database(new Database(std::move(connection), file, vfs));
+  database->log_ = std::move(log);
   TYLLM_TRY(database->Execute(settings));
   return database;
 }
@@ -199,13 +208,13 @@ Database::~Database() {
 Status Database::Begin() {
   TYLLM_TRY(broken_);
   spoiled_ = OkStatus();
-  changes_at_begin_ = sqlite3_total_changes64(connection_.get());
+  changes_at_begin_ = total_changes();
   return Change(only_looks_ ? kBeginLook : kBegin).status();
 }
 
 Result<bool> Database::Commit() {
   TYLLM_TRY(spoiled_);
-  const bool wrote = sqlite3_total_changes64(connection_.get()) != changes_at_begin_;
+  const bool wrote = total_changes() != changes_at_begin_;
   TYLLM_TRY(Change(kCommit).status());
   return wrote;
 }
@@ -255,6 +264,10 @@ Status Database::Failed(int code) {
 
 std::int64_t Database::changes() const {
   return sqlite3_changes64(connection_.get());
+}
+
+std::int64_t Database::total_changes() const {
+  return sqlite3_total_changes64(connection_.get());
 }
 
 std::int64_t Database::last_insert_id() const {

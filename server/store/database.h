@@ -14,6 +14,7 @@
 #include "common/base/digest.h"
 #include "common/base/handle.h"
 #include "common/base/result.h"
+#include "server/store/gathered_log.h"
 
 namespace tyllm::server::store {
 
@@ -109,6 +110,8 @@ class Database {
   }
 
   std::int64_t last_insert_id() const;
+  /// Rows changed since it was opened, undone or not.
+  std::int64_t total_changes() const;
 
   /// For SQLite's own calls, on this object's thread.
   sqlite3* connection() const { return connection_.get(); }
@@ -166,7 +169,8 @@ class Database {
     }
   }
 
-  Fd owner_;  ///< locked: nobody else opens the file; of readers none
+  std::unique_ptr<GatheredLog> log_;  ///< outlives the connection
+  Fd owner_;                          ///< locked: nobody else opens the file; of readers none
   UniqueHandle<ConnectionTraits> connection_;
   std::string file_;
   std::string vfs_;

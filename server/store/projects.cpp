@@ -31,9 +31,11 @@ constexpr Sql kRunning{
     "SELECT l.project, l.job_class, t.rate, t.started_ms "
     "FROM tasks AS t INDEXED BY tasks_held JOIN lanes AS l ON l.id = t.lane "
     "WHERE t.state IN (2, 3)"};
+constexpr Sql kProjectOfJob{"SELECT project FROM jobs WHERE id = ?1"};
+// With VALUES: the rows of an INSERT ... SELECT go through a temporary table first.
 constexpr Sql kAddTree{
-    "INSERT INTO job_trees(job, tree, project, bytes) SELECT id, ?2, project, ?3 FROM jobs "
-    "WHERE id = ?1 AND NOT EXISTS(SELECT 1 FROM job_trees WHERE job = ?1 AND tree = ?2)"};
+    "INSERT INTO job_trees(job, tree, project, bytes) VALUES(?1, ?2, ?3, ?4) "
+    "ON CONFLICT(job, tree) DO NOTHING"};
 
 constexpr Sql kTreesInUse{
     "SELECT tree FROM project_trees UNION SELECT output FROM actions UNION "
@@ -141,7 +143,10 @@ Result<sched::Shares> SharesAt(Database& db, std::int64_t now, const sched::Fair
 }
 
 Status AddTree(Database& db, JobId job, const BlobId& tree, std::int64_t bytes) {
-  return db.Change(kAddTree, job.value, tree.ToString(), bytes).status();
+  TYLLM_ASSIGN(Rows rows, db.Query(kProjectOfJob, job.value));
+  TYLLM_ASSIGN(const bool found, rows.Next());
+  return found ? db.Change(kAddTree, job.value, tree.ToString(), rows.Text(0), bytes).status()
+               : OkStatus();
 }
 
 Result<std::vector<BlobId>> TreesInUse(Database& db) {

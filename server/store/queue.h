@@ -200,6 +200,8 @@ class Queue {
   virtual Status SetMark() = 0;
   virtual Status KeepMark() = 0;
   virtual Status RevertToMark() = 0;
+  /// Two equal answers within a transaction: nothing was changed in between.
+  virtual std::int64_t changes() const = 0;
   /// Not OK once the storage is broken for good: every later call fails.
   virtual Status broken() const = 0;
   virtual std::int64_t schema_version() const = 0;

@@ -53,7 +53,9 @@ concept OptionGroup =
 /// version with other defaults finds what was asked for.
 template <typename Spec>
 std::string SpecText(const Spec& spec) {
-  std::string text = "{";
+  std::string text;
+  text.reserve(format::kUsualText);
+  text += '{';
   const auto add = [&](const auto& row) {
     const auto& value = spec.*(row.member);
     using Value = std::remove_cvref_t<decltype(value)>;

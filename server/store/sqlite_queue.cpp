@@ -78,6 +78,8 @@ class SqliteQueue final : public Queue {
     return db_.Change(kKeepMark).status();
   }
 
+  std::int64_t changes() const override { return db_.total_changes(); }
+
   Status broken() const override { return db_.broken(); }
 
   std::int64_t schema_version() const override { return SchemaVersion(); }

@@ -44,6 +44,8 @@ struct Store::Thread {
   static bool WaitForSomething(Guarded<Inbox>& inbox);
   void AnswerLooks(Guarded<Inbox>& inbox, Queue& looked_at);
   void RunBatch(std::unique_ptr<Operation> first);
+  bool Leaves(Operation& operation);
+  Status PerformApart(const Operations& batch);
   void RunAlone(std::unique_ptr<Operation> operation);
   /// The next operation, or nothing; with `joining` only one that may join a transaction.
   std::unique_ptr<Operation> Take(bool joining);
@@ -177,6 +179,26 @@ void Store::Thread::RunAlone(std::unique_ptr<Operation> operation) {
   Finish(std::move(done), broken);
 }
 
+// False when it failed and what it has changed must be undone.
+bool Store::Thread::Leaves(Operation& operation) {
+  const std::int64_t before = queue->changes();
+  return operation.Perform(*queue).ok() || queue->changes() == before;
+}
+
+// All anew, each behind a mark, so that those that fail leave nothing.
+Status Store::Thread::PerformApart(const Operations& batch) {
+  queue->Rollback();
+  TYLLM_TRY(queue->Begin());
+  for (const auto& operation : batch) {
+    TYLLM_TRY(queue->SetMark());
+    const bool keep = operation->Perform(*queue).ok();
+    TYLLM_TRY(keep ? queue->KeepMark() : queue->RevertToMark());
+  }
+  return OkStatus();
+}
+
+// A mark costs as much as a small operation, and hardly one fails after its first change: they are
+// set only when one has.
 void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
   const Clock::Steady begun = clock.Now();
   Operations batch;
@@ -184,17 +206,16 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
   if (opened.ok()) {
     opened = queue->Begin();
   }
-  auto next = std::move(first);
-  while (next) {
-    if (opened.ok() && queue->SetMark().ok()) {
-      // A mark that cannot be kept or reverted has spoiled the transaction: Commit will say so.
-      const Status kept = next->Perform(*queue).ok() ? queue->KeepMark() : queue->RevertToMark();
-      static_cast<void>(kept);
-    }
+  bool whole = true;
+  bool more = true;
+  for (auto next = std::move(first); next; next = more ? Take(true) : nullptr) {
     batch.push_back(std::move(next));
-    if (opened.ok() && batch.size() < kMostInABatch && clock.Now() - begun < kLongestBatch) {
-      next = Take(true);
-    }
+    whole = !opened.ok() || Leaves(*batch.back());
+    more =
+        opened.ok() && whole && batch.size() < kMostInABatch && clock.Now() - begun < kLongestBatch;
+  }
+  if (!whole) {
+    opened = PerformApart(batch);
   }
   const Result<bool> committed = opened.ok() ? queue->Commit() : opened;
   if (!committed.ok()) {

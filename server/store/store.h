@@ -52,7 +52,8 @@ class Store {
 
   /// Runs `work(queue)`, which returns a Status or a Result, on the store's thread and comes back
   /// to the caller's executor with what it returned. `work` may refer to the calling coroutine's
-  /// variables: it waits.
+  /// variables: it waits. It may be run more than once, and what the last run did counts: whatever
+  /// it sets there it sets anew each time.
   template <typename Work, typename Answer = std::invoke_result_t<Work&, Queue&>>
   boost::asio::awaitable<Answer> Run(Work work) {
     co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,

@@ -11,6 +11,12 @@
 
 namespace tyllm::server::store {
 
+namespace {
+
+constexpr int kBlock = 4096;
+
+}  // namespace
+
 /// SQLite's view of an open file, followed by what is ours.
 struct FaultVfs::File {
   sqlite3_file base;  // first: SQLite knows only this
@@ -47,8 +53,11 @@ struct FaultVfs::Calls {
       return code;
     }
     const int written = code == SQLITE_OK ? length : length / 2;
-    ours.owner->Remember(ours.real, *ours.path, offset, written,
-                         std::string(static_cast<const char*>(from), written));
+    for (int at = 0; at < written; at += kBlock) {  // a disk may have written any of them
+      const int size = std::min(kBlock, written - at);
+      ours.owner->Remember(ours.real, *ours.path, offset + at, size,
+                           std::string(static_cast<const char*>(from) + at, size));
+    }
     const int result = ours.real->pMethods->xWrite(ours.real, from, written, offset);
     return code == SQLITE_OK ? result : code;
   }

@@ -25,6 +25,9 @@ class MemoryQueue : public Queue {
   Status KeepMark() override;
   Status RevertToMark() override;
 
+  /// Every state may be another.
+  std::int64_t changes() const override { return ++asked_; }
+
   Status broken() const override { return OkStatus(); }
 
   std::int64_t schema_version() const override { return 1; }
@@ -194,6 +197,7 @@ class MemoryQueue : public Queue {
   std::string toolchain_version_;
   State state_;
   std::vector<State> marks_;
+  mutable std::int64_t asked_ = 0;
 };
 
 }  // namespace tyllm::server::store

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include <boost/asio/co_spawn.hpp>
@@ -174,6 +175,37 @@ TEST_F(StoreTest, AnOperationThatFailsLeavesNothingAndDisturbsNobody) {
   EXPECT_FALSE(done[1].ok());
   EXPECT_TRUE(done[2].ok());
   EXPECT_EQ(CountJobs(), 2);
+}
+
+TEST_F(StoreTest, WhatAnOperationChangedBeforeItFailedIsUndoneAndOthersStay) {
+  std::vector<Status> done;
+  int runs = 0;
+  const auto fail = [&]() -> boost::asio::awaitable<void> {
+    const NewJob job = SampleJob("failing", domain::JobKind::kConvert);
+    done.push_back(co_await store_.Run([&](Queue& queue) -> Status {
+      ++runs;
+      TYLLM_TRY(queue.Enqueue(job, 1).status());
+      return Aborted("after a change");
+    }));
+  };
+  Change([](Disk& disk) { disk.open = false; });
+  Enqueue("first", done);
+  context_.poll();
+  WaitForCommit();
+  Enqueue("before", done);
+  boost::asio::co_spawn(context_, fail, boost::asio::detached);
+  Enqueue("after", done);
+  context_.poll();
+  Change([](Disk& disk) { disk.open = true; });
+  Run();
+  ASSERT_EQ(done.size(), 4U);
+  EXPECT_EQ(std::ranges::count_if(done, &Status::ok), 3);
+  EXPECT_EQ(CountJobs(), 3);
+  EXPECT_GE(runs, 1) << "as often as it takes";
+  done.clear();
+  Enqueue("failing", done);
+  Run();
+  EXPECT_TRUE(done.at(0).ok()) << "its request is not known";
 }
 
 TEST_F(StoreTest, AFailedCommitIsAnsweredAsThatToAllAndShownUntilAWriteWorks) {
