@@ -23,6 +23,7 @@ enum class Metric : std::uint8_t {
   kCacheHits,
   kLogBytes,
   kWorkers,
+  kWorkerHeartbeatAge,
   kProjectDeviceSeconds,
   kProjectShare,
   kProjectShareDue,
@@ -35,6 +36,7 @@ enum class Metric : std::uint8_t {
   kStoreHealthy,
   kStoreCommitSeconds,
   kStoreOperationsPerCommit,
+  kStoreWalBytes,
   kDataFreeBytes,
   kStartTime,
   kBuildInfo,
@@ -97,6 +99,9 @@ inline constexpr std::array kMetrics{
               "tyllm_workers",
               "Workers by state: online, drained (online, gets nothing new), offline.",
               {"state"}},
+    MetricRow{Metric::kWorkerHeartbeatAge, MetricType::kGauge, "tyllm_worker_heartbeat_age_seconds",
+              "How long ago the worker called that has been silent longest, of those that are "
+              "online; 0 without one."},
     MetricRow{
         Metric::kProjectDeviceSeconds,
         MetricType::kCounter,
@@ -141,6 +146,9 @@ inline constexpr std::array kMetrics{
               "Time of a transaction of the queue, its disk sync included."},
     MetricRow{Metric::kStoreOperationsPerCommit, MetricType::kHistogram,
               "tyllm_store_operations_per_commit", "Operations that shared a transaction."},
+    MetricRow{Metric::kStoreWalBytes, MetricType::kGauge, "tyllm_store_wal_bytes",
+              "Bytes of the queue's write-ahead log, the part that is free to be written over "
+              "included."},
     MetricRow{Metric::kDataFreeBytes, MetricType::kGauge, "tyllm_data_free_bytes",
               "Free bytes of the file system that holds the data folder."},
     MetricRow{Metric::kStartTime, MetricType::kGauge, "tyllm_start_time_seconds",

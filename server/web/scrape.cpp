@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/web/scrape.h"
 
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
 #include "server/core/count_farm.h"
 #include "server/core/explain.h"
 #include "server/core/list_workers.h"
@@ -39,7 +43,9 @@ void TakeStates(const States& names, const Counts& counts, Metric metric, Metric
   }
 }
 
-void TakeWorkers(const std::vector<domain::WorkerView>& workers, Metrics& metrics) {
+void TakeWorkers(const std::vector<domain::WorkerView>& workers, std::int64_t now,
+                 Metrics& metrics) {
+  std::int64_t silence = 0;
   int online = 0;
   int drained = 0;
   std::size_t leases = 0;
@@ -48,12 +54,20 @@ void TakeWorkers(const std::vector<domain::WorkerView>& workers, Metrics& metric
     online += worker.online && takes_work ? 1 : 0;
     drained += worker.online && !takes_work ? 1 : 0;
     leases += worker.tasks.size();
+    silence = std::max(silence, worker.online ? now - worker.last_seen_unix_ms : 0);
   }
+  metrics.Set(Metric::kWorkerHeartbeatAge, {}, static_cast<double>(silence) / 1000);
   metrics.Set(Metric::kWorkers, {"online"}, online);
   metrics.Set(Metric::kWorkers, {"drained"}, drained);
   metrics.Set(Metric::kWorkers, {"offline"},
               static_cast<double>(workers.size()) - online - drained);
   metrics.Set(Metric::kLeases, {}, static_cast<double>(leases));
+}
+
+void TakeWal(const Sources& sources, Metrics& metrics) {
+  std::error_code error;  // where there is none yet, it has no bytes
+  const std::uintmax_t bytes = std::filesystem::file_size(sources.data / "queue.db-wal", error);
+  metrics.Set(Metric::kStoreWalBytes, {}, error ? 0 : static_cast<double>(bytes));
 }
 
 void TakeProjects(const std::vector<core::ProjectStanding>& projects, Metrics& metrics) {
@@ -78,13 +92,14 @@ boost::asio::awaitable<void> Scrape(const Sources& sources) {
   if (const auto free = sources.files.FreeBytes(sources.data); free.ok()) {
     metrics.Set(Metric::kDataFreeBytes, {}, static_cast<double>(*free));
   }
+  TakeWal(sources, metrics);
   if (const auto counts = co_await core::CountFarm(sources.farm); counts.ok()) {
     TakeStates(domain::kJobStateNames, counts->jobs, Metric::kJobs, metrics);
     TakeStates(domain::kTaskStateNames, counts->tasks, Metric::kTasks, metrics);
     metrics.Set(Metric::kQueueOldestAge, {}, static_cast<double>(counts->oldest_due_age_ms) / 1000);
   }
   if (const auto workers = co_await core::ListWorkers(sources.farm); workers.ok()) {
-    TakeWorkers(*workers, metrics);
+    TakeWorkers(*workers, farm.parts.clock.UnixMillis(), metrics);
   }
   if (const auto projects = co_await core::StandingOfProjects(sources.farm); projects.ok()) {
     TakeProjects(*projects, metrics);
