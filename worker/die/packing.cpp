@@ -14,18 +14,20 @@ namespace tyllm::die {
 
 namespace {
 
+/// The low nibbles of bytes 0, 2, 4 and 6, next to each other.
+std::uint32_t EvenNibbles(std::uint64_t bytes) {
+  bytes &= 0x000F000F000F000FU;
+  bytes = (bytes | bytes >> 12U) & 0x000000FF000000FFU;
+  return static_cast<std::uint32_t>((bytes | bytes >> 24U) & 0xFFFFU);
+}
+
 /// Bit 4 * j of 16-bit word 2 * r + p of step c: column 8 * c + 2 * j + p of row r.
 void PackNibbles(const std::uint8_t* q, std::int64_t columns, std::int64_t row, std::byte* out) {
   for (std::int64_t c = 0; c < columns; c += 8) {
-    for (std::int64_t p = 0; p < 2; ++p) {
-      std::uint32_t word = 0;
-      for (std::int64_t j = 0; j < 4; ++j) {
-        word |= static_cast<std::uint32_t>(q[c + 2 * j + p] & 15U) << (4 * j);
-      }
-      std::byte* const to = out + c * 8 + (2 * row + p) * 2;
-      to[0] = static_cast<std::byte>(word & 0xFFU);
-      to[1] = static_cast<std::byte>(word >> 8U);
-    }
+    std::uint64_t codes = 0;  // little endian: byte i is column c + i
+    std::memcpy(&codes, q + c, sizeof(codes));
+    const std::uint32_t words = EvenNibbles(codes) | EvenNibbles(codes >> 8U) << 16U;
+    std::memcpy(out + c * 8 + row * 4, &words, sizeof(words));
   }
 }
 

@@ -31,9 +31,11 @@ Result<LintReport> LintForVllm(const Path& directory) {
   report.directory = directory.string();
   report.format = checkpoint.format();
   LintSubject subject{checkpoint};
-  if (const auto found = checkpoint.config().find("quantization_config");
-      found != checkpoint.config().end() && found->is_object()) {
-    subject.quantization = &*found;
+  TYLLM_ASSIGN(const auto quantization,
+               model::FindQuantizationConfig(checkpoint.config(), directory));
+  if (quantization) {
+    subject.quantization = &quantization->json;
+    subject.quantization_file = quantization->file;
   }
   for (const model::NeededTensor& needed : model::NeededTensors(checkpoint.shape())) {
     if (needed.is_linear && needed.name != checkpoint.shape().names.head) {

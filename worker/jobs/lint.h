@@ -56,8 +56,9 @@ struct LintReport {
 /// What rules look at.
 struct LintSubject {
   const model::Checkpoint& checkpoint;
-  const format::Json* quantization = nullptr;  ///< of config.json; nullptr: none
-  std::vector<std::string> linears;            ///< of all decoder layers
+  const format::Json* quantization = nullptr;  ///< quantization_config; nullptr: none
+  std::string quantization_file;     ///< a file of its own that holds it; empty: config.json
+  std::vector<std::string> linears;  ///< of all decoder layers
 
   bool IsQuantized() const { return checkpoint.format() != model::CheckpointFormat::kFloat; }
 

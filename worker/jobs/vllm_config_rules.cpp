@@ -72,6 +72,11 @@ void CheckFormat(const LintSubject& subject, LintFindings& findings) {
     findings.Error(
         "config.json has no quantization_config, so vLLM looks for float weights; add it, or "
         "convert the model with `tyllm convert`");
+  } else if (!subject.quantization_file.empty()) {
+    findings.Warning("config.json has no quantization_config: vLLM reads " +
+                     subject.quantization_file +
+                     " only where `--quantization` is given and takes the weights for float ones "
+                     "otherwise; copy it into config.json");
   }
 }
 

@@ -94,6 +94,7 @@ Result<std::optional<QuantizationConfig>> FindQuantizationConfig(const format::J
     if (read.method.empty()) {
       read.method = file.method;
     }
+    read.file = file.name;
     found = std::move(read);
   }
   return found;

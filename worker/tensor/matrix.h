@@ -109,12 +109,15 @@ class Matrix {
 
   const float* data() const { return block_ ? block_->data() : data_.data(); }
 
+  /// A row of a matrix of the host; see Backend::Fetch.
   std::span<float> row(std::int64_t r) {
-    return {data() + r * columns_, static_cast<std::size_t>(columns_)};
+    TYLLM_CHECK(!on_device());
+    return {data_.data() + r * columns_, static_cast<std::size_t>(columns_)};
   }
 
   std::span<const float> row(std::int64_t r) const {
-    return {data() + r * columns_, static_cast<std::size_t>(columns_)};
+    TYLLM_CHECK(!on_device());
+    return {data_.data() + r * columns_, static_cast<std::size_t>(columns_)};
   }
 
   MatrixView view() const { return {data(), rows_, columns_}; }

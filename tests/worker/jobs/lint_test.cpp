@@ -112,6 +112,19 @@ TEST_F(VllmLint, AMissingQuantizationConfigIsAnError) {
   ExpectFinding("format", LintLevel::kError, "no quantization_config");
 }
 
+TEST_F(VllmLint, AConfigurationInAFileOfItsOwnNeedsAnOption) {
+  Make(CheckpointFormat::kAwqGemm);
+  testing::internal::WriteText(folder_ / "quant_config.json", Quantization().dump());
+  format::Json quantization = Quantization();
+  model_.config.erase("quantization_config");
+  ExpectFinding("format", LintLevel::kWarning, "quant_config.json", "--quantization");
+  quantization.erase("bits");
+  testing::internal::WriteText(folder_ / "quant_config.json", quantization.dump());
+  const LintReport report = Lint();
+  EXPECT_EQ(report.errors, 1) << ReportText(report);
+  EXPECT_EQ(report.warnings, 1);
+}
+
 TEST_F(VllmLint, KeysMustHaveTheirExactNames) {
   Make(CheckpointFormat::kAwqGemm);
   Quantization().erase("bits");
