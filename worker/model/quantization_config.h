@@ -16,8 +16,8 @@ namespace tyllm::model {
 struct QuantizationConfig {
   std::string method;  ///< quant_method in lower case; empty when absent
   std::string what;    ///< where it stands, for messages: "m/config.json.quantization_config"
-  std::string file;    ///< the name of a file of its own; empty: config.json
   format::Json json;   ///< an object
+  std::string file;    ///< the name of a file of its own; empty: config.json
 };
 
 /// `quantization_config` of config.json (absent or null: none); `file` names it in messages.
