@@ -196,7 +196,7 @@ Status BlockRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
   }
   if (!node.bias.empty()) {
     TYLLM_ASSIGN(const tensor::Matrix* row, call.Weight(node.bias));
-    bias = row->row(0);
+    bias = row->numbers();
   }
   switch (node.op) {
     case graph::Op::kEmbed:
@@ -204,7 +204,7 @@ Status BlockRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
       break;
     case graph::Op::kRmsNorm:
     case graph::Op::kHeadRmsNorm:
-      backend_.RmsNorm(inputs[0]->view(), weight->row(0), shape_.norm_epsilon, out);
+      backend_.RmsNorm(inputs[0]->view(), weight->numbers(), shape_.norm_epsilon, out);
       break;
     case graph::Op::kLinear:
       backend_.Linear(inputs[0]->view(), weight->view(), bias, out);

@@ -41,7 +41,7 @@ struct TowerRunner::Call {
     }
     if (!node.bias.empty()) {
       TYLLM_ASSIGN(const tensor::Matrix* row, Weight(node.bias));
-      found.bias = row->row(0);
+      found.bias = row->numbers();
     }
     return found;
   }
@@ -138,10 +138,10 @@ Status TowerRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
     case Op::kLinear:
       return RunLinear(call, node, weights, out);
     case Op::kRmsNorm:
-      backend_->RmsNorm(x, weights.matrix->row(0), model::VisionShape::kNormEpsilon, out);
+      backend_->RmsNorm(x, weights.matrix->numbers(), model::VisionShape::kNormEpsilon, out);
       break;
     case Op::kLayerNorm:
-      ops.LayerNorm(x, weights.matrix->row(0), weights.bias, model::VisionShape::kNormEpsilon, out);
+      ops.LayerNorm(x, weights.matrix->numbers(), weights.bias, model::VisionShape::kNormEpsilon, out);
       break;
     case Op::kRope:
       backend_->Copy(x, out);

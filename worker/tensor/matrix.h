@@ -120,6 +120,11 @@ class Matrix {
     return {data_.data() + r * columns_, static_cast<std::size_t>(columns_)};
   }
 
+  /// All numbers, wherever they are: a vector for an operation of the backend.
+  std::span<const float> numbers() const {
+    return {data(), static_cast<std::size_t>(rows_ * columns_)};
+  }
+
   MatrixView view() const { return {data(), rows_, columns_}; }
 
   /// Rows [first, first + count).
