@@ -31,6 +31,8 @@ class CudaBackend final : public tensor::Backend,
 
   std::int64_t peak_device_bytes() const override { return device_.PeakBytes(); }
 
+  std::int64_t free_device_bytes() const override { return device_.FreeBytes(); }
+
   tensor::Matrix Zeros(std::int64_t rows, std::int64_t columns) override;
   tensor::Matrix Place(tensor::Matrix matrix) override;
   std::optional<tensor::Matrix> PlaceEncoded(tensor::NumberFormat format,

@@ -92,6 +92,18 @@ std::int64_t Device::PeakBytes() const {
   return static_cast<std::int64_t>(bytes + kWorkspaceBytes);
 }
 
+std::int64_t Device::FreeBytes() const {
+  std::size_t free = 0;
+  std::size_t all = 0;
+  Use();
+  Check(cudaMemGetInfo(&free, &all), "cudaMemGetInfo");
+  std::uint64_t reserved = 0;
+  std::uint64_t used = 0;
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &reserved);
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &used);
+  return static_cast<std::int64_t>(free + (reserved - used));
+}
+
 void Device::CopyIn(void* to, const void* from, std::size_t bytes) {
   if (bytes > 0) {
     Check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");

@@ -66,6 +66,8 @@ class Device {
   /// Waits, and tells what went wrong since the last time.
   void Finish();
   std::int64_t PeakBytes() const;
+  /// Of the device's memory, what no program uses, and what this one holds without using it.
+  std::int64_t FreeBytes() const;
 
   template <typename T>
   Buffer<T> Make(std::int64_t count) {

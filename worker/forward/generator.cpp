@@ -15,6 +15,8 @@ namespace {
 /// Keys and values that may be in memory at once.
 constexpr std::int64_t kCacheBytes = std::int64_t{1} << 30;
 
+constexpr std::int64_t kHostBytes = std::int64_t{4} << 30;
+
 }  // namespace
 
 /// A text that grows.
@@ -62,6 +64,10 @@ struct Generator::Text {
     return static_cast<std::int64_t>(generated.size()) < request.max_tokens;
   }
 };
+
+std::int64_t Generator::ResidentBytes(const tensor::Backend& backend) {
+  return backend.has_own_memory() ? backend.free_device_bytes() / 2 : kHostBytes;
+}
 
 Generator::Generator(const Model& model, tensor::Backend& backend, std::int64_t resident_bytes)
     : model_(model),

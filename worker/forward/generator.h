@@ -16,12 +16,16 @@ namespace tyllm::forward {
 /// `backend` outlive it.
 class Generator {
  public:
-  /// Models whose float32 weights take at most `resident_bytes` are kept in memory; of larger ones
-  /// every layer is read again for each token; the head stays.
-  static constexpr std::int64_t kResidentBytes = std::int64_t{4} << 30;
+  /// What a model's float32 weights may take to be kept in memory: 4 GiB of the host's, half of
+  /// what is free of a device's.
+  static std::int64_t ResidentBytes(const tensor::Backend& backend);
 
-  Generator(const Model& model, tensor::Backend& backend,
-            std::int64_t resident_bytes = kResidentBytes);
+  /// Of a model whose weights take more than `resident_bytes` every layer is read again for each
+  /// token; the head stays.
+  Generator(const Model& model, tensor::Backend& backend, std::int64_t resident_bytes);
+
+  Generator(const Model& model, tensor::Backend& backend)
+      : Generator(model, backend, ResidentBytes(backend)) {}
 
   /// Called with each new token as it comes.
   using OnToken = std::function<void(std::int32_t token)>;

@@ -87,6 +87,9 @@ class Backend {
   /// The most of its own memory that was in use; 0 when it has none.
   virtual std::int64_t peak_device_bytes() const { return 0; }
 
+  /// Bytes of its own memory that nobody uses now; 0 when it has none.
+  virtual std::int64_t free_device_bytes() const { return 0; }
+
   /// A matrix of zeros where this backend computes.
   virtual Matrix Zeros(std::int64_t rows, std::int64_t columns) = 0;
   /// A matrix of the host, moved to where this backend computes.

@@ -56,7 +56,7 @@ TEST_F(GeneratorTest, TextsThatGrowTogetherAreThoseThatGrowAlone) {
       {.prompt = {ids_.begin() + 3, ids_.begin() + 9}, .max_tokens = 3, .stop = {}},
       {.prompt = prompt_, .max_tokens = 24, .stop = {expected_[2]}},
       {.prompt = prompt_, .max_tokens = 7, .stop = {}}};
-  for (const std::int64_t resident : {std::int64_t{0}, Generator::kResidentBytes}) {
+  for (const std::int64_t resident : {std::int64_t{0}, std::int64_t{1} << 40}) {
     Generator generator(golden_.model, *backend_, resident);
     std::vector<std::size_t> ended;
     const auto together =

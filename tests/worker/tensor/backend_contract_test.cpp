@@ -51,6 +51,10 @@ TEST_P(BackendContract, PlacedMatricesAreWhatTheyWere) {
   }
 }
 
+TEST_P(BackendContract, FreeMemoryIsToldWhereThereIsSome) {
+  EXPECT_EQ(backend_->free_device_bytes() > 0, backend_->has_own_memory());
+}
+
 TEST_P(BackendContract, ZerosAreZeros) {
   const Matrix zeros = backend_->Zeros(5, 1001);
   EXPECT_EQ(zeros.on_device(), backend_->has_own_memory());
