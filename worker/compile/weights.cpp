@@ -3,15 +3,14 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <future>
-#include <optional>
+#include <mutex>
+#include <utility>
 
 #include "common/base/raw_vector.h"
 #include "worker/compile/generate.h"
-#include "worker/compile/half_rows.h"
+#include "worker/compile/weight_source.h"
 #include "worker/die/packing.h"
-#include "worker/die/row_lanes.h"
 #include "worker/plan/weight_layout.h"
 
 namespace tyllm::compile {
@@ -36,95 +35,30 @@ ParamSpec SpecOf(const PackedWeight& bound) {
       {die::RowBlocks(weight.rows.size()), static_cast<std::int64_t>(plan::RowBlockBytes(weight))}};
 }
 
-/// A tensor of the model, opened for packing.
-class WeightSource {
- public:
-  static Result<WeightSource> Open(const model::Checkpoint& checkpoint, const PackedWeight& bound) {
-    WeightSource source;
-    switch (bound.weight->kind) {
-      case WeightKind::kVector:
-      case WeightKind::kFrequencies: {
-        TYLLM_ASSIGN(source.vector_, checkpoint.ReadFloats(bound.name));
-        break;
-      }
-      case WeightKind::kInt4: {
-        TYLLM_ASSIGN(source.quantized_, checkpoint.ReadQuantized(bound.name));
-        break;
-      }
-      case WeightKind::kInt8:
-      case WeightKind::kHalf: {
-        TYLLM_ASSIGN(source.halves_, HalfRows::Open(checkpoint, bound.name));
-        break;
-      }
-    }
-    return source;
-  }
+/// Row blocks that a thread packs at a time: few enough for its cache, wide enough to read whole
+/// cache lines of layouts that run along the outputs.
+constexpr std::int64_t kBlocksOfATask = 8;
+/// Bytes of a file that are packed while those before them are hashed and written.
+constexpr std::int64_t kBytesAtOnce = std::int64_t{8} << 20;
 
-  /// Part of a vector.
-  std::span<const std::byte> Vector(const plan::Range& columns) const {
-    return std::as_bytes(std::span(vector_).subspan(static_cast<std::size_t>(columns.begin),
-                                                    static_cast<std::size_t>(columns.size())));
-  }
+/// A weight as one die has it, and how far it is packed.
+struct DieWeight {
+  std::size_t target = 0;
+  std::size_t index = 0;  ///< in the file
+  const Weight* weight = nullptr;
+  std::int64_t packed = 0;  ///< row blocks
 
-  Status PackBlock(const Weight& weight, std::int64_t block, std::span<std::byte> out) const {
-    return weight.kind == WeightKind::kInt4 ? PackInt4(weight, block, out)
-                                            : PackFloat(weight, block, out);
-  }
+  std::int64_t Left() const { return die::RowBlocks(weight->rows.size()) - packed; }
 
- private:
-  Status PackInt4(const Weight& weight, std::int64_t block, std::span<std::byte> out) const {
-    const die::QuantizedSource matrix{quantized_.rows, quantized_.columns, quantized_.group,
-                                      quantized_.q,    quantized_.zero,    quantized_.scale};
-    const die::MatrixPart part{weight.rows.begin, weight.rows.size(), weight.columns.begin,
-                               weight.columns.size(), weight.group};
-    die::PackLinear4Block(matrix, part, block, out);
-    return OkStatus();
+  std::int64_t AtOnce() const {
+    const std::int64_t tasks =
+        kBytesAtOnce / (kBlocksOfATask * static_cast<std::int64_t>(plan::RowBlockBytes(*weight)));
+    return std::min(Left(), std::max<std::int64_t>(1, tasks) * kBlocksOfATask);
   }
-
-  Status PackFloat(const Weight& weight, std::int64_t block, std::span<std::byte> out) const {
-    const std::int64_t columns = weight.columns.size();
-    const std::int64_t rows =
-        std::min<std::int64_t>(die::kRowBlock, weight.rows.size() - block * die::kRowBlock);
-    RawVector<std::uint16_t> halves(static_cast<std::size_t>(rows * columns));
-    for (std::int64_t r = 0; r < rows; ++r) {
-      TYLLM_TRY(halves_->Read(weight.rows.begin + block * die::kRowBlock + r, weight.columns.begin,
-                              std::span(halves).subspan(static_cast<std::size_t>(r * columns),
-                                                        static_cast<std::size_t>(columns))));
-    }
-    if (weight.kind == WeightKind::kInt8) {
-      die::PackLinear8Block(halves, rows, columns, weight.group, out);
-    } else {
-      die::PackF16Block(halves, rows, columns, columns, out);
-    }
-    return OkStatus();
-  }
-
-  std::vector<float> vector_;
-  model::QuantizedMatrix quantized_;
-  std::optional<HalfRows> halves_;
 };
 
-/// Row blocks that are packed at once.
-constexpr std::int64_t kBlocksAtOnce = 256;
-
-/// Packs row blocks `first`.. into `out` on all threads.
-Status PackBlocks(const WeightSource& source, const Weight& weight, std::int64_t first,
-                  std::int64_t count, ThreadPool& pool, RawVector<std::byte>& out) {
-  const auto bytes = static_cast<std::size_t>(plan::RowBlockBytes(weight));
-  out.resize(bytes * static_cast<std::size_t>(count));
-  std::vector<Status> statuses(static_cast<std::size_t>(count));
-  pool.ParallelFor(count, [&](std::int64_t i) {
-    const auto index = static_cast<std::size_t>(i);
-    statuses[index] =
-        source.PackBlock(weight, first + i, std::span(out).subspan(index * bytes, bytes));
-  });
-  for (Status& status : statuses) {
-    TYLLM_TRY(std::move(status));
-  }
-  return OkStatus();
-}
-
-/// The files of several dies, written side by side.
+/// The files of several dies, written side by side: all threads pack a piece of each, and while a
+/// thread for each file hashes and writes it the next pieces are packed.
 class CommonWriter {
  public:
   CommonWriter(FileSystem& files, const model::Checkpoint& checkpoint,
@@ -140,8 +74,9 @@ class CommonWriter {
     TYLLM_TRY(Create());
     const std::vector<PackedWeight> all = AllWeights();
     const auto open = [&](std::size_t i) {
-      return std::async(std::launch::async,
-                        [&, i] { return WeightSource::Open(checkpoint_, all[i]); });
+      return std::async(std::launch::async, [&, i] {
+        return WeightSource::Open(checkpoint_, all[i].name, all[i].weight->kind);
+      });
     };
     std::future<Result<WeightSource>> upcoming = open(0);
     for (std::size_t i = 0; i < all.size(); ++i) {
@@ -154,8 +89,9 @@ class CommonWriter {
     }
     std::vector<std::string> digests;
     for (std::size_t t = 0; t < targets_.size(); ++t) {
-      TYLLM_TRY(writers_[t].Finish());
-      digests.push_back(writers_[t].sha256());
+      TYLLM_TRY(Wait(t));
+      TYLLM_TRY(outputs_[t].writer.Finish());
+      digests.push_back(outputs_[t].writer.sha256());
       TYLLM_TRY(files_.Rename(Unfinished(targets_[t].path), targets_[t].path));
     }
     progress_.Report({"pack", total_, total_, "bytes", ""});
@@ -163,18 +99,26 @@ class CommonWriter {
   }
 
  private:
+  /// The file of a die.
+  struct Output {
+    artifact::ParamsWriter writer;
+    std::vector<PackedWeight> weights;
+    std::size_t next = 0;  ///< weight to be written next
+    RawVector<std::byte> packed;
+    RawVector<std::byte> written;
+    std::future<Status> writing = {};  ///< of `written`
+  };
+
   static Path Unfinished(Path path) { return path += ".tmp"; }
 
   Status Create() {
     for (const CommonTarget& target : targets_) {
       std::vector<ParamSpec> specs = CommonSpecs(*target.schedule);
       total_ += static_cast<std::int64_t>(artifact::LayOut(specs).file_bytes);
-      weights_.push_back(PackedWeights(*target.schedule));
-      next_.push_back(0);
       TYLLM_ASSIGN(
           artifact::ParamsWriter writer,
           artifact::ParamsWriter::Create(files_, Unfinished(target.path), std::move(specs)));
-      writers_.push_back(std::move(writer));
+      outputs_.push_back({std::move(writer), PackedWeights(*target.schedule), 0, {}, {}});
     }
     return OkStatus();
   }
@@ -182,49 +126,94 @@ class CommonWriter {
   /// The weights of the die that has most: one without heads lacks those of the attention, and
   /// those that it has stand in the same order.
   std::vector<PackedWeight> AllWeights() const {
-    return *std::max_element(weights_.begin(), weights_.end(),
-                             [](const auto& a, const auto& b) { return a.size() < b.size(); });
+    return std::max_element(
+               outputs_.begin(), outputs_.end(),
+               [](const Output& a, const Output& b) { return a.weights.size() < b.weights.size(); })
+        ->weights;
   }
 
   Status WriteWeight(const PackedWeight& weight, const WeightSource& source) {
-    for (std::size_t t = 0; t < targets_.size(); ++t) {
-      const std::size_t index = next_[t];
-      if (index == weights_[t].size() || weights_[t][index].name != weight.name) {
-        continue;
+    std::vector<DieWeight> dies;
+    for (std::size_t t = 0; t < outputs_.size(); ++t) {
+      Output& output = outputs_[t];
+      if (output.next < output.weights.size() && output.weights[output.next].name == weight.name) {
+        dies.push_back({t, output.next, output.weights[output.next].weight, 0});
+        ++output.next;
       }
-      ++next_[t];
-      const PackedWeight& bound = weights_[t][index];
-      TYLLM_TRY(bound.weight->kind == WeightKind::kVector
-                    ? Append(t, index, source.Vector(bound.weight->columns), bound.name)
-                    : WriteMatrix(t, index, source));
+    }
+    if (weight.weight->kind != WeightKind::kVector) {
+      return WriteMatrix(weight.name, source, dies);
+    }
+    for (const DieWeight& die : dies) {
+      TYLLM_TRY(Wait(die.target));
+      TYLLM_TRY(Append(die, source.Vector(die.weight->columns), weight.name));
     }
     return OkStatus();
   }
 
-  /// While some blocks are hashed and written, the next ones are packed.
-  Status WriteMatrix(std::size_t target, std::size_t index, const WeightSource& source) {
-    const PackedWeight& bound = weights_[target][index];
-    const std::int64_t blocks = die::RowBlocks(bound.weight->rows.size());
-    std::future<Status> writing;
-    const auto wait = [&] { return writing.valid() ? writing.get() : OkStatus(); };
-    for (std::int64_t first = 0; first < blocks; first += kBlocksAtOnce) {
-      const std::int64_t count = std::min(kBlocksAtOnce, blocks - first);
-      RawVector<std::byte>& packed = packed_[static_cast<std::size_t>(first / kBlocksAtOnce % 2)];
-      TYLLM_TRY(PackBlocks(source, *bound.weight, first, count, pool_, packed));
-      TYLLM_TRY(wait());
-      writing = std::async(std::launch::async, [this, target, index, &bound, &packed] {
-        return Append(target, index, packed, bound.name);
-      });
-      if (bound.weight->kind == WeightKind::kHalf) {
-        checkpoint_.Forget(bound.name);  // an embedding table alone may be larger than all else
+  Status WriteMatrix(const std::string& name, const WeightSource& source,
+                     std::vector<DieWeight>& dies) {
+    while (!dies.empty()) {
+      TYLLM_TRY(Pack(source, dies));
+      for (DieWeight& die : dies) {
+        Output& output = outputs_[die.target];
+        TYLLM_TRY(Wait(die.target));
+        std::swap(output.packed, output.written);
+        output.writing = std::async(std::launch::async, [this, die, name, &output] {
+          return Append(die, output.written, name);
+        });
+        die.packed += die.AtOnce();
       }
+      if (dies.front().weight->kind == WeightKind::kHalf) {
+        checkpoint_.Forget(name);  // an embedding table alone may be larger than all else
+      }
+      std::erase_if(dies, [](const DieWeight& die) { return die.Left() == 0; });
     }
-    return wait();
+    return OkStatus();
   }
 
-  Status Append(std::size_t target, std::size_t index, std::span<const std::byte> bytes,
-                const std::string& name) {
-    TYLLM_TRY(writers_[target].Append(index, bytes));
+  /// The next piece of each file.
+  Status Pack(const WeightSource& source, const std::vector<DieWeight>& dies) {
+    struct Task {
+      const DieWeight* die;
+      std::int64_t first;
+      std::int64_t count;
+      std::span<std::byte> out;
+    };
+
+    std::vector<Task> tasks;
+    for (const DieWeight& die : dies) {
+      const auto bytes = static_cast<std::int64_t>(plan::RowBlockBytes(*die.weight));
+      RawVector<std::byte>& packed = outputs_[die.target].packed;
+      packed.resize(static_cast<std::size_t>(bytes * die.AtOnce()));
+      for (std::int64_t i = 0; i < die.AtOnce(); i += kBlocksOfATask) {
+        const std::int64_t count = std::min(kBlocksOfATask, die.AtOnce() - i);
+        tasks.push_back({&die, die.packed + i, count,
+                         std::span(packed).subspan(static_cast<std::size_t>(i * bytes),
+                                                   static_cast<std::size_t>(count * bytes))});
+      }
+    }
+    std::vector<Status> statuses(tasks.size());
+    pool_.ParallelFor(std::ssize(tasks), [&](std::int64_t i) {
+      const Task& task = tasks[static_cast<std::size_t>(i)];
+      statuses[static_cast<std::size_t>(i)] =
+          source.PackBlocks(*task.die->weight, task.first, task.count, task.out);
+    });
+    for (Status& status : statuses) {
+      TYLLM_TRY(std::move(status));
+    }
+    return OkStatus();
+  }
+
+  /// Until what was packed for a file is in it.
+  Status Wait(std::size_t target) {
+    std::future<Status>& writing = outputs_[target].writing;
+    return writing.valid() ? writing.get() : OkStatus();
+  }
+
+  Status Append(const DieWeight& die, std::span<const std::byte> bytes, const std::string& name) {
+    TYLLM_TRY(outputs_[die.target].writer.Append(die.index, bytes));
+    const std::lock_guard lock(mutex_);
     done_ += static_cast<std::int64_t>(bytes.size());
     progress_.Report({"pack", done_, total_, "bytes", name});
     return OkStatus();
@@ -247,12 +236,10 @@ class CommonWriter {
   const std::vector<CommonTarget>& targets_;
   ThreadPool& pool_;
   domain::ProgressSink& progress_;
-  std::vector<artifact::ParamsWriter> writers_;
-  std::vector<std::vector<PackedWeight>> weights_;  ///< [targets]
-  std::vector<std::size_t> next_;                   ///< [targets]: weight to be written next
-  std::array<RawVector<std::byte>, 2> packed_;
+  std::mutex mutex_;
   std::int64_t done_ = 0;
   std::int64_t total_ = 0;
+  std::vector<Output> outputs_;
 };
 
 /// Writes a dictionary that is small enough to be in memory.

@@ -79,7 +79,9 @@ void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std
   const std::int64_t rows = std::min<std::int64_t>(kRowBlock, part.rows - block * kRowBlock);
   for (std::int64_t r = 0; r < rows; ++r) {
     const std::int64_t row = part.first_row + block * kRowBlock + r;
-    const std::uint8_t* const q = matrix.q.data() + row * matrix.columns + part.first_column;
+    const CodeWindow& codes = matrix.codes;
+    const std::uint8_t* const q = codes.q.data() + (row - codes.first_row) * codes.columns +
+                                  (part.first_column - codes.first_column);
     for (std::int64_t g = 0; g < part.columns / part.group; ++g) {
       PackNibbles(q + g * part.group, part.group, r, out.data() + places.Nibbles(g));
       const auto from =

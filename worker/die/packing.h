@@ -7,13 +7,20 @@
 
 namespace tyllm::die {
 
-/// A whole 4-bit matrix as integers: value(r, c) = (q(r, c) - zero(r, c / group)) * scale(r, c /
-/// group). The same members as model::QuantizedMatrix.
+/// Codes of a part of a matrix, each 0..15.
+struct CodeWindow {
+  std::int64_t first_row = 0;
+  std::int64_t first_column = 0;
+  std::int64_t columns = 0;
+  std::span<const std::uint8_t> q;  ///< [rows, columns]
+};
+
+/// A 4-bit matrix as integers: value(r, c) = (q(r, c) - zero(r, c / group)) * scale(r, c / group).
 struct QuantizedSource {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
   std::int64_t group = 0;
-  std::span<const std::uint8_t> q;       ///< [rows, columns], each 0..15
+  CodeWindow codes;                      ///< of what is packed, at least
   std::span<const std::uint8_t> zero;    ///< [rows, columns / group], each 0..15
   std::span<const std::uint16_t> scale;  ///< [rows, columns / group], binary16 bits
 };

@@ -20,13 +20,20 @@ constexpr std::array<unsigned, 8> kShift = {0, 16, 4, 20, 8, 24, 12, 28};
 constexpr std::size_t kTileWords = 16;
 constexpr std::size_t kTileInputs = 64;
 
+struct Extent {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+
+  std::size_t size() const { return end - begin; }
+};
+
 /// Calls `word(input row, word column)` for every `Step`th input row from `begin` on and all
 /// columns, tile by tile.
 template <std::size_t Step, typename Word>
-void ForEachWord(std::size_t begin, std::size_t end, std::size_t words, Word word) {
+void ForEachWord(std::size_t begin, std::size_t end, Extent words, Word word) {
   static_assert(kTileInputs % Step == 0);
-  for (std::size_t w0 = 0; w0 < words; w0 += kTileWords) {
-    const std::size_t w1 = std::min(words, w0 + kTileWords);
+  for (std::size_t w0 = words.begin; w0 < words.end; w0 += kTileWords) {
+    const std::size_t w1 = std::min(words.end, w0 + kTileWords);
     for (std::size_t r0 = begin; r0 < end; r0 += kTileInputs) {
       const std::size_t r1 = std::min(end, r0 + kTileInputs);
       for (std::size_t w = w0; w < w1; ++w) {
@@ -41,31 +48,30 @@ void ForEachWord(std::size_t begin, std::size_t end, std::size_t words, Word wor
 /// Input rows that UnpackWords takes at a time: a register of nibbles.
 constexpr std::size_t kRowsAtOnce = 16;
 
-/// words [inputs, outputs / 8] -> nibbles [outputs, inputs].
-void UnpackWords(std::span<const std::byte> words, std::size_t outputs, std::size_t inputs,
+/// Of words [inputs, row] the given columns and inputs -> nibbles [8 * columns, inputs].
+void UnpackWords(std::span<const std::byte> words, std::size_t row, Extent columns, Extent inputs,
                  std::uint8_t* nibbles) {
-  const std::size_t row = outputs / 8;
   const auto unpack = [&]<std::size_t Rows>(std::size_t r, std::size_t w) {
     std::array<std::uint32_t, Rows> column;
     for (std::size_t i = 0; i < Rows; ++i) {
       std::memcpy(&column[i], words.data() + ((r + i) * row + w) * sizeof(column[i]),
                   sizeof(column[i]));
     }
-    std::uint8_t* out = nibbles + 8 * w * inputs + r;
+    std::uint8_t* out = nibbles + 8 * (w - columns.begin) * inputs.size() + (r - inputs.begin);
     for (const unsigned shift : kShift) {
       std::array<std::uint8_t, Rows> of_output;
       for (std::size_t i = 0; i < Rows; ++i) {
         of_output[i] = static_cast<std::uint8_t>((column[i] >> shift) & 15U);
       }
       std::memcpy(out, of_output.data(), Rows);
-      out += inputs;
+      out += inputs.size();
     }
   };
-  const std::size_t whole = inputs / kRowsAtOnce * kRowsAtOnce;
-  ForEachWord<kRowsAtOnce>(0, whole, row, [&](std::size_t r, std::size_t w) {
+  const std::size_t whole = inputs.begin + inputs.size() / kRowsAtOnce * kRowsAtOnce;
+  ForEachWord<kRowsAtOnce>(inputs.begin, whole, columns, [&](std::size_t r, std::size_t w) {
     unpack.template operator()<kRowsAtOnce>(r, w);
   });
-  ForEachWord<1>(whole, inputs, row,
+  ForEachWord<1>(whole, inputs.end, columns,
                  [&](std::size_t r, std::size_t w) { unpack.template operator()<1>(r, w); });
 }
 
@@ -73,7 +79,7 @@ std::vector<std::uint32_t> PackWords(const std::uint8_t* nibbles, std::size_t ou
                                      std::size_t inputs) {
   const std::size_t row = outputs / 8;
   std::vector<std::uint32_t> words(inputs * row);
-  ForEachWord<1>(0, inputs, row, [&](std::size_t r, std::size_t w) {
+  ForEachWord<1>(0, inputs, {0, row}, [&](std::size_t r, std::size_t w) {
     const std::uint8_t* in = nibbles + 8 * w * inputs + r;
     std::uint32_t word = 0;
     for (const unsigned shift : kShift) {
@@ -149,11 +155,12 @@ Result<QuantizedMatrix> UnpackAwqGemm(std::int64_t out, std::int64_t in, std::in
   TYLLM_TRY(CheckSize("packed weights", bytes.qweight.size(), inputs * outputs / 2));
   TYLLM_TRY(CheckSize("packed zero points", bytes.qzeros.size(), groups * outputs / 2));
   TYLLM_TRY(CheckSize("scales", bytes.scales.size(), groups * outputs * 2));
+  const Extent words{0, outputs / kAwqGemmPack};
   matrix.q.resize(outputs * inputs);
   matrix.zero.resize(outputs * groups);
   matrix.scale.resize(outputs * groups);
-  UnpackWords(bytes.qweight, outputs, inputs, matrix.q.data());
-  UnpackWords(bytes.qzeros, outputs, groups, matrix.zero.data());
+  UnpackWords(bytes.qweight, words.end, words, {0, inputs}, matrix.q.data());
+  UnpackWords(bytes.qzeros, words.end, words, {0, groups}, matrix.zero.data());
   TransposeScales(bytes.scales.data(), groups, outputs, matrix.scale.data());
   return matrix;
 }
@@ -173,13 +180,32 @@ std::vector<PartSpec> AwqGemmParts(const LinearSize& size, const AwqGemmKeys& ke
            {size.groups(), size.out}}};
 }
 
-Result<QuantizedMatrix> UnpackAwqGemm(const LinearSize& size, const LinearTensors& tensors) {
+Result<QuantizedMatrix> AwqGemmGrids(const LinearSize& size, const LinearTraits& /*traits*/,
+                                     const LinearTensors& tensors) {
+  TYLLM_TRY(CheckAwqGemmSize(size));
   TYLLM_ASSIGN(const std::vector<std::uint16_t> scales,
                ReadScales(*tensors[IndexOf(LinearPart::kScales)]));
-  return UnpackAwqGemm(
-      size.out, size.in, size.group,
-      {tensors[IndexOf(LinearPart::kWeight)]->bytes, tensors[IndexOf(LinearPart::kZeros)]->bytes,
-       std::as_bytes(std::span(scales))});
+  QuantizedMatrix matrix{size.out, size.in, size.group, {}, {}, {}};
+  const auto outputs = static_cast<std::size_t>(size.out);
+  const auto groups = static_cast<std::size_t>(size.groups());
+  const Extent words{0, outputs / kAwqGemmPack};
+  matrix.zero.resize(outputs * groups);
+  matrix.scale.resize(outputs * groups);
+  UnpackWords(tensors[IndexOf(LinearPart::kZeros)]->bytes, words.end, words, {0, groups},
+              matrix.zero.data());
+  TransposeScales(std::as_bytes(std::span(scales)).data(), groups, outputs, matrix.scale.data());
+  return matrix;
+}
+
+void AwqGemmCodes(const LinearSize& size, const LinearTensors& tensors, const CodeRegion& region,
+                  std::uint8_t* q) {
+  const auto extent = [](std::int64_t first, std::int64_t count) {
+    return Extent{static_cast<std::size_t>(first), static_cast<std::size_t>(first + count)};
+  };
+  UnpackWords(tensors[IndexOf(LinearPart::kWeight)]->bytes,
+              static_cast<std::size_t>(size.out / kAwqGemmPack),
+              extent(region.first_row / kAwqGemmPack, region.rows / kAwqGemmPack),
+              extent(region.first_column, region.columns), q);
 }
 
 Result<std::vector<PackedPart>> PackAwqGemm(const QuantizedMatrix& matrix,

@@ -51,7 +51,10 @@ struct AwqGemmKeys {
 
 Status CheckAwqGemmSize(const LinearSize& size);
 std::vector<PartSpec> AwqGemmParts(const LinearSize& size, const AwqGemmKeys& keys);
-Result<QuantizedMatrix> UnpackAwqGemm(const LinearSize& size, const LinearTensors& tensors);
+Result<QuantizedMatrix> AwqGemmGrids(const LinearSize& size, const LinearTraits& traits,
+                                     const LinearTensors& tensors);
+void AwqGemmCodes(const LinearSize& size, const LinearTensors& tensors, const CodeRegion& region,
+                  std::uint8_t* q);
 Result<std::vector<PackedPart>> PackAwqGemm(const QuantizedMatrix& matrix, const AwqGemmKeys& keys);
 
 }  // namespace tyllm::model

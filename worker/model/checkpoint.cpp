@@ -9,6 +9,7 @@
 #include "worker/model/families.h"
 #include "worker/model/passenger_files.h"
 #include "worker/model/quantization_config.h"
+#include "worker/model/quantized_linear.h"
 #include "worker/model/weight_files.h"
 
 namespace tyllm::model {
@@ -155,7 +156,7 @@ Result<std::vector<float>> Checkpoint::ReadFloats(std::string_view tensor) const
   return format::ToFloats(tensor, view).Annotate(state_->directory.string());
 }
 
-Result<QuantizedMatrix> Checkpoint::ReadQuantized(std::string_view linear) const {
+Result<QuantizedLinear> Checkpoint::OpenQuantized(std::string_view linear) const {
   const LinearStorage* const storage = state_->FindLinear(linear);
   if (storage == nullptr) {
     return state_->NoSuchLinear(linear);
@@ -170,8 +171,13 @@ Result<QuantizedMatrix> Checkpoint::ReadQuantized(std::string_view linear) const
   for (const PartSpec& part : storage->format->parts(size, layout.traits)) {
     tensors[IndexOf(part.part)] = state_->weights.Find(Join(linear, part.key));
   }
-  return storage->format->unpack(size, layout.traits, tensors)
+  return QuantizedLinear::Open(*storage->format, size, layout.traits, tensors)
       .Annotate(state_->directory.string() + ": linear layer '" + std::string(linear) + "'");
+}
+
+Result<QuantizedMatrix> Checkpoint::ReadQuantized(std::string_view linear) const {
+  TYLLM_ASSIGN(QuantizedLinear opened, OpenQuantized(linear));
+  return std::move(opened).ReadAll();
 }
 
 std::vector<std::string> Checkpoint::TensorsOf(std::string_view linear) const {

@@ -14,6 +14,8 @@
 
 namespace tyllm::model {
 
+class QuantizedLinear;
+
 /// A model directory of the hub's form, opened for reading: config.json, one or more safetensors
 /// files (mapped, never wholly in memory). Immutable and usable from any thread. Open checks that
 /// every tensor that the family needs is there with the right shape; errors name file, tensor,
@@ -51,6 +53,7 @@ class Checkpoint {
   /// A float tensor as float32.
   Result<std::vector<float>> ReadFloats(std::string_view tensor) const;
   /// Kept in float: an error. See IsQuantized.
+  Result<QuantizedLinear> OpenQuantized(std::string_view linear) const;
   Result<QuantizedMatrix> ReadQuantized(std::string_view linear) const;
   /// Weights [out, in] of a linear layer in float32, dequantized where they are quantized. A tied
   /// head ("lm_head") is the embedding table.

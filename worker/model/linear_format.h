@@ -87,8 +87,12 @@ struct LinearFormat {
   Status (*check_size)(const LinearSize& size) = nullptr;
   /// In the order in which they are written.
   std::vector<PartSpec> (*parts)(const LinearSize& size, const LinearTraits& traits) = nullptr;
-  Result<QuantizedMatrix> (*unpack)(const LinearSize& size, const LinearTraits& traits,
-                                    const LinearTensors& tensors) = nullptr;
+  /// Zero points and scales; without codes.
+  Result<QuantizedMatrix> (*grids)(const LinearSize& size, const LinearTraits& traits,
+                                   const LinearTensors& tensors) = nullptr;
+  /// Codes of a part: q [region.rows, region.columns].
+  void (*codes)(const LinearSize& size, const LinearTensors& tensors, const CodeRegion& region,
+                std::uint8_t* q) = nullptr;
   /// The parts of default traits, in their order. nullptr: read only.
   Result<std::vector<PackedPart>> (*pack)(const QuantizedMatrix& matrix) = nullptr;
   /// quantization_config as other readers want it. nullptr: none is written.

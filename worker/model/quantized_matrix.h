@@ -26,4 +26,13 @@ struct QuantizedMatrix {
   std::vector<float> Dequantize() const;
 };
 
+/// A part of a QuantizedMatrix. Everything is a multiple of 8: layouts pack eight codes in a word,
+/// along either side.
+struct CodeRegion {
+  std::int64_t first_row = 0;
+  std::int64_t rows = 0;
+  std::int64_t first_column = 0;
+  std::int64_t columns = 0;
+};
+
 }  // namespace tyllm::model

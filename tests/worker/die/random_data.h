@@ -53,7 +53,7 @@ struct RandomMatrix {
     for (std::int64_t i = 0; i < rows * columns; ++i) {
       q.push_back(static_cast<std::uint8_t>(random() % 16));
     }
-    source = {rows, columns, group, q, zero, scale};
+    source = {rows, columns, group, {0, 0, columns, q}, zero, scale};
   }
 
   double Value(std::int64_t row, std::int64_t column) const {

@@ -8,6 +8,7 @@
 #include "tests/support/temporary_directory.h"
 #include "worker/model/checkpoint.h"
 #include "worker/model/linear_formats.h"
+#include "worker/model/quantized_linear.h"
 
 namespace tyllm::model {
 namespace {
@@ -62,7 +63,7 @@ TEST(LinearFormats, WriteWhatTheirDescriptionsSayElementByElement) {
   }
 }
 
-/// Reads a layer that the naive writer wrote.
+/// Reads a layer that the naive writer wrote, whole and in parts.
 Result<QuantizedMatrix> Read(const StorageVariant& variant, const QuantizedMatrix& matrix) {
   const LinearFormat& format = LinearFormatOf(variant.format);
   const format::Json config = testing::NaiveConfig(variant, matrix.group);
@@ -78,7 +79,21 @@ Result<QuantizedMatrix> Read(const StorageVariant& variant, const QuantizedMatri
       tensors[IndexOf(part.part)] = &views[IndexOf(part.part)];
     }
   }
-  return format.unpack(size, traits, tensors);
+  TYLLM_ASSIGN(QuantizedLinear linear, QuantizedLinear::Open(format, size, traits, tensors));
+  const std::int64_t row = matrix.rows / 16 * 8;
+  const std::int64_t column = matrix.columns / 16 * 8;
+  const CodeRegion part{row, matrix.rows - row, column, matrix.columns - column};
+  RawVector<std::uint8_t> codes(static_cast<std::size_t>(part.rows * part.columns));
+  linear.ReadCodes(part, codes);
+  QuantizedMatrix all = std::move(linear).ReadAll();
+  for (std::int64_t r = 0; r < part.rows; ++r) {
+    for (std::int64_t c = 0; c < part.columns; ++c) {
+      const std::int64_t at = (part.first_row + r) * matrix.columns + part.first_column + c;
+      EXPECT_EQ(codes[static_cast<std::size_t>(r * part.columns + c)],
+                all.q[static_cast<std::size_t>(at)]);
+    }
+  }
+  return all;
 }
 
 TEST(LinearFormats, AllReadTheSameNumbers) {

@@ -18,11 +18,6 @@ std::vector<PartSpec> Parts(const LinearSize& size, const LinearTraits& /*traits
   return AwqGemmParts(size, kKeys);
 }
 
-Result<QuantizedMatrix> Unpack(const LinearSize& size, const LinearTraits& /*traits*/,
-                               const LinearTensors& tensors) {
-  return UnpackAwqGemm(size, tensors);
-}
-
 Result<std::vector<PackedPart>> Pack(const QuantizedMatrix& matrix) {
   return PackAwqGemm(matrix, kKeys);
 }
@@ -39,7 +34,8 @@ constexpr LinearFormat kAmtcFormat{
     .read_config = ReadConfig,
     .check_size = CheckAwqGemmSize,
     .parts = Parts,
-    .unpack = Unpack,
+    .grids = AwqGemmGrids,
+    .codes = AwqGemmCodes,
     .pack = Pack,
     .config = nullptr,
 };

@@ -65,11 +65,6 @@ std::vector<PartSpec> Parts(const LinearSize& size, const LinearTraits& /*traits
   return AwqGemmParts(size, kKeys);
 }
 
-Result<QuantizedMatrix> Unpack(const LinearSize& size, const LinearTraits& /*traits*/,
-                               const LinearTensors& tensors) {
-  return UnpackAwqGemm(size, tensors);
-}
-
 Result<std::vector<PackedPart>> Pack(const QuantizedMatrix& matrix) {
   return PackAwqGemm(matrix, kKeys);
 }
@@ -104,7 +99,8 @@ constexpr LinearFormat kAwqGemmFormat{
     .read_config = ReadConfig,
     .check_size = CheckAwqGemmSize,
     .parts = Parts,
-    .unpack = Unpack,
+    .grids = AwqGemmGrids,
+    .codes = AwqGemmCodes,
     .pack = Pack,
     .config = Config,
 };

@@ -177,12 +177,19 @@ std::vector<PartSpec> Parts(const LinearSize& size, const LinearTraits& traits) 
 }
 
 /// [out, in / 8] words, lowest nibble first, are [out, in / 2] bytes.
-void UnpackWeights(std::span<const std::byte> packed, std::span<std::uint8_t> q) {
-  for (std::size_t i = 0; i < packed.size(); i += sizeof(std::uint32_t)) {
-    std::uint32_t word = 0;
-    std::memcpy(&word, packed.data() + i, sizeof(word));
-    const std::uint64_t spread = SpreadNibbles(word);
-    std::memcpy(q.data() + 2 * i, &spread, sizeof(spread));
+void Codes(const LinearSize& size, const LinearTensors& tensors, const CodeRegion& region,
+           std::uint8_t* q) {
+  const std::byte* const packed = tensors[IndexOf(LinearPart::kWeight)]->bytes.data();
+  for (std::int64_t r = region.first_row; r < region.first_row + region.rows; ++r) {
+    const std::byte* from = packed + (r * size.in + region.first_column) / 2;
+    for (std::int64_t c = 0; c < region.columns; c += kPack) {
+      std::uint32_t word = 0;
+      std::memcpy(&word, from, sizeof(word));
+      const std::uint64_t spread = SpreadNibbles(word);
+      std::memcpy(q, &spread, sizeof(spread));
+      from += sizeof(word);
+      q += sizeof(spread);
+    }
   }
 }
 
@@ -240,13 +247,11 @@ Status CheckShape(const format::TensorView& tensor, const LinearSize& size) {
                          format::ShapeText(std::array{size.out, size.in}));
 }
 
-Result<QuantizedMatrix> Unpack(const LinearSize& size, const LinearTraits& traits,
-                               const LinearTensors& tensors) {
+Result<QuantizedMatrix> Grids(const LinearSize& size, const LinearTraits& traits,
+                              const LinearTensors& tensors) {
   TYLLM_TRY(CheckShape(*tensors[IndexOf(LinearPart::kShape)], size));
   QuantizedMatrix matrix{size.out, size.in, size.group, {}, {}, {}};
   TYLLM_ASSIGN(matrix.scale, ReadScales(*tensors[IndexOf(LinearPart::kScales)]));
-  matrix.q.resize(static_cast<std::size_t>(size.out * size.in));
-  UnpackWeights(tensors[IndexOf(LinearPart::kWeight)]->bytes, matrix.q);
   matrix.zero.assign(matrix.scale.size(), kMiddle);
   if (!traits.symmetric) {
     UnpackZeros(tensors[IndexOf(LinearPart::kZeros)]->bytes,
@@ -306,7 +311,8 @@ constexpr LinearFormat kCompressedTensorsFormat{
     .read_config = ReadConfig,
     .check_size = CheckSize,
     .parts = Parts,
-    .unpack = Unpack,
+    .grids = Grids,
+    .codes = Codes,
     .pack = Pack,
     .config = Config,
 };

@@ -99,16 +99,22 @@ std::uint32_t WordAt(std::span<const std::byte> words, std::size_t index) {
 }
 
 /// [in / 8, out] words of eight inputs -> [out, in], by tiles of whole cache lines on both sides.
-void UnpackWeights(std::span<const std::byte> words, std::size_t outputs, std::size_t inputs,
-                   std::uint8_t* q) {
+void Codes(const LinearSize& size, const LinearTensors& tensors, const CodeRegion& region,
+           std::uint8_t* q) {
   constexpr std::size_t kTileRows = 8;
   constexpr std::size_t kTileOutputs = 64;
+  const std::span<const std::byte> words = tensors[IndexOf(LinearPart::kWeight)]->bytes;
+  const auto pitch = static_cast<std::size_t>(size.out);
+  const auto first = static_cast<std::size_t>(region.first_column) / kPack * pitch +
+                     static_cast<std::size_t>(region.first_row);
+  const auto inputs = static_cast<std::size_t>(region.columns);
+  const auto outputs = static_cast<std::size_t>(region.rows);
   const std::size_t rows = inputs / kPack;
   for (std::size_t r0 = 0; r0 < rows; r0 += kTileRows) {
     for (std::size_t o0 = 0; o0 < outputs; o0 += kTileOutputs) {
       for (std::size_t o = o0; o < std::min(outputs, o0 + kTileOutputs); ++o) {
         for (std::size_t r = r0; r < std::min(rows, r0 + kTileRows); ++r) {
-          const std::uint64_t spread = SpreadNibbles(WordAt(words, r * outputs + o));
+          const std::uint64_t spread = SpreadNibbles(WordAt(words, first + r * pitch + o));
           std::memcpy(q + o * inputs + r * kPack, &spread, sizeof(spread));
         }
       }
@@ -133,16 +139,13 @@ void UnpackZeros(std::span<const std::byte> words, const LinearSize& size, unsig
   }
 }
 
-Result<QuantizedMatrix> Unpack(const LinearSize& size, const LinearTraits& traits,
-                               const LinearTensors& tensors) {
+Result<QuantizedMatrix> Grids(const LinearSize& size, const LinearTraits& traits,
+                              const LinearTensors& tensors) {
   QuantizedMatrix matrix{size.out, size.in, size.group, {}, {}, {}};
   const auto outputs = static_cast<std::size_t>(size.out);
-  const auto inputs = static_cast<std::size_t>(size.in);
   const auto groups = static_cast<std::size_t>(size.groups());
-  matrix.q.resize(outputs * inputs);
   matrix.zero.resize(outputs * groups);
   matrix.scale.resize(outputs * groups);
-  UnpackWeights(tensors[IndexOf(LinearPart::kWeight)]->bytes, outputs, inputs, matrix.q.data());
   UnpackZeros(tensors[IndexOf(LinearPart::kZeros)]->bytes, size, traits.zero_offset,
               matrix.zero.data());
   TYLLM_ASSIGN(const std::vector<std::uint16_t> scales,
@@ -167,7 +170,8 @@ constexpr LinearFormat kGptqFormat{
     .read_config = ReadConfig,
     .check_size = CheckSize,
     .parts = Parts,
-    .unpack = Unpack,
+    .grids = Grids,
+    .codes = Codes,
     .pack = nullptr,
     .config = nullptr,
 };
