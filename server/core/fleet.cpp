@@ -2,6 +2,7 @@
 #include "server/core/fleet.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace tyllm::server::core {
 
@@ -10,17 +11,64 @@ const Fleet::Member* Fleet::Find(const std::string& worker) const {
   return it == members_.end() ? nullptr : &it->second;
 }
 
-std::vector<sched::Online> Fleet::OnlineSince(Clock::Steady since) const {
-  std::vector<sched::Online> online;
-  for (const auto& [name, member] : members_) {
-    if (member.seen >= since && member.state != nullptr) {
-      online.push_back(
-          {.worker = member.state,
-           .free_slots = member.free_slots,
-           .takes_work = member.order.mode == domain::WorkerMode::kActive && !member.draining});
-    }
+void Fleet::Begin(const domain::WorkerSession& from, const domain::ModeOrder& order) {
+  Member& member = members_[from.worker];
+  member.session = from.session;
+  member.order = order;
+  online_ = {};
+}
+
+void Fleet::Hear(const std::string& worker, std::shared_ptr<const sched::WorkerState> state,
+                 bool draining, const Clock& clock) {
+  Member& member = members_.at(worker);
+  if (member.state != state || member.draining != draining || member.seen < online_.since) {
+    online_ = {};
   }
-  return online;
+  member.state = std::move(state);
+  member.draining = draining;
+  member.seen = clock.Now();
+  member.seen_unix_ms = clock.UnixMillis();
+  ++member.calls;
+}
+
+void Fleet::SetFreeSlots(const std::string& worker, int free_slots) {
+  if (std::exchange(members_.at(worker).free_slots, free_slots) != free_slots) {
+    online_ = {};
+  }
+}
+
+void Fleet::SetOrder(const std::string& worker, const domain::ModeOrder& order) {
+  members_.at(worker).order = order;
+  online_ = {};
+}
+
+sched::OnlineWorkers Fleet::OnlineSince(Clock::Steady since) const {
+  Refresh(since);
+  return online_.workers;
+}
+
+int Fleet::SlotsSince(Clock::Steady since) const {
+  Refresh(since);
+  return online_.slots;
+}
+
+void Fleet::Refresh(Clock::Steady since) const {
+  if (online_.workers != nullptr && online_.oldest >= since) {
+    return;
+  }
+  std::vector<sched::Online> workers;
+  online_ = {.workers = nullptr, .slots = 0, .since = since, .oldest = Clock::Steady::max()};
+  for (const auto& [name, member] : members_) {
+    if (member.seen < since || member.state == nullptr) {
+      continue;
+    }
+    const bool takes_work = member.order.mode == domain::WorkerMode::kActive && !member.draining;
+    workers.push_back(
+        {.worker = member.state, .free_slots = member.free_slots, .takes_work = takes_work});
+    online_.slots += takes_work ? member.state->capabilities.slots : 0;
+    online_.oldest = std::min(online_.oldest, member.seen);
+  }
+  online_.workers = std::make_shared<const std::vector<sched::Online>>(std::move(workers));
 }
 
 std::int64_t Fleet::LargestGpuMemory() const {

@@ -27,16 +27,40 @@ class Fleet {
     std::int64_t seen_unix_ms = 0;
   };
 
-  Member& At(const std::string& worker) { return members_[worker]; }
-
   const Member* Find(const std::string& worker) const;
-  /// Workers that were seen after `since`, by name.
-  std::vector<sched::Online> OnlineSince(Clock::Steady since) const;
+
+  /// A worker's session, new or another than before.
+  void Begin(const domain::WorkerSession& from, const domain::ModeOrder& order);
+
+  // Of workers that have a session.
+
+  /// It called.
+  void Hear(const std::string& worker, std::shared_ptr<const sched::WorkerState> state,
+            bool draining, const Clock& clock);
+  void SetFreeSlots(const std::string& worker, int free_slots);
+  void SetOrder(const std::string& worker, const domain::ModeOrder& order);
+
+  /// Workers that were seen after `since`, by name. Made anew only when one came, changed or went:
+  /// every idle worker asks for it.
+  sched::OnlineWorkers OnlineSince(Clock::Steady since) const;
+  /// Of the workers of OnlineSince that take work.
+  int SlotsSince(Clock::Steady since) const;
   /// Of the largest GPU of any of them; 0 without one.
   std::int64_t LargestGpuMemory() const;
 
  private:
+  /// What OnlineSince gave last.
+  struct Online {
+    sched::OnlineWorkers workers;
+    int slots = 0;
+    Clock::Steady since;   ///< who was seen after is in it
+    Clock::Steady oldest;  ///< when the one of them that was silent for longest was seen
+  };
+
+  void Refresh(Clock::Steady since) const;
+
   std::map<std::string, Member> members_;
+  mutable Online online_;
 };
 
 }  // namespace tyllm::server::core

@@ -64,10 +64,10 @@ boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
   TYLLM_CO_ASSIGN(
       const std::vector<sched::Lane> lanes,
       co_await farm.parts.store.Look([&](store::Queue& queue) { return queue.Lanes(now); }));
-  const auto online =
+  const sched::OnlineWorkers online =
       farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.lease);
   if (std::any_of(lanes.begin(), lanes.end(),
-                  [&](const sched::Lane& lane) { return SomebodyIsFreeFor(online, lane); })) {
+                  [&](const sched::Lane& lane) { return SomebodyIsFreeFor(*online, lane); })) {
     farm.signals.Notify(Topic::Work());
   }
   co_return OkStatus();

@@ -112,7 +112,7 @@ class Turn {
     AcknowledgeSuccesses(farm_, successes, reply_);
     unlocks_others_ = found.has_results;
     free_slots_ = request_.capabilities.slots - static_cast<int>(found.held.size());
-    farm_.fleet.At(request_.from.worker).free_slots = free_slots_;
+    farm_.fleet.SetFreeSlots(request_.from.worker, free_slots_);
     for (const HeldTask& task : found.ended) {
       AttemptIsOver(farm_, task);
     }
@@ -152,13 +152,9 @@ class Turn {
   FreeWorker Ask() const {
     const Clock::Steady since = farm_.parts.clock.Now() - farm_.parts.limits.policy.lease;
     FreeWorker worker{.session = request_.from, .asking = {}};
-    worker.asking.worker = farm_.fleet.At(request_.from.worker).state;
-    for (sched::Online& one : farm_.fleet.OnlineSince(since)) {
-      worker.slots.total += one.takes_work ? one.worker->capabilities.slots : 0;
-      if (one.worker != worker.asking.worker) {
-        worker.asking.others.push_back(std::move(one));
-      }
-    }
+    worker.asking.worker = farm_.fleet.Find(request_.from.worker)->state;
+    worker.asking.online = farm_.fleet.OnlineSince(since);
+    worker.slots.total = farm_.fleet.SlotsSince(since);
     for (const domain::HeldAttempt& held : request_.held) {
       // What is acknowledged in this answer is forgotten before the new attempt is begun.
       worker.asking.held.push_back(held.id.task);
@@ -204,8 +200,11 @@ class Turn {
 };
 
 Milliseconds LongestWait(const SyncRequest& request, const Limits& limits) {
-  // Held attempts must be heard of again before their lease ends.
-  return std::min({Milliseconds(request.wait_ms), limits.longest_wait, limits.policy.lease / 2});
+  // Held attempts must be heard of again before their lease ends; a worker without any only before
+  // it counts as gone.
+  const Milliseconds lease = limits.policy.lease;
+  return std::min({Milliseconds(request.wait_ms), limits.longest_wait,
+                   request.held.empty() ? lease * 2 / 3 : lease / 2});
 }
 
 }  // namespace
@@ -213,7 +212,7 @@ Milliseconds LongestWait(const SyncRequest& request, const Limits& limits) {
 boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest request) {
   TYLLM_CO_TRY(CheckSync(request));
   TYLLM_CO_TRY(co_await NoteCall(farm, request));
-  const std::int64_t call = farm.fleet.At(request.from.worker).calls;
+  const std::int64_t call = farm.fleet.Find(request.from.worker)->calls;
   const Limits& limits = farm.parts.limits;
   SyncReply reply{.lease_ms = limits.policy.lease.count(),
                   .next_sync_ms = limits.sync_interval.count()};
@@ -238,7 +237,7 @@ boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest req
     }
     const bool woken = co_await changes.Wait(left);
     // A later call of the worker means that it has given up waiting for this one.
-    if (!woken || farm.fleet.At(request.from.worker).calls != call) {
+    if (!woken || farm.fleet.Find(request.from.worker)->calls != call) {
       reply.next_sync_ms = request.held.empty() ? 0 : reply.next_sync_ms;
       co_return reply;
     }

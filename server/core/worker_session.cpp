@@ -77,16 +77,10 @@ boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& r
     TYLLM_CO_ASSIGN(const domain::ModeOrder order,
                     co_await farm.parts.store.Run(
                         [&](store::Queue& queue) { return StartSession(queue, request, now); }));
-    Fleet::Member& member = farm.fleet.At(request.from.worker);
-    member.session = request.from.session;
-    member.order = order;
+    farm.fleet.Begin(request.from, order);
   }
-  Fleet::Member& member = farm.fleet.At(request.from.worker);
-  member.state = StateOf(request, member.state);
-  member.draining = request.draining;
-  member.seen = clock.Now();
-  member.seen_unix_ms = clock.UnixMillis();
-  ++member.calls;
+  const auto& state = farm.fleet.Find(request.from.worker)->state;
+  farm.fleet.Hear(request.from.worker, StateOf(request, state), request.draining, clock);
   co_return OkStatus();
 }
 

@@ -24,22 +24,22 @@ Suits SuitsOf(const WorkerState& worker, const Needs& needs, const Candidate& ta
           inputs};
 }
 
-bool MayTake(const Online& other, const Needs& needs, const Candidate& task) {
-  return other.takes_work && !Contains(task.lost_by, other.worker->name) &&
-         CanTake(other.worker->capabilities, needs);
+bool MayTake(const Asking& asking, const Online& other, const Needs& needs, const Candidate& task) {
+  return other.worker != asking.worker && other.takes_work &&
+         !Contains(task.lost_by, other.worker->name) && CanTake(other.worker->capabilities, needs);
 }
 
 // Somebody else may have better luck with it.
 bool LostHereOnly(const Asking& asking, const Needs& needs, const Candidate& task) {
   return Contains(task.lost_by, asking.worker->name) &&
-         std::any_of(asking.others.begin(), asking.others.end(),
-                     [&](const Online& other) { return MayTake(other, needs, task); });
+         std::any_of(asking.online->begin(), asking.online->end(),
+                     [&](const Online& other) { return MayTake(asking, other, needs, task); });
 }
 
 bool SuitsAnotherBetter(const Asking& asking, const Needs& needs, const Candidate& task) {
   const Suits here = SuitsOf(*asking.worker, needs, task);
-  return std::any_of(asking.others.begin(), asking.others.end(), [&](const Online& other) {
-    return other.free_slots > 0 && MayTake(other, needs, task) &&
+  return std::any_of(asking.online->begin(), asking.online->end(), [&](const Online& other) {
+    return other.free_slots > 0 && MayTake(asking, other, needs, task) &&
            SuitsOf(*other.worker, needs, task) > here;
   });
 }

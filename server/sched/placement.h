@@ -42,11 +42,14 @@ struct Online {
   bool takes_work = true;  ///< nobody has cordoned or drained it
 };
 
-/// The worker that asks, and who else there is.
+/// The workers that are online. Shared between all that ask at one time.
+using OnlineWorkers = std::shared_ptr<const std::vector<Online>>;
+
+/// The worker that asks, and who there is.
 struct Asking {
   std::shared_ptr<const WorkerState> worker;
   std::vector<domain::TaskId> held;  ///< tasks that it names, also of attempts that are over
-  std::vector<Online> others;
+  OnlineWorkers online;              ///< itself too
 };
 
 /// Which of `candidates`, the oldest tasks of one lane in order, the worker gets now: the first

@@ -56,9 +56,15 @@ TEST(Pick, TableOfSnapshots) {
   const Needs zone_needed{TaskKind::kConvert, {{"label.zone", MatchRule::kExact, ""}}};
   constexpr auto kNothing = std::optional<std::size_t>();
 
+  struct Workers {
+    std::shared_ptr<const WorkerState> asking;
+    std::vector<TaskId> held;
+    std::vector<Online> others;
+  };
+
   struct Case {
     const char* says;
-    Asking asking;
+    Workers workers;
     Needs needs;
     std::vector<Candidate> candidates;
     std::optional<std::size_t> picked;
@@ -124,7 +130,11 @@ TEST(Pick, TableOfSnapshots) {
        kNothing},
   };
   for (const Case& c : cases) {
-    EXPECT_EQ(Pick(c.asking, c.needs, c.candidates, kNow, Policy{}), c.picked) << c.says;
+    std::vector<Online> online = c.workers.others;
+    online.push_back({c.workers.asking, 1});  // it has a free slot itself
+    const Asking asking{c.workers.asking, c.workers.held,
+                        std::make_shared<const std::vector<Online>>(std::move(online))};
+    EXPECT_EQ(Pick(asking, c.needs, c.candidates, kNow, Policy{}), c.picked) << c.says;
   }
 }
 

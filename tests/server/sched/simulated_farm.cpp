@@ -108,14 +108,14 @@ std::vector<Candidate> SimulatedFarm::DueIn(const Queue& queue) const {
 }
 
 bool SimulatedFarm::Give(std::size_t index) {
-  Asking asking{workers_[index].state, {}, {}};
   Slots slots;
+  std::vector<Online> online;
   for (const Worker& worker : workers_) {
     slots.total += worker.state->capabilities.slots;
-    if (worker.state != asking.worker) {
-      asking.others.push_back({worker.state, worker.state->capabilities.slots - worker.running});
-    }
+    online.push_back({worker.state, worker.state->capabilities.slots - worker.running});
   }
+  const Asking asking{
+      workers_[index].state, {}, std::make_shared<const std::vector<Online>>(std::move(online))};
   const std::vector<Lane> lanes = Lanes();
   for (const std::size_t i : FairOrder(lanes, SharesNow(), slots, now_, policy_.fairness)) {
     Queue& queue = queues_[static_cast<std::size_t>(lanes[i].id)];
