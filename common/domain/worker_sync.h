@@ -43,7 +43,7 @@ struct Capabilities {
 struct WorkerView {
   std::string name;
   Capabilities capabilities;
-  bool online = false;  ///< called within a lease's time
+  bool online = false;  ///< called within the time of two leases
   ModeOrder order;
   std::int64_t last_seen_unix_ms = 0;
   std::vector<TaskId> tasks;  ///< that it holds

@@ -13,7 +13,7 @@ namespace tyllm::wire {
 
 namespace {
 
-constexpr int kKeepaliveMillis = 30'000;         ///< how often either end pings an idle connection
+constexpr int kKeepaliveMillis = 60'000;         ///< how often either end pings an idle connection
 constexpr int kKeepaliveTimeoutMillis = 20'000;  ///< no answer for so long: the connection is dead
 constexpr int kShortestPingMillis = 10'000;      ///< pings more often than this are an offence
 constexpr int kLongestReconnectMillis = 10'000;

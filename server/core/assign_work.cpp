@@ -102,8 +102,9 @@ class Giving {
            " device-seconds by its weight; waited " +
            std::to_string(std::max<std::int64_t>(0, now_ - task.due_ms) / 1000) + " s; " +
            std::to_string(there) + " of " + std::to_string(task.inputs.size()) +
-           " inputs are in the worker's cache; " + std::to_string(worker_.asking.online->size() - 1) +
-           " other workers are online" + (lease.checkpoint ? "; goes on from unfinished work" : "");
+           " inputs are in the worker's cache; " +
+           std::to_string(worker_.asking.online->size() - 1) + " other workers are online" +
+           (lease.checkpoint ? "; goes on from unfinished work" : "");
   }
 
   store::Queue& queue_;

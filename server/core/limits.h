@@ -15,7 +15,7 @@ struct Limits {
   /// How often a worker with work calls.
   Milliseconds sync_interval = std::chrono::seconds(2);
   /// The longest that a call of an idle worker is held.
-  Milliseconds longest_wait = std::chrono::seconds(20);
+  Milliseconds longest_wait = std::chrono::seconds(60);
   /// How often Sweep runs.
   Milliseconds sweep_interval = std::chrono::seconds(1);
   /// Unfinished work that no task goes on from is forgotten after this long.

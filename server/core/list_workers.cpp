@@ -21,7 +21,7 @@ Result<Found> Find(store::Queue& queue) {
 
 boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm& farm) {
   TYLLM_CO_ASSIGN(const Found found, co_await farm.parts.store.Look(Find));
-  const Clock::Steady alive_since = farm.parts.clock.Now() - farm.parts.limits.policy.lease;
+  const Clock::Steady alive_since = farm.parts.clock.Now() - farm.parts.limits.policy.Presence();
   std::vector<domain::WorkerView> views;
   for (const store::WorkerRecord& worker : found.workers) {
     domain::WorkerView view{.name = worker.name,

@@ -13,7 +13,7 @@ constexpr std::int64_t kFarthest = 1000;
 }  // namespace
 
 std::vector<sched::Online> OnlineNow(const Farm& farm) {
-  return *farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.lease);
+  return *farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.Presence());
 }
 
 bool Compete(const std::vector<sched::Online>& online, const sched::Needs& a,

@@ -65,7 +65,7 @@ boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
       const std::vector<sched::Lane> lanes,
       co_await farm.parts.store.Look([&](store::Queue& queue) { return queue.Lanes(now); }));
   const sched::OnlineWorkers online =
-      farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.lease);
+      farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.Presence());
   if (std::any_of(lanes.begin(), lanes.end(),
                   [&](const sched::Lane& lane) { return SomebodyIsFreeFor(*online, lane); })) {
     farm.signals.Notify(Topic::Work());

@@ -150,7 +150,7 @@ class Turn {
   }
 
   FreeWorker Ask() const {
-    const Clock::Steady since = farm_.parts.clock.Now() - farm_.parts.limits.policy.lease;
+    const Clock::Steady since = farm_.parts.clock.Now() - farm_.parts.limits.policy.Presence();
     FreeWorker worker{.session = request_.from, .asking = {}};
     worker.asking.worker = farm_.fleet.Find(request_.from.worker)->state;
     worker.asking.online = farm_.fleet.OnlineSince(since);
@@ -200,11 +200,10 @@ class Turn {
 };
 
 Milliseconds LongestWait(const SyncRequest& request, const Limits& limits) {
-  // Held attempts must be heard of again before their lease ends; a worker without any only before
-  // it counts as gone.
-  const Milliseconds lease = limits.policy.lease;
+  // Held attempts must be heard of again before their lease ends.
+  const sched::Policy& policy = limits.policy;
   return std::min({Milliseconds(request.wait_ms), limits.longest_wait,
-                   request.held.empty() ? lease * 2 / 3 : lease / 2});
+                   request.held.empty() ? policy.IdleWait() : policy.lease / 2});
 }
 
 }  // namespace

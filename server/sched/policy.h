@@ -75,6 +75,12 @@ struct Policy {
   Milliseconds placement_wait = std::chrono::seconds(5);
   Fairness fairness;
 
+  /// A worker that was silent for so long is not there.
+  Milliseconds Presence() const { return 2 * lease; }
+
+  /// The longest that a call of a worker without attempts is held: it calls again in time.
+  Milliseconds IdleWait() const { return lease * 3 / 2; }
+
   Clocks ClocksOf(domain::TaskKind kind) const {
     const auto own = by_kind.find(kind);
     if (own == by_kind.end()) {

@@ -20,6 +20,8 @@ constexpr const char* kSettings =
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA trusted_schema=OFF;"
     "PRAGMA cell_size_check=ON;"
+    // KiB: of a million waiting jobs, the keys.
+    "PRAGMA cache_size=-65536;"
     "PRAGMA journal_size_limit=67108864;"
     // Pages that many transactions write go into the database once in so many.
     "PRAGMA wal_autocheckpoint=4000;"

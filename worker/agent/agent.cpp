@@ -13,7 +13,7 @@ namespace tyllm::agent {
 
 namespace {
 
-constexpr Milliseconds kIdleWait{25'000};    // how long the server may hold an idle worker's call
+constexpr Milliseconds kIdleWait{60'000};    // how long the server may hold an idle worker's call
 constexpr Milliseconds kCallMargin{10'000};  // on top of that before the call is given up
 constexpr Milliseconds kShortestCall{500};
 constexpr Milliseconds kFirstRetry{500};

@@ -234,7 +234,7 @@ TEST_F(JobUseCases, WorkersAreListedWithWhatTheyHold) {
   EXPECT_EQ((*workers)[0].tasks, std::vector<TaskId>{id.task});
   EXPECT_TRUE((*workers)[1].online);
   EXPECT_EQ((*workers)[1].capabilities.toolchain_version, "1.0");
-  Advance(minutes(1));
+  Advance(minutes(1) + seconds(1));
   workers = Await(ListWorkers(*farm_));
   EXPECT_FALSE((*workers)[1].online);
 }
