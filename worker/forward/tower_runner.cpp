@@ -141,7 +141,8 @@ Status TowerRunner::RunNode(Call& call, const graph::Node& node, tensor::Matrix&
       backend_->RmsNorm(x, weights.matrix->numbers(), model::VisionShape::kNormEpsilon, out);
       break;
     case Op::kLayerNorm:
-      ops.LayerNorm(x, weights.matrix->numbers(), weights.bias, model::VisionShape::kNormEpsilon, out);
+      ops.LayerNorm(x, weights.matrix->numbers(), weights.bias, model::VisionShape::kNormEpsilon,
+                    out);
       break;
     case Op::kRope:
       backend_->Copy(x, out);
