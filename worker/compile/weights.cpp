@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <future>
-#include <mutex>
 #include <utility>
 
+#include "common/base/guarded.h"
 #include "common/base/raw_vector.h"
 #include "worker/compile/generate.h"
 #include "worker/compile/weight_source.h"
@@ -213,9 +213,9 @@ class CommonWriter {
 
   Status Append(const DieWeight& die, std::span<const std::byte> bytes, const std::string& name) {
     TYLLM_TRY(outputs_[die.target].writer.Append(die.index, bytes));
-    const std::lock_guard lock(mutex_);
-    done_ += static_cast<std::int64_t>(bytes.size());
-    progress_.Report({"pack", done_, total_, "bytes", name});
+    auto done = done_.Lock();  // one reports at a time
+    *done += static_cast<std::int64_t>(bytes.size());
+    progress_.Report({"pack", *done, total_, "bytes", name});
     return OkStatus();
   }
 
@@ -236,8 +236,7 @@ class CommonWriter {
   const std::vector<CommonTarget>& targets_;
   ThreadPool& pool_;
   domain::ProgressSink& progress_;
-  std::mutex mutex_;
-  std::int64_t done_ = 0;
+  Guarded<std::int64_t> done_{std::int64_t{0}};
   std::int64_t total_ = 0;
   std::vector<Output> outputs_;
 };
