@@ -80,6 +80,9 @@ boost::asio::awaitable<Status> Recover(Farm& farm) {
       const std::vector<HeldTask> held,
       co_await farm.parts.store.Look([](store::Queue& queue) { return queue.AllHeld(); }));
   FollowQueue(farm, held);
+  const std::int64_t now = farm.parts.clock.UnixMillis();
+  TYLLM_CO_TRY(co_await farm.parts.store.Run(
+      [&](store::Queue& queue) { return queue.CorrectQueuedTimes(now); }));
   co_return co_await UseCachedResults(farm);
 }
 

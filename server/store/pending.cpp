@@ -12,6 +12,10 @@ namespace {
 
 using domain::TaskState;
 
+constexpr Sql kCorrectQueuedTimes{
+    "UPDATE tasks SET not_before_ms = ?1 + max(0, not_before_ms - queued_ms), queued_ms = ?1 "
+    "WHERE state = 1 AND queued_ms > ?1"};
+
 Result<std::vector<std::string>> WaitsFor(const std::vector<tasks::Row>& rows,
                                           const tasks::Row& row) {
   std::vector<std::string> labels;
@@ -46,6 +50,10 @@ Result<std::vector<PendingRecord>> PendingOf(Database& db, JobId job) {
     pending.push_back(std::move(record));
   }
   return pending;
+}
+
+Status CorrectQueuedTimes(Database& db, std::int64_t now) {
+  return db.Change(kCorrectQueuedTimes, now).status();
 }
 
 }  // namespace tyllm::server::store

@@ -11,4 +11,7 @@ namespace tyllm::server::store {
 /// Tasks of a job that have not begun, in plan order.
 Result<std::vector<PendingRecord>> PendingOf(Database& db, JobId job);
 
+/// See Queue::CorrectQueuedTimes.
+Status CorrectQueuedTimes(Database& db, std::int64_t now);
+
 }  // namespace tyllm::server::store

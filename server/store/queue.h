@@ -278,6 +278,10 @@ class Queue {
   /// Queued tasks of a lane of jobs before this one; counts no further than `limit`.
   virtual Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) = 0;
 
+  /// The clock was ahead before the server began: what was queued later than `now` is queued now,
+  /// and a pause before another attempt begins now.
+  virtual Status CorrectQueuedTimes(std::int64_t now) = 0;
+
   // Projects.
   /// One that is not known is one of weight 1 without quotas.
   virtual Result<ProjectRecord> GetProject(const std::string& name) = 0;

@@ -221,6 +221,10 @@ class SqliteQueue final : public Queue {
     return lanes::CountBefore(db_, lane, job, limit);
   }
 
+  Status CorrectQueuedTimes(std::int64_t now) override {
+    return store::CorrectQueuedTimes(db_, now);
+  }
+
   // --- Projects.
 
   Result<ProjectRecord> GetProject(const std::string& name) override {

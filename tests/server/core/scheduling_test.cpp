@@ -120,6 +120,23 @@ TEST_F(Scheduling, TooLittleGpuMemoryGoesToALargerGpuAndCountsNothing) {
   EXPECT_FALSE(Get(job).failure->action.empty());
 }
 
+TEST_F(Scheduling, APauseDoesNotOutlastAClockThatGoesBack) {
+  ASSERT_TRUE(Submit("r", SpecOf("default")).ok());
+  const SyncRequest worker = From("w");
+  const AttemptId first = Started(worker).at(0).id;
+  End(worker, first,
+      domain::Failure{.blame = domain::Blame::kToolchain,
+                      .reason = "CRASHED",
+                      .message = "signal 11",
+                      .retryable = true});
+  EXPECT_TRUE(Started(worker).empty());
+  Advance(-std::chrono::hours(2));
+  Restart();
+  EXPECT_TRUE(Started(worker).empty()) << "the pause begins anew";
+  Advance(minutes(11));
+  EXPECT_EQ(Started(worker).size(), 1U);
+}
+
 TEST_F(Scheduling, OnlyDifferentWorkersMakeALostTaskPoisonous) {
   const JobId job = Submit("r", SpecOf("default"))->id;
   for (int i = 0; i < 4; ++i) {

@@ -114,6 +114,17 @@ Result<sched::Shares> MemoryQueue::Shares(std::int64_t now) {
   return shares;
 }
 
+Status MemoryQueue::CorrectQueuedTimes(std::int64_t now) {
+  for (auto& [id, task] : state_.tasks) {
+    if (task.view.state == TaskState::kQueued && task.view.queued_unix_ms > now) {
+      const std::int64_t pause = task.not_before - task.view.queued_unix_ms;
+      task.not_before = now + std::max<std::int64_t>(0, pause);
+      task.view.queued_unix_ms = now;
+    }
+  }
+  return OkStatus();
+}
+
 Result<std::vector<PendingRecord>> MemoryQueue::Pending(JobId job) {
   std::vector<PendingRecord> pending;
   for (const TaskId id : state_.jobs[job].tasks) {

@@ -95,6 +95,11 @@ Operation RandomOperations::End(Queue& queue, std::int64_t now) {
 
 Operation RandomOperations::Checkpoint(Queue& queue, std::int64_t now) {
   if (Below(8) == 0) {
+    const std::int64_t earlier = now - Below(100);
+    return {"correct the times of what is queued",
+            [=](Queue& any) { return any.CorrectQueuedTimes(earlier); }};
+  }
+  if (Below(8) == 0) {
     const std::int64_t before = now - Below(500);
     return {"forget old checkpoints",
             [=](Queue& any) { return any.ForgetCheckpoints(before).status(); }};
