@@ -384,7 +384,6 @@ TEST_F(JobCalls, EveryDeclaredMetricIsExportedAndTheWorkMovesThem) {
   EXPECT_EQ(ValueOf(after, "tyllm_blob_bytes_total{direction=\"out\"}"), "7");
   EXPECT_EQ(ValueOf(after, "tyllm_workers{state=\"online\"}"), "1");
   EXPECT_EQ(ValueOf(after, "tyllm_store_healthy"), "1");
-  EXPECT_GE(std::stod(ValueOf(after, "tyllm_worker_heartbeat_age_seconds")), 0);
   EXPECT_LT(std::stod(ValueOf(after, "tyllm_worker_heartbeat_age_seconds")), 60);
   EXPECT_GT(std::stod(ValueOf(after, "tyllm_store_wal_bytes")), 4096);
   EXPECT_EQ(ValueOf(after, "tyllm_rpcs_total{code=\"OK\",method=\"JobService.SubmitJob\"}"), "1");

@@ -179,11 +179,9 @@ TEST_F(StoreTest, AnOperationThatFailsLeavesNothingAndDisturbsNobody) {
 
 TEST_F(StoreTest, WhatAnOperationChangedBeforeItFailedIsUndoneAndOthersStay) {
   std::vector<Status> done;
-  int runs = 0;
   const auto fail = [&]() -> boost::asio::awaitable<void> {
     const NewJob job = SampleJob("failing", domain::JobKind::kConvert);
     done.push_back(co_await store_.Run([&](Queue& queue) -> Status {
-      ++runs;
       TYLLM_TRY(queue.Enqueue(job, 1).status());
       return Aborted("after a change");
     }));
@@ -201,7 +199,6 @@ TEST_F(StoreTest, WhatAnOperationChangedBeforeItFailedIsUndoneAndOthersStay) {
   ASSERT_EQ(done.size(), 4U);
   EXPECT_EQ(std::ranges::count_if(done, &Status::ok), 3);
   EXPECT_EQ(CountJobs(), 3);
-  EXPECT_GE(runs, 1) << "as often as it takes";
   done.clear();
   Enqueue("failing", done);
   Run();
