@@ -9,6 +9,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "server/store/log_file_sync.h"
+#include "server/store/page_cache.h"
+
 namespace tyllm::server::store {
 
 namespace {
@@ -33,10 +36,15 @@ constexpr const char* kReaderSettings =
     "PRAGMA trusted_schema=OFF;"
     "PRAGMA cell_size_check=ON;";
 
+// The log is still synced before it is put into the database, and the database before the log is
+// begun anew.
+constexpr const char* kSyncedByOthers = "PRAGMA synchronous=NORMAL";
+
 constexpr int kStartUpPatienceMs = 2000;
 
 constexpr Sql kBegin{"BEGIN IMMEDIATE"};
 constexpr Sql kBeginLook{"BEGIN"};
+constexpr Sql kSnapshot{"SELECT 1 FROM sqlite_schema LIMIT 1"};
 constexpr Sql kCommit{"COMMIT"};
 constexpr Sql kRollback{"ROLLBACK"};
 
@@ -105,10 +113,13 @@ Result<Fd> LockOwner(const std::string& file) {
   }
 }
 
-// SQLite counts what it allocates under one lock for all threads unless it is told, before its
-// first use, that nobody asks.
-void CountNoMemory() {
-  [[maybe_unused]] static const int done = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+// Before SQLite's first use. It counts what it allocates under one lock for all threads unless it
+// is told that nobody asks.
+void Configure() {
+  [[maybe_unused]] static const bool done = [] {
+    InstallPageCache();
+    return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK;
+  }();
 }
 
 }  // namespace
@@ -168,7 +179,7 @@ std::optional<Sha256> Rows::Digest(int column) const {
 
 Result<std::unique_ptr<Database>> Database::Connect(const std::string& file, const std::string& vfs,
                                                     const char* settings) {
-  CountNoMemory();
+  Configure();
   TYLLM_ASSIGN(std::unique_ptr<GatheredLog> log, GatheredLog::Make(vfs));
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(file.c_str(), &raw,
@@ -199,8 +210,18 @@ Result<std::unique_ptr<Database>> Database::OpenReader() const {
   return reader;
 }
 
+Result<std::unique_ptr<LogSync>> Database::OpenLogSync() {
+  const std::string log = std::string(sqlite3_db_filename(connection_.get(), "main")) + "-wal";
+  TYLLM_ASSIGN(std::unique_ptr<LogSync> sync, OpenLogFileSync(log, vfs_, log_is_lost_));
+  TYLLM_TRY(Execute(kSyncedByOthers));
+  return sync;
+}
+
 Database::~Database() {
   statements_.clear();  // before the connection
+  if (*log_is_lost_) {
+    sqlite3_db_config(connection_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+  }
   connection_.Reset();
   if (owner_) {
     ::unlink(OwnerFile(file_).c_str());  // while it is still locked
@@ -211,7 +232,13 @@ Status Database::Begin() {
   TYLLM_TRY(broken_);
   spoiled_ = OkStatus();
   changes_at_begin_ = total_changes();
-  return Change(only_looks_ ? kBeginLook : kBegin).status();
+  TYLLM_TRY(Change(only_looks_ ? kBeginLook : kBegin).status());
+  // SQLite chooses the state that a transaction sees when it first reads.
+  if (only_looks_) {
+    TYLLM_ASSIGN(Rows rows, Query(kSnapshot));
+    TYLLM_TRY(rows.Next().status());
+  }
+  return OkStatus();
 }
 
 Result<bool> Database::Commit() {

@@ -3,9 +3,11 @@
 
 #include <sqlite3.h>
 
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +17,7 @@
 #include "common/base/handle.h"
 #include "common/base/result.h"
 #include "server/store/gathered_log.h"
+#include "server/store/log_sync.h"
 
 namespace tyllm::server::store {
 
@@ -73,11 +76,16 @@ class Database {
   /// A second connection, which only looks: Begin takes a snapshot of what was committed, changes
   /// fail. Goes away before this one.
   Result<std::unique_ptr<Database>> OpenReader() const;
+  /// From now on Commit does not sync the log: the returned does, on another thread. What was
+  /// committed since its last sync a power cut may take back, the last first. Goes away before
+  /// this one. Once, between transactions.
+  Result<std::unique_ptr<LogSync>> OpenLogSync();
   ~Database();
 
   /// Begins a transaction that may write.
   Status Begin();
-  /// True when the transaction changed anything. After an error call Rollback.
+  /// True when the transaction changed anything; durable when it returns. After an error call
+  /// Rollback.
   Result<bool> Commit();
   void Rollback();
 
@@ -178,6 +186,8 @@ class Database {
   std::map<const Sql*, UniqueHandle<StatementTraits>> statements_;
   Status broken_;
   Status spoiled_;
+  /// A sync of the log has failed; of the object that OpenLogSync returned, too.
+  const std::shared_ptr<std::atomic<bool>> log_is_lost_ = std::make_shared<std::atomic<bool>>();
   std::int64_t changes_at_begin_ = 0;
 };
 

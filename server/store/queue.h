@@ -19,6 +19,7 @@
 #include "server/sched/placement.h"
 #include "server/sched/retry.h"
 #include "server/sched/shares.h"
+#include "server/store/log_sync.h"
 
 namespace tyllm::server::store {
 
@@ -178,8 +179,9 @@ struct WorkerRecord {
 };
 
 /// The durable queue, as the one thread sees that may touch it. Between Begin and Commit; nothing
-/// is durable, and nothing may be told to anybody, before Commit has returned OK. Every change
-/// writes its job_events. Time is the caller's, in milliseconds since 1970.
+/// is durable, and nothing may be told to anybody, before Commit has returned OK (after
+/// OpenLogSync: before a sync that came later has). Every change writes its job_events. Time is the
+/// caller's, in milliseconds since 1970.
 ///
 /// Errors: kNotFound names what is not there; kAborted: the task is not in the state that the call
 /// supposes (a compare-and-set lost); kResourceExhausted: the disk is full; kUnavailable: the
@@ -191,6 +193,10 @@ class Queue {
   /// The same queue for one other thread, that only looks: within Begin and Rollback it sees what
   /// was committed before, and changes fail. Goes away before this one. Null: there is none.
   virtual Result<std::unique_ptr<Queue>> OpenReader() { return std::unique_ptr<Queue>(); }
+
+  /// From now on a commit is durable only after a later call of what is returned: for one other
+  /// thread, beside this one. Goes away before this. Null: Commit itself makes it durable.
+  virtual Result<std::unique_ptr<LogSync>> OpenLogSync() { return std::unique_ptr<LogSync>(); }
 
   // A transaction, and marks within it to which one operation can be undone.
   virtual Status Begin() = 0;

@@ -63,6 +63,8 @@ class SqliteQueue final : public Queue {
     return std::unique_ptr<Queue>(std::make_unique<SqliteQueue>(std::move(reader), ground_));
   }
 
+  Result<std::unique_ptr<LogSync>> OpenLogSync() override { return db_.OpenLogSync(); }
+
   Status Begin() override { return db_.Begin(); }
 
   Result<bool> Commit() override { return db_.Commit(); }

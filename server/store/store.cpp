@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/guarded.h"
+#include "server/store/log_syncer.h"
 
 namespace tyllm::server::store {
 
@@ -33,6 +34,12 @@ struct Store::Thread {
     if (auto opened = queue->OpenReader(); opened.ok()) {
       reader = *std::move(opened);
     }
+    // Without one a commit is durable when it returns.
+    if (auto log = queue->OpenLogSync(); log.ok() && *log) {
+      syncer = std::make_unique<LogSyncer>(
+          *std::move(log), LogSyncer::Hooks{[this](const Status& broken) { NoteFault(broken); },
+                                            [this] { WakeWriter(); }});
+    }
   }
 
   void Start();
@@ -49,6 +56,16 @@ struct Store::Thread {
   void RunAlone(std::unique_ptr<Operation> operation);
   /// The next operation, or nothing; with `joining` only one that may join a transaction.
   std::unique_ptr<Operation> Take(bool joining);
+  std::unique_ptr<Operation> Join();
+
+  bool MakesDurable() const { return syncer && syncer->busy(); }
+
+  void WakeWriter();
+  Result<bool> Commit(const Status& opened);
+
+  std::int64_t Seen() const { return syncer ? syncer->begun() : 0; }
+
+  void Answer(Operations operations, const Status& status, std::int64_t seen);
   Status Fault();
   void NoteFault(const Status& broken);
   void NoteHealth(const Result<bool>& committed);
@@ -61,6 +78,7 @@ struct Store::Thread {
   Operations taken;        ///< by the writing thread, out of its inbox and not begun
   Guarded<Inbox> reading;  ///< of the reading one
   Guarded<Condition> condition;
+  std::unique_ptr<LogSyncer> syncer;  ///< of `queue`
   std::thread writer_thread;
   std::thread reader_thread;
 };
@@ -84,6 +102,9 @@ void Store::Thread::Stop() {
     if (one->joinable()) {
       one->join();
     }
+  }
+  if (syncer) {
+    syncer->Stop();
   }
 }
 
@@ -113,7 +134,7 @@ bool Store::Thread::WaitForSomething(Guarded<Inbox>& inbox) {
   return !view->operations.empty() || !view->looks.empty();
 }
 
-std::unique_ptr<Store::Operation> Store::Thread::Take(bool joining) {
+std::unique_ptr<Operation> Store::Thread::Take(bool joining) {
   if (taken.empty()) {
     auto view = inbox.Lock();
     taken.swap(view->operations);
@@ -144,8 +165,8 @@ void Store::Thread::ReadLoop() {
   }
 }
 
-// Nothing is written here. What they see was committed before they were taken, so it is on the
-// disk: SQLite shows a transaction to other connections only after its log was synced.
+// Nothing is written here. What they see may have been committed just before: they are answered
+// when it is on the disk.
 void Store::Thread::AnswerLooks(Guarded<Inbox>& from, Queue& looked_at) {
   Operations looks;
   {
@@ -159,6 +180,7 @@ void Store::Thread::AnswerLooks(Guarded<Inbox>& from, Queue& looked_at) {
   if (opened.ok()) {
     opened = looked_at.Begin();
   }
+  const std::int64_t seen = Seen();  // of the state that Begin has chosen
   for (const auto& look : looks) {
     if (opened.ok()) {
       static_cast<void>(look->Perform(looked_at));  // it keeps its own result
@@ -166,7 +188,7 @@ void Store::Thread::AnswerLooks(Guarded<Inbox>& from, Queue& looked_at) {
   }
   looked_at.Rollback();
   NoteFault(looked_at.broken());
-  Finish(std::move(looks), opened);
+  Answer(std::move(looks), opened, seen);
 }
 
 void Store::Thread::RunAlone(std::unique_ptr<Operation> operation) {
@@ -176,7 +198,7 @@ void Store::Thread::RunAlone(std::unique_ptr<Operation> operation) {
   }
   Operations done;
   done.push_back(std::move(operation));
-  Finish(std::move(done), broken);
+  Answer(std::move(done), broken, Seen());
 }
 
 // False when it failed and what it has changed must be undone.
@@ -197,6 +219,30 @@ Status Store::Thread::PerformApart(const Operations& batch) {
   return OkStatus();
 }
 
+// While the transaction before is made durable nothing would be answered earlier by ending this
+// one: what comes until then joins it.
+std::unique_ptr<Operation> Store::Thread::Join() {
+  while (true) {
+    if (auto next = Take(true); next || !taken.empty() || !MakesDurable()) {
+      return next;
+    }
+    auto view = inbox.Lock();
+    view.Wait([this](const Inbox& box) {
+      return box.stopped || !box.operations.empty() || !MakesDurable();
+    });
+    if (view->operations.empty()) {
+      return nullptr;
+    }
+  }
+}
+
+void Store::Thread::WakeWriter() {
+  {
+    const auto view = inbox.Lock();
+  }  // it looks before it waits, or hears of this
+  inbox.Notify();
+}
+
 // A mark costs as much as a small operation, and hardly one fails after its first change: they are
 // set only when one has.
 void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
@@ -208,24 +254,54 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
   }
   bool whole = true;
   bool more = true;
-  for (auto next = std::move(first); next; next = more ? Take(true) : nullptr) {
+  for (auto next = std::move(first); next; next = more ? Join() : nullptr) {
     batch.push_back(std::move(next));
     whole = !opened.ok() || Leaves(*batch.back());
-    more =
-        opened.ok() && whole && batch.size() < kMostInABatch && clock.Now() - begun < kLongestBatch;
+    more = opened.ok() && whole && batch.size() < kMostInABatch &&
+           (MakesDurable() || clock.Now() - begun < kLongestBatch);
   }
   if (!whole) {
     opened = PerformApart(batch);
   }
-  const Result<bool> committed = opened.ok() ? queue->Commit() : opened;
+  if (syncer) {
+    syncer->BeginCommit();
+  }
+  const Result<bool> committed = Commit(opened);
+  const std::size_t operations = batch.size();
+  const auto observe = [this, begun, operations] {
+    if (on_commit) {
+      on_commit({clock.Now() - begun, operations});
+    }
+  };
+  const bool wrote = committed.ok() && *committed;
+  if (syncer) {
+    syncer->EndCommit({std::move(batch), committed.status(), wrote, observe});
+    return;
+  }
+  if (wrote) {
+    observe();
+  }
+  Finish(std::move(batch), committed.status());
+}
+
+Result<bool> Store::Thread::Commit(const Status& opened) {
+  // A sync may have failed since the transaction began.
+  const Status fault = Fault();
+  const Result<bool> committed =
+      opened.ok() && fault.ok() ? queue->Commit() : (opened.ok() ? fault : opened);
   if (!committed.ok()) {
     queue->Rollback();
   }
   NoteHealth(committed);
-  if (on_commit && committed.ok() && *committed) {
-    on_commit({clock.Now() - begun, batch.size()});
+  return committed;
+}
+
+void Store::Thread::Answer(Operations operations, const Status& status, std::int64_t seen) {
+  if (syncer) {
+    syncer->Answer(std::move(operations), status, seen);
+  } else {
+    Finish(std::move(operations), status);
   }
-  Finish(std::move(batch), committed.status());
 }
 
 Status Store::Thread::Fault() {
@@ -269,26 +345,6 @@ Status Store::health() const {
 
 void Store::Stop() {
   thread_->Stop();
-}
-
-void Store::Finish(Operations operations, const Status& status) {
-  for (const auto& operation : operations) {
-    operation->Settle(status);
-  }
-  while (!operations.empty()) {
-    const boost::asio::any_io_executor executor = operations.front()->executor();
-    Operations of_it;
-    Operations others;
-    for (auto& operation : operations) {
-      (operation->executor() == executor ? of_it : others).push_back(std::move(operation));
-    }
-    boost::asio::post(executor, [answered = std::move(of_it)] {
-      for (const auto& operation : answered) {
-        operation->Answer();
-      }
-    });
-    operations = std::move(others);
-  }
 }
 
 void Store::Push(std::unique_ptr<Operation> operation) {

@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <concepts>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,22 +13,23 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "server/store/operation.h"
 #include "server/store/queue.h"
 
 namespace tyllm::server::store {
 
 /// The queue behind the one thread that writes it. Operations from anywhere are collected into one
 /// transaction (group commit: up to 256 operations or 2 ms of work), and each learns its result
-/// only after the commit: what was answered is on the disk. An operation that returns an error
-/// leaves nothing behind and does not disturb the others. Those that only look are performed by a
-/// second thread with a reader of its own, where the queue has one, and wait for no commit
-/// (docs/adr/0110-a-reader-beside-the-writer.md).
+/// only after the commit: what was answered is on the disk. Where the queue can, another thread
+/// makes a transaction durable while the next is made (docs/adr/0115-the-log-is-synced-beside-the-
+/// writer.md). An operation that returns an error leaves nothing behind and does not disturb the
+/// others. Those that only look are performed by a third thread with a reader of its own, and wait
+/// only until what they saw is durable (docs/adr/0110-a-reader-beside-the-writer.md).
 ///
 /// When the disk is full, operations fail with kResourceExhausted until it is not. When a commit or
 /// the file fails in another way the store is broken for good (kUnavailable, health() says why):
@@ -44,7 +44,8 @@ class Store {
 
   using OnCommit = std::function<void(const CommitStats&)>;
 
-  /// `queue` is touched by the writing thread only. `on_commit` is called there; it may be empty.
+  /// `queue` is touched by the writing thread only. `on_commit` is called on a thread of the store
+  /// when a transaction is durable; it may be empty.
   Store(std::unique_ptr<Queue> queue, const Clock& clock, OnCommit on_commit = {});
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
@@ -66,7 +67,7 @@ class Store {
   }
 
   /// As Run, for work that changes nothing (what it changes is undone, or fails): sees everything
-  /// that was answered before it was asked for, and is answered without waiting for a commit.
+  /// that was answered before it was asked for, and is answered without waiting for a transaction.
   template <typename Work, typename Answer = std::invoke_result_t<Work&, Queue&>>
   boost::asio::awaitable<Answer> Look(Work work) {
     co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,
@@ -98,28 +99,6 @@ class Store {
   void Stop();
 
  private:
-  /// An operation on its way.
-  class Operation {
-   public:
-    virtual ~Operation() = default;
-    /// Wants no transaction.
-    virtual bool alone() const = 0;
-    /// Returns the status of what the work returned, which is kept until Answer.
-    virtual Status Perform(Queue& queue) = 0;
-    /// Makes `status` the result when that is an error.
-    virtual void Settle(const Status& status) = 0;
-    /// Where who waits wants to be answered.
-    virtual const boost::asio::any_io_executor& executor() const = 0;
-    /// Hands the result to who waits. There; once, after Settle.
-    virtual void Answer() = 0;
-  };
-
-  using Operations = std::deque<std::unique_ptr<Operation>>;
-
-  /// Has those that wait answered, each with its result unless `status` is an error. Takes them
-  /// all: to each executor with one call.
-  static void Finish(Operations operations, const Status& status);
-
   static Status StatusOf(const Status& status) { return status; }
 
   template <typename T>

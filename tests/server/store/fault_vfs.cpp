@@ -8,6 +8,7 @@
 #include <random>
 
 #include "common/base/status.h"
+#include "server/store/page_cache.h"
 
 namespace tyllm::server::store {
 
@@ -47,16 +48,17 @@ struct FaultVfs::Calls {
 
   static int Write(sqlite3_file* file, const void* from, int length, sqlite3_int64 offset) {
     File& ours = Of(file);
-    const bool was_alive = !ours.owner->failed();
-    const int code = ours.owner->Change();
-    if (code != SQLITE_OK && !(was_alive && ours.owner->Tears())) {
+    auto disk = ours.owner->disk_.Lock();
+    const bool was_alive = !disk->failed();
+    const int code = disk->Change(false);
+    if (code != SQLITE_OK && !(was_alive && disk->Tears())) {
       return code;
     }
     const int written = code == SQLITE_OK ? length : length / 2;
     for (int at = 0; at < written; at += kBlock) {  // a disk may have written any of them
       const int size = std::min(kBlock, written - at);
-      ours.owner->Remember(ours.real, *ours.path, offset + at, size,
-                           std::string(static_cast<const char*>(from) + at, size));
+      disk->Remember(ours.real, *ours.path, offset + at, size,
+                     std::string(static_cast<const char*>(from) + at, size));
     }
     const int result = ours.real->pMethods->xWrite(ours.real, from, written, offset);
     return code == SQLITE_OK ? result : code;
@@ -64,22 +66,23 @@ struct FaultVfs::Calls {
 
   static int Truncate(sqlite3_file* file, sqlite3_int64 size) {
     File& ours = Of(file);
-    if (const int code = ours.owner->Change(); code != SQLITE_OK) {
+    auto disk = ours.owner->disk_.Lock();
+    if (const int code = disk->Change(false); code != SQLITE_OK) {
       return code;
     }
     sqlite3_int64 before = 0;
     ours.real->pMethods->xFileSize(ours.real, &before);
-    ours.owner->Remember(ours.real, *ours.path, size, std::max<sqlite3_int64>(0, before - size),
-                         "");
+    disk->Remember(ours.real, *ours.path, size, std::max<sqlite3_int64>(0, before - size), "");
     return ours.real->pMethods->xTruncate(ours.real, size);
   }
 
   static int Sync(sqlite3_file* file, int /*flags*/) {
     File& ours = Of(file);
-    if (const int code = ours.owner->Change(); code != SQLITE_OK) {
+    auto disk = ours.owner->disk_.Lock();
+    if (const int code = disk->Change(true); code != SQLITE_OK) {
       return code;
     }
-    ours.owner->unsynced_.erase(*ours.path);
+    disk->unsynced.erase(*ours.path);
     return SQLITE_OK;
   }
 
@@ -128,10 +131,11 @@ struct FaultVfs::Calls {
   }
 
   static int Delete(sqlite3_vfs* vfs, const char* path, int /*sync*/) {
-    if (const int code = Of(vfs).Change(); code != SQLITE_OK) {
+    auto disk = Of(vfs).disk_.Lock();
+    if (const int code = disk->Change(false); code != SQLITE_OK) {
       return code;
     }
-    Of(vfs).unsynced_.erase(path);
+    disk->unsynced.erase(path);
     return Real(vfs)->xDelete(Real(vfs), path, 0);
   }
 
@@ -182,7 +186,9 @@ struct FaultVfs::Calls {
                                                   nullptr};
 };
 
-FaultVfs::FaultVfs() : real_(sqlite3_vfs_find(nullptr)) {
+FaultVfs::FaultVfs() {
+  InstallPageCache();  // before SQLite is used
+  real_ = sqlite3_vfs_find(nullptr);
   name_ = "fault" + std::to_string(reinterpret_cast<std::uintptr_t>(this));  // NOLINT
   vfs_ = *real_;
   vfs_.iVersion = 1;
@@ -201,26 +207,60 @@ FaultVfs::~FaultVfs() {
   sqlite3_vfs_unregister(&vfs_);
 }
 
-bool FaultVfs::Tears() const {
-  return fault_ == Fault::kCrash || fault_ == Fault::kShort || power_ != nullptr;
+void FaultVfs::FailAfter(int healthy, Fault fault) {
+  auto disk = disk_.Lock();
+  disk->left = healthy;
+  disk->fault = fault;
+  disk->only_syncs = false;
 }
 
-int FaultVfs::Change() {
-  ++changes_;
-  if (power_ != nullptr && !power_->Use()) {
+void FaultVfs::FailSyncAfter(int healthy, Fault fault) {
+  FailAfter(healthy, fault);
+  auto disk = disk_.Lock();
+  disk->only_syncs = true;
+}
+
+void FaultVfs::Heal() {
+  auto disk = disk_.Lock();
+  disk->left = std::numeric_limits<int>::max();
+}
+
+int FaultVfs::changes() const {
+  auto disk = disk_.Lock();
+  return disk->changes;
+}
+
+bool FaultVfs::failed() const {
+  auto disk = disk_.Lock();
+  return disk->failed();
+}
+
+void FaultVfs::ConnectTo(testing::Power& power) {
+  auto disk = disk_.Lock();
+  disk->power = &power;
+}
+
+bool FaultVfs::Disk::Tears() const {
+  return fault == Fault::kCrash || fault == Fault::kShort || power != nullptr;
+}
+
+int FaultVfs::Disk::Change(bool is_sync) {
+  ++changes;
+  if (power != nullptr && !power->Use()) {
     return SQLITE_IOERR_WRITE;
   }
-  if (left_ < 0 || (left_ != std::numeric_limits<int>::max() && --left_ < 0)) {
-    if (fault_ == Fault::kOnce) {
-      left_ = std::numeric_limits<int>::max();
+  const bool counts = is_sync || !only_syncs;
+  if (counts && (left < 0 || (left != std::numeric_limits<int>::max() && --left < 0))) {
+    if (fault == Fault::kOnce) {
+      left = std::numeric_limits<int>::max();
     }
-    return fault_ == Fault::kFull ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    return fault == Fault::kFull ? SQLITE_FULL : SQLITE_IOERR_WRITE;
   }
   return SQLITE_OK;
 }
 
-void FaultVfs::Remember(sqlite3_file* file, const std::string& path, std::int64_t offset,
-                        std::int64_t length, std::string written) {
+void FaultVfs::Disk::Remember(sqlite3_file* file, const std::string& path, std::int64_t offset,
+                              std::int64_t length, std::string written) {
   Undo undo{.offset = offset, .bytes = {}, .written = std::move(written)};
   sqlite3_int64 size = 0;
   file->pMethods->xFileSize(file, &size);
@@ -229,7 +269,7 @@ void FaultVfs::Remember(sqlite3_file* file, const std::string& path, std::int64_
   if (!undo.bytes.empty()) {
     file->pMethods->xRead(file, undo.bytes.data(), static_cast<int>(undo.bytes.size()), offset);
   }
-  unsynced_[path].push_back(std::move(undo));
+  unsynced[path].push_back(std::move(undo));
 }
 
 void FaultVfs::LoseUnsynced(Leaves leaves, std::uint64_t seed) {
@@ -239,7 +279,8 @@ void FaultVfs::LoseUnsynced(Leaves leaves, std::uint64_t seed) {
     file.seekp(offset);
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   };
-  for (auto& [path, changes] : unsynced_) {
+  auto disk = disk_.Lock();
+  for (auto& [path, changes] : disk->unsynced) {
     for (auto undo = changes.rbegin(); undo != changes.rend(); ++undo) {
       write(path, undo->offset, undo->bytes);
       std::filesystem::resize_file(path, static_cast<std::uintmax_t>(undo->size));
@@ -250,7 +291,7 @@ void FaultVfs::LoseUnsynced(Leaves leaves, std::uint64_t seed) {
       }
     }
   }
-  unsynced_.clear();
+  disk->unsynced.clear();
 }
 
 }  // namespace tyllm::server::store

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <tuple>
+
 #include "server/store/database.h"
 #include "server/store/sqlite_queue.h"
 #include "tests/server/store/fault_vfs.h"
@@ -16,9 +18,15 @@ constexpr int kOperations = 30;
 
 /// What a run on a failing disk left behind.
 struct Outcome {
-  bool opened = false;
-  int acknowledged = 0;        ///< operations whose commit was answered with OK
-  bool one_in_flight = false;  ///< one more was begun
+  int acknowledged = 0;  ///< operations that are durable by what was answered
+  int begun = 0;
+};
+
+/// Who makes commits durable.
+enum class Syncs : std::uint8_t {
+  kCommit,      ///< each itself
+  kAfterEach,   ///< another
+  kAfterThird,  ///< another, and two more commits are made before
 };
 
 /// The k-th operation, the same in every run.
@@ -57,21 +65,34 @@ Result<std::unique_ptr<Queue>> Open(const Path& file, const std::string& vfs) {
   return OpenSqliteQueue({.file = file, .toolchain_version = "1.0", .vfs = vfs});
 }
 
-Outcome RunOn(const Path& file, const FaultVfs& vfs, const Script& script) {
+Outcome RunOn(const Path& file, const FaultVfs& vfs, const Script& script, Syncs syncs) {
   Outcome outcome;
   auto queue = Open(file, vfs.name());
-  outcome.opened = queue.ok();
   if (!queue.ok()) {
     return outcome;
   }
+  std::unique_ptr<LogSync> log;
+  if (syncs != Syncs::kCommit) {
+    auto opened = (*queue)->OpenLogSync();
+    if (!opened.ok()) {
+      return outcome;
+    }
+    log = *std::move(opened);
+  }
+  const int all = static_cast<int>(script.operations().size());
   for (const Operation& operation : script.operations()) {
-    outcome.one_in_flight = true;
+    ++outcome.begun;
     if (!(*queue)->Begin().ok() || !operation.run(**queue).ok() || !(*queue)->Commit().ok()) {
       (*queue)->Rollback();
       return outcome;
     }
-    outcome.one_in_flight = false;
-    ++outcome.acknowledged;
+    if (syncs == Syncs::kAfterThird && outcome.begun % 3 != 0 && outcome.begun != all) {
+      continue;
+    }
+    if (log && !log->Sync().ok()) {
+      return outcome;
+    }
+    outcome.acknowledged = outcome.begun;
   }
   return outcome;
 }
@@ -85,18 +106,18 @@ void ExpectIntact(const Path& file, const std::string& vfs) {
   EXPECT_EQ(rows->Text(0), "ok");
 }
 
-// What was acknowledged is there; an operation in flight is there wholly or not at all.
+// What was acknowledged is there; of what was begun after it, the first so many, each wholly.
 void ExpectKept(const Path& file, FaultVfs& vfs, const Script& script, const Outcome& outcome) {
   ExpectIntact(file, vfs.name());
   auto queue = Open(file, vfs.name());
   ASSERT_TRUE(queue.ok()) << queue.status().ToString();
   ASSERT_TRUE((*queue)->Begin().ok());
   const std::string found = Dump(**queue, Script::kNow);
-  if (!outcome.one_in_flight || found == script.State(outcome.acknowledged)) {
-    EXPECT_EQ(found, script.State(outcome.acknowledged));
-  } else {
-    EXPECT_EQ(found, script.State(outcome.acknowledged + 1));
+  int there = outcome.acknowledged;
+  while (there < outcome.begun && found != script.State(there)) {
+    ++there;
   }
+  EXPECT_EQ(found, script.State(there)) << "acknowledged: " << outcome.acknowledged;
   EXPECT_TRUE((*queue)->Commit().ok());
 }
 
@@ -105,27 +126,28 @@ int StepOf(FaultVfs::Fault fault) {
   return fault == FaultVfs::Fault::kOnce || fault == FaultVfs::Fault::kShort ? 3 : 1;
 }
 
-class QueueFault : public ::testing::TestWithParam<FaultVfs::Fault> {};
+class QueueFault : public ::testing::TestWithParam<std::tuple<FaultVfs::Fault, Syncs>> {};
 
 TEST_P(QueueFault, AtEveryWriteNothingAcknowledgedIsLostAndNothingIsHalfDone) {
+  const auto [fault, syncs] = GetParam();
   const Script script;
   int writes = 0;
   {
     const testing::TemporaryDirectory folder;
     FaultVfs vfs;
-    ASSERT_EQ(RunOn(folder / "q.db", vfs, script).acknowledged,
+    ASSERT_EQ(RunOn(folder / "q.db", vfs, script, syncs).acknowledged,
               static_cast<int>(script.operations().size()));
     writes = vfs.changes();
   }
   ASSERT_GT(writes, 50);
-  for (int k = 0; k < writes; k += StepOf(GetParam())) {
+  for (int k = 0; k < writes; k += StepOf(fault)) {
     SCOPED_TRACE("fault at write " + std::to_string(k));
     const testing::TemporaryDirectory folder;
     FaultVfs vfs;
-    vfs.FailAfter(k, GetParam());
-    const Outcome outcome = RunOn(folder / "q.db", vfs, script);
-    ASSERT_TRUE(vfs.failed() || GetParam() == FaultVfs::Fault::kOnce);
-    if (GetParam() == FaultVfs::Fault::kCrash) {
+    vfs.FailAfter(k, fault);
+    const Outcome outcome = RunOn(folder / "q.db", vfs, script, syncs);
+    ASSERT_TRUE(vfs.failed() || fault == FaultVfs::Fault::kOnce);
+    if (fault == FaultVfs::Fault::kCrash) {
       vfs.LoseUnsynced(k % 2 == 0 ? FaultVfs::Leaves::kNothing : FaultVfs::Leaves::kSome,
                        static_cast<std::uint64_t>(k));
     }
@@ -134,8 +156,8 @@ TEST_P(QueueFault, AtEveryWriteNothingAcknowledgedIsLostAndNothingIsHalfDone) {
   }
 }
 
-std::string NameOf(const ::testing::TestParamInfo<FaultVfs::Fault>& parameter) {
-  switch (parameter.param) {
+std::string NameOf(FaultVfs::Fault fault) {
+  switch (fault) {
     case FaultVfs::Fault::kFull:
       return "full";
     case FaultVfs::Fault::kError:
@@ -150,11 +172,27 @@ std::string NameOf(const ::testing::TestParamInfo<FaultVfs::Fault>& parameter) {
   return "crash";
 }
 
-INSTANTIATE_TEST_SUITE_P(Faults, QueueFault,
-                         ::testing::Values(FaultVfs::Fault::kFull, FaultVfs::Fault::kError,
-                                           FaultVfs::Fault::kOnce, FaultVfs::Fault::kShort,
-                                           FaultVfs::Fault::kCrash),
-                         NameOf);
+std::string NameOf(Syncs syncs) {
+  switch (syncs) {
+    case Syncs::kCommit:
+      return "commits_sync";
+    case Syncs::kAfterEach:
+      return "synced_after_each";
+    case Syncs::kAfterThird:
+      break;
+  }
+  return "synced_after_every_third";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Faults, QueueFault,
+    ::testing::Combine(::testing::Values(FaultVfs::Fault::kFull, FaultVfs::Fault::kError,
+                                         FaultVfs::Fault::kOnce, FaultVfs::Fault::kShort,
+                                         FaultVfs::Fault::kCrash),
+                       ::testing::Values(Syncs::kCommit, Syncs::kAfterEach, Syncs::kAfterThird)),
+    [](const auto& parameter) {
+      return NameOf(std::get<0>(parameter.param)) + "_" + NameOf(std::get<1>(parameter.param));
+    });
 
 TEST(QueueStorage, AFullDiskIsSaidAndPassesAnErrorStays) {
   const testing::TemporaryDirectory folder;
