@@ -155,7 +155,8 @@ void Renew(Farm& farm, const HeldAttempt& held, const HeldTask& task, SyncReply&
 boost::asio::awaitable<Result<std::vector<Success>>> TakeReports(Farm& farm,
                                                                  const SyncRequest& request,
                                                                  SyncReply& reply) {
-  TYLLM_CO_ASSIGN(Standing standing, co_await farm.parts.store.Look([&](store::Queue& queue) {
+  // Nobody is told of it before a transaction that comes later.
+  TYLLM_CO_ASSIGN(Standing standing, co_await farm.parts.store.Glance([&](store::Queue& queue) {
     return FindStanding(queue, request, false);
   }));
   if (standing.to_adopt) {
@@ -194,21 +195,9 @@ boost::asio::awaitable<Result<std::vector<Success>>> TakeReports(Farm& farm,
 Status RecordSuccesses(store::Queue& queue, const SyncRequest& request,
                        std::vector<Success>& successes, std::int64_t now) {
   for (Success& success : successes) {
-    const domain::AttemptId id = success.task.id;
-    success.recorded = false;
-    TYLLM_ASSIGN(const std::optional<HeldTask> held, queue.FindHeld(id));
-    if (!held) {
-      continue;
-    }
-    TYLLM_ASSIGN(const store::Lease lease, queue.GetLease(id));
-    // Under the version that made it, which need not be the server's.
-    const Sha256 key =
-        domain::ActionKey(lease.spec, lease.inputs, request.capabilities.toolchain_version);
-    if (held->state == domain::TaskState::kLeased) {
-      TYLLM_TRY(queue.AddTree(held->job, success.output, success.bytes));
-    }
-    TYLLM_TRY(queue.Succeed(id, success.output, key, now));
-    success.recorded = true;
+    const store::Completed made{success.output, success.bytes,
+                                request.capabilities.toolchain_version};
+    TYLLM_ASSIGN(success.recorded, queue.Complete(success.task.id, made, now));
   }
   return OkStatus();
 }

@@ -76,14 +76,41 @@ Status Progress(const Ground& ground, Place& place, const std::string& what, std
                      now);
 }
 
+Result<std::map<std::string, BlobId>> InputsOf(Place& place) {
+  TYLLM_ASSIGN(const std::vector<domain::TaskInput> inputs, tasks::InputsOf(place.row()));
+  return ResolveInputs(place.rows, place.row().id, inputs);
+}
+
+Result<Sha256> KeyUnder(Place& place, std::string_view toolchain_version) {
+  TYLLM_ASSIGN(const auto spec, FromColumn<domain::TaskSpec>(place.row().spec, "tasks.spec"));
+  TYLLM_ASSIGN(const auto inputs, InputsOf(place));
+  return domain::ActionKey(spec, inputs, toolchain_version);
+}
+
 Result<Lease> LeaseOf(const Ground& ground, Place& place) {
   const tasks::Row& row = place.row();
   Lease lease{.id = row.attempt_id(), .job = row.job, .label = row.label, .spec = {}, .inputs = {}};
   TYLLM_ASSIGN(lease.spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
-  TYLLM_ASSIGN(const std::vector<domain::TaskInput> inputs, tasks::InputsOf(row));
-  TYLLM_ASSIGN(lease.inputs, ResolveInputs(place.rows, row.id, inputs));
+  TYLLM_ASSIGN(lease.inputs, InputsOf(place));
   TYLLM_ASSIGN(lease.checkpoint, checkpoints::Find(ground.db, row));
   return lease;
+}
+
+// Of a task that is leased.
+Status SetSucceeded(const Ground& ground, Place& place, const BlobId& output,
+                    const std::optional<Sha256>& key, std::int64_t now) {
+  tasks::Row& row = place.row();
+  TYLLM_ASSIGN(const double seconds, ChargeProject(ground, row, now));
+  TYLLM_TRY(tasks::SetSucceeded(ground.db, row, output, seconds, now));
+  TYLLM_TRY(checkpoints::Remove(ground.db, row));
+  TYLLM_TRY(attempts::End(ground.db, row.attempt_id(), sched::Ending::kSucceeded, now));
+  if (key) {
+    TYLLM_TRY(actions::Put(ground.db, *key, output, row.id, now));
+    TYLLM_TRY(tasks::NoteResult(ground.db, *key, true));
+  }
+  row.state = TaskState::kSucceeded;
+  row.output = output;
+  return Progress(ground, place, " succeeded", now);
 }
 
 }  // namespace
@@ -125,22 +152,31 @@ Result<Lease> GetLease(const Ground& ground, const AttemptId& id) {
 Status Succeed(const Ground& ground, const AttemptId& id, const BlobId& output,
                std::optional<Sha256> key, std::int64_t now) {
   TYLLM_ASSIGN(Place place, FindPlace(ground.db, id.task));
-  tasks::Row& row = place.row();
-  TYLLM_TRY(CheckCurrent(row, id));
+  TYLLM_TRY(CheckCurrent(place.row(), id));
+  return place.row().state == TaskState::kCancelling
+             ? EndCancelled(ground, id, now)
+             : SetSucceeded(ground, place, output, key, now);
+}
+
+Result<bool> Complete(const Ground& ground, const AttemptId& id, const Completed& made,
+                      std::int64_t now) {
+  Result<Place> found = FindPlace(ground.db, id.task);
+  if (found.status().code() == StatusCode::kNotFound) {
+    return false;
+  }
+  TYLLM_ASSIGN(Place place, std::move(found));
+  const tasks::Row& row = place.row();
+  if (!CheckCurrent(row, id).ok()) {
+    return false;
+  }
   if (row.state == TaskState::kCancelling) {
-    return EndCancelled(ground, id, now);
+    TYLLM_TRY(EndCancelled(ground, id, now));
+    return true;
   }
-  TYLLM_ASSIGN(const double seconds, ChargeProject(ground, row, now));
-  TYLLM_TRY(tasks::SetSucceeded(ground.db, row, output, seconds, now));
-  TYLLM_TRY(checkpoints::Remove(ground.db, row));
-  TYLLM_TRY(attempts::End(ground.db, id, sched::Ending::kSucceeded, now));
-  if (key) {
-    TYLLM_TRY(actions::Put(ground.db, *key, output, id.task, now));
-    TYLLM_TRY(tasks::NoteResult(ground.db, *key, true));
-  }
-  row.state = TaskState::kSucceeded;
-  row.output = output;
-  return Progress(ground, place, " succeeded", now);
+  TYLLM_TRY(projects::AddTree(ground.db, row.job, made.output, made.bytes));
+  TYLLM_ASSIGN(const Sha256 key, KeyUnder(place, made.toolchain_version));
+  TYLLM_TRY(SetSucceeded(ground, place, made.output, key, now));
+  return true;
 }
 
 Status SucceedFromCache(const Ground& ground, const CacheHit& hit, std::int64_t now) {

@@ -20,6 +20,8 @@ Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSessio
 Result<Lease> GetLease(const Ground& ground, const AttemptId& id);
 Status Succeed(const Ground& ground, const AttemptId& id, const BlobId& output,
                std::optional<Sha256> key, std::int64_t now);
+Result<bool> Complete(const Ground& ground, const AttemptId& id, const Completed& made,
+                      std::int64_t now);
 Status SucceedFromCache(const Ground& ground, const CacheHit& hit, std::int64_t now);
 Status EndAttempt(const Ground& ground, const AttemptId& id, sched::Ending ending,
                   const sched::Verdict& verdict, std::int64_t now);

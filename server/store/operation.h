@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 
@@ -15,8 +16,13 @@ namespace tyllm::server::store {
 class Operation {
  public:
   virtual ~Operation() = default;
-  /// Wants no transaction.
-  virtual bool alone() const = 0;
+  enum class Mode : std::uint8_t {
+    kShared,  ///< with others, and told when all that it saw is durable
+    kAlone,   ///< so, but outside of any transaction
+    kGlance,  ///< with others; told at once
+  };
+
+  virtual Mode mode() const = 0;
   /// Returns the status of what the work returned, which is kept until Answer.
   virtual Status Perform(Queue& queue) = 0;
   /// Makes `status` the result when that is an error.

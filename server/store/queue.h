@@ -94,6 +94,13 @@ struct TaskRecord {
   bool operator==(const TaskRecord&) const = default;
 };
 
+/// What an attempt that succeeded has made.
+struct Completed {
+  BlobId output;
+  std::int64_t bytes = 0;         ///< of its files
+  std::string toolchain_version;  ///< of who made it
+};
+
 /// A task that some worker holds.
 struct HeldTask {
   AttemptId id;
@@ -310,6 +317,9 @@ class Queue {
   /// cancelled all the same.
   virtual Status Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
                          std::int64_t now) = 0;
+  /// Succeed, with AddTree of the output, by the key that the action has under the version that
+  /// made it. False, and nothing done, where FindHeld gives nothing.
+  virtual Result<bool> Complete(const AttemptId& id, const Completed& made, std::int64_t now) = 0;
   virtual Status EndAttempt(const AttemptId& id, sched::Ending ending,
                             const sched::Verdict& verdict, std::int64_t now) = 0;
   /// Workers that were lost with an attempt of it, by name, each once.

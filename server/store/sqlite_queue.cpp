@@ -282,6 +282,10 @@ class SqliteQueue final : public Queue {
     return store::Succeed(ground_, id, output, key, now);
   }
 
+  Result<bool> Complete(const AttemptId& id, const Completed& made, std::int64_t now) override {
+    return store::Complete(ground_, id, made, now);
+  }
+
   Status EndAttempt(const AttemptId& id, sched::Ending ending, const sched::Verdict& verdict,
                     std::int64_t now) override {
     return store::EndAttempt(ground_, id, ending, verdict, now);

@@ -139,7 +139,7 @@ std::unique_ptr<Operation> Store::Thread::Take(bool joining) {
     auto view = inbox.Lock();
     taken.swap(view->operations);
   }
-  if (taken.empty() || (joining && taken.front()->alone())) {
+  if (taken.empty() || (joining && taken.front()->mode() == Operation::Mode::kAlone)) {
     return nullptr;
   }
   auto operation = std::move(taken.front());
@@ -151,7 +151,7 @@ void Store::Thread::WriteLoop() {
   while (!taken.empty() || WaitForSomething(inbox)) {
     AnswerLooks(inbox, *queue);
     auto first = Take(false);
-    if (first && first->alone()) {
+    if (first && first->mode() == Operation::Mode::kAlone) {
       RunAlone(std::move(first));
     } else if (first) {
       RunBatch(std::move(first));
@@ -188,7 +188,13 @@ void Store::Thread::AnswerLooks(Guarded<Inbox>& from, Queue& looked_at) {
   }
   looked_at.Rollback();
   NoteFault(looked_at.broken());
-  Answer(std::move(looks), opened, seen);
+  Operations glances;
+  Operations others;
+  for (auto& look : looks) {
+    (look->mode() == Operation::Mode::kGlance ? glances : others).push_back(std::move(look));
+  }
+  Finish(std::move(glances), opened);
+  Answer(std::move(others), opened, seen);
 }
 
 void Store::Thread::RunAlone(std::unique_ptr<Operation> operation) {

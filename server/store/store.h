@@ -79,6 +79,19 @@ class Store {
         boost::asio::use_awaitable, std::move(work));
   }
 
+  /// As Look, but may show what a power cut can still take back, and does not wait until it cannot:
+  /// for who tells nobody before a later Run was answered, by when all that it saw is durable.
+  template <typename Work, typename Answer = std::invoke_result_t<Work&, Queue&>>
+  boost::asio::awaitable<Answer> Glance(Work work) {
+    co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>&,
+                                                   void(Answer)>(
+        [this](auto handler, Work initiated) {
+          PushLook(std::make_unique<Waiting<Work, Answer, decltype(handler)>>(
+              std::move(initiated), std::move(handler), Operation::Mode::kGlance));
+        },
+        boost::asio::use_awaitable, std::move(work));
+  }
+
   /// As Run, but outside of any transaction and with nothing else in between: for what cannot be
   /// done within one. Changes nothing.
   template <typename Work, typename Answer = std::invoke_result_t<Work&, Queue&>>
@@ -87,7 +100,7 @@ class Store {
                                                    void(Answer)>(
         [this](auto handler, Work initiated) {
           Push(std::make_unique<Waiting<Work, Answer, decltype(handler)>>(
-              std::move(initiated), std::move(handler), true));
+              std::move(initiated), std::move(handler), Operation::Mode::kAlone));
         },
         boost::asio::use_awaitable, std::move(work));
   }
@@ -109,14 +122,14 @@ class Store {
   template <typename Work, typename Outcome, typename Handler>
   class Waiting final : public Operation {
    public:
-    Waiting(Work work, Handler handler, bool alone = false)
+    Waiting(Work work, Handler handler, Mode mode = Mode::kShared)
         : work_(std::move(work)),
-          alone_(alone),
+          mode_(mode),
           executor_(boost::asio::prefer(boost::asio::get_associated_executor(handler),
                                         boost::asio::execution::outstanding_work.tracked)),
           handler_(std::move(handler)) {}
 
-    bool alone() const override { return alone_; }
+    Mode mode() const override { return mode_; }
 
     Status Perform(Queue& queue) override {
       answer_.emplace(work_(queue));
@@ -138,7 +151,7 @@ class Store {
 
    private:
     Work work_;
-    bool alone_;
+    Mode mode_;
     boost::asio::any_io_executor executor_;
     Handler handler_;
     std::optional<Outcome> answer_;

@@ -104,6 +104,20 @@ Status MemoryQueue::Adopt(const AttemptId& id, const std::string& session) {
   return OkStatus();
 }
 
+Result<bool> MemoryQueue::Complete(const AttemptId& id, const Completed& made, std::int64_t now) {
+  TYLLM_ASSIGN(const std::optional<HeldTask> held, FindHeld(id));
+  if (!held) {
+    return false;
+  }
+  TYLLM_ASSIGN(const Lease lease, GetLease(id));
+  if (held->state == domain::TaskState::kLeased) {
+    TYLLM_TRY(AddTree(lease.job, made.output, made.bytes));
+  }
+  TYLLM_TRY(Succeed(id, made.output,
+                    domain::ActionKey(lease.spec, lease.inputs, made.toolchain_version), now));
+  return true;
+}
+
 Status MemoryQueue::Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
                             std::int64_t now) {
   TYLLM_ASSIGN(Task* const task, Current(id));

@@ -81,6 +81,7 @@ class MemoryQueue : public Queue {
   Result<std::vector<HeldTask>> AllHeld() override;
   Result<std::vector<HeldTask>> HeldBy(const std::string& worker) override;
   Status Adopt(const AttemptId& id, const std::string& session) override;
+  Result<bool> Complete(const AttemptId& id, const Completed& made, std::int64_t now) override;
   Status Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
                  std::int64_t now) override;
   Status EndAttempt(const AttemptId& id, sched::Ending ending, const sched::Verdict& verdict,

@@ -70,6 +70,13 @@ Operation RandomOperations::Start(Queue& queue, std::int64_t now) {
 Operation RandomOperations::Succeed(Queue& queue, std::int64_t now) {
   const AttemptId id = AnyAttempt(queue);
   const BlobId output = SampleTree("output" + std::to_string(Below(1000)));
+  if (Below(2) == 0) {
+    const Completed made{output, Below(50), Below(4) == 0 ? "0.9" : "1.0"};
+    return {"complete " + id.ToString(), [=](Queue& any) -> Status {
+              TYLLM_ASSIGN(const bool current, any.Complete(id, made, now));
+              return current ? OkStatus() : Aborted(id.ToString() + " is not current");
+            }};
+  }
   return {"succeed " + id.ToString(), [=](Queue& any) -> Status {
             TYLLM_ASSIGN(const Lease lease, any.GetLease(id));
             const Sha256 key = domain::ActionKey(lease.spec, lease.inputs, "1.0");

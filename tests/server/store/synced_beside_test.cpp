@@ -154,6 +154,29 @@ TEST_F(SyncedBesideTest, ALookIsAnsweredWhenWhatItSawIsDurable) {
   EXPECT_EQ(done_.size(), 1U);
 }
 
+TEST_F(SyncedBesideTest, AGlanceIsAnsweredBefore) {
+  Change([](Disk& disk) { disk.open = false; });
+  Enqueue("first");
+  WaitForSync();
+  std::int64_t jobs = -1;
+  boost::asio::co_spawn(
+      context_,
+      [&]() -> boost::asio::awaitable<void> {
+        const auto counts = co_await store_.Glance([](Queue& queue) { return queue.CountJobs(); });
+        jobs = counts.ok() ? counts->at(domain::JobState::kQueued) : -2;
+      },
+      boost::asio::detached);
+  while (jobs == -1) {
+    context_.restart();
+    context_.run_one();
+  }
+  EXPECT_EQ(jobs, 1);
+  EXPECT_TRUE(done_.empty());
+  Change([](Disk& disk) { disk.open = true; });
+  Run();
+  EXPECT_EQ(done_.size(), 1U);
+}
+
 TEST_F(SyncedBesideTest, ASyncThatFailsIsAnsweredAsThatToAllAndStopsTheStore) {
   Change([](Disk& disk) { disk.open = false; });
   Enqueue("first");
