@@ -177,7 +177,8 @@ void Store::Thread::AnswerLooks(Guarded<Inbox>& from, Queue& looked_at) {
     return;
   }
   Status opened = Fault();
-  if (opened.ok()) {
+  const bool began = opened.ok();
+  if (began) {
     opened = looked_at.Begin();
   }
   const std::int64_t seen = Seen();  // of the state that Begin has chosen
@@ -186,7 +187,9 @@ void Store::Thread::AnswerLooks(Guarded<Inbox>& from, Queue& looked_at) {
       static_cast<void>(look->Perform(looked_at));  // it keeps its own result
     }
   }
-  looked_at.Rollback();
+  if (began) {
+    looked_at.Rollback();
+  }
   NoteFault(looked_at.broken());
   Operations glances;
   Operations others;

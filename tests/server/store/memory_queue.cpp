@@ -18,6 +18,9 @@ Result<bool> MemoryQueue::Commit() {
 }
 
 void MemoryQueue::Rollback() {
+  if (marks_.empty()) {
+    return;  // no transaction has begun
+  }
   state_ = marks_.front();
   marks_.clear();
 }
