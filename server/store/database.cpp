@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "server/store/page_cache.h"
+
 namespace tyllm::server::store {
 
 namespace {
@@ -105,10 +107,13 @@ Result<Fd> LockOwner(const std::string& file) {
   }
 }
 
-// SQLite counts what it allocates under one lock for all threads unless it is told, before its
-// first use, that nobody asks.
-void CountNoMemory() {
-  [[maybe_unused]] static const int done = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+// Before SQLite's first use. It counts what it allocates under one lock for all threads unless it
+// is told that nobody asks.
+void Configure() {
+  [[maybe_unused]] static const bool done = [] {
+    InstallPageCache();
+    return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK;
+  }();
 }
 
 }  // namespace
@@ -168,7 +173,7 @@ std::optional<Sha256> Rows::Digest(int column) const {
 
 Result<std::unique_ptr<Database>> Database::Connect(const std::string& file, const std::string& vfs,
                                                     const char* settings) {
-  CountNoMemory();
+  Configure();
   TYLLM_ASSIGN(std::unique_ptr<GatheredLog> log, GatheredLog::Make(vfs));
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(file.c_str(), &raw,

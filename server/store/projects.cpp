@@ -2,6 +2,8 @@
 #include "server/store/projects.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "server/store/rows_json.h"
 
@@ -28,9 +30,8 @@ constexpr Sql kCharge{
 constexpr Sql kUses{
     "SELECT name, weight, used_seconds, used_at_ms, max_running_tasks FROM projects"};
 constexpr Sql kRunning{
-    "SELECT l.project, l.job_class, t.rate, t.started_ms "
-    "FROM tasks AS t INDEXED BY tasks_held JOIN lanes AS l ON l.id = t.lane "
-    "WHERE t.state IN (2, 3)"};
+    "SELECT lane, rate, started_ms FROM tasks INDEXED BY tasks_held WHERE state IN (2, 3)"};
+constexpr Sql kLane{"SELECT project, job_class FROM lanes WHERE id = ?1"};
 constexpr Sql kProjectOfJob{"SELECT project FROM jobs WHERE id = ?1"};
 // With VALUES: the rows of an INSERT ... SELECT go through a temporary table first.
 constexpr Sql kAddTree{
@@ -60,21 +61,44 @@ ProjectRecord Read(const Rows& rows) {
   return record;
 }
 
+/// Whom the running tasks of a lane count for.
+struct LaneShare {
+  sched::Share* share;
+  bool interactive;
+};
+
+Result<LaneShare> ShareOfLane(Database& db, std::int64_t lane, sched::Shares& shares) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kLane, lane));
+  TYLLM_ASSIGN(const bool found, rows.Next());
+  if (!found) {
+    return DataLoss("there is no lane " + std::to_string(lane));
+  }
+  TYLLM_ASSIGN(const auto job_class, EnumColumn<domain::JobClass>(rows.Integer(1)));
+  return LaneShare{&shares.projects[rows.Text(0)], job_class == domain::JobClass::kInteractive};
+}
+
+// Each lane is looked up once: there are few, and many tasks.
 Status AddRunning(Database& db, std::int64_t now, sched::Shares& shares) {
+  std::map<std::int64_t, LaneShare> lanes;
   TYLLM_ASSIGN(Rows rows, db.Query(kRunning));
   while (true) {
     TYLLM_ASSIGN(const bool more, rows.Next());
     if (!more) {
       return OkStatus();
     }
-    TYLLM_ASSIGN(const auto job_class, EnumColumn<domain::JobClass>(rows.Integer(1)));
-    sched::Share& share = shares.projects[rows.Text(0)];
-    const double rate = rows.Real(2);
-    const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - rows.Integer(3)));
+    const std::int64_t lane = rows.Integer(0);
+    auto known = lanes.find(lane);
+    if (known == lanes.end()) {
+      TYLLM_ASSIGN(const LaneShare of_lane, ShareOfLane(db, lane, shares));
+      known = lanes.emplace(lane, of_lane).first;
+    }
+    sched::Share& share = *known->second.share;
+    const double rate = rows.Real(1);
+    const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - rows.Integer(2)));
     ++share.running_tasks;
     share.running_rate += rate;
     share.running_seconds += rate * ran / 1000;
-    shares.interactive_tasks += job_class == domain::JobClass::kInteractive ? 1 : 0;
+    shares.interactive_tasks += known->second.interactive ? 1 : 0;
   }
 }
 

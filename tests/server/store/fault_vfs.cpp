@@ -8,6 +8,7 @@
 #include <random>
 
 #include "common/base/status.h"
+#include "server/store/page_cache.h"
 
 namespace tyllm::server::store {
 
@@ -182,7 +183,9 @@ struct FaultVfs::Calls {
                                                   nullptr};
 };
 
-FaultVfs::FaultVfs() : real_(sqlite3_vfs_find(nullptr)) {
+FaultVfs::FaultVfs() {
+  InstallPageCache();  // before SQLite is used
+  real_ = sqlite3_vfs_find(nullptr);
   name_ = "fault" + std::to_string(reinterpret_cast<std::uintptr_t>(this));  // NOLINT
   vfs_ = *real_;
   vfs_.iVersion = 1;
