@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "worker/quant/followed_batches.h"
+
 namespace tyllm::quant {
 
 namespace {
@@ -14,20 +16,51 @@ constexpr std::int64_t kTokensAtOnce = 4096;
 /// The program itself, its tables, and the tiles of a few threads.
 constexpr std::int64_t kProgram = 96'000'000;
 
-std::int64_t LayerParameters(const model::ModelShape& shape) {
-  return shape.width * (2 * shape.q_columns() + 2 * shape.kv_columns() + 3 * shape.intermediate);
+/// Numbers of one stage of a decoder layer (layer_stages.h).
+struct Stage {
+  std::int64_t weights = 0;
+  std::int64_t gram = 0;    ///< x^T x of each distinct input of linears
+  std::int64_t values = 0;  ///< of a token: what is alive at once
+  /// Of a token: what the float model made of its linears' outputs, and the input of the last one.
+  std::int64_t compared = 0;
+  std::int64_t widest = 0;   ///< input
+  std::int64_t largest = 0;  ///< linear
+};
+
+Stage Attention(const model::ModelShape& shape) {
+  const std::int64_t q = shape.q_columns();
+  const std::int64_t kv = shape.kv_columns();
+  const std::int64_t width = shape.width;
+  return {.weights = width * (2 * q + 2 * kv),
+          .gram = width * width + q * q,
+          .values = 3 * width + 2 * q + 2 * kv,
+          .compared = 2 * q + 2 * kv + width,
+          .widest = std::max(width, q),
+          .largest = width * q};
 }
 
-/// Values of a decoder layer that are alive at once.
-std::int64_t ValuesOfToken(const model::ModelShape& shape) {
-  return 3 * shape.width +
-         std::max(2 * shape.q_columns() + 2 * shape.kv_columns(), 3 * shape.intermediate);
+Stage Mlp(const model::ModelShape& shape) {
+  const std::int64_t inner = shape.intermediate;
+  const std::int64_t width = shape.width;
+  return {.weights = 3 * width * inner,
+          .gram = width * width + inner * inner,
+          .values = 3 * width + 3 * inner,
+          .compared = 3 * inner + width,
+          .widest = std::max(width, inner),
+          .largest = width * inner};
 }
 
-/// x^T x of each distinct input of a layer's linears.
-std::int64_t GramElements(const model::ModelShape& shape) {
-  const auto square = [](std::int64_t n) { return n * n; };
-  return 2 * square(shape.width) + square(shape.q_columns()) + square(shape.intermediate);
+/// While a stage is calibrated and quantized, beside hidden states and `weights` of the layer.
+std::int64_t StagePeak(const Stage& stage, std::int64_t tokens_at_once, bool follows,
+                       std::int64_t codes) {
+  const std::int64_t square = stage.widest * stage.widest;
+  const std::int64_t drift = follows ? stage.weights : 0;
+  const std::int64_t run = drift + tokens_at_once * (stage.values + (follows ? stage.compared : 0));
+  const std::int64_t correction = follows ? drift + square : 0;
+  // The Gram matrix in the order of treatment and factored, one linear scaled; codes of the layer
+  // so far and of a trial.
+  const std::int64_t search = 2 * square + stage.largest;
+  return kFloat * (stage.gram + std::max({run, correction, search})) + 2 * codes;
 }
 
 }  // namespace
@@ -35,22 +68,22 @@ std::int64_t GramElements(const model::ModelShape& shape) {
 std::int64_t QuantizationMemory(const model::ModelShape& shape,
                                 const domain::QuantizeOptions& options) {
   const std::int64_t table = shape.vocabulary * shape.width;
-  const std::int64_t codes = LayerParameters(shape);  // a byte each
-  const std::int64_t layer = kFloat * LayerParameters(shape);
+  const Stage attention = Attention(shape);
+  const Stage mlp = Mlp(shape);
+  const std::int64_t codes = attention.weights + mlp.weights;  // a byte each
   if (options.method == domain::QuantizeMethod::kRtn) {
-    return kProgram + std::max(kHalf * table, layer + 2 * codes);
+    return kProgram + std::max(kHalf * table, kFloat * codes + 2 * codes);
   }
-  const std::int64_t hidden = kFloat * options.samples * options.seq_len * shape.width;
-  const std::int64_t values =
-      kFloat * std::max(kTokensAtOnce, options.seq_len) * ValuesOfToken(shape);
-  const std::int64_t gram = kFloat * GramElements(shape);
-  // The widest group of linears: its Gram matrix in the order of treatment and factored, one linear
-  // scaled, codes of the layer so far and of a trial.
-  const std::int64_t widest = std::max({shape.width, shape.q_columns(), shape.intermediate});
-  const std::int64_t search =
-      2 * kFloat * widest * widest +
-      kFloat * shape.width * std::max(shape.intermediate, shape.q_columns()) + 2 * codes;
-  return kProgram + std::max(kHalf * table, hidden + layer + gram + std::max(values, search));
+  const std::int64_t at_once = std::max(kTokensAtOnce, options.seq_len);
+  const std::int64_t tokens = options.samples * options.seq_len;
+  const std::int64_t followed =
+      options.follows_quantized() ? FollowedBatches((tokens + at_once - 1) / at_once) * at_once : 0;
+  const bool follows = followed > 0;
+  const std::int64_t hidden = kFloat * (tokens + std::min(followed, tokens)) * shape.width;
+  const std::int64_t layer =
+      std::max(kFloat * codes + StagePeak(attention, at_once, follows, codes),
+               kFloat * mlp.weights + StagePeak(mlp, at_once, follows, codes));
+  return kProgram + std::max(kHalf * table, hidden + layer);
 }
 
 }  // namespace tyllm::quant
