@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/quantization_memory.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 
 #include "worker/quant/followed_batches.h"
@@ -50,17 +52,18 @@ Stage Mlp(const model::ModelShape& shape) {
           .largest = width * inner};
 }
 
-/// While a stage is calibrated and quantized, beside hidden states and `weights` of the layer.
+/// While a stage is calibrated and quantized, beside hidden states, the layer's weights and `codes`
+/// of its stages before.
 std::int64_t StagePeak(const Stage& stage, std::int64_t tokens_at_once, bool follows,
                        std::int64_t codes) {
   const std::int64_t square = stage.widest * stage.widest;
   const std::int64_t drift = follows ? stage.weights : 0;
   const std::int64_t run = drift + tokens_at_once * (stage.values + (follows ? stage.compared : 0));
   const std::int64_t correction = follows ? drift + square : 0;
-  // The Gram matrix in the order of treatment and factored, one linear scaled; codes of the layer
-  // so far and of a trial.
-  const std::int64_t search = 2 * square + stage.largest;
-  return kFloat * (stage.gram + std::max({run, correction, search})) + 2 * codes;
+  // The Gram matrix in the order of treatment and factored, and one linear scaled; codes of the
+  // stage so far and of a trial, a byte each.
+  const std::int64_t search = kFloat * (2 * square + stage.largest) + 2 * stage.weights;
+  return codes + kFloat * stage.gram + std::max({kFloat * run, kFloat * correction, search});
 }
 
 }  // namespace
@@ -81,9 +84,15 @@ std::int64_t QuantizationMemory(const model::ModelShape& shape,
   const bool follows = followed > 0;
   const std::int64_t hidden = kFloat * (tokens + std::min(followed, tokens)) * shape.width;
   const std::int64_t layer =
-      std::max(kFloat * codes + StagePeak(attention, at_once, follows, codes),
-               kFloat * mlp.weights + StagePeak(mlp, at_once, follows, codes));
+      std::max(kFloat * codes + StagePeak(attention, at_once, follows, 0),
+               kFloat * mlp.weights + StagePeak(mlp, at_once, follows, attention.weights));
   return kProgram + std::max(kHalf * table, hidden + layer);
+}
+
+std::int64_t PeakMemoryBytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace tyllm::quant

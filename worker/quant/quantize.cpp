@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/quantize.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -34,12 +32,6 @@ namespace {
 
 constexpr const char* kReportFile = "quantization_report.json";
 constexpr const char* kConfigFile = "config.json";
-
-std::int64_t PeakMemoryBytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
-}
 
 /// One run of Quantize.
 class Quantizer {
