@@ -95,6 +95,7 @@ class CudaBackend final : public tensor::Backend,
   quant::CodedLinear CompensateErrors(tensor::MatrixView weights, const quant::InputMetric& metric,
                                       quant::GridChoice choice) override;
   std::vector<double> RowErrors(tensor::MatrixView difference, tensor::MatrixView gram) override;
+  std::vector<double> RowProducts(tensor::MatrixView a, tensor::MatrixView b) override;
   void AddProduct(tensor::MatrixView a, tensor::MatrixView b, tensor::Matrix& sum) override;
   tensor::Matrix DampedFactor(const tensor::Matrix& gram) override;
   void Solve(const tensor::Matrix& factor, tensor::Matrix& rows) override;

@@ -186,6 +186,18 @@ std::vector<double> CudaBackend::RowErrors(MatrixView difference, MatrixView gra
   return device_.Receive(errors.get(), difference.rows);
 }
 
+std::vector<double> CudaBackend::RowProducts(MatrixView a, MatrixView b) {
+  TYLLM_CHECK(a.rows == b.rows && a.columns == b.columns);
+  device_.Use();
+  Buffer<float> kept_a;
+  Buffer<float> kept_b;
+  const Buffer<double> products = device_.Make<double>(a.rows);
+  RowDots(OnDevice(a.data, a.rows * a.columns, kept_a), a.columns,
+          OnDevice(b.data, b.rows * b.columns, kept_b), b.columns, a.rows, a.columns, false,
+          products.get(), device_.stream());
+  return device_.Receive(products.get(), a.rows);
+}
+
 void CudaBackend::AddProduct(MatrixView a, MatrixView b, Matrix& sum) {
   TYLLM_CHECK(a.rows == b.rows && sum.rows() == a.columns && sum.columns() == b.columns);
   device_.Use();
@@ -193,7 +205,11 @@ void CudaBackend::AddProduct(MatrixView a, MatrixView b, Matrix& sum) {
   Buffer<float> kept_b;
   const float* left = OnDevice(a.data, a.rows * a.columns, kept_a);
   const float* right = OnDevice(b.data, b.rows * b.columns, kept_b);
-  products_.AddProduct({a.columns, b.columns, a.rows}, left, right, InPlace(sum));
+  // Apart, so that it does not matter to a bit what is in the sum (docs/adr/0064).
+  const Buffer<float> part = device_.Make<float>(a.columns * b.columns);
+  products_.Crossed({a.columns, b.columns, a.rows}, left, right, part.get());
+  float* to = InPlace(sum);
+  cuda::Add(to, part.get(), a.columns * b.columns, to, device_.stream());
 }
 
 void CudaBackend::Solve(const Matrix& factor, Matrix& rows) {

@@ -122,7 +122,7 @@ void Products::HalfGram(const float* x, std::int64_t tokens, std::int64_t n, flo
   }
 }
 
-void Products::AddProduct(const ProductShape& shape, const float* a, const float* b, float* out) {
+void Products::Crossed(const ProductShape& shape, const float* a, const float* b, float* out) {
   const std::int64_t at_once =
       RowsAtOnce(shape.depth, std::max<std::int64_t>(shape.rows, shape.columns));
   Planes a_planes(device_, Exactness::kTwoPlanes, at_once * shape.rows);
@@ -131,10 +131,12 @@ void Products::AddProduct(const ProductShape& shape, const float* a, const float
     const std::int64_t count = std::min(at_once, shape.depth - first);
     a_planes.Take(a + first * shape.rows, count * shape.rows);
     b_planes.Take(b + first * shape.columns, count * shape.columns);
+    float keep = first > 0 ? 1.0F : 0.0F;
     for (const PlanePair pair : PairsOf(Exactness::kTwoPlanes)) {
       MultiplyHalf(device_, CUBLAS_OP_T, CUBLAS_OP_N, {shape.rows, shape.columns, count},
                    {a_planes.plane(pair.a), shape.rows}, {b_planes.plane(pair.b), shape.columns},
-                   1.0F, 1.0F, out, shape.columns);
+                   1.0F, keep, out, shape.columns);
+      keep = 1.0F;
     }
   }
 }

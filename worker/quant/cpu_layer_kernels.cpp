@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
+#include <numeric>
 
 #include "worker/tensor/blas.h"
 
@@ -165,6 +167,19 @@ KernelsOf::KernelsOf(tensor::Backend& backend, tensor::TaskLanes& lanes)
     own_ = std::make_unique<CpuLayerKernels>(lanes);
     kernels_ = own_.get();
   }
+}
+
+std::vector<double> CpuLayerKernels::RowProducts(MatrixView a, MatrixView b) {
+  TYLLM_CHECK(a.rows == b.rows && a.columns == b.columns);
+  std::vector<double> products(static_cast<std::size_t>(a.rows));
+  lanes_.ForRuns(a.rows, kRowRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      products[static_cast<std::size_t>(r)] =
+          std::inner_product(a.row(r).begin(), a.row(r).end(), b.row(r).begin(), 0.0, std::plus<>(),
+                             [](double x, double y) { return x * y; });
+    }
+  });
+  return products;
 }
 
 void CpuLayerKernels::AddProduct(MatrixView a, MatrixView b, Matrix& sum) {

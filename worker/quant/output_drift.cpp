@@ -11,7 +11,7 @@ namespace {
 using tensor::Matrix;
 
 constexpr std::int64_t kSampledRuns = 16;
-constexpr std::int64_t kRowsOfRun = 16;
+constexpr std::int64_t kRowsOfRun = 8;
 
 /// What says how well a linear does: what it is added to included.
 graph::ValueId ComparedValue(const graph::Block& stage, const graph::Node& linear) {

@@ -24,7 +24,7 @@ struct OutputDrift {
   double first_tokens = 0.0;
 };
 
-/// Rows of a matrix by which the halves of a calibration are compared: at most 256, in 16 runs
+/// Rows of a matrix by which the halves of a calibration are compared: at most 128, in 16 runs
 /// spread over all rows.
 tensor::Matrix SampledRows(tensor::Backend& backend, const tensor::Matrix& matrix);
 

@@ -12,10 +12,8 @@ namespace {
 
 using tensor::Matrix;
 
-double Dot(const Matrix& a, const Matrix& b) {
-  const auto count = static_cast<std::size_t>(a.rows() * a.columns());
-  return std::inner_product(a.data(), a.data() + count, b.data(), 0.0, std::plus<>(),
-                            [](double x, double y) { return x * y; });
+double Sum(const std::vector<double>& numbers) {
+  return std::accumulate(numbers.begin(), numbers.end(), 0.0);
 }
 
 /// One group's linears: they read one input.
@@ -62,9 +60,8 @@ class GroupCorrection {
     for (const auto& [own, other] : {Halves{&first, &second}, Halves{&second, &first}}) {
       Matrix step = Mean(*own, 1.0);
       kernels_.Solve(factor_, step);
-      const std::vector<double> costs = kernels_.RowErrors(step.view(), input_.gram.view());
-      cost += std::accumulate(costs.begin(), costs.end(), 0.0);
-      gain += Dot(backend_.Fetch(step.view()), backend_.Fetch(other->view()));
+      cost += Sum(kernels_.RowErrors(step.view(), input_.gram.view()));
+      gain += Sum(kernels_.RowProducts(step.view(), other->view()));
     }
     if (!(gain > 0.0) || !(cost > 0.0)) {
       return 0.0;
