@@ -23,7 +23,8 @@ struct Stage {
   std::int64_t weights = 0;
   std::int64_t gram = 0;    ///< x^T x of each distinct input of linears
   std::int64_t values = 0;  ///< of a token: what is alive at once
-  /// Of a token: what the float model made of its linears' outputs, and the input of the last one.
+  /// Of a token: what the float model made of its linears' outputs, the input of the last one, and
+  /// the states after the stage, new and old.
   std::int64_t compared = 0;
   std::int64_t widest = 0;   ///< input
   std::int64_t largest = 0;  ///< linear
@@ -36,7 +37,7 @@ Stage Attention(const model::ModelShape& shape) {
   return {.weights = width * (2 * q + 2 * kv),
           .gram = width * width + q * q,
           .values = 3 * width + 2 * q + 2 * kv,
-          .compared = 2 * q + 2 * kv + width,
+          .compared = 2 * q + 2 * kv + 3 * width,
           .widest = std::max(width, q),
           .largest = width * q};
 }
@@ -47,7 +48,7 @@ Stage Mlp(const model::ModelShape& shape) {
   return {.weights = 3 * width * inner,
           .gram = width * width + inner * inner,
           .values = 3 * width + 3 * inner,
-          .compared = 3 * inner + width,
+          .compared = 3 * inner + 3 * width,
           .widest = std::max(width, inner),
           .largest = width * inner};
 }
