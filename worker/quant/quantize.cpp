@@ -247,8 +247,9 @@ class Quantizer {
     const graph::Block& block = BlockOf(k);
     TYLLM_TRY(
         CheckWeights(block, weights.front(), machines_->first()).Annotate(request_.model.string()));
-    Tell("quantize", k, Layers(), "layers", block.name + TimeLeft(k));
+    const auto tell = [&] { Tell("quantize", k, Layers(), "layers", block.name + TimeLeft(k)); };
     if (!ReadsText()) {
+      tell();
       return std::make_shared<const QuantizedLayer>(
           QuantizeStage(block, {}, std::move(weights.front())));
     }
@@ -261,6 +262,7 @@ class Quantizer {
       }
       TYLLM_ASSIGN(LayerStatistics statistics,
                    Calibrate(calibration, k, {stages[i], i, stages.size()}, of_stage));
+      tell();
       QuantizedLayer coded =
           QuantizeStage(stages[i], std::move(statistics), std::move(of_stage.front()));
       TYLLM_TRY(Follow(calibration, stages[i], coded));
