@@ -44,6 +44,8 @@ void AddOptions(CommandSpec& spec, domain::QuantizeOptions& options) {
            "what a token of an image counts for in calibration, where one of text counts for 1",
            &options.calibration.image_weight},
           {"--clip,!--no-clip", "", "search for clipped ranges of the weights", &options.clip},
+          {"--propagate,!--no-propagate", "",
+           "awq+gptq: let each layer make good what those before it lost", &options.propagate},
           {"--keep-float", "REGEX",
            "leave linear layers whose name matches in 16-bit float; repeatable",
            &options.keep_float},

@@ -80,9 +80,13 @@ struct QuantizeOptions {
   std::int64_t samples = 128;  ///< calibration sequences
   std::int64_t seq_len = 512;  ///< tokens of each
   bool clip = true;
+  bool propagate = true;                ///< later layers make good what earlier ones lost
   std::vector<std::string> keep_float;  ///< regular expressions of module names
   QuantizedFormat format = QuantizedFormat::kAmtc;
   CalibrationOptions calibration;
+
+  /// Whether some of the calibration text is followed through the quantized model.
+  bool follows_quantized() const { return propagate && method == QuantizeMethod::kAwqGptq; }
 
   bool operator==(const QuantizeOptions&) const = default;
 };
@@ -224,10 +228,15 @@ template <>
 struct tyllm::format::Members<tyllm::domain::QuantizeOptions> {
   using O = tyllm::domain::QuantizeOptions;
   static constexpr auto kTable = std::tuple{
-      Member{"method", &O::method},   Member{"group_size", &O::group_size},
-      Member{"samples", &O::samples}, Member{"seq_len", &O::seq_len},
-      Member{"clip", &O::clip},       Member{"keep_float", &O::keep_float},
-      Member{"format", &O::format},   Member{"calibration", &O::calibration},
+      Member{"method", &O::method},
+      Member{"group_size", &O::group_size},
+      Member{"samples", &O::samples},
+      Member{"seq_len", &O::seq_len},
+      Member{"clip", &O::clip},
+      Member{"propagate", &O::propagate},
+      Member{"keep_float", &O::keep_float},
+      Member{"format", &O::format},
+      Member{"calibration", &O::calibration},
   };
 };
 

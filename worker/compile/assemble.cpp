@@ -192,8 +192,10 @@ Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigest
   if (preparation.options.embedding_as_input && !preparation.tower) {
     TYLLM_TRY(WriteEmbeddingTable(files, checkpoint, root / artifact::kEmbeddingFile));
   }
-  TYLLM_TRY(WriteGolden(files, preparation.model, preparation.options.max_kv, jobs,
-                        root / artifact::kGoldenFile, progress));
+  TYLLM_TRY(WriteGolden(
+      files, preparation.model, preparation.options.max_kv,
+      {buffers.int8_head, buffers.activation_bits, buffers.attention_group, buffers.mlp_group},
+      jobs, root / artifact::kGoldenFile, progress));
   TYLLM_TRY(files.RemoveAll(root / artifact::kVerificationFile));  // of an attempt before this one
   TYLLM_TRY(WriteManifest(files, preparation, records, digests, root, scratch));
   progress.Report({"assemble", 1, 1, "artifacts", ""});

@@ -148,7 +148,10 @@ const float* Vector(const DieContext& die, std::uint32_t binding) {
   return die.constant + die.bindings[binding];
 }
 
-using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
+struct Phase {
+  void (*run)(const DieContext& die, std::uint32_t layer, Part part);
+  void (*fetch)(const DieContext& die, std::uint32_t layer, Part part);  // nullptr: nothing
+};
 
 )";
     if (schedule_.attention.heads == 0) {
@@ -170,23 +173,30 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
     for (const plan::Phase& phase :
          plan::PhasesOf(schedule_, segment, static_cast<std::int32_t>(kind))) {
       const std::string name = names_.Function(segment.name, phase.name, kind);
-      table += (table.empty() ? "" : ", ") + name;
+      const std::string fetch = writer.Fetch(phase.steps);
+      Function(name, layer >= 0, writer.Write(phase.steps));
+      if (!fetch.empty()) {
+        Function("Fetch" + name, layer >= 0, fetch);
+      }
+      table += (table.empty() ? "{" : ", {") + name + ", " +
+               (fetch.empty() ? "nullptr}" : "Fetch" + name + "}");
       shares += (shares.empty() ? "" : ", ") + SharesOf(phase, static_cast<std::int32_t>(kind));
-      Line("void " + name +
-           "([[maybe_unused]] const DieContext& die, [[maybe_unused]] std::uint32_t layer,");
-      Line(std::string(name.size() + 6, ' ') + "Part part) {");
-      if (layer >= 0) {
-        Line("  [[maybe_unused]] const std::uint32_t first = kFirstOfLayers + layer * kPerLayer;");
-      }
-      for (const plan::Step& step : phase.steps) {
-        text_ += writer.Write(step);
-      }
-      Line("}");
-      Line("");
     }
     const std::string name = names_.Table(segment.name, kind);
     Line("constexpr Phase " + name + "[] = {" + table + "};");
     Line("constexpr std::uint16_t " + name + "Shares[] = {" + shares + "};");
+    Line("");
+  }
+
+  void Function(const std::string& name, bool in_layer, const std::string& body) {
+    Line("void " + name +
+         "([[maybe_unused]] const DieContext& die, [[maybe_unused]] std::uint32_t layer,");
+    Line(std::string(name.size() + 6, ' ') + "[[maybe_unused]] Part part) {");
+    if (in_layer) {
+      Line("  [[maybe_unused]] const std::uint32_t first = kFirstOfLayers + layer * kPerLayer;");
+    }
+    text_ += body;
+    Line("}");
     Line("");
   }
 
@@ -201,11 +211,11 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
       case plan::PhaseSplit::kRows:
         break;
     }
-    constexpr std::int64_t kBlocksOfShare = 8;
+    constexpr std::int64_t kBlocksOfShare = 4;
     std::int64_t blocks = 0;
     for (const plan::Step& step : phase.steps) {
       const plan::Weight& weight = schedule_.WeightOf(step.weights.front(), kind);
-      blocks = std::max(blocks, (weight.rows.size() + die::kRowBlock - 1) / die::kRowBlock);
+      blocks += (weight.rows.size() + die::kRowBlock - 1) / die::kRowBlock;
     }
     return Number(
         std::clamp<std::int64_t>(blocks / kBlocksOfShare, die::kMaxParts, die::kMaxShares));
@@ -286,28 +296,44 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
   }
 
   void Dispatch() {
-    Line(
-        "void Run(const DieContext* die, std::uint32_t segment, std::uint32_t phase, Part part) {");
+    Line("const Phase* PhasesOf(std::uint32_t segment, [[maybe_unused]] std::uint32_t layer) {");
     Line("  if (segment == 0) {");
-    Line("    return " + names_.Table(schedule_.embed.name, 0) + "[phase](*die, 0, part);");
+    Line("    return " + names_.Table(schedule_.embed.name, 0) + ";");
     Line("  }");
     Line("  if (segment == kSegmentCount - 1) {");
-    Line("    return " + names_.Table(schedule_.head.name, 0) + "[phase](*die, 0, part);");
+    Line("    return " + names_.Table(schedule_.head.name, 0) + ";");
     Line("  }");
-    Line("  const std::uint32_t layer = (segment - 1) / kSegmentsPerLayer;");
-    Line(std::string("  const std::uint32_t which = (segment - 1) % kSegmentsPerLayer") +
-         (several() ? " + kKindOfLayer[layer] * kSegmentsPerLayer;" : ";"));
-    Line("  switch (which) {");
+    Line(std::string("  switch ((segment - 1) % kSegmentsPerLayer") +
+         (several() ? " + kKindOfLayer[layer] * kSegmentsPerLayer) {" : ") {"));
     std::size_t which = 0;
     for (std::size_t kind = 0; kind < schedule_.layer_kinds.size(); ++kind) {
       for (const SegmentPlan& segment : schedule_.layer_kinds[kind].segments) {
         Line("    case " + std::to_string(which++) + ":");
-        Line("      return " + names_.Table(segment.name, kind) + "[phase](*die, layer, part);");
+        Line("      return " + names_.Table(segment.name, kind) + ";");
       }
     }
     Line("  }");
+    Line("  return nullptr;");
     Line("}");
-    Line("");
+    text_ += R"(
+// 0 outside the layers.
+std::uint32_t LayerOf(std::uint32_t segment) {
+  return segment == 0 || segment == kSegmentCount - 1 ? 0 : (segment - 1) / kSegmentsPerLayer;
+}
+
+void Run(const DieContext* die, std::uint32_t segment, std::uint32_t phase, Part part) {
+  const std::uint32_t layer = LayerOf(segment);
+  PhasesOf(segment, layer)[phase].run(*die, layer, part);
+}
+
+void Fetch(const DieContext* die, std::uint32_t segment, std::uint32_t phase, Part part) {
+  const std::uint32_t layer = LayerOf(segment);
+  if (const auto fetch = PhasesOf(segment, layer)[phase].fetch; fetch != nullptr) {
+    fetch(*die, layer, part);
+  }
+}
+
+)";
   }
 
   std::string Entry() const {
@@ -319,7 +345,8 @@ using Phase = void (*)(const DieContext& die, std::uint32_t layer, Part part);
            Number(schedule_.shape.vocabulary) + ",  // of the model\n    kVocabulary,\n    " +
            rows + ",\n    " + names_.Buffer(schedule_.logits) +
            ",\n    kArenaBytes,\n    kLayerKvBytes * kLayers,\n    kVocabularyRange + 1,\n" +
-           "    kSegmentCount,\n    kSegments.data(),\n    Run,\n};\n\n}  // namespace\n\n" +
+           "    kSegmentCount,\n    kSegments.data(),\n    Run,\n    Fetch,\n};\n\n}  // "
+           "namespace\n\n" +
            "extern \"C\" __attribute__((visibility(\"default\"))) const tyllm::die::Program*\n" +
            "tyllm_die_program() {\n  return &kProgram;\n}\n";
   }

@@ -14,8 +14,8 @@ namespace {
 
 /// More than a chunk of 96 and one of 8, and an odd rest.
 constexpr std::int64_t kTokens = 115;
-/// Logits that are kept.
-constexpr std::int64_t kLogits = std::int64_t{1} << 20;
+/// Logits that are kept: two rows of the largest vocabularies, of smaller ones all.
+constexpr std::int64_t kLogits = 400'000;
 
 constexpr std::string_view kText =
     "The river rises in the hills to the north of the town and flows through a broad valley to "
@@ -69,19 +69,42 @@ std::int64_t GreedyTokens(const model::ModelShape& shape, std::int64_t max_token
                                   std::clamp<std::int64_t>(max_tokens / 2, 1, kMost));
 }
 
+/// How much is kept.
+struct Extent {
+  std::int64_t tokens = 0;
+  std::int64_t rows = 0;  ///< of logits, whole
+  std::int64_t greedy = 0;
+};
+
+Extent ExtentOf(const model::ModelShape& shape, std::int64_t max_tokens) {
+  const std::int64_t greedy = GreedyTokens(shape, max_tokens);
+  const std::int64_t tokens = std::clamp<std::int64_t>(max_tokens - greedy, 1, kTokens);
+  const std::int64_t rows = std::clamp<std::int64_t>(kLogits / shape.vocabulary, 2, kTokens);
+  return {tokens, std::min(rows, tokens), greedy};
+}
+
 }  // namespace
 
 Status WriteGolden(FileSystem& files, const forward::Model& model, std::int64_t max_tokens,
-                   int jobs, const Path& path, domain::ProgressSink& progress) {
-  const std::int64_t greedy = GreedyTokens(model.shape(), max_tokens);
-  const std::int64_t count = std::clamp<std::int64_t>(max_tokens - greedy, 1, kTokens);
-  const std::int64_t rows =
-      std::clamp<std::int64_t>(kLogits / model.shape().vocabulary, 4, kTokens);
-  TYLLM_ASSIGN(const std::vector<std::int32_t> tokens, SampleTokens(model, count));
+                   const simulator::Rounding& rounding, int jobs, const Path& path,
+                   domain::ProgressSink& progress) {
+  const Extent extent = ExtentOf(model.shape(), max_tokens);
+  TYLLM_ASSIGN(const std::vector<std::int32_t> tokens, SampleTokens(model, extent.tokens));
   ThreadPool pool(jobs);
   TYLLM_ASSIGN(const simulator::Golden golden,
-               simulator::RunReference(model, {tokens, rows, greedy}, pool, progress));
+               simulator::RunReference(model, {tokens, extent.rows, extent.greedy, rounding}, pool,
+                                       progress));
   return simulator::WriteGoldenFile(files, path, golden);
+}
+
+std::int64_t GoldenBytes(const model::ModelShape& shape, std::int64_t max_tokens) {
+  constexpr std::int64_t kNumberBytes = 4;
+  const Extent extent = ExtentOf(shape, max_tokens);
+  const std::int64_t top = std::min(simulator::kTopLogits, shape.vocabulary);
+  const std::int64_t of_token = 3 + 2 * top;  // itself, the best one after it, the sum
+  const std::int64_t segments = 1 + 2 * shape.layers;
+  return kNumberBytes * (extent.tokens * of_token + extent.greedy + extent.rows * shape.vocabulary +
+                         segments * shape.width);
 }
 
 }  // namespace tyllm::compile

@@ -3,13 +3,19 @@
 
 #include "common/domain/progress.h"
 #include "worker/forward/model.h"
+#include "worker/simulator/reference.h"
 
 namespace tyllm::compile {
 
 /// Writes golden.safetensors (docs/formats/golden.md): tokens of a sample text, and what the same
-/// weights give for them on one die in float32. At most `max_tokens` tokens, and as many rows of
-/// logits as fit a few megabytes. Reports stage "golden".
+/// weights give for them on one die in float32, and what rounding to int8 changes where `rounding`
+/// does. At most `max_tokens` tokens, and as many rows of logits as fit two megabytes. Reports
+/// stage "golden".
 Status WriteGolden(FileSystem& files, const forward::Model& model, std::int64_t max_tokens,
-                   int jobs, const Path& path, domain::ProgressSink& progress);
+                   const simulator::Rounding& rounding, int jobs, const Path& path,
+                   domain::ProgressSink& progress);
+
+/// Bytes of that file but for its header: small beside the weights of any published model.
+std::int64_t GoldenBytes(const model::ModelShape& shape, std::int64_t max_tokens);
 
 }  // namespace tyllm::compile

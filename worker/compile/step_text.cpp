@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "worker/compile/names.h"
+#include "worker/die/tile.h"
+#include "worker/plan/weight_layout.h"
 
 namespace tyllm::compile {
 namespace {
@@ -66,7 +68,32 @@ std::string ScheduleNames::Table(std::string_view segment, std::size_t kind) con
          (kind == 0 ? "" : std::to_string(kind + 1));
 }
 
-std::string StepWriter::Write(const Step& step) const {
+std::string StepWriter::Write(std::span<const Step> phase) const {
+  std::string text;
+  for (const Step& step : phase) {
+    text += Write(step, BlockSlice(phase, step));
+  }
+  return text;
+}
+
+std::string StepWriter::Fetch(std::span<const Step> phase) const {
+  std::string text;
+  for (const Step& step : phase) {
+    if (step.kind == StepKind::kLinear) {
+      const plan::Weight& weight = schedule_.WeightOf(step.weights[0], kind_);
+      text += Call("FetchBlocks", {std::to_string(plan::RowBlockBytes(weight))},
+                   {"Packed(die, " + Binding(step.weights[0]) + ")", BlockSlice(phase, step)});
+    } else if (step.kind == StepKind::kStoreKv) {
+      text += Call("FetchNewKeys", {}, {History(), "Cache(die, layer)", "part.Of(kKvHeads)"});
+    } else if (step.kind == StepKind::kAttention) {
+      text += Call("FetchCache", {"kHeads"},
+                   {"Cache(die, layer)", "kKvOf", History(), Tokens(step), "part"});
+    }
+  }
+  return text;
+}
+
+std::string StepWriter::Write(const Step& step, const std::string& blocks) const {
   switch (step.kind) {
     case StepKind::kZero:
       return Zero(step);
@@ -85,7 +112,7 @@ std::string StepWriter::Write(const Step& step) const {
     case StepKind::kQuantize:
       return Quantize(step);
     case StepKind::kLinear:
-      return Linear(step);
+      return Linear(step, blocks);
     case StepKind::kHeadRmsNorm:
       return HeadRmsNorm(step);
     case StepKind::kRope:
@@ -155,12 +182,11 @@ std::string StepWriter::Quantize(const Step& step) const {
               {At(step.inputs[0]), columns, TokenSlice(step), Activations(step.output)});
 }
 
-std::string StepWriter::Linear(const Step& step) const {
+std::string StepWriter::Linear(const Step& step, const std::string& blocks) const {
   const plan::Weight& weight = schedule_.WeightOf(step.weights[0], kind_);
   const std::string rows = Number(weight.rows.size());
   const std::string columns = Number(weight.columns.size());
   const std::string packed = "Packed(die, " + Binding(step.weights[0]) + ")";
-  const std::string blocks = "part.Of(BlocksOf(" + rows + ").end)";
   std::vector<std::string> shape{rows, columns, Number(weight.group)};
   if (weight.kind == plan::WeightKind::kInt4 && AsBytes(step.inputs[0])) {
     shape.push_back("8");
@@ -220,6 +246,27 @@ bool StepWriter::AsBytes(plan::BufferId activations) const {
   };
   return schedule_.activation_bits == kByteBits &&
          std::none_of(schedule_.head.steps.begin(), schedule_.head.steps.end(), widened);
+}
+
+std::int64_t StepWriter::BlocksOf(const Step& step) const {
+  return die::BlocksOf(
+             static_cast<std::uint32_t>(schedule_.WeightOf(step.weights[0], kind_).rows.size()))
+      .end;
+}
+
+std::string StepWriter::BlockSlice(std::span<const Step> phase, const Step& step) const {
+  if (step.kind != StepKind::kLinear) {
+    return {};
+  }
+  std::int64_t before = 0;
+  std::int64_t all = 0;
+  for (const Step& other : phase) {
+    before += &other < &step ? BlocksOf(other) : 0;
+    all += BlocksOf(other);
+  }
+  return all == BlocksOf(step) ? "part.Of(" + Number(all) + ")"
+                               : "part.Within({" + Number(before) + ", " +
+                                     Number(before + BlocksOf(step)) + "}, " + Number(all) + ")";
 }
 
 std::string StepWriter::Tokens(const Step& step) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,9 +40,13 @@ class StepWriter {
              bool in_layer)
       : schedule_(schedule), names_(names), kind_(kind), layer_(in_layer) {}
 
-  std::string Write(const plan::Step& step) const;
+  /// The steps of a phase.
+  std::string Write(std::span<const plan::Step> phase) const;
+  /// Calls that ask for what a part of the phase will read first; empty if there is nothing.
+  std::string Fetch(std::span<const plan::Step> phase) const;
 
  private:
+  std::string Write(const plan::Step& step, const std::string& blocks) const;
   std::string Zero(const plan::Step& step) const;
   std::string Embed(const plan::Step& step) const;
   std::string CopyEmbeddings(const plan::Step& step) const;
@@ -49,7 +54,7 @@ class StepWriter {
   std::string RopeTable(const plan::Step& step) const;
   std::string AddRmsNorm(const plan::Step& step) const;
   std::string Quantize(const plan::Step& step) const;
-  std::string Linear(const plan::Step& step) const;
+  std::string Linear(const plan::Step& step, const std::string& blocks) const;
   std::string HeadRmsNorm(const plan::Step& step) const;
   std::string Rope(const plan::Step& step) const;
   std::string StoreKv(const plan::Step& step) const;
@@ -60,6 +65,10 @@ class StepWriter {
     return schedule_.buffers[static_cast<std::size_t>(id)];
   }
 
+  /// Row blocks of a product, and this part's slice of them: parts are cut from those of all
+  /// products of the phase, one after another.
+  std::int64_t BlocksOf(const plan::Step& step) const;
+  std::string BlockSlice(std::span<const plan::Step> phase, const plan::Step& step) const;
   /// How many rows a step runs on, and this part's slice of them.
   static std::string Tokens(const plan::Step& step);
   static std::string TokenSlice(const plan::Step& step);

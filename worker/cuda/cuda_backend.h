@@ -27,7 +27,7 @@ class CudaBackend final : public tensor::Backend,
 
   bool has_own_memory() const override { return true; }
 
-  std::int64_t tokens_at_once() const override { return 8192; }
+  std::int64_t tokens_at_once() const override { return 4096; }
 
   std::int64_t peak_device_bytes() const override { return device_.PeakBytes(); }
 
@@ -95,6 +95,11 @@ class CudaBackend final : public tensor::Backend,
   quant::CodedLinear CompensateErrors(tensor::MatrixView weights, const quant::InputMetric& metric,
                                       quant::GridChoice choice) override;
   std::vector<double> RowErrors(tensor::MatrixView difference, tensor::MatrixView gram) override;
+  std::vector<double> RowProducts(tensor::MatrixView a, tensor::MatrixView b) override;
+  void AddProduct(tensor::MatrixView a, tensor::MatrixView b, tensor::Matrix& sum) override;
+  tensor::Matrix DampedFactor(const tensor::Matrix& gram) override;
+  void Solve(const tensor::Matrix& factor, tensor::Matrix& rows) override;
+  tensor::Matrix Decode(const model::QuantizedMatrix& matrix) override;
 
  private:
   /// Memory of CodedRows.
@@ -131,6 +136,9 @@ class CudaBackend final : public tensor::Backend,
   void Refine(GroupedRows shape, const float* weights, const quant::InputMetric& metric, bool refit,
               CodedRows rows);
   bool FactorUpper(float* matrix, std::int64_t n);
+  /// quant::DampedFactor of inputs that were divided by `scales`; `mean` is of the diagonal before.
+  void FactorDamped(tensor::MatrixView gram, double mean, std::span<const float> scales,
+                    tensor::Matrix& factor);
 
   Device device_;
   Products products_;

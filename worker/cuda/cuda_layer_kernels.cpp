@@ -6,6 +6,7 @@
 #include "worker/cuda/cuda_backend.h"
 #include "worker/cuda/kernels/elementwise.h"
 #include "worker/cuda/kernels/metric.h"
+#include "worker/cuda/kernels/rounding.h"
 #include "worker/cuda/kernels/sums.h"
 
 namespace tyllm::cuda {
@@ -183,6 +184,53 @@ std::vector<double> CudaBackend::RowErrors(MatrixView difference, MatrixView gra
                              OnDevice(gram.data, width * width, kept_gram), errors.get());
   }
   return device_.Receive(errors.get(), difference.rows);
+}
+
+std::vector<double> CudaBackend::RowProducts(MatrixView a, MatrixView b) {
+  TYLLM_CHECK(a.rows == b.rows && a.columns == b.columns);
+  device_.Use();
+  Buffer<float> kept_a;
+  Buffer<float> kept_b;
+  const Buffer<double> products = device_.Make<double>(a.rows);
+  RowDots(OnDevice(a.data, a.rows * a.columns, kept_a), a.columns,
+          OnDevice(b.data, b.rows * b.columns, kept_b), b.columns, a.rows, a.columns, false,
+          products.get(), device_.stream());
+  return device_.Receive(products.get(), a.rows);
+}
+
+void CudaBackend::AddProduct(MatrixView a, MatrixView b, Matrix& sum) {
+  TYLLM_CHECK(a.rows == b.rows && sum.rows() == a.columns && sum.columns() == b.columns);
+  device_.Use();
+  Buffer<float> kept_a;
+  Buffer<float> kept_b;
+  const float* left = OnDevice(a.data, a.rows * a.columns, kept_a);
+  const float* right = OnDevice(b.data, b.rows * b.columns, kept_b);
+  // Apart, so that it does not matter to a bit what is in the sum (docs/adr/0064).
+  const Buffer<float> part = device_.Make<float>(a.columns * b.columns);
+  products_.Crossed({a.columns, b.columns, a.rows}, left, right, part.get());
+  float* to = InPlace(sum);
+  cuda::Add(to, part.get(), a.columns * b.columns, to, device_.stream());
+}
+
+void CudaBackend::Solve(const Matrix& factor, Matrix& rows) {
+  TYLLM_CHECK(rows.columns() == factor.columns());
+  device_.Use();
+  Buffer<float> kept;
+  const std::int64_t n = factor.columns();
+  const float* u = OnDevice(factor.data(), n * n, kept);
+  products_.SolveSquare(u, n, rows.rows(), InPlace(rows));
+}
+
+Matrix CudaBackend::Decode(const model::QuantizedMatrix& matrix) {
+  device_.Use();
+  const GroupedRows shape{matrix.rows, matrix.columns, matrix.group};
+  const Buffer<std::uint8_t> codes = device_.Send(std::span<const std::uint8_t>(matrix.q));
+  const Buffer<std::uint8_t> zeros = device_.Send(std::span<const std::uint8_t>(matrix.zero));
+  const Buffer<std::uint16_t> scales = device_.Send(std::span<const std::uint16_t>(matrix.scale));
+  Matrix weights;
+  DecodeCodes(shape, codes.get(), zeros.get(), scales.get(),
+              Shape(weights, matrix.rows, matrix.columns), device_.stream());
+  return weights;
 }
 
 }  // namespace tyllm::cuda

@@ -133,6 +133,37 @@ bool CudaBackend::FactorUpper(float* matrix, std::int64_t n) {
   return device_.Receive(failed.get(), 1).front() == 0;
 }
 
+void CudaBackend::FactorDamped(MatrixView gram, double mean, std::span<const float> scales,
+                               Matrix& factor) {
+  const std::int64_t n = gram.columns;
+  const Buffer<float> added = device_.Make<float>(n);
+  for (double damping = kDamping * mean;; damping *= kMoreDamping) {
+    Copy(gram, factor);
+    std::vector<float> damps;
+    for (const float scale : scales) {
+      damps.push_back(static_cast<float>(damping / (static_cast<double>(scale) * scale)));
+    }
+    device_.CopyIn(added.get(), damps.data(), damps.size() * sizeof(float));
+    AddDiagonal(added.get(), n, factor.data(), device_.stream());
+    if (FactorUpper(factor.data(), n)) {
+      return;
+    }
+  }
+}
+
+Matrix CudaBackend::DampedFactor(const Matrix& gram) {
+  device_.Use();
+  Buffer<float> kept;
+  const std::int64_t n = gram.columns();
+  const float* from = OnDevice(gram.data(), n * n, kept);
+  const Buffer<float> numbers = device_.Make<float>(n);
+  Diagonal(from, n, numbers.get(), device_.stream());
+  const double mean = quant::MeanDiagonal(device_.Receive(numbers.get(), n));
+  Matrix factor;
+  FactorDamped({from, n, n}, mean, std::vector<float>(static_cast<std::size_t>(n), 1.0F), factor);
+  return factor;
+}
+
 quant::InputMetric CudaBackend::MakeInputMetric(const Matrix& gram, std::span<const float> scales,
                                                 std::int64_t group) {
   device_.Use();
@@ -149,20 +180,11 @@ quant::InputMetric CudaBackend::MakeInputMetric(const Matrix& gram, std::span<co
   const Buffer<std::int32_t> order = device_.Send(std::span(columns));
   const Buffer<float> sent_scales = device_.Send(scales);
   OrderGram(from, n, order.get(), sent_scales.get(), Shape(metric.gram, n, n), device_.stream());
-  const double mean = quant::MeanDiagonal(diagonal);
-  for (double damping = kDamping * mean;; damping *= kMoreDamping) {
-    Copy(metric.gram.view(), metric.feedback);
-    std::vector<float> damps;
-    for (const std::int64_t column : metric.columns) {
-      const auto scale = static_cast<double>(scales[static_cast<std::size_t>(column)]);
-      damps.push_back(static_cast<float>(damping / (scale * scale)));
-    }
-    device_.CopyIn(numbers.get(), damps.data(), damps.size() * sizeof(float));
-    AddDiagonal(numbers.get(), n, metric.feedback.data(), device_.stream());
-    if (FactorUpper(metric.feedback.data(), n)) {
-      break;
-    }
+  std::vector<float> ordered;
+  for (const std::int64_t column : metric.columns) {
+    ordered.push_back(scales[static_cast<std::size_t>(column)]);
   }
+  FactorDamped(metric.gram.view(), quant::MeanDiagonal(diagonal), ordered, metric.feedback);
   const Buffer<float> inverses = device_.Make<float>(n);
   Pivots(metric.feedback.data(), n, numbers.get(), inverses.get(), device_.stream());
   cuda::MultiplyColumns(inverses.get(), n, n, metric.feedback.data(), device_.stream());

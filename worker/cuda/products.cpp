@@ -122,6 +122,35 @@ void Products::HalfGram(const float* x, std::int64_t tokens, std::int64_t n, flo
   }
 }
 
+void Products::Crossed(const ProductShape& shape, const float* a, const float* b, float* out) {
+  const std::int64_t at_once =
+      RowsAtOnce(shape.depth, std::max<std::int64_t>(shape.rows, shape.columns));
+  Planes a_planes(device_, Exactness::kTwoPlanes, at_once * shape.rows);
+  Planes b_planes(device_, Exactness::kTwoPlanes, at_once * shape.columns);
+  for (std::int64_t first = 0; first < shape.depth; first += at_once) {
+    const std::int64_t count = std::min(at_once, shape.depth - first);
+    a_planes.Take(a + first * shape.rows, count * shape.rows);
+    b_planes.Take(b + first * shape.columns, count * shape.columns);
+    float keep = first > 0 ? 1.0F : 0.0F;
+    for (const PlanePair pair : PairsOf(Exactness::kTwoPlanes)) {
+      MultiplyHalf(device_, CUBLAS_OP_T, CUBLAS_OP_N, {shape.rows, shape.columns, count},
+                   {a_planes.plane(pair.a), shape.rows}, {b_planes.plane(pair.b), shape.columns},
+                   1.0F, keep, out, shape.columns);
+      keep = 1.0F;
+    }
+  }
+}
+
+void Products::SolveSquare(const float* u, std::int64_t n, std::int64_t rows, float* x) {
+  // cuBLAS thinks in columns: it sees the lower triangular u^T, and x^T in whose columns are rows.
+  const float one = 1.0F;
+  for (const cublasOperation_t op : {CUBLAS_OP_T, CUBLAS_OP_N}) {
+    Check(cublasStrsm(device_.blas(), CUBLAS_SIDE_LEFT, CUBLAS_FILL_MODE_LOWER, op,
+                      CUBLAS_DIAG_NON_UNIT, Int(n), Int(rows), &one, u, Int(n), x, Int(n)),
+          "cublasStrsm");
+  }
+}
+
 void Products::QuadraticForms(Exactness exactness, const float* a, std::int64_t rows,
                               std::int64_t n, const float* g, double* out) {
   const std::int64_t at_once = RowsAtOnce(rows, n);

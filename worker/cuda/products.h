@@ -38,6 +38,10 @@ class Products {
                   bool add, float* out);
   /// part [n, n] with gram = part + part^T for gram = x^T x, of two planes; x [tokens, n].
   void HalfGram(const float* x, std::int64_t tokens, std::int64_t n, float* part);
+  /// out [a's columns, b's columns] = a^T b, of two planes; a and b have `depth` rows.
+  void Crossed(const ProductShape& shape, const float* a, const float* b, float* out);
+  /// The rows of x [rows, n] become the y with y u u^T = x; u [n, n] upper triangular. Float32.
+  void SolveSquare(const float* u, std::int64_t n, std::int64_t rows, float* x);
   /// out[r] = a_r g a_r^T for the rows of a; g [n, n] symmetric.
   void QuadraticForms(Exactness exactness, const float* a, std::int64_t rows, std::int64_t n,
                       const float* g, double* out);

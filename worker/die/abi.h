@@ -12,7 +12,7 @@
 
 namespace tyllm::die {
 
-inline constexpr std::uint32_t kAbiVersion = 5;
+inline constexpr std::uint32_t kAbiVersion = 6;
 
 /// What has to happen between the dies after a segment, on float32 numbers in their arenas.
 enum class Collective : std::uint32_t {
@@ -73,6 +73,9 @@ struct Program {
   const Segment* segments;
   /// `part` of a phase of a segment. Parts of one phase may run at the same time.
   void (*run)(const DieContext* context, std::uint32_t segment, std::uint32_t phase, Part part);
+  /// Asks for the first memory that `part` will read, while other work ends: changes nothing, and
+  /// may be called at any time. nullptr: there is nothing to ask for.
+  void (*fetch)(const DieContext* context, std::uint32_t segment, std::uint32_t phase, Part part);
 };
 
 /// The one symbol that a program exports: `extern "C" const tyllm::die::Program*

@@ -51,16 +51,16 @@ struct KvCache {
   }
 };
 
-namespace internal {
-
-/// Asks for the cache lines of `bytes` from `from` on.
-inline void FetchLines(const std::uint16_t* from, std::size_t bytes) {
-  for (std::size_t at = 0; at < bytes; at += 64) {
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(from) + at);
+/// Asks for where the key of position `history` of heads `heads` goes: its numbers are far from
+/// each other.
+template <int KvHeads, int HeadSize, int MaxKv>
+void FetchNewKeys(std::uint32_t history, const KvCache<KvHeads, HeadSize, MaxKv>& cache,
+                  Slice heads) {
+  for (auto h = static_cast<int>(heads.begin); h < static_cast<int>(heads.end); ++h) {
+    const std::uint16_t* const block = cache.Keys(h) + history / kLanes * HeadSize * kLanes;
+    FetchLines(block, HeadSize * kLanes * sizeof(*block));
   }
 }
-
-}  // namespace internal
 
 /// Appends `tokens` rows of keys and values (`stride` floats apart) of heads `heads` at position
 /// `history`.
@@ -68,11 +68,7 @@ template <int KvHeads, int HeadSize, int MaxKv>
 void WriteKv(const float* keys, const float* values, std::size_t stride, std::uint32_t history,
              std::uint32_t tokens, const KvCache<KvHeads, HeadSize, MaxKv>& cache,
              Slice heads = KvHeads) {
-  for (auto h = static_cast<int>(heads.begin); h < static_cast<int>(heads.end); ++h) {
-    // A key's numbers are far from each other: ask for all of their lines at once.
-    const std::uint16_t* const block = cache.Keys(h) + history / kLanes * HeadSize * kLanes;
-    internal::FetchLines(block, HeadSize * kLanes * sizeof(*block));
-  }
+  FetchNewKeys(history, cache, heads);
   for (auto h = static_cast<int>(heads.begin); h < static_cast<int>(heads.end); ++h) {
     for (std::uint32_t t = 0; t < tokens; ++t) {
       const std::size_t position = history + t;
@@ -325,6 +321,23 @@ void Attention(const float* queries, std::size_t stride,
                                  cache.Values(kv_of[first]), query == 0 || tile == tiles.begin);
     }
     first = end;
+  }
+}
+
+/// Asks for the first keys that `part` of Attention reads.
+template <int Heads, int KvHeads, int HeadSize, int MaxKv>
+void FetchCache(const KvCache<KvHeads, HeadSize, MaxKv>& cache, const std::int32_t* kv_of,
+                std::uint32_t history, std::uint32_t tokens, Part part) {
+  constexpr std::size_t kMost = 16384;
+  const Slice tiles = part.Of(internal::TilesOf(kv_of, Heads, tokens));
+  std::uint32_t tile = 0;
+  for (int first = 0; first < Heads; first = internal::EndOfGroup(kv_of, Heads, first)) {
+    const int end = internal::EndOfGroup(kv_of, Heads, first);
+    tile += (tokens * static_cast<std::uint32_t>(end - first) + kQueryTile - 1) / kQueryTile;
+    if (tile > tiles.begin) {
+      const std::size_t bytes = std::size_t{history} * HeadSize * sizeof(std::uint16_t);
+      return FetchLines(cache.Keys(kv_of[first]), bytes < kMost ? bytes : kMost);
+    }
   }
 }
 

@@ -62,6 +62,13 @@ inline Floats Exp(const Floats& a) {
   return Multiply(p, BitsAsFloats(ShiftLeft<23>(Add(n, FillInts(127)))));
 }
 
+/// Asks for the cache lines of `bytes` from `from` on.
+inline void FetchLines(const void* from, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += 64) {
+    __builtin_prefetch(static_cast<const std::byte*>(from) + at);
+  }
+}
+
 inline constexpr std::uint64_t RoundUp(std::uint64_t number, std::uint64_t multiple) {
   return (number + multiple - 1) / multiple * multiple;
 }

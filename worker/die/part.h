@@ -31,6 +31,16 @@ struct Part {
     return {static_cast<std::uint32_t>(std::uint64_t{all} * index / count),
             static_cast<std::uint32_t>(std::uint64_t{all} * (index + span) / count)};
   }
+
+  /// What this part's slice of `all` things has of `own`, counted from own.begin: of matrices that
+  /// follow one another a part gets one stretch, not a piece of each.
+  constexpr Slice Within(Slice own, std::uint32_t all) const {
+    const Slice mine = Of(all);
+    const auto inside = [own](std::uint32_t number) {
+      return (number < own.begin ? own.begin : number > own.end ? own.end : number) - own.begin;
+    };
+    return {inside(mine.begin), inside(mine.end)};
+  }
 };
 
 /// The most shares of a phase that says nothing else (Segment::shares): the arena has memory for

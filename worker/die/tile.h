@@ -42,6 +42,9 @@ inline void Prefetch(const std::byte* at) {
   __builtin_prefetch(at + 4096);
 }
 
+/// What is asked for before a part begins: the first lines of a stream come late.
+inline constexpr std::size_t kFetchBytes = 16384;
+
 /// The numbers of a group of a token: number `at` of all.
 template <typename Block, int Group>
 const std::byte* ValuesOf(const Activations& a, std::size_t at) {
@@ -230,5 +233,13 @@ void MultiplyMatrix(const std::byte* packed, const Activations& a, std::uint32_t
 }
 
 }  // namespace internal
+
+/// Asks for the beginning of row blocks `blocks`, each of `BlockBytes`.
+template <std::size_t BlockBytes>
+void FetchBlocks(const std::byte* packed, Slice blocks) {
+  const std::size_t bytes = (blocks.end - blocks.begin) * BlockBytes;
+  FetchLines(packed + blocks.begin * BlockBytes,
+             bytes < internal::kFetchBytes ? bytes : internal::kFetchBytes);
+}
 
 }  // namespace tyllm::die

@@ -23,10 +23,11 @@ enum class StepKind : std::uint8_t {
   kCopyEmbeddings,  ///< output = the embeddings that the caller passed
   kCopyRotations,   ///< output = the rope table that the caller passed
   kAddDeepstack,    ///< output += what the caller passed for the layer before, if anything
-  kRopeTable,    ///< output[t] = cosines, then sines, of position history+t (weight: frequencies)
-  kAddRmsNorm,   ///< inputs residual, partial: residual += partial; output = norm(residual)*weight
-  kQuantize,     ///< output (activations) = input in groups of integers; the identity in float32
-  kLinear,       ///< output = input * weight^T, then + bias when there is a second weight
+  kRopeTable,   ///< output[t] = cosines, then sines, of position history+t (weight: frequencies)
+  kAddRmsNorm,  ///< inputs residual, partial: residual += partial; output = norm(residual)*weight
+  kQuantize,  ///< output (activations) = input in groups of integers; in float32 rounded to 8 bits,
+              ///< or as it is
+  kLinear,    ///< output = input * weight^T, then + bias when there is a second weight
   kHeadRmsNorm,  ///< output = input in place: norm of each head, times weight
   kRope,         ///< inputs x, rope table; output = x in place: halves of each head rotated
   kStoreKv,      ///< inputs k, v: rows history.. of this layer's cache

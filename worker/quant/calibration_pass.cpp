@@ -6,12 +6,13 @@
 #include <utility>
 
 #include "worker/forward/embedding_rows.h"
+#include "worker/quant/followed_batches.h"
 
 namespace tyllm::quant {
 
 CalibrationPass::CalibrationPass(std::vector<LayerMachine> machines, const model::ModelShape& shape,
-                                 double image_weight)
-    : machines_(std::move(machines)), shape_(shape), image_weight_(image_weight) {
+                                 Options options)
+    : machines_(std::move(machines)), shape_(shape), options_(options) {
   TYLLM_CHECK(!machines_.empty());
   for (const LayerMachine& machine : machines_) {
     runners_.emplace_back(machine.backend, shape);
@@ -27,33 +28,74 @@ Status CalibrationPass::Start(const graph::Block& embedding, const model::Checkp
     tokens_ += hidden.rows();
     batches_.push_back({batch.sequences, batch.lengths, std::move(hidden), batch.visual});
   }
+  if (options_.follows_quantized) {
+    ChooseFollowed();
+  }
   return OkStatus();
 }
 
-Status CalibrationPass::RunBatch(const graph::Block& layer, std::size_t machine, Weights weights,
-                                 Batch& batch, StatisticsCollector& collector) {
-  collector.SetImageRows({batch.visual ? std::span<const std::int64_t>(batch.visual->rows)
-                                       : std::span<const std::int64_t>(),
-                          image_weight_});
-  const forward::Observer observe = [&](const graph::Node& node,
-                                        std::span<const tensor::Matrix* const> inputs,
-                                        const tensor::Matrix&) { collector.Observe(node, inputs); };
-  TYLLM_ASSIGN(batch.hidden, Run(layer, machine, weights, batch, observe));
+void CalibrationPass::ChooseFollowed() {
+  const auto count = static_cast<std::int64_t>(batches_.size());
+  for (std::int64_t i = 0; i < FollowedBatches(count); ++i) {
+    followed_.push_back(static_cast<std::size_t>(i * FollowedStride(count)));
+  }
+  for (const std::size_t i : followed_) {
+    machines_[i % machines_.size()].backend.Copy(batches_[i].hidden.view(), batches_[i].drifted);
+  }
+}
+
+bool CalibrationPass::IsFollowed(std::size_t batch) const {
+  return std::ranges::binary_search(followed_, batch);
+}
+
+CalibrationPass::Sums CalibrationPass::MakeSums(const graph::Block& stage,
+                                                const LayerMachine& machine) const {
+  return {StatisticsCollector(machine.backend, machine.kernels, FindScalingGroups(stage, shape_)),
+          DriftCollector(machine.backend, machine.kernels, stage)};
+}
+
+/// Called in the order of the batches.
+void CalibrationPass::CountBatch(std::size_t batch, DriftCollector& drift) const {
+  if (has_drifted_ && batch == followed_[followed_.size() / 2 - 1]) {
+    drift.EndFirstHalf();
+  }
+}
+
+Status CalibrationPass::RunBatch(const graph::Block& stage, std::size_t machine, Weights weights,
+                                 Batch& batch, Sums& sums) {
+  const bool drifts = has_drifted_ && batch.drifted.rows() > 0;
+  const ImageRows images{batch.visual ? std::span<const std::int64_t>(batch.visual->rows)
+                                      : std::span<const std::int64_t>(),
+                         options_.image_weight};
+  sums.statistics.SetImageRows(images);
+  sums.drift.SetImageRows(images);
+  using Inputs = std::span<const tensor::Matrix* const>;
+  const auto observe = [&](const graph::Node& node, Inputs inputs, const tensor::Matrix& output) {
+    sums.statistics.Observe(node, inputs);
+    if (drifts) {
+      sums.drift.ObserveFloat(node, output);
+    }
+  };
+  TYLLM_ASSIGN(batch.hidden, Run(stage, machine, weights, batch, batch.hidden, observe));
+  if (drifts) {
+    const auto compare = [&](const graph::Node& node, Inputs inputs, const tensor::Matrix& output) {
+      sums.drift.ObserveDrifted(node, inputs, output);
+    };
+    TYLLM_TRY(Run(stage, machine, weights, batch, batch.drifted, compare).status());
+  }
   return OkStatus();
 }
 
-Status CalibrationPass::RunRound(const graph::Block& layer, Weights weights, std::size_t first,
-                                 std::size_t last, StatisticsCollector& collector) {
-  const std::vector<ScalingGroup> groups = FindScalingGroups(layer, shape_);
-  std::vector<StatisticsCollector> parts;
+Status CalibrationPass::RunRound(const graph::Block& stage, Weights weights, std::size_t first,
+                                 std::size_t last, Sums& sums) {
+  std::vector<Sums> parts;
   for (std::size_t i = first; i < last; ++i) {
-    const LayerMachine& machine = machines_[i - first];
-    parts.emplace_back(machine.backend, machine.kernels, groups);
+    parts.push_back(MakeSums(stage, machines_[i - first]));
   }
   std::vector<std::future<Status>> running;
   for (std::size_t i = first; i < last; ++i) {
     running.push_back(std::async(std::launch::async, [&, i] {
-      return RunBatch(layer, i - first, weights, batches_[i], parts[i - first]);
+      return RunBatch(stage, i - first, weights, batches_[i], parts[i - first]);
     }));
   }
   for (std::future<Status>& run : running) {
@@ -61,24 +103,26 @@ Status CalibrationPass::RunRound(const graph::Block& layer, Weights weights, std
   }
   for (std::size_t i = 0; i < running.size(); ++i) {
     TYLLM_TRY(running[i].get());
-    collector.Add(std::move(parts[i]));
+    sums.statistics.Add(std::move(parts[i].statistics));
+    sums.drift.Add(std::move(parts[i].drift));
+    CountBatch(first + i, sums.drift);
   }
   return OkStatus();
 }
 
-Result<LayerStatistics> CalibrationPass::RunLayer(
-    const graph::Block& layer, Weights weights,
+Result<LayerStatistics> CalibrationPass::RunStage(
+    const graph::Block& stage, Weights weights,
     const std::function<void(std::int64_t)>& after_batch) {
   TYLLM_CHECK(weights.size() == machines_.size());
-  StatisticsCollector collector(machines_.front().backend, machines_.front().kernels,
-                                FindScalingGroups(layer, shape_));
+  Sums sums = MakeSums(stage, machines_.front());
   std::int64_t done = 0;
   for (std::size_t first = 0; first < batches_.size(); first += machines_.size()) {
     const std::size_t last = std::min(first + machines_.size(), batches_.size());
     if (machines_.size() == 1) {
-      TYLLM_TRY(RunBatch(layer, 0, weights, batches_[first], collector));
+      TYLLM_TRY(RunBatch(stage, 0, weights, batches_[first], sums));
+      CountBatch(first, sums.drift);
     } else {
-      TYLLM_TRY(RunRound(layer, weights, first, last, collector));
+      TYLLM_TRY(RunRound(stage, weights, first, last, sums));
     }
     for (std::size_t i = first; i < last; ++i) {
       done += batches_[i].hidden.rows();
@@ -90,32 +134,52 @@ Result<LayerStatistics> CalibrationPass::RunLayer(
   for (forward::BlockRunner& runner : runners_) {
     runner.ReleaseMemory();  // quantizing needs the room
   }
-  ++layer_;
-  return LayerStatistics{collector.TakeInputs(), collector.TakeGates()};
+  return LayerStatistics{sums.statistics.TakeInputs(), sums.statistics.TakeGates(),
+                         sums.drift.Take()};
 }
 
-Status CalibrationPass::PassLayer(const graph::Block& layer, Weights weights) {
+Status CalibrationPass::PassStage(const graph::Block& stage, Weights weights) {
   for (std::size_t i = 0; i < batches_.size(); ++i) {
-    TYLLM_ASSIGN(batches_[i].hidden, Run(layer, i % machines_.size(), weights, batches_[i], {}));
+    Batch& batch = batches_[i];
+    TYLLM_ASSIGN(batch.hidden, Run(stage, i % machines_.size(), weights, batch, batch.hidden, {}));
   }
-  ++layer_;
   return OkStatus();
 }
 
-Result<tensor::Matrix> CalibrationPass::Run(const graph::Block& layer, std::size_t machine,
+Status CalibrationPass::Follow(const graph::Block& stage, Weights weights) {
+  for (const std::size_t i : followed_) {
+    Batch& batch = batches_[i];
+    TYLLM_ASSIGN(batch.drifted,
+                 Run(stage, i % machines_.size(), weights, batch, batch.drifted, {}));
+  }
+  has_drifted_ = !followed_.empty();
+  return OkStatus();
+}
+
+void CalibrationPass::EndLayer() {
+  for (std::size_t i = 0; i < batches_.size(); ++i) {
+    Batch& batch = batches_[i];
+    if (batch.visual) {
+      tensor::Backend& backend = machines_[i % machines_.size()].backend;
+      batch.visual->AddAfterLayer(layer_, backend, batch.hidden);
+      if (IsFollowed(i)) {
+        batch.visual->AddAfterLayer(layer_, backend, batch.drifted);
+      }
+    }
+  }
+  ++layer_;
+}
+
+Result<tensor::Matrix> CalibrationPass::Run(const graph::Block& stage, std::size_t machine,
                                             Weights weights, const Batch& batch,
+                                            const tensor::Matrix& hidden,
                                             const forward::Observer& observer) {
   forward::BlockRunner& runner = runners_[machine];
   if (!batch.lengths.empty()) {
-    return runner.Run(layer, weights[machine], batch.hidden, batch.lengths, observer);
+    return runner.Run(stage, weights[machine], hidden, batch.lengths, observer);
   }
   const tensor::Matrix* const rotations = batch.visual ? &batch.visual->rotations : nullptr;
-  auto hidden =
-      runner.Run(layer, weights[machine], batch.hidden, batch.sequences, observer, rotations);
-  if (hidden.ok() && batch.visual) {
-    batch.visual->AddAfterLayer(layer_, machines_[machine].backend, *hidden);
-  }
-  return hidden;
+  return runner.Run(stage, weights[machine], hidden, batch.sequences, observer, rotations);
 }
 
 }  // namespace tyllm::quant

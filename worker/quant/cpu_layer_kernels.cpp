@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
+#include <numeric>
+
+#include "worker/tensor/blas.h"
 
 namespace tyllm::quant {
 
@@ -15,6 +19,8 @@ using tensor::MatrixView;
 /// Columns that one task adds up, and rows that one task changes.
 constexpr std::int64_t kColumnRun = 64;
 constexpr std::int64_t kRowRun = 64;
+/// Rows and columns of a product that one task computes.
+constexpr std::int64_t kProductTile = 256;
 
 }  // namespace
 
@@ -161,6 +167,52 @@ KernelsOf::KernelsOf(tensor::Backend& backend, tensor::TaskLanes& lanes)
     own_ = std::make_unique<CpuLayerKernels>(lanes);
     kernels_ = own_.get();
   }
+}
+
+std::vector<double> CpuLayerKernels::RowProducts(MatrixView a, MatrixView b) {
+  TYLLM_CHECK(a.rows == b.rows && a.columns == b.columns);
+  std::vector<double> products(static_cast<std::size_t>(a.rows));
+  lanes_.ForRuns(a.rows, kRowRun, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t r = first; r < last; ++r) {
+      products[static_cast<std::size_t>(r)] =
+          std::inner_product(a.row(r).begin(), a.row(r).end(), b.row(r).begin(), 0.0, std::plus<>(),
+                             [](double x, double y) { return x * y; });
+    }
+  });
+  return products;
+}
+
+void CpuLayerKernels::AddProduct(MatrixView a, MatrixView b, Matrix& sum) {
+  TYLLM_CHECK(a.rows == b.rows && sum.rows() == a.columns && sum.columns() == b.columns);
+  const std::int64_t across = (b.columns + kProductTile - 1) / kProductTile;
+  const std::int64_t down = (a.columns + kProductTile - 1) / kProductTile;
+  lanes_.ForEach(down * across, [&](std::int64_t task, std::vector<float>&) {
+    const std::int64_t row = task / across * kProductTile;
+    const std::int64_t column = task % across * kProductTile;
+    tensor::AccumulateTransposed({.rows = std::min(kProductTile, a.columns - row),
+                                  .columns = std::min(kProductTile, b.columns - column),
+                                  .depth = a.rows},
+                                 {a.data + row, a.columns}, {b.data + column, b.columns},
+                                 sum.data() + row * sum.columns() + column, sum.columns());
+  });
+}
+
+Matrix CpuLayerKernels::DampedFactor(const Matrix& gram) {
+  return quant::DampedFactor(gram, lanes_);
+}
+
+void CpuLayerKernels::Solve(const Matrix& factor, Matrix& rows) {
+  const std::int64_t width = factor.columns();
+  TYLLM_CHECK(rows.columns() == width);
+  lanes_.ForRuns(rows.rows(), kRowRun, [&](std::int64_t first, std::int64_t last) {
+    float* const run = rows.data() + first * width;
+    tensor::SolveUpperTransposed(last - first, width, {factor.data(), width}, run, width);
+    tensor::SolveUpper(last - first, width, {factor.data(), width}, run, width);
+  });
+}
+
+Matrix CpuLayerKernels::Decode(const model::QuantizedMatrix& matrix) {
+  return {matrix.rows, matrix.columns, matrix.Dequantize()};
 }
 
 }  // namespace tyllm::quant

@@ -35,6 +35,11 @@ class CpuLayerKernels final : public LayerKernels {
   CodedLinear CompensateErrors(tensor::MatrixView weights, const InputMetric& metric,
                                GridChoice choice) override;
   std::vector<double> RowErrors(tensor::MatrixView difference, tensor::MatrixView gram) override;
+  std::vector<double> RowProducts(tensor::MatrixView a, tensor::MatrixView b) override;
+  void AddProduct(tensor::MatrixView a, tensor::MatrixView b, tensor::Matrix& sum) override;
+  tensor::Matrix DampedFactor(const tensor::Matrix& gram) override;
+  void Solve(const tensor::Matrix& factor, tensor::Matrix& rows) override;
+  tensor::Matrix Decode(const model::QuantizedMatrix& matrix) override;
 
  private:
   tensor::TaskLanes& lanes_;

@@ -45,15 +45,16 @@ Matrix OrderedGram(const Matrix& gram, std::span<const float> scales,
   return ordered;
 }
 
-/// Damps the inputs before they are divided, so that scales do not change who is damped.
-Matrix DampedFactor(const InputMetric& metric, std::span<const float> scales, double mean,
-                    tensor::TaskLanes& lanes) {
+/// Of gram + damping on the diagonal, where `divisor(i)` is what input i was divided by: inputs are
+/// damped before that, so that scales do not change who is damped.
+template <typename Divisor>
+Matrix DampedFactorOf(const Matrix& gram, double mean, const Divisor& divisor,
+                      tensor::TaskLanes& lanes) {
   for (double damping = kDamping * mean;; damping *= kMoreDamping) {
-    Matrix factor = metric.gram;
+    Matrix factor = gram;
     for (std::int64_t i = 0; i < factor.rows(); ++i) {
-      const auto at = static_cast<std::size_t>(i);
-      const auto scale = static_cast<double>(scales[static_cast<std::size_t>(metric.columns[at])]);
-      factor.row(i)[at] += static_cast<float>(damping / (scale * scale));
+      const double scale = divisor(i);
+      factor.row(i)[static_cast<std::size_t>(i)] += static_cast<float>(damping / (scale * scale));
     }
     if (FactorUpper(factor, lanes)) {
       return factor;
@@ -95,6 +96,11 @@ double MeanDiagonal(std::span<const float> diagonal) {
   return mean > 0.0 ? mean : 1.0;
 }
 
+Matrix DampedFactor(const Matrix& gram, tensor::TaskLanes& lanes) {
+  return DampedFactorOf(
+      gram, MeanDiagonal(DiagonalOf(gram)), [](std::int64_t) { return 1.0; }, lanes);
+}
+
 InputMetric MakeInputMetric(const Matrix& gram, std::span<const float> scales, std::int64_t group,
                             tensor::TaskLanes& lanes) {
   InputMetric metric;
@@ -102,7 +108,13 @@ InputMetric MakeInputMetric(const Matrix& gram, std::span<const float> scales, s
   const std::vector<float> diagonal = DiagonalOf(gram);
   metric.columns = TreatmentOrder(diagonal, scales, group);
   metric.gram = OrderedGram(gram, scales, metric.columns, lanes);
-  metric.feedback = DampedFactor(metric, scales, MeanDiagonal(diagonal), lanes);
+  metric.feedback = DampedFactorOf(
+      metric.gram, MeanDiagonal(diagonal),
+      [&](std::int64_t i) {
+        const std::int64_t column = metric.columns[static_cast<std::size_t>(i)];
+        return static_cast<double>(scales[static_cast<std::size_t>(column)]);
+      },
+      lanes);
   // From U with G = U U^T to (I + F) diag(cost) (I + F)^T: columns over their pivots.
   std::vector<float> inverses;
   for (std::int64_t k = 0; k < metric.width(); ++k) {

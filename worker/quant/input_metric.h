@@ -33,6 +33,10 @@ std::vector<std::int64_t> TreatmentOrder(std::span<const float> diagonal,
 /// Mean of a diagonal; 1 where it is not positive.
 double MeanDiagonal(std::span<const float> diagonal);
 
+/// U with gram + damping = U U^T: a hundredth of the mean diagonal, and ten times as much where
+/// float32 needs more, until it is enough. What is below the diagonal means nothing.
+tensor::Matrix DampedFactor(const tensor::Matrix& gram, tensor::TaskLanes& lanes);
+
 /// Of inputs with the Gram matrix `gram` [n, n] that were divided by `scales` [n].
 InputMetric MakeInputMetric(const tensor::Matrix& gram, std::span<const float> scales,
                             std::int64_t group, tensor::TaskLanes& lanes);

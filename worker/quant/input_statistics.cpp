@@ -32,19 +32,19 @@ void StatisticsCollector::Observe(const graph::Node& node,
   }
 }
 
-std::vector<StatisticsCollector::Run> StatisticsCollector::RunsOf(std::int64_t rows) const {
-  std::vector<Run> runs;
+std::vector<RowRun> RunsOf(const ImageRows& images, std::int64_t rows) {
+  std::vector<RowRun> runs;
   const auto add = [&](std::int64_t first, std::int64_t end, bool image) {
-    const double weight = image ? images_.weight : 1.0;
+    const double weight = image ? images.weight : 1.0;
     if (end > first && weight > 0) {
       runs.push_back({first, end - first, image, weight});
     }
   };
   std::int64_t first = 0;
-  for (auto image = images_.rows.begin(); image != images_.rows.end();) {
+  for (auto image = images.rows.begin(); image != images.rows.end();) {
     const std::int64_t begin = *image;
     std::int64_t end = begin;
-    for (; image != images_.rows.end() && *image == end; ++image) {
+    for (; image != images.rows.end() && *image == end; ++image) {
       ++end;
     }
     add(first, begin, false);
@@ -67,12 +67,12 @@ void StatisticsCollector::AddInput(const tensor::Matrix& x, InputSums& sums) {
     sums.weight += static_cast<double>(x.rows());
     return;
   }
-  for (const Run& run : RunsOf(x.rows())) {
+  for (const RowRun& run : RunsOf(images_, x.rows())) {
     AddRun(x, run, sums);
   }
 }
 
-void StatisticsCollector::AddRun(const tensor::Matrix& x, const Run& run, InputSums& sums) {
+void StatisticsCollector::AddRun(const tensor::Matrix& x, const RowRun& run, InputSums& sums) {
   const tensor::MatrixView rows = x.rows(run.first, run.count);
   if (run.weight == 1.0) {
     backend_.AccumulateGram(rows, sums.gram);
@@ -97,7 +97,7 @@ void StatisticsCollector::AddGate(const tensor::Matrix& gate, const tensor::Matr
   const auto columns = static_cast<std::size_t>(gate.columns());
   sums.sums.gate.resize(columns);
   sums.sums.up.resize(columns);
-  for (const Run& run : RunsOf(gate.rows())) {
+  for (const RowRun& run : RunsOf(images_, gate.rows())) {
     GateSensitivity squares{std::vector<double>(columns), std::vector<double>(columns)};
     kernels_.AddGateSquares(gate.rows(run.first, run.count), up.rows(run.first, run.count),
                             kGateStride, squares.gate, squares.up);

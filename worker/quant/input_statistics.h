@@ -28,6 +28,17 @@ struct ImageRows {
   double weight = 1.0;                 ///< 0 or more
 };
 
+/// Rows that follow each other and are all text, or all of images.
+struct RowRun {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+  bool image = false;
+  double weight = 1.0;
+};
+
+/// All of `rows` rows but those that count for nothing.
+std::vector<RowRun> RunsOf(const ImageRows& images, std::int64_t rows);
+
 /// Mean squares of the derivatives of silu(gate) * up: what a small error of either input does to
 /// each column of the product.
 struct GateSensitivity {
@@ -69,18 +80,8 @@ class StatisticsCollector {
     double weight = 0.0;
   };
 
-  /// Rows that follow each other and are all text, or all of images.
-  struct Run {
-    std::int64_t first = 0;
-    std::int64_t count = 0;
-    bool image = false;
-    double weight = 1.0;
-  };
-
-  /// Without those that count for nothing.
-  std::vector<Run> RunsOf(std::int64_t rows) const;
   void AddInput(const tensor::Matrix& x, InputSums& sums);
-  void AddRun(const tensor::Matrix& x, const Run& run, InputSums& sums);
+  void AddRun(const tensor::Matrix& x, const RowRun& run, InputSums& sums);
   void AddGate(const tensor::Matrix& gate, const tensor::Matrix& up, GateSums& sums);
 
   tensor::Backend& backend_;

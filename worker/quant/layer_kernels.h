@@ -64,6 +64,16 @@ class LayerKernels {
   virtual CodedLinear CompensateErrors(tensor::MatrixView weights, const InputMetric& metric,
                                        GridChoice choice) = 0;
   virtual std::vector<double> RowErrors(tensor::MatrixView difference, tensor::MatrixView gram) = 0;
+  /// For each row the product of a's and b's.
+  virtual std::vector<double> RowProducts(tensor::MatrixView a, tensor::MatrixView b) = 0;
+  /// sum [a.columns, b.columns] += a^T b; a and b have the same rows. On a GPU as exact as Linear.
+  virtual void AddProduct(tensor::MatrixView a, tensor::MatrixView b, tensor::Matrix& sum) = 0;
+  /// U with gram + damping = U U^T (upper_factor.h), damped as an InputMetric's is.
+  virtual tensor::Matrix DampedFactor(const tensor::Matrix& gram) = 0;
+  /// Each row b [factor.columns] becomes the y with y U U^T = b.
+  virtual void Solve(const tensor::Matrix& factor, tensor::Matrix& rows) = 0;
+  /// The weights [out, in] that codes stand for: the same numbers on every machine.
+  virtual tensor::Matrix Decode(const model::QuantizedMatrix& matrix) = 0;
 };
 
 /// What computes: the backend in whose memory matrices are, and its kernels.

@@ -8,6 +8,7 @@
 
 #include "common/format/float16.h"
 #include "worker/model/linear_formats.h"
+#include "worker/model/quantized_linear.h"
 #include "worker/quant/half_tensors.h"
 
 namespace tyllm::quant {
@@ -95,6 +96,87 @@ Result<LayerOutput> PackLayer(const graph::Block& block, const QuantizedLayer& l
     }
   }
   return output;
+}
+
+namespace {
+
+Result<tensor::Matrix> ReadFloats(const format::SafetensorsFile& file, const std::string& name,
+                                  std::int64_t columns) {
+  const auto found = file.tensors().find(name);
+  if (found == file.tensors().end()) {
+    return DataLoss(file.path().string() + " has no tensor '" + name + "'");
+  }
+  TYLLM_ASSIGN(std::vector<float> numbers, format::ToFloats(name, found->second));
+  const auto size = static_cast<std::int64_t>(numbers.size());
+  return tensor::Matrix(size / columns, columns, std::move(numbers));
+}
+
+Result<model::QuantizedMatrix> ReadCodes(const format::SafetensorsFile& file,
+                                         const std::string& module,
+                                         const model::LinearFormat& format,
+                                         const model::LinearSize& size) {
+  const model::LinearTraits traits{.group = size.group};
+  model::LinearTensors tensors{};
+  for (const model::PartSpec& part : format.parts(size, traits)) {
+    const auto found = file.tensors().find(module + std::string(part.key));
+    if (found != file.tensors().end()) {
+      tensors[model::IndexOf(part.part)] = &found->second;
+    } else if (part.required) {
+      return DataLoss(file.path().string() + " has no tensor '" + module + std::string(part.key) +
+                      "'");
+    }
+  }
+  TYLLM_ASSIGN(model::QuantizedLinear opened,
+               model::QuantizedLinear::Open(format, size, traits, tensors));
+  return std::move(opened).ReadAll();
+}
+
+}  // namespace
+
+Result<QuantizedLayer> ReadLayer(const graph::Block& block, const format::SafetensorsFile& file,
+                                 model::CheckpointFormat format, std::int64_t group) {
+  const model::LinearFormat& layout = model::LinearFormatOf(format);
+  const auto columns = [&](graph::ValueId id) {
+    return block.values[static_cast<std::size_t>(id)].columns;
+  };
+  QuantizedLayer layer;
+  for (const graph::Node& node : block.nodes) {
+    const bool is_linear = node.op == graph::Op::kLinear;
+    const bool is_coded =
+        is_linear && file.tensors().contains(node.weight + std::string(layout.weight_key));
+    if (is_coded) {
+      const model::LinearSize size{columns(node.output), columns(node.inputs.front()), group};
+      TYLLM_ASSIGN(layer.linears[node.weight], ReadCodes(file, node.weight, layout, size));
+    } else if (is_linear) {
+      TYLLM_ASSIGN(layer.floats[node.weight],
+                   ReadFloats(file, node.weight + ".weight", columns(node.inputs.front())));
+    } else if (!node.weight.empty()) {
+      TYLLM_ASSIGN(layer.floats[node.weight], ReadFloats(file, node.weight, 1));
+      tensor::Matrix& vector = layer.floats[node.weight];
+      vector.Reshape(1, vector.rows());
+    }
+    if (!node.bias.empty()) {
+      const std::string name = is_coded ? node.weight + std::string(layout.bias_key) : node.bias;
+      TYLLM_ASSIGN(layer.floats[node.bias], ReadFloats(file, name, columns(node.output)));
+    }
+  }
+  return layer;
+}
+
+forward::BlockWeights WrittenWeights(const QuantizedLayer& layer, const LayerMachine& machine) {
+  forward::BlockWeights weights;
+  for (const auto& [name, matrix] : layer.floats) {
+    tensor::Matrix written = matrix;
+    const auto count = static_cast<std::size_t>(written.rows() * written.columns());
+    for (float& number : std::span(written.data(), count)) {
+      number = format::HalfToFloat(format::FloatToHalf(number));
+    }
+    weights[name] = machine.backend.Place(std::move(written));
+  }
+  for (const auto& [name, matrix] : layer.linears) {
+    weights[name] = machine.kernels.Decode(matrix);
+  }
+  return weights;
 }
 
 }  // namespace tyllm::quant

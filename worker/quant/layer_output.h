@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/digest.h"
+#include "common/format/safetensors.h"
 #include "worker/model/checkpoint_format.h"
 #include "worker/quant/layer_quantizer.h"
 
@@ -30,5 +31,12 @@ std::string DigestOfCodes(const model::QuantizedMatrix& matrix);
 /// none, is an error that names the tensor.
 Result<LayerOutput> PackLayer(const graph::Block& block, const QuantizedLayer& layer,
                               model::CheckpointFormat format, tensor::TaskLanes& lanes);
+
+/// The layer that these tensors of PackLayer's are; without reports. kDataLoss when one is missing.
+Result<QuantizedLayer> ReadLayer(const graph::Block& block, const format::SafetensorsFile& file,
+                                 model::CheckpointFormat format, std::int64_t group);
+
+/// The weights that a layer will have when it is read from its file, in the memory of `machine`.
+forward::BlockWeights WrittenWeights(const QuantizedLayer& layer, const LayerMachine& machine);
 
 }  // namespace tyllm::quant

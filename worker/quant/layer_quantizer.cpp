@@ -8,6 +8,7 @@
 
 #include "worker/quant/fold.h"
 #include "worker/quant/scale_search.h"
+#include "worker/quant/weight_correction.h"
 
 namespace tyllm::quant {
 
@@ -318,9 +319,23 @@ class LayerQuantizer {
 
 }  // namespace
 
-QuantizedLayer QuantizeLayer(const LayerTask& task, const LayerStatistics& statistics,
+void QuantizedLayer::Add(QuantizedLayer later) {
+  linears.merge(later.linears);
+  floats.merge(later.floats);
+  seconds.merge(later.seconds);
+  std::ranges::move(later.reports, std::back_inserter(reports));
+}
+
+QuantizedLayer QuantizeLayer(const LayerTask& task, LayerStatistics statistics,
                              forward::BlockWeights weights, const LayerMachine& machine) {
-  return LayerQuantizer(task, statistics, std::move(weights), machine).Run();
+  const auto shares =
+      CorrectWeights(task, statistics.inputs, std::move(statistics.drifts), weights, machine);
+  QuantizedLayer layer = LayerQuantizer(task, statistics, std::move(weights), machine).Run();
+  for (LinearReport& report : layer.reports) {
+    const auto share = shares.find(report.name);
+    report.correction = share != shares.end() ? share->second : 0.0;
+  }
+  return layer;
 }
 
 QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,

@@ -13,18 +13,20 @@
 #include "worker/quant/coded_linear.h"
 #include "worker/quant/input_statistics.h"
 #include "worker/quant/layer_kernels.h"
+#include "worker/quant/output_drift.h"
 #include "worker/quant/quantization_report.h"
 #include "worker/quant/scaling_group.h"
 
 namespace tyllm::quant {
 
-/// What calibration says of one decoder layer.
+/// What calibration says of a decoder layer, or of a stage of one.
 struct LayerStatistics {
   std::map<graph::ValueId, InputStatistics> inputs;
   std::map<graph::ValueId, GateSensitivity> gates;
+  std::map<std::string, OutputDrift> drifts;  ///< by linear; none where nothing has drifted
 };
 
-/// A decoder layer after quantization, in the host's memory.
+/// A decoder layer, or a stage of one, after quantization, in the host's memory.
 struct QuantizedLayer {
   std::map<std::string, model::QuantizedMatrix, std::less<>> linears;
   /// Everything else, folded: norms, biases and the linears that stay in float.
@@ -32,6 +34,9 @@ struct QuantizedLayer {
   std::vector<LinearReport> reports;
   /// What each linear took, by name; layers that share scales share what choosing them took.
   std::map<std::string, double> seconds;
+
+  /// Adds what another stage of the layer became.
+  void Add(QuantizedLayer later);
 };
 
 /// How the linears of a layer are to be quantized.
@@ -47,11 +52,12 @@ struct LayerTask {
 QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
                           const LayerMachine& machine);
 
-/// AWQ, with or without compensation of errors: the scaling groups from the last to the first (a
+/// Moves weights where the statistics say what was lost before (weight_correction.h). Then AWQ,
+/// with or without compensation of errors: the scaling groups from the last to the first (a
 /// group's producer is rounded after it was divided), each: search scales, fold them exactly,
 /// choose integers. A group whose weighed output error is not lower than round-to-nearest's keeps
 /// scales of 1; so no group is ever worse.
-QuantizedLayer QuantizeLayer(const LayerTask& task, const LayerStatistics& statistics,
+QuantizedLayer QuantizeLayer(const LayerTask& task, LayerStatistics statistics,
                              forward::BlockWeights weights, const LayerMachine& machine);
 
 }  // namespace tyllm::quant

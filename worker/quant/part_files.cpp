@@ -103,6 +103,11 @@ std::optional<PartRecord> PartFiles::ReadFinished(std::size_t part) const {
   return *std::move(record);
 }
 
+Result<format::SafetensorsFile> PartFiles::OpenFinished(std::size_t part) const {
+  TYLLM_CHECK(records_[part].has_value());
+  return format::SafetensorsFile::Open(FileOf(part));
+}
+
 Status PartFiles::Begin(std::size_t part) {
   TYLLM_CHECK(!writer_ && part < parts_.size() && !records_[part]);
   TYLLM_ASSIGN(

@@ -51,6 +51,9 @@ class PartFiles {
     return records_[part] ? &*records_[part] : nullptr;
   }
 
+  /// The file of a part that is done.
+  Result<format::SafetensorsFile> OpenFinished(std::size_t part) const;
+
   /// One part at a time: Begin, each tensor once in any order, End.
   Status Begin(std::size_t part);
   Status Write(std::string_view tensor, std::span<const std::byte> bytes);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/quantization_memory.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+
+#include "worker/quant/followed_batches.h"
 
 namespace tyllm::quant {
 
@@ -14,20 +18,53 @@ constexpr std::int64_t kTokensAtOnce = 4096;
 /// The program itself, its tables, and the tiles of a few threads.
 constexpr std::int64_t kProgram = 96'000'000;
 
-std::int64_t LayerParameters(const model::ModelShape& shape) {
-  return shape.width * (2 * shape.q_columns() + 2 * shape.kv_columns() + 3 * shape.intermediate);
+/// Numbers of one stage of a decoder layer (layer_stages.h).
+struct Stage {
+  std::int64_t weights = 0;
+  std::int64_t gram = 0;    ///< x^T x of each distinct input of linears
+  std::int64_t values = 0;  ///< of a token: what is alive at once
+  /// Of a token: what the float model made of its linears' outputs, the input of the last one, and
+  /// the states after the stage, new and old.
+  std::int64_t compared = 0;
+  std::int64_t widest = 0;   ///< input
+  std::int64_t largest = 0;  ///< linear
+};
+
+Stage Attention(const model::ModelShape& shape) {
+  const std::int64_t q = shape.q_columns();
+  const std::int64_t kv = shape.kv_columns();
+  const std::int64_t width = shape.width;
+  return {.weights = width * (2 * q + 2 * kv),
+          .gram = width * width + q * q,
+          .values = 3 * width + 2 * q + 2 * kv,
+          .compared = 2 * q + 2 * kv + 3 * width,
+          .widest = std::max(width, q),
+          .largest = width * q};
 }
 
-/// Values of a decoder layer that are alive at once.
-std::int64_t ValuesOfToken(const model::ModelShape& shape) {
-  return 3 * shape.width +
-         std::max(2 * shape.q_columns() + 2 * shape.kv_columns(), 3 * shape.intermediate);
+Stage Mlp(const model::ModelShape& shape) {
+  const std::int64_t inner = shape.intermediate;
+  const std::int64_t width = shape.width;
+  return {.weights = 3 * width * inner,
+          .gram = width * width + inner * inner,
+          .values = 3 * width + 3 * inner,
+          .compared = 3 * inner + 3 * width,
+          .widest = std::max(width, inner),
+          .largest = width * inner};
 }
 
-/// x^T x of each distinct input of a layer's linears.
-std::int64_t GramElements(const model::ModelShape& shape) {
-  const auto square = [](std::int64_t n) { return n * n; };
-  return 2 * square(shape.width) + square(shape.q_columns()) + square(shape.intermediate);
+/// While a stage is calibrated and quantized, beside hidden states, the layer's weights and `codes`
+/// of its stages before.
+std::int64_t StagePeak(const Stage& stage, std::int64_t tokens_at_once, bool follows,
+                       std::int64_t codes) {
+  const std::int64_t square = stage.widest * stage.widest;
+  const std::int64_t drift = follows ? stage.weights : 0;
+  const std::int64_t run = drift + tokens_at_once * (stage.values + (follows ? stage.compared : 0));
+  const std::int64_t correction = follows ? drift + square : 0;
+  // The Gram matrix in the order of treatment and factored, and one linear scaled; codes of the
+  // stage so far and of a trial, a byte each.
+  const std::int64_t search = kFloat * (2 * square + stage.largest) + 2 * stage.weights;
+  return codes + kFloat * stage.gram + std::max({kFloat * run, kFloat * correction, search});
 }
 
 }  // namespace
@@ -35,22 +72,28 @@ std::int64_t GramElements(const model::ModelShape& shape) {
 std::int64_t QuantizationMemory(const model::ModelShape& shape,
                                 const domain::QuantizeOptions& options) {
   const std::int64_t table = shape.vocabulary * shape.width;
-  const std::int64_t codes = LayerParameters(shape);  // a byte each
-  const std::int64_t layer = kFloat * LayerParameters(shape);
+  const Stage attention = Attention(shape);
+  const Stage mlp = Mlp(shape);
+  const std::int64_t codes = attention.weights + mlp.weights;  // a byte each
   if (options.method == domain::QuantizeMethod::kRtn) {
-    return kProgram + std::max(kHalf * table, layer + 2 * codes);
+    return kProgram + std::max(kHalf * table, kFloat * codes + 2 * codes);
   }
-  const std::int64_t hidden = kFloat * options.samples * options.seq_len * shape.width;
-  const std::int64_t values =
-      kFloat * std::max(kTokensAtOnce, options.seq_len) * ValuesOfToken(shape);
-  const std::int64_t gram = kFloat * GramElements(shape);
-  // The widest group of linears: its Gram matrix in the order of treatment and factored, one linear
-  // scaled, codes of the layer so far and of a trial.
-  const std::int64_t widest = std::max({shape.width, shape.q_columns(), shape.intermediate});
-  const std::int64_t search =
-      2 * kFloat * widest * widest +
-      kFloat * shape.width * std::max(shape.intermediate, shape.q_columns()) + 2 * codes;
-  return kProgram + std::max(kHalf * table, hidden + layer + gram + std::max(values, search));
+  const std::int64_t at_once = std::max(kTokensAtOnce, options.seq_len);
+  const std::int64_t tokens = options.samples * options.seq_len;
+  const std::int64_t followed =
+      options.follows_quantized() ? FollowedBatches((tokens + at_once - 1) / at_once) * at_once : 0;
+  const bool follows = followed > 0;
+  const std::int64_t hidden = kFloat * (tokens + std::min(followed, tokens)) * shape.width;
+  const std::int64_t layer =
+      std::max(kFloat * codes + StagePeak(attention, at_once, follows, 0),
+               kFloat * mlp.weights + StagePeak(mlp, at_once, follows, attention.weights));
+  return kProgram + std::max(kHalf * table, hidden + layer);
+}
+
+std::int64_t PeakMemoryBytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace tyllm::quant

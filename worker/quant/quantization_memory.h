@@ -13,4 +13,7 @@ namespace tyllm::quant {
 std::int64_t QuantizationMemory(const model::ModelShape& shape,
                                 const domain::QuantizeOptions& options);
 
+/// The most that this process had in memory so far.
+std::int64_t PeakMemoryBytes();
+
 }  // namespace tyllm::quant

@@ -33,9 +33,10 @@ struct LinearReport {
   ScaleFormula scale_formula = ScaleFormula::kIdentity;
   double scale_ratio = 0.0;
   Producer folded_into = Producer::kNone;
-  double clipped_share = 0.0;            ///< of the groups
-  double saturated_share = 0.0;          ///< of the weights, beyond the ends of their grid
-  double image_share = 0.0;              ///< of the inputs' weighed magnitudes: tokens of images
+  double correction = 0.0;       ///< share of the step that makes earlier errors good; 0: none
+  double clipped_share = 0.0;    ///< of the groups
+  double saturated_share = 0.0;  ///< of the weights, beyond the ends of their grid
+  double image_share = 0.0;      ///< of the inputs' weighed magnitudes: tokens of images
   std::vector<GroupShare> worst_groups;  ///< those that hold most of the error
 
   bool operator==(const LinearReport&) const = default;
@@ -126,6 +127,7 @@ struct Members<quant::LinearReport> {
       Member{"scale_formula", &R::scale_formula},
       Member{"scale_ratio", &R::scale_ratio},
       Member{"folded_into", &R::folded_into},
+      Member{"correction", &R::correction},
       Member{"clipped_share", &R::clipped_share},
       Member{"saturated_share", &R::saturated_share},
       Member{"image_share", &R::image_share},

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/quantize.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -14,6 +12,8 @@
 #include "worker/quant/calibration_images.h"
 #include "worker/quant/calibration_pass.h"
 #include "worker/quant/calibration_samples.h"
+#include "worker/quant/layer_output.h"
+#include "worker/quant/layer_stages.h"
 #include "worker/quant/machines.h"
 #include "worker/quant/model_config.h"
 #include "worker/quant/output_check.h"
@@ -22,6 +22,7 @@
 #include "worker/quant/quantization_key.h"
 #include "worker/quant/quantization_memory.h"
 #include "worker/quant/quantize_plan.h"
+#include "worker/quant/stopwatch.h"
 #include "worker/quant/weight_check.h"
 #include "worker/quant/write_parts.h"
 
@@ -31,29 +32,6 @@ namespace {
 
 constexpr const char* kReportFile = "quantization_report.json";
 constexpr const char* kConfigFile = "config.json";
-
-std::int64_t PeakMemoryBytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
-}
-
-/// Adds the time from its making to its end to a number of seconds.
-class Stopwatch {
- public:
-  Stopwatch(const Clock& clock, double& seconds)
-      : clock_(clock), seconds_(seconds), start_(clock.Now()) {}
-
-  Stopwatch(const Stopwatch&) = delete;
-  Stopwatch& operator=(const Stopwatch&) = delete;
-
-  ~Stopwatch() { seconds_ += std::chrono::duration<double>(clock_.Now() - start_).count(); }
-
- private:
-  const Clock& clock_;
-  double& seconds_;
-  Clock::Steady start_;
-};
 
 /// One run of Quantize.
 class Quantizer {
@@ -238,7 +216,7 @@ class Quantizer {
   /// On a device the next layer's weights are read and the last one's output is written meanwhile.
   Status QuantizeLayers(PartFiles& parts, BackgroundWork& writing) {
     CalibrationPass calibration(machines_->all(), model_->shape(),
-                                options_.calibration.image_weight);
+                                {options_.calibration.image_weight, options_.follows_quantized()});
     const std::int64_t finished = CountFinishedLayers(parts);
     report_.run.layers_resumed = finished;
     const std::vector<const graph::Block*> blocks = LayersToRead(parts, finished);
@@ -251,7 +229,7 @@ class Quantizer {
       const Stopwatch watch(services_.clock, report_.run.layer_seconds[block->name]);
       TYLLM_ASSIGN(std::vector<forward::BlockWeights> weights, source.Next());
       if (k < finished) {
-        TYLLM_TRY(PassLayer(calibration, k, weights));
+        TYLLM_TRY(PassLayer(calibration, k, weights, parts));
         continue;
       }
       TYLLM_ASSIGN(const auto layer, QuantizeLayer(calibration, k, std::move(weights)));
@@ -269,20 +247,62 @@ class Quantizer {
     const graph::Block& block = BlockOf(k);
     TYLLM_TRY(
         CheckWeights(block, weights.front(), machines_->first()).Annotate(request_.model.string()));
-    LayerStatistics statistics;
-    if (ReadsText()) {
-      TYLLM_ASSIGN(statistics, Calibrate(calibration, k, block, weights));
+    const auto tell = [&] { Tell("quantize", k, Layers(), "layers", block.name + TimeLeft(k)); };
+    if (!ReadsText()) {
+      tell();
+      return std::make_shared<const QuantizedLayer>(
+          QuantizeStage(block, {}, std::move(weights.front())));
     }
-    Tell("quantize", k, Layers(), "layers", block.name + TimeLeft(k));
-    return std::make_shared<const QuantizedLayer>(
-        QuantizeOne(block, statistics, std::move(weights.front())));
+    QuantizedLayer layer;
+    const std::vector<graph::Block> stages = StagesOf(block);
+    for (std::size_t i = 0; i < stages.size(); ++i) {
+      std::vector<forward::BlockWeights> of_stage;
+      for (forward::BlockWeights& of_layer : weights) {
+        of_stage.push_back(TakeWeights(stages[i], of_layer));
+      }
+      TYLLM_ASSIGN(LayerStatistics statistics,
+                   Calibrate(calibration, k, {stages[i], i, stages.size()}, of_stage));
+      tell();
+      QuantizedLayer coded =
+          QuantizeStage(stages[i], std::move(statistics), std::move(of_stage.front()));
+      TYLLM_TRY(Follow(calibration, stages[i], coded));
+      layer.Add(std::move(coded));
+    }
+    calibration.EndLayer();
+    return std::make_shared<const QuantizedLayer>(std::move(layer));
+  }
+
+  /// What the next stage of the quantized model reads.
+  Status Follow(CalibrationPass& calibration, const graph::Block& stage,
+                const QuantizedLayer& coded) {
+    if (!calibration.follows_quantized()) {
+      return OkStatus();
+    }
+    const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
+    std::vector<forward::BlockWeights> weights;
+    for (const LayerMachine& machine : machines_->all()) {
+      weights.push_back(WrittenWeights(coded, machine));
+    }
+    return calibration.Follow(stage, weights);
   }
 
   /// A layer that is finished: only what the next one reads is computed.
-  Status PassLayer(CalibrationPass& calibration, std::int64_t k, CalibrationPass::Weights weights) {
-    const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
-    Tell("calibrate", k, Layers(), "layers", BlockOf(k).name + ": was quantized before");
-    return calibration.PassLayer(BlockOf(k), weights);
+  Status PassLayer(CalibrationPass& calibration, std::int64_t k, CalibrationPass::Weights weights,
+                   const PartFiles& parts) {
+    const graph::Block& block = BlockOf(k);
+    Tell("calibrate", k, Layers(), "layers", block.name + ": was quantized before");
+    {
+      const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
+      TYLLM_TRY(calibration.PassStage(block, weights));
+    }
+    if (calibration.follows_quantized()) {
+      TYLLM_ASSIGN(const format::SafetensorsFile file, parts.OpenFinished(PartOfLayer(k)));
+      TYLLM_ASSIGN(const QuantizedLayer coded,
+                   ReadLayer(block, file, plan_.format, options_.group_size));
+      TYLLM_TRY(Follow(calibration, block, coded));
+    }
+    calibration.EndLayer();
+    return OkStatus();
   }
 
   Status StartCalibration(CalibrationPass& calibration) {
@@ -290,30 +310,40 @@ class Quantizer {
     return calibration.Start(model_->graph.embedding, model_->checkpoint, std::move(batches_));
   }
 
+  /// One of the stages of a layer.
+  struct Stage {
+    const graph::Block& block;
+    std::size_t number;  ///< from 0
+    std::size_t of;
+  };
+
   Result<LayerStatistics> Calibrate(CalibrationPass& calibration, std::int64_t k,
-                                    const graph::Block& block, CalibrationPass::Weights weights) {
+                                    const Stage& stage, CalibrationPass::Weights weights) {
     const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
-    return calibration.RunLayer(block, weights, [&](std::int64_t tokens) {
-      const bool is_done = tokens == calibration.tokens();
-      Tell("calibrate", is_done ? k + 1 : k, Layers(), "layers",
-           block.name + ": " + std::to_string(tokens) + " of " +
-               std::to_string(calibration.tokens()) + " tokens" + TimeLeft(k));
+    return calibration.RunStage(stage.block, weights, [&](std::int64_t tokens) {
+      const std::int64_t all = calibration.tokens();
+      const auto [number, of] =
+          std::pair(static_cast<std::int64_t>(stage.number), static_cast<std::int64_t>(stage.of));
+      const std::int64_t done = (number * all + tokens) / of;
+      Tell("calibrate", done == all ? k + 1 : k, Layers(), "layers",
+           stage.block.name + ": " + std::to_string(done) + " of " + std::to_string(all) +
+               " tokens" + TimeLeft(k));
     });
   }
 
-  QuantizedLayer QuantizeOne(const graph::Block& block, const LayerStatistics& statistics,
-                             forward::BlockWeights weights) {
+  QuantizedLayer QuantizeStage(const graph::Block& stage, LayerStatistics statistics,
+                               forward::BlockWeights weights) {
     const Stopwatch watch(services_.clock, report_.run.seconds.quantize);
     const LayerTask task{
-        &block, &model_->shape(), &options_,
+        &stage, &model_->shape(), &options_,
         [this](std::string_view module) { return !plan_.quantized.contains(module); },
         &services_.clock};
     const LayerMachine& machine = machines_->first();
-    QuantizedLayer layer = ReadsText()
-                               ? quant::QuantizeLayer(task, statistics, std::move(weights), machine)
-                               : RoundLayer(task, std::move(weights), machine);
-    report_.run.linear_seconds.merge(layer.seconds);
-    return layer;
+    QuantizedLayer coded =
+        ReadsText() ? quant::QuantizeLayer(task, std::move(statistics), std::move(weights), machine)
+                    : RoundLayer(task, std::move(weights), machine);
+    report_.run.linear_seconds.merge(coded.seconds);
+    return coded;
   }
 
   Status Publish(PartFiles& parts, const Path& directory) {

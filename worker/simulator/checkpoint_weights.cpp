@@ -2,6 +2,7 @@
 #include "worker/simulator/checkpoint_weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "common/format/float16.h"
@@ -43,6 +44,22 @@ void ReadQuantizedRow(const model::QuantizedMatrix& matrix, std::int64_t r, std:
     const int zero = matrix.zero[row * groups + g];
     for (std::size_t c = g * group; c < (g + 1) * group; ++c) {
       out[c] = static_cast<float>(q[c] - zero) * scale;
+    }
+  }
+}
+
+/// As a head of int8 has it: the largest of each group becomes 127, with a scale of binary16.
+void RoundRow(std::span<float> row, std::int64_t group) {
+  constexpr float kTop = 127;
+  for (std::size_t first = 0; first < row.size(); first += static_cast<std::size_t>(group)) {
+    const auto part = row.subspan(first, static_cast<std::size_t>(group));
+    float largest = 0;
+    for (const float x : part) {
+      largest = std::max(largest, std::fabs(x));
+    }
+    const float scale = format::HalfToFloat(format::FloatToHalf(largest / kTop));
+    for (float& x : part) {
+      x = scale > 0 ? std::nearbyint(std::clamp(x / scale, -kTop, kTop)) * scale : 0.0F;
     }
   }
 }
@@ -123,6 +140,9 @@ void CheckpointWeights::ReadRowBlock(plan::WeightId id, std::int64_t layer, std:
       ReadQuantizedRow(current_.quantized, first + r, row);
     } else {
       ReadFloatRow(current_.floats, first + r, row);
+    }
+    if (weight.kind == plan::WeightKind::kInt8) {
+      RoundRow(row, weight.group);
     }
   }
 }

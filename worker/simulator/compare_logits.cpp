@@ -18,7 +18,15 @@ std::string Number(double value) {
   return text;
 }
 
-/// log(sum of exp) without overflow.
+Status Differs(const std::string& what, std::int64_t token, double found, double expected,
+               double tolerance) {
+  return DataLoss(what + " of token " + std::to_string(token) + " is " + Number(found) +
+                  ", the float32 reference gives " + Number(expected) + ": they differ by " +
+                  Number(std::fabs(found - expected)) + ", allowed are " + Number(tolerance));
+}
+
+}  // namespace
+
 double LogSum(std::span<const float> logits) {
   const auto largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   double sum = 0;
@@ -28,7 +36,23 @@ double LogSum(std::span<const float> logits) {
   return largest + std::log(sum);
 }
 
-}  // namespace
+Status CompareSummary(std::span<const float> found, const RowSummary& expected, std::int64_t token,
+                      double tolerance) {
+  for (std::size_t i = 0; i < expected.top_tokens.size(); ++i) {
+    const auto at = static_cast<std::size_t>(expected.top_tokens[i]);
+    const double apart =
+        std::fabs(static_cast<double>(found[at]) - static_cast<double>(expected.top_logits[i]));
+    if (!(apart <= tolerance)) {
+      return Differs("logit " + std::to_string(at), token, found[at], expected.top_logits[i],
+                     tolerance);
+    }
+  }
+  const double sum = LogSum(found);
+  if (!(std::fabs(sum - static_cast<double>(expected.log_sum)) <= tolerance)) {
+    return Differs("the log of the sum of all e^logit", token, sum, expected.log_sum, tolerance);
+  }
+  return OkStatus();
+}
 
 double Divergence(std::span<const float> found, std::span<const float> expected) {
   const double found_sum = LogSum(found);
@@ -48,9 +72,7 @@ Status CompareLogits(std::span<const float> found, std::span<const float> expect
     const double apart =
         std::fabs(static_cast<double>(found[i]) - static_cast<double>(expected[i]));
     if (!(apart <= tolerance)) {
-      return DataLoss("logit " + std::to_string(i) + " of token " + std::to_string(token) + " is " +
-                      Number(found[i]) + ", the float32 reference gives " + Number(expected[i]) +
-                      ": they differ by " + Number(apart) + ", allowed are " + Number(tolerance));
+      return Differs("logit " + std::to_string(i), token, found[i], expected[i], tolerance);
     }
     difference.max_difference = std::max(difference.max_difference, apart);
   }

@@ -22,6 +22,22 @@ struct LogitDifference {
 /// KL(expected || found) of the two distributions over the vocabulary, in nats.
 double Divergence(std::span<const float> found, std::span<const float> expected);
 
+/// log of the sum of e^logit, without overflow.
+double LogSum(std::span<const float> logits);
+
+/// What is kept of a row of the reference's logits that is not kept whole.
+struct RowSummary {
+  std::span<const std::int32_t> top_tokens;
+  std::span<const float> top_logits;
+  float log_sum = 0;
+};
+
+/// A row of logits against the summary of the reference's: its largest logits, and the log of the
+/// sum over all, which no change of all logits by up to `tolerance` changes by more. kDataLoss
+/// names what differs by more.
+Status CompareSummary(std::span<const float> found, const RowSummary& expected, std::int64_t token,
+                      double tolerance);
+
 /// A row of logits against the reference's; `token` is its position, for messages. kDataLoss names
 /// the logit that differs by more than `tolerance`.
 Status CompareLogits(std::span<const float> found, std::span<const float> expected,

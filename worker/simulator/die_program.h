@@ -37,6 +37,10 @@ class DieProgram {
   virtual std::span<const SegmentEnd> segments() const = 0;
   virtual void Begin(const Call& call) = 0;
   virtual void Run(std::size_t segment, std::size_t phase, die::Part part) = 0;
+
+  /// Asks for the first memory that a part will read, while the thread waits for others.
+  virtual void Fetch(std::size_t /*segment*/, std::size_t /*phase*/, die::Part /*part*/) {}
+
   /// The numbers that the collective after `segment` is about, [tokens, columns].
   virtual float* CollectiveBuffer(std::size_t segment) = 0;
   /// This die's part of the logits, [rows, logit columns], after the last segment.

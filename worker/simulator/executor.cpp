@@ -70,49 +70,81 @@ void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t group, std::s
 /// One run through all segments, as every worker sees it.
 class Executor::Pass {
  public:
-  Pass(std::span<DieProgram* const> dies, std::int64_t tokens, std::int64_t workers, TaskLog* log,
-       std::uint32_t call)
+  Pass(std::span<DieProgram* const> dies, std::int64_t tokens, std::int64_t workers,
+       const SegmentObserver& observer, TaskLog* log, std::uint32_t call)
       : dies_(dies),
         tokens_(tokens),
         workers_(workers),
+        observer_(observer),
         log_(log),
         call_(call),
         shares_(static_cast<std::uint32_t>(workers)),
-        barrier_(static_cast<std::int32_t>(workers)) {}
+        barrier_(static_cast<std::int32_t>(workers)) {
+    for (std::size_t s = 0; s < dies_[0]->segments().size(); ++s) {
+      AddStops(s);
+    }
+  }
 
-  void Work(std::int64_t worker, const SegmentObserver& observer) {
+  void Work(std::int64_t worker) {
     if (workers_ > 1) {
       (void)cores_.Take();  // one that has to share is slower, not wrong
     }
-    const std::span<const SegmentEnd> segments = dies_[0]->segments();
     std::uint32_t round = 0;
-    for (std::size_t s = 0; s < segments.size(); ++s) {
-      const std::size_t phases = PhasesOf(s);
-      for (std::size_t phase = 0; phase < phases; ++phase) {
-        TakeShares(worker, s, phase, ++round);
-        barrier_.Arrive();
+    for (std::size_t stop = 0; stop < stops_.size();) {
+      Do(worker, stops_[stop], ++round);
+      std::size_t next = stop + 1;
+      while (next < stops_.size() && stops_[next].tasks == 1) {
+        ++next;
       }
-      const bool sums = segments[s].after == die::Collective::kAllReduceSum;
-      const std::int64_t count = tokens_ * segments[s].columns;
-      const std::size_t group =
-          segments[s].group > 0 ? static_cast<std::size_t>(segments[s].group) : dies_.size();
-      if (sums && group > 1) {
-        Timed(worker, s, TaskSpan::kCollective, 0,
-              [&] { AllReduceSlice(dies_, group, s, count, worker, workers_); });
-        barrier_.Arrive();
-      }
-      if (observer) {
-        if (worker == 0) {
-          observer(s, sums ? std::span<const float>(dies_[0]->CollectiveBuffer(s),
-                                                    static_cast<std::size_t>(count))
-                           : std::span<const float>());
-        }
-        barrier_.Arrive();  // the next segment would change what is observed
-      }
+      // What one worker does is done by the last one here: the others would only meet it again.
+      barrier_.Arrive(
+          [&] {
+            Fetch(worker, next);
+            for (std::size_t alone = stop + 1; alone < next; ++alone) {
+              RunPart(worker, stops_[alone], 0, {});
+            }
+          },
+          [&] { Fetch(worker, next); });
+      stop = next;
     }
   }
 
  private:
+  /// What is done between two meetings of the workers: `tasks` shares of a phase, `shares` of them
+  /// a die; or, without tasks, what all workers do after a segment.
+  struct Stop {
+    std::size_t segment = 0;
+    std::size_t phase = 0;  ///< or kSum, kObserve
+    std::uint32_t shares = 0;
+    std::uint32_t tasks = 0;
+  };
+
+  static constexpr std::size_t kSum = TaskSpan::kCollective;
+  static constexpr std::size_t kObserve = kSum - 1;
+
+  void AddStops(std::size_t segment) {
+    const std::size_t phases = PhasesOf(segment);
+    for (std::size_t phase = 0; phase < phases; ++phase) {
+      const std::uint32_t shares = SharesOfPhase(segment, phase);
+      stops_.push_back({segment, phase, shares, static_cast<std::uint32_t>(dies_.size()) * shares});
+    }
+    if (Sums(segment) && GroupOf(segment) > 1) {
+      stops_.push_back({segment, kSum, 0, 0});
+    }
+    if (observer_) {
+      stops_.push_back({segment, kObserve, 0, 0});  // the next segment changes what is observed
+    }
+  }
+
+  bool Sums(std::size_t segment) const {
+    return dies_[0]->segments()[segment].after == die::Collective::kAllReduceSum;
+  }
+
+  std::size_t GroupOf(std::size_t segment) const {
+    const std::int64_t group = dies_[0]->segments()[segment].group;
+    return group > 0 ? static_cast<std::size_t>(group) : dies_.size();
+  }
+
   /// A die without heads has fewer phases than the others.
   std::size_t PhasesOf(std::size_t segment) const {
     std::uint32_t phases = 0;
@@ -134,29 +166,58 @@ class Executor::Pass {
     return most;
   }
 
+  void Do(std::int64_t worker, const Stop& stop, std::uint32_t round) {
+    const std::int64_t count = tokens_ * dies_[0]->segments()[stop.segment].columns;
+    if (stop.phase == kSum) {
+      Timed(worker, stop.segment, TaskSpan::kCollective, 0, [&] {
+        AllReduceSlice(dies_, GroupOf(stop.segment), stop.segment, count, worker, workers_);
+      });
+    } else if (stop.phase == kObserve) {
+      if (worker == 0) {
+        observer_(stop.segment, Sums(stop.segment) ? std::span<const float>(
+                                                         dies_[0]->CollectiveBuffer(stop.segment),
+                                                         static_cast<std::size_t>(count))
+                                                   : std::span<const float>());
+      }
+    } else {
+      TakeShares(worker, stop, round);
+    }
+  }
+
   /// Takes stretches of the shares of all dies, one die after the other, until none are left.
-  void TakeShares(std::int64_t worker, std::size_t segment, std::size_t phase,
-                  std::uint32_t round) {
-    const std::uint32_t shares = SharesOfPhase(segment, phase);
-    const std::uint32_t tasks = static_cast<std::uint32_t>(dies_.size()) * shares;
+  void TakeShares(std::int64_t worker, const Stop& stop, std::uint32_t round) {
     const auto own = static_cast<std::uint32_t>(worker);
-    for (auto taken = shares_.Take(own, round, tasks); !taken.empty();
-         taken = shares_.Take(own, round, tasks)) {
+    for (auto taken = shares_.Take(own, round, stop.tasks); !taken.empty();
+         taken = shares_.Take(own, round, stop.tasks)) {
       while (!taken.empty()) {
-        const std::uint32_t d = taken.begin / shares;
-        const std::uint32_t end = std::min(taken.end, (d + 1) * shares);
-        const die::Part part{taken.begin % shares, shares, end - taken.begin};
+        const std::uint32_t d = taken.begin / stop.shares;
+        const std::uint32_t end = std::min(taken.end, (d + 1) * stop.shares);
+        const die::Part part{taken.begin % stop.shares, stop.shares, end - taken.begin};
         taken.begin = end;
-        RunPart(worker, segment, phase, d, part);
+        RunPart(worker, stop, d, part);
       }
     }
   }
 
-  void RunPart(std::int64_t worker, std::size_t segment, std::size_t phase, std::uint32_t d,
-               die::Part part) {
-    if (phase < dies_[d]->segments()[segment].phases) {
-      Timed(worker, segment, static_cast<std::uint32_t>(phase), d,
-            [&] { dies_[d]->Run(segment, phase, part); });
+  void RunPart(std::int64_t worker, const Stop& stop, std::uint32_t d, die::Part part) {
+    if (stop.phase < dies_[d]->segments()[stop.segment].phases) {
+      Timed(worker, stop.segment, static_cast<std::uint32_t>(stop.phase), d,
+            [&] { dies_[d]->Run(stop.segment, stop.phase, part); });
+    }
+  }
+
+  /// Asks for what this worker will begin with at a stop.
+  void Fetch(std::int64_t worker, std::size_t at) {
+    if (at == stops_.size() || stops_[at].tasks == 0) {
+      return;
+    }
+    const Stop& stop = stops_[at];
+    const auto own = shares_.Own(static_cast<std::uint32_t>(worker), stop.tasks);
+    const std::uint32_t d = own.begin / stop.shares;
+    const std::uint32_t end = std::min(own.end, (d + 1) * stop.shares);
+    if (!own.empty() && stop.phase < dies_[d]->segments()[stop.segment].phases) {
+      dies_[d]->Fetch(stop.segment, stop.phase,
+                      {own.begin % stop.shares, stop.shares, end - own.begin});
     }
   }
 
@@ -177,20 +238,21 @@ class Executor::Pass {
   std::span<DieProgram* const> dies_;
   std::int64_t tokens_;
   std::int64_t workers_;
+  const SegmentObserver& observer_;
   TaskLog* log_;
   std::uint32_t call_;
   CoreClaims cores_;
   WorkShares shares_;
   WorkBarrier barrier_;
+  std::vector<Stop> stops_;
 };
 
-Executor::Executor(std::int64_t dies, std::int64_t threads) : pool_(WorkersFor(dies, threads)) {}
+Executor::Executor(std::int64_t dies, std::int64_t threads) : crew_(WorkersFor(dies, threads)) {}
 
 void Executor::Run(std::span<DieProgram* const> dies, std::int64_t tokens,
                    const SegmentObserver& observer) {
-  Pass pass(dies, tokens, workers(), log_, call_++);
-  // Each index blocks its thread until all workers are through, so each thread gets one.
-  pool_.ParallelFor(workers(), [&](std::int64_t worker) { pass.Work(worker, observer); });
+  Pass pass(dies, tokens, workers(), observer, log_, call_++);
+  crew_.Run([&](std::int64_t worker) { pass.Work(worker); });
 }
 
 void Executor::Record(TaskLog* log) {

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "common/base/parallel.h"
+#include "worker/simulator/crew.h"
 #include "worker/simulator/die_program.h"
 
 namespace tyllm::simulator {
@@ -39,7 +39,7 @@ class Executor {
   /// `threads` 0: as many as this process has cores. Never more than there can be parts.
   explicit Executor(std::int64_t dies, std::int64_t threads = 0);
 
-  std::int64_t workers() const { return pool_.threads(); }
+  std::int64_t workers() const { return crew_.workers(); }
 
   /// All dies have the same segments. Begin must have been called on each with a call of `tokens`.
   void Run(std::span<DieProgram* const> dies, std::int64_t tokens,
@@ -51,7 +51,7 @@ class Executor {
  private:
   class Pass;
 
-  ThreadPool pool_;
+  Crew crew_;
   TaskLog* log_ = nullptr;
   std::uint32_t call_ = 0;
 };

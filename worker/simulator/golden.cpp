@@ -41,6 +41,44 @@ std::vector<T> Copy(const format::TensorView& tensor) {
   return out;
 }
 
+Status ReadSummaries(const format::SafetensorsFile& file, Golden& golden) {
+  TYLLM_ASSIGN(const format::TensorView tokens, Find(file, "top_ids", format::DType::kI32, 2));
+  TYLLM_ASSIGN(const format::TensorView logits, Find(file, "top_logits", format::DType::kF32, 2));
+  TYLLM_ASSIGN(const format::TensorView sums, Find(file, "log_sums", format::DType::kF32, 1));
+  if (tokens.shape[0] != std::ssize(golden.tokens) || tokens.shape != logits.shape ||
+      sums.shape[0] != tokens.shape[0]) {
+    return Malformed(file.path(), "top_ids, top_logits and log_sums are not of " +
+                                      std::to_string(golden.tokens.size()) + " tokens each");
+  }
+  golden.top = tokens.shape[1];
+  golden.top_tokens = Copy<std::int32_t>(tokens);
+  golden.top_logits = Copy<float>(logits);
+  golden.log_sums = Copy<float>(sums);
+  for (const std::int32_t token : golden.top_tokens) {
+    if (token < 0 || token >= golden.vocabulary) {
+      return Malformed(file.path(), "top_ids has " + std::to_string(token) +
+                                        ", outside the vocabulary of " +
+                                        std::to_string(golden.vocabulary) + " tokens");
+    }
+  }
+  return OkStatus();
+}
+
+/// Only where programs round to int8.
+Status ReadRounding(const format::SafetensorsFile& file, Golden& golden) {
+  if (!file.tensors().contains("rounding")) {
+    return OkStatus();
+  }
+  TYLLM_ASSIGN(const format::TensorView rounding, Find(file, "rounding", format::DType::kF32, 1));
+  if (rounding.shape[0] != golden.segment_count() + 1) {
+    return Malformed(file.path(), "rounding has " + std::to_string(rounding.shape[0]) +
+                                      " entries for " + std::to_string(golden.segment_count()) +
+                                      " segments, expected one more");
+  }
+  golden.rounding = Copy<float>(rounding);
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<Golden> ReadGolden(const Path& path, std::int64_t vocabulary) {
@@ -63,32 +101,48 @@ Result<Golden> ReadGolden(const Path& path, std::int64_t vocabulary) {
                                std::to_string(ids.shape[0]) + " tokens, and segments " +
                                std::to_string(segments.shape[1]) + " columns");
   }
-  return Golden{Copy<std::int32_t>(ids),
-                rows,
-                vocabulary,
-                Copy<float>(logits),
-                Copy<std::int32_t>(best),
-                segments.shape[1],
-                Copy<float>(segments),
-                Copy<std::int32_t>(greedy)};
+  Golden golden{.tokens = Copy<std::int32_t>(ids),
+                .rows = rows,
+                .vocabulary = vocabulary,
+                .logits = Copy<float>(logits),
+                .best = Copy<std::int32_t>(best),
+                .width = segments.shape[1],
+                .segments = Copy<float>(segments),
+                .greedy = Copy<std::int32_t>(greedy)};
+  TYLLM_TRY(ReadSummaries(file, golden));
+  TYLLM_TRY(ReadRounding(file, golden));
+  return golden;
 }
 
 Status WriteGoldenFile(FileSystem& files, const Path& path, const Golden& golden) {
   Path unfinished = path;
   unfinished += ".tmp";
+  const std::int64_t tokens = std::ssize(golden.tokens);
+  std::vector<format::TensorSpec> specs = {
+      {"token_ids", format::DType::kI32, {tokens}},
+      {"best_ids", format::DType::kI32, {tokens}},
+      {"top_ids", format::DType::kI32, {tokens, golden.top}},
+      {"top_logits", format::DType::kF32, {tokens, golden.top}},
+      {"log_sums", format::DType::kF32, {tokens}},
+      {"greedy_ids", format::DType::kI32, {std::ssize(golden.greedy)}},
+      {"logits", format::DType::kF32, {golden.rows, golden.vocabulary}},
+      {"segments", format::DType::kF32, {golden.segment_count(), golden.width}}};
+  if (!golden.rounding.empty()) {
+    specs.push_back({"rounding", format::DType::kF32, {std::ssize(golden.rounding)}});
+  }
   TYLLM_ASSIGN(format::SafetensorsWriter writer,
-               format::SafetensorsWriter::Create(
-                   files, unfinished,
-                   {{"token_ids", format::DType::kI32, {std::ssize(golden.tokens)}},
-                    {"best_ids", format::DType::kI32, {std::ssize(golden.best)}},
-                    {"greedy_ids", format::DType::kI32, {std::ssize(golden.greedy)}},
-                    {"logits", format::DType::kF32, {golden.rows, golden.vocabulary}},
-                    {"segments", format::DType::kF32, {golden.segment_count(), golden.width}}}));
+               format::SafetensorsWriter::Create(files, unfinished, specs));
   TYLLM_TRY(writer.Write("token_ids", std::as_bytes(std::span(golden.tokens))));
   TYLLM_TRY(writer.Write("best_ids", std::as_bytes(std::span(golden.best))));
+  TYLLM_TRY(writer.Write("top_ids", std::as_bytes(std::span(golden.top_tokens))));
+  TYLLM_TRY(writer.Write("top_logits", std::as_bytes(std::span(golden.top_logits))));
+  TYLLM_TRY(writer.Write("log_sums", std::as_bytes(std::span(golden.log_sums))));
   TYLLM_TRY(writer.Write("greedy_ids", std::as_bytes(std::span(golden.greedy))));
   TYLLM_TRY(writer.Write("logits", std::as_bytes(std::span(golden.logits))));
   TYLLM_TRY(writer.Write("segments", std::as_bytes(std::span(golden.segments))));
+  if (!golden.rounding.empty()) {
+    TYLLM_TRY(writer.Write("rounding", std::as_bytes(std::span(golden.rounding))));
+  }
   TYLLM_TRY(writer.Finish());
   return files.Rename(unfinished, path);
 }

@@ -39,6 +39,19 @@ void NormRow(const float* x, std::span<const float> weight, float epsilon, float
   }
 }
 
+/// The largest magnitude becomes 127.
+void RoundToInt8(std::span<float> group) {
+  constexpr float kTop = 127;
+  float largest = 0;
+  for (const float x : group) {
+    largest = std::max(largest, std::fabs(x));
+  }
+  const float inverse = largest > 0 ? kTop / largest : 0.0F;
+  for (float& x : group) {
+    x = std::nearbyint(x * inverse) * (largest / kTop);
+  }
+}
+
 }  // namespace
 
 std::vector<float> FloatKvCache(const plan::Schedule& schedule) {
@@ -109,7 +122,7 @@ void Interpreter::RunStep(const plan::Step& step) {
     case plan::StepKind::kAddRmsNorm:
       return AddRmsNorm(step);
     case plan::StepKind::kQuantize:
-      return Copy(step);
+      return Quantize(step);
     case plan::StepKind::kLinear:
       return Linear(step);
     case plan::StepKind::kHeadRmsNorm:
@@ -203,9 +216,17 @@ void Interpreter::AddRmsNorm(const plan::Step& step) {
   }
 }
 
-void Interpreter::Copy(const plan::Step& step) {
-  std::copy_n(Row(step.inputs[0], FirstInputRow(step)),
-              RowsOf(step) * BufferOf(step.output).columns, Row(step.output, 0));
+void Interpreter::Quantize(const plan::Step& step) {
+  const std::int64_t columns = BufferOf(step.output).columns;
+  const std::int64_t group = BufferOf(step.output).group;
+  float* const out = Row(step.output, 0);
+  std::copy_n(Row(step.inputs[0], FirstInputRow(step)), RowsOf(step) * columns, out);
+  if (schedule_.activation_bits != 8) {
+    return;  // 16 bits are as good as float32
+  }
+  for (std::int64_t first = 0; first < RowsOf(step) * columns; first += group) {
+    RoundToInt8(std::span(out + first, static_cast<std::size_t>(group)));
+  }
 }
 
 /// Row blocks first..last-1 of a product.

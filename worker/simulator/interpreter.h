@@ -40,7 +40,7 @@ class Interpreter final : public DieProgram {
   void RopeTable(const plan::Step& step);
   void AddDeepstack(const plan::Step& step);
   void AddRmsNorm(const plan::Step& step);
-  void Copy(const plan::Step& step);
+  void Quantize(const plan::Step& step);
   void Linear(const plan::Step& step);
   void LinearBlocks(const plan::Step& step, std::int64_t first, std::int64_t last);
   void HeadRmsNorm(const plan::Step& step);

@@ -73,6 +73,13 @@ void NativeProgram::Run(std::size_t segment, std::size_t phase, die::Part part) 
                part);
 }
 
+void NativeProgram::Fetch(std::size_t segment, std::size_t phase, die::Part part) {
+  if (program_.fetch != nullptr) {
+    program_.fetch(&context_, static_cast<std::uint32_t>(segment),
+                   static_cast<std::uint32_t>(phase), part);
+  }
+}
+
 float* NativeProgram::CollectiveBuffer(std::size_t segment) {
   return reinterpret_cast<float*>(context_.arena + program_.segments[segment].offset);
 }

@@ -56,6 +56,7 @@ class NativeProgram final : public DieProgram {
 
   void Begin(const Call& call) override;
   void Run(std::size_t segment, std::size_t phase, die::Part part) override;
+  void Fetch(std::size_t segment, std::size_t phase, die::Part part) override;
   float* CollectiveBuffer(std::size_t segment) override;
   const float* Logits() const override;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/simulator/verify.h"
 
+#include <algorithm>
+
 #include "worker/artifact/layout.h"
 #include "worker/simulator/golden.h"
 #include "worker/simulator/reference.h"
@@ -31,17 +33,35 @@ Result<Golden> GoldenOf(const artifact::Artifact& artifact, const VerifyRequest&
         " and " + std::to_string(artifact.shape.vocabulary) + "; give the model that was compiled");
   }
   ThreadPool pool;
-  return RunReference(model, {golden.tokens, golden.rows, std::ssize(golden.greedy)}, pool,
-                      progress);
+  const artifact::BufferConfig& buffers = artifact.buffers;
+  return RunReference(
+      model,
+      {golden.tokens,
+       golden.rows,
+       std::ssize(golden.greedy),
+       {buffers.int8_head, buffers.activation_bits, buffers.attention_group, buffers.mlp_group}},
+      pool, progress);
+}
+
+/// Of all tokens and the logits too, where golden.rounding is about the last token.
+double LargestOfSegments(const Golden& golden) {
+  double largest = 0;
+  for (std::int64_t s = 0; s < golden.segment_count(); ++s) {
+    largest = std::max(largest, golden.rounding_of_segment(s));
+  }
+  return largest;
 }
 
 }  // namespace
 
 Tolerances TolerancesFor(const domain::CompileOptions& options) {
+  Tolerances tolerances;
   if (options.activations == domain::ActivationNumbers::kInt8) {
-    return {2, 0.3};
+    tolerances.roundings = 2;
+  } else if (options.head == domain::HeadNumbers::kInt8) {
+    tolerances.roundings = 1;
   }
-  return {options.head == domain::HeadNumbers::kInt8 ? 0.3 : 2e-2, 3e-2};
+  return tolerances;
 }
 
 Result<VerifyReport> Verify(const VerifyRequest& request, domain::ProgressSink& progress) {
@@ -56,21 +76,22 @@ Result<VerifyReport> Verify(const VerifyRequest& request, domain::ProgressSink& 
   VerifyReport report;
   report.directory = artifact.directory.string();
   report.dies = loaded.dies();
-  Tolerances tolerances = TolerancesFor(artifact.manifest.options);
-  if (request.logit_tolerance > 0) {
-    tolerances.logit = request.logit_tolerance;
-  }
-  report.tolerance = tolerances.logit;
   report.files = std::ssize(artifact.manifest.files);
   for (const artifact::FileEntry& file : artifact.manifest.files) {
     report.bytes += static_cast<std::int64_t>(file.bytes);
   }
   TYLLM_ASSIGN(const Golden golden, GoldenOf(artifact, request, progress));
   report.tokens = std::ssize(golden.tokens);
+  Tolerances tolerances = TolerancesFor(artifact.manifest.options);
+  tolerances.logit = request.logit_tolerance > 0
+                         ? request.logit_tolerance
+                         : tolerances.logit + tolerances.roundings * golden.rounding_of_logits();
+  report.tolerance = tolerances.logit;
   if (request.layers) {
     TYLLM_ASSIGN(report.segments, CompareSegments(request.directory, golden.tokens));
     for (const SegmentDifference& segment : report.segments) {
-      TYLLM_TRY(CheckSegment(segment, tolerances.segment));
+      TYLLM_TRY(CheckSegment(
+          segment, tolerances.segment + tolerances.roundings * LargestOfSegments(golden)));
     }
   } else {
     TYLLM_TRY(VerifySegments(loaded, golden, tolerances, report));

@@ -128,7 +128,9 @@ Status VerifySegments(const LoadedArtifact& loaded, const Golden& golden,
     }
     const SegmentDifference& difference = report.segments.emplace_back(CompareNumbers(
         runs[s].plan->name, runs[s].layer, found[s], golden.Segment(static_cast<std::int64_t>(s))));
-    TYLLM_TRY(CheckSegment(difference, tolerances.segment));
+    TYLLM_TRY(CheckSegment(
+        difference, tolerances.segment + tolerances.roundings * golden.rounding_of_segment(
+                                                                    static_cast<std::int64_t>(s))));
   }
   return OkStatus();
 }
@@ -152,6 +154,7 @@ Status VerifyLogits(const LoadedArtifact& loaded, const Golden& golden,
       TYLLM_TRY(CompareLogits(row, golden.Row(t - (tokens - golden.rows)), t, tolerances.logit,
                               difference));
     }
+    TYLLM_TRY(CompareSummary(row, golden.Summary(t), t, tolerances.logit));
     TYLLM_TRY(CompareBest(row, golden.best[static_cast<std::size_t>(t)], t, tolerances.logit,
                           difference));
   }

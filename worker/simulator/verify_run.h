@@ -15,7 +15,8 @@ Status CheckSegment(const SegmentDifference& difference, double tolerance);
 Status VerifySegments(const LoadedArtifact& loaded, const Golden& golden,
                       const Tolerances& tolerances, VerifyReport& report);
 
-/// Every stored row of logits, and the best token of every row.
+/// Every stored row of logits; of every row its largest logits, the sum over all of them, and the
+/// best token.
 Status VerifyLogits(const LoadedArtifact& loaded, const Golden& golden,
                     const Tolerances& tolerances, VerifyReport& report);
 

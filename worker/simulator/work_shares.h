@@ -26,15 +26,22 @@ class WorkShares {
 
   explicit WorkShares(std::uint32_t workers) : stretches_(workers) {}
 
+  /// What a worker has of `tasks` before it or another takes any.
+  Stretch Own(std::uint32_t worker, std::uint32_t tasks) const {
+    const std::uint64_t workers = stretches_.size();
+    return {static_cast<std::uint32_t>(tasks * std::uint64_t{worker} / workers),
+            static_cast<std::uint32_t>(tasks * (std::uint64_t{worker} + 1) / workers)};
+  }
+
   /// The next tasks of round `round` (1, 2, ...), of `tasks` (at most kMostTasks); empty when none
   /// are left. Between two rounds all workers meet.
   Stretch Take(std::uint32_t worker, std::uint32_t round, std::uint32_t tasks) {
     const auto workers = static_cast<std::uint32_t>(stretches_.size());
+    if (tasks == 1) {  // whoever comes first
+      return TakeFrom(workers - 1, round, tasks, true);
+    }
     for (std::uint32_t i = 0; i < workers; ++i) {
       const std::uint32_t from = (worker + i) % workers;
-      if (tasks == 1 && i > 0) {
-        return {};  // whose it is begins at once, and is done sooner than it can be taken
-      }
       if (const Stretch taken = TakeFrom(from, round, tasks, i == 0); !taken.empty()) {
         return taken;
       }
@@ -53,15 +60,13 @@ class WorkShares {
   }
 
   Stretch TakeFrom(std::uint32_t whose, std::uint32_t round, std::uint32_t tasks, bool own) {
-    const std::uint64_t workers = stretches_.size();
     std::atomic<std::uint64_t>& packed = stretches_[whose].packed;
     std::uint64_t now = packed.load(std::memory_order_relaxed);
     while (true) {
       Stretch left{static_cast<std::uint32_t>(now >> 16U & kMostTasks),
                    static_cast<std::uint32_t>(now & kMostTasks)};
       if (now >> 32U != round) {
-        left = {static_cast<std::uint32_t>(tasks * std::uint64_t{whose} / workers),
-                static_cast<std::uint32_t>(tasks * (std::uint64_t{whose} + 1) / workers)};
+        left = Own(whose, tasks);
       }
       if (left.empty()) {
         return {};

@@ -48,6 +48,11 @@ void SolveUpperTransposed(std::int64_t rows, std::int64_t columns, Tile u, float
                 Int(columns), 1.0F, u.data, Int(u.stride), x, Int(x_stride));
 }
 
+void SolveUpper(std::int64_t rows, std::int64_t columns, Tile u, float* x, std::int64_t x_stride) {
+  ::cblas_strsm(CblasRowMajor, CblasRight, CblasUpper, CblasNoTrans, CblasNonUnit, Int(rows),
+                Int(columns), 1.0F, u.data, Int(u.stride), x, Int(x_stride));
+}
+
 void AccumulateTransposed(const ProductShape& shape, Tile a, Tile b, float* out,
                           std::int64_t out_stride) {
   ::cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, Int(shape.rows), Int(shape.columns),

@@ -34,6 +34,8 @@ void AccumulateProduct(const ProductShape& shape, Tile a, Tile b, float* out,
 /// x [rows, columns] becomes the y with y u^T = x; u [columns, columns], upper triangular.
 void SolveUpperTransposed(std::int64_t rows, std::int64_t columns, Tile u, float* x,
                           std::int64_t x_stride);
+/// x [rows, columns] becomes the y with y u = x; u [columns, columns], upper triangular.
+void SolveUpper(std::int64_t rows, std::int64_t columns, Tile u, float* x, std::int64_t x_stride);
 /// out += a^T b; a [depth, rows], b [depth, columns].
 void AccumulateTransposed(const ProductShape& shape, Tile a, Tile b, float* out,
                           std::int64_t out_stride);

@@ -15,6 +15,7 @@ domain::QuantizeOptions Quantize() {
           12,
           256,
           true,
+          false,
           {".*visual", "lm_head"},
           domain::QuantizedFormat::kAwq,
           {domain::CalibrationSet::kBuiltin, "body", false, true, true, true, 7}};

@@ -92,6 +92,7 @@ TEST(WireTypes, AbsentFieldsTakeTheDefaults) {
 TEST(WireTypes, ValuesThatAreDefaultsInProtoAreNotTakenForAbsent) {
   domain::QuantizeOptions options;
   options.clip = false;
+  options.propagate = false;
   options.samples = 0;
   options.calibration.concat = false;
   EXPECT_EQ(*FromProto(ToProto(options)), options);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "tests/worker/quant/cpu_machine.h"
@@ -38,6 +39,19 @@ void ExpectSameFacts(const CodedLinear& found, const CodedLinear& expected, doub
   }
   const auto saturated = static_cast<double>(expected.facts.saturated);
   EXPECT_NEAR(static_cast<double>(found.facts.saturated), saturated, 0.02 * saturated + 1.0);
+}
+
+/// Equal up to `relative` of the largest number.
+void ExpectNear(const Matrix& found, const Matrix& expected, double relative) {
+  ASSERT_EQ(found.rows(), expected.rows());
+  const auto count = static_cast<std::size_t>(expected.rows() * expected.columns());
+  double largest = 0.0;
+  for (std::size_t i = 0; i < count; ++i) {
+    largest = std::max<double>(largest, std::fabs(expected.data()[i]));
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    ASSERT_NEAR(found.data()[i], expected.data()[i], relative * largest) << i;
+  }
 }
 
 class GpuKernels : public ::testing::TestWithParam<std::int64_t> {
@@ -113,6 +127,34 @@ TEST_P(GpuKernels, RangesAreTheSameUpToTies) {
   const CodedLinear again = kernels_->SearchRanges(placed_.view(), gram_.view(), group());
   EXPECT_EQ(found.matrix.q, again.matrix.q);
   EXPECT_EQ(found.matrix.scale, again.matrix.scale);
+}
+
+TEST_P(GpuKernels, ProductsSolutionsAndWeightsAreTheSameUpToRounding) {
+  const Matrix x = MadeInputs("x", 700, kIn);
+  const Matrix y = MadeMatrix("y", 700, kOut);
+  Matrix expected(kOut, kIn);
+  cpu_.kernels.AddProduct(y.view(), x.view(), expected);
+  Matrix found = backend_->Zeros(kOut, kIn);
+  kernels_->AddProduct(y.view(), backend_->Place(Matrix(x)).view(), found);
+  ExpectNear(backend_->Fetch(found.view()), expected, 1e-4);
+  const auto products = cpu_.kernels.RowProducts(w_.view(), expected.view());
+  const auto found_products = kernels_->RowProducts(placed_.view(), found.view());
+  for (std::size_t r = 0; r < products.size(); ++r) {
+    EXPECT_NEAR(found_products[r], products[r], 1e-2 * std::fabs(products[r]) + 1e-2) << r;
+  }
+  const InputStatistics wide = testing::StatisticsOf(MadeInputs("wide", 700, 700));
+  Matrix b = MadeMatrix("b", kOut, 700);
+  Matrix solved = backend_->Place(Matrix(b));
+  cpu_.kernels.Solve(cpu_.kernels.DampedFactor(wide.gram), b);
+  kernels_->Solve(kernels_->DampedFactor(backend_->Place(Matrix(wide.gram))), solved);
+  ExpectNear(backend_->Fetch(solved.view()), b, 1e-2);
+  cpu_.kernels.Solve(cpu_.kernels.DampedFactor(statistics_.gram), expected);
+  kernels_->Solve(kernels_->DampedFactor(gram_), found);
+  ExpectNear(backend_->Fetch(found.view()), expected, 1e-2);
+  const CodedLinear coded =
+      cpu_.kernels.RoundToNearest(w_.view(), statistics_.gram.view(), group());
+  ExpectNear(backend_->Fetch(kernels_->Decode(coded.matrix).view()),
+             Matrix(kOut, kIn, coded.matrix.Dequantize()), 0.0);
 }
 
 TEST_P(GpuKernels, SumsAreTheSameUpToRounding) {
@@ -214,6 +256,51 @@ TEST_P(GpuKernels, TheSameBytesEachTime) {
 }
 
 INSTANTIATE_TEST_SUITE_P(GroupSizes, GpuKernels, ::testing::Values(32, 64, 128));
+
+TEST(CpuKernels, SolveForWhatTheDampedGramMatrixMultiplies) {
+  constexpr std::int64_t kWidth = 300;  // more than the factor's blocks and products' tiles
+  testing::CpuMachine cpu;
+  const InputStatistics statistics = testing::StatisticsOf(MadeInputs("x", 900, kWidth));
+  double damping = 0.0;
+  for (std::int64_t c = 0; c < kWidth; ++c) {
+    damping += 0.01 * statistics.gram.row(c)[static_cast<std::size_t>(c)] / kWidth;
+  }
+  const Matrix b = MadeMatrix("b", 70, kWidth);
+  Matrix y = b;
+  cpu.kernels.Solve(cpu.kernels.DampedFactor(statistics.gram), y);
+  Matrix product(y.rows(), kWidth);
+  for (std::int64_t r = 0; r < y.rows(); ++r) {
+    for (std::size_t c = 0; c < static_cast<std::size_t>(kWidth); ++c) {
+      double sum = damping * y.row(r)[c];
+      for (std::int64_t k = 0; k < kWidth; ++k) {
+        sum +=
+            static_cast<double>(y.row(r)[static_cast<std::size_t>(k)]) * statistics.gram.row(k)[c];
+      }
+      product.row(r)[c] = static_cast<float>(sum);
+    }
+  }
+  ExpectNear(product, b, 5e-3);
+}
+
+TEST(CpuKernels, AddTransposedProducts) {
+  testing::CpuMachine cpu;
+  const Matrix a = MadeMatrix("a", 40, 270);
+  const Matrix b = MadeMatrix("b", 40, 300);
+  Matrix sum = MadeMatrix("sum", 270, 300);
+  Matrix expected = sum;
+  for (std::int64_t i = 0; i < a.columns(); ++i) {
+    for (std::int64_t j = 0; j < b.columns(); ++j) {
+      double product = 0.0;
+      for (std::int64_t r = 0; r < a.rows(); ++r) {
+        product += static_cast<double>(a.row(r)[static_cast<std::size_t>(i)]) *
+                   b.row(r)[static_cast<std::size_t>(j)];
+      }
+      expected.row(i)[static_cast<std::size_t>(j)] += static_cast<float>(product);
+    }
+  }
+  cpu.kernels.AddProduct(a.view(), b.view(), sum);
+  ExpectNear(sum, expected, 1e-6);
+}
 
 }  // namespace
 }  // namespace tyllm::quant

@@ -3,20 +3,27 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <span>
+
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/quant/cpu_machine.h"
 #include "tests/worker/quant/made_model.h"
 #include "worker/forward/model.h"
 #include "worker/quant/calibration_pass.h"
+#include "worker/quant/layer_output.h"
+#include "worker/quant/layer_stages.h"
 
 namespace tyllm::quant {
 namespace {
 
-/// Statistics of both layers of the small model with so many machines of `device`.
+/// Statistics of all stages of the small model with so many machines, which follow its layers
+/// rounded to the nearest.
 std::vector<LayerStatistics> Calibrate(const Path& directory,
                                        const std::vector<LayerMachine>& machines) {
   const forward::Model model = *forward::OpenModel(directory);
-  CalibrationPass pass(machines, model.shape());
+  CalibrationPass pass(machines, model.shape(), {1.0, true});
   std::vector<forward::TokenBatch> batches;
   for (std::int32_t b = 0; b < 5; ++b) {
     forward::TokenBatch batch{.sequences = 2, .length = 16, .ids = {}};
@@ -34,9 +41,24 @@ std::vector<LayerStatistics> Calibrate(const Path& directory,
   };
   EXPECT_TRUE(pass.Start(model.graph.embedding, model.checkpoint, batches).ok());
   std::vector<LayerStatistics> statistics;
+  domain::QuantizeOptions options;
+  options.group_size = 32;
   for (const graph::Block& layer : model.graph.layers) {
-    statistics.push_back(*pass.RunLayer(layer, weights(layer), {}));
+    for (const graph::Block& stage : StagesOf(layer)) {
+      statistics.push_back(*pass.RunStage(stage, weights(stage), {}));
+      const LayerTask task{&stage, &model.shape(), &options, [](auto) { return false; }};
+      const QuantizedLayer coded =
+          RoundLayer(task, std::move(weights(stage).front()), machines.front());
+      std::vector<forward::BlockWeights> written;
+      for (const LayerMachine& machine : machines) {
+        written.push_back(WrittenWeights(coded, machine));
+      }
+      EXPECT_TRUE(pass.Follow(stage, written).ok());
+    }
+    pass.EndLayer();
   }
+  EXPECT_TRUE(statistics.front().drifts.empty());
+  EXPECT_FALSE(statistics.back().drifts.empty());
   return statistics;
 }
 
@@ -44,6 +66,17 @@ void ExpectEqual(const std::vector<double>& a, const std::vector<double>& b, dou
   ASSERT_EQ(a.size(), b.size());
   for (std::size_t i = 0; i < a.size(); ++i) {
     ASSERT_NEAR(a[i], b[i], relative * a[i]) << i;
+  }
+}
+
+/// Equal up to `relative` of the largest number.
+void ExpectNear(const tensor::Matrix& a, const tensor::Matrix& b, double relative) {
+  ASSERT_EQ(a.rows(), b.rows());
+  const std::span numbers(a.data(), static_cast<std::size_t>(a.rows() * a.columns()));
+  const auto [smallest, largest] = std::ranges::minmax(numbers);
+  const double scale = std::max(std::fabs(smallest), std::fabs(largest));
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    ASSERT_NEAR(numbers[i], b.data()[i], 20.0 * relative * scale) << i;
   }
 }
 
@@ -62,6 +95,16 @@ void ExpectSame(const std::vector<LayerStatistics>& a, const std::vector<LayerSt
       for (std::int64_t i = 0; i < gram.rows() * gram.columns(); ++i) {
         ASSERT_NEAR(gram.data()[i], other_gram.data()[i], 50.0 * relative) << i;
       }
+    }
+    ASSERT_EQ(a[k].drifts.size(), b[k].drifts.size());
+    for (const auto& [linear, drift] : a[k].drifts) {
+      const OutputDrift& other = b[k].drifts.at(linear);
+      EXPECT_EQ(drift.tokens, other.tokens);
+      EXPECT_EQ(drift.first_tokens, other.first_tokens);
+      EXPECT_GT(drift.tokens, drift.first_tokens);
+      ExpectNear(backend.Fetch(drift.sum.view()), backend.Fetch(other.sum.view()), relative);
+      ExpectNear(backend.Fetch(drift.first_sum.view()), backend.Fetch(other.first_sum.view()),
+                 relative);
     }
     for (const auto& [value, gate] : a[k].gates) {
       ExpectEqual(gate.gate, b[k].gates.at(value).gate, relative);

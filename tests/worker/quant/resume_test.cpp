@@ -153,6 +153,21 @@ TEST_P(Resuming, StartsAnewWhenSomethingElseIsAskedFor) {
   }
 }
 
+TEST_P(Resuming, GoesOnWithWhatTheQuantizedLayersMade) {
+  request_.options.samples = 160;
+  request_.options.seq_len = 64;  // three batches, of which all are followed
+  testing::internal::WriteText(folder_ / "text.txt", testing::MadeText(16000));
+  const auto expected = UninterruptedFiles();
+  RunUntilLayers(1);
+  const auto resumed = Run();
+  ASSERT_TRUE(resumed.ok()) << resumed.status().message();
+  EXPECT_EQ(resumed->run.layers_resumed, 1);
+  const auto corrected = std::ranges::count_if(
+      resumed->linears, [](const LinearReport& linear) { return linear.correction > 0.0; });
+  EXPECT_GT(corrected, 0);
+  ExpectTheFiles(expected);
+}
+
 INSTANTIATE_TEST_SUITE_P(AsOneFileAndByLayer, Resuming,
                          ::testing::Values(kSingleFileBytes, std::uint64_t{0}),
                          [](const auto& test) { return test.param == 0 ? "ByLayer" : "OneFile"; });

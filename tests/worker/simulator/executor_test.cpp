@@ -17,14 +17,17 @@ constexpr std::size_t kColumns = 37;
 constexpr std::size_t kSegments = 9;
 constexpr std::uint32_t kPhases = 2;
 
+/// Shares of the two phases where one of them is for one worker.
+constexpr std::array<std::uint16_t, kPhases> kOneWorker = {1, die::kMaxParts};
+
 /// Mixes what it got with numbers of its own; every third segment has no collective.
 class MixingDie final : public DieProgram {
  public:
-  MixingDie(int die, int group) : die_(die) {
+  MixingDie(int die, int group, std::span<const std::uint16_t> shares = {}) : die_(die) {
     for (std::size_t s = 0; s < kSegments; ++s) {
       const bool sums = s % 3 != 2;
       segments_.push_back({sums ? die::Collective::kAllReduceSum : die::Collective::kNone,
-                           sums ? static_cast<std::int64_t>(kColumns) : 0, kPhases, group});
+                           sums ? static_cast<std::int64_t>(kColumns) : 0, kPhases, group, shares});
     }
   }
 
@@ -51,6 +54,12 @@ class MixingDie final : public DieProgram {
     }
   }
 
+  void Fetch(std::size_t segment, std::size_t phase, die::Part part) override {
+    EXPECT_LT(segment * kPhases + phase, kSegments * kPhases);
+    EXPECT_LT(part.index, part.count);
+    ++fetches_;
+  }
+
   float* CollectiveBuffer(std::size_t /*segment*/) override { return numbers_.data(); }
 
   const float* Logits() const override { return numbers_.data(); }
@@ -59,6 +68,8 @@ class MixingDie final : public DieProgram {
 
   const std::vector<std::size_t>& order() const { return order_; }
 
+  int fetches() const { return fetches_; }
+
  private:
   int die_;
   std::vector<SegmentEnd> segments_;
@@ -66,12 +77,14 @@ class MixingDie final : public DieProgram {
   std::vector<float> between_;
   std::atomic<std::uint32_t> done_ = 0;
   std::vector<std::size_t> order_;
+  std::atomic<int> fetches_ = 0;
 };
 
 struct Machine {
-  explicit Machine(int count, int group = 0, int first = 0) {
+  explicit Machine(int count, int group = 0, int first = 0,
+                   std::span<const std::uint16_t> shares = {}) {
     for (int d = 0; d < count; ++d) {
-      dies.push_back(std::make_unique<MixingDie>(first + d, group == 0 ? count : group));
+      dies.push_back(std::make_unique<MixingDie>(first + d, group == 0 ? count : group, shares));
       pointers.push_back(dies.back().get());
     }
   }
@@ -128,6 +141,26 @@ TEST(Executor, SumsInDieOrderWhateverTheNumberOfThreads) {
         ASSERT_EQ(machine.Run(executor, tokens), expected) << dies << " dies, " << threads;
       }
     }
+  }
+}
+
+TEST(Executor, WhatIsForOneWorkerIsDoneOnceAndInItsTurn) {
+  const std::vector<std::int32_t> tokens(5, 0);
+  const std::vector<float> expected = RunPlainly(1, tokens).dies[0]->numbers();
+  for (int threads = 1; threads <= 4; ++threads) {
+    Executor executor(1, threads);
+    Machine machine(1, 0, 0, kOneWorker);
+    for (int repeat = 0; repeat < 20; ++repeat) {
+      std::vector<std::size_t> seen;
+      const auto observe = [&](std::size_t segment, std::span<const float> /*numbers*/) {
+        seen.push_back(segment);
+      };
+      ASSERT_EQ(machine.Run(executor, tokens, repeat % 2 == 0 ? SegmentObserver() : observe),
+                expected)
+          << threads << " threads";
+      EXPECT_EQ(seen.size(), repeat % 2 == 0 ? 0 : kSegments);
+    }
+    EXPECT_EQ(machine.dies[0]->fetches() > 0, threads > 1);  // one worker does all without meeting
   }
 }
 

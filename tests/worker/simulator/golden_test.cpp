@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+
 #include "common/format/safetensors.h"
 #include "tests/support/temporary_directory.h"
 
@@ -13,12 +15,17 @@ constexpr std::int64_t kVocabulary = 5;
 
 /// A golden file of `tokens` tokens and `rows` rows of `columns` logits.
 Path WriteGolden(const Path& path, std::int64_t tokens, std::int64_t rows, std::int64_t columns,
-                 format::DType ids = format::DType::kI32) {
+                 format::DType ids = format::DType::kI32,
+                 std::optional<std::int64_t> log_sums = std::nullopt) {
+  const std::int64_t sums = log_sums.value_or(tokens);
   const std::vector<format::TensorSpec> specs = {{"token_ids", ids, {tokens}},
                                                  {"logits", format::DType::kF32, {rows, columns}},
                                                  {"best_ids", format::DType::kI32, {tokens}},
                                                  {"greedy_ids", format::DType::kI32, {2}},
-                                                 {"segments", format::DType::kF32, {3, 4}}};
+                                                 {"segments", format::DType::kF32, {3, 4}},
+                                                 {"top_ids", format::DType::kI32, {tokens, 2}},
+                                                 {"top_logits", format::DType::kF32, {tokens, 2}},
+                                                 {"log_sums", format::DType::kF32, {sums}}};
   auto writer = format::SafetensorsWriter::Create(LocalFileSystem(), path, specs);
   EXPECT_TRUE(writer.ok());
   for (const format::TensorSpec& spec : specs) {
@@ -45,7 +52,19 @@ TEST(ReadGolden, GivesTokensAndTheLastRowsOfLogits) {
 
 TEST(ReadGolden, GivesWhatWasWritten) {
   const testing::TemporaryDirectory directory;
-  const Golden golden{{1, 2}, 1, 3, {0.5F, 1, 2}, {2, 2}, 2, {7, 8, 9, 10}, {2}};
+  const Golden golden{.tokens = {1, 2},
+                      .rows = 1,
+                      .vocabulary = 3,
+                      .logits = {0.5F, 1, 2},
+                      .best = {2, 2},
+                      .top = 2,
+                      .top_tokens = {2, 1, 2, 0},
+                      .top_logits = {2, 1, 2, 1},
+                      .log_sums = {2.5F, 2.25F},
+                      .width = 2,
+                      .segments = {7, 8, 9, 10},
+                      .greedy = {2},
+                      .rounding = {0.5F, 0.25F, 0.125F}};
   const Path path = directory / "golden.safetensors";
   ASSERT_TRUE(WriteGoldenFile(LocalFileSystem(), path, golden).ok());
   const auto read = ReadGolden(path, 3);
@@ -55,6 +74,13 @@ TEST(ReadGolden, GivesWhatWasWritten) {
   EXPECT_EQ(read->best, golden.best);
   EXPECT_EQ(read->segments, golden.segments);
   EXPECT_EQ(read->greedy, golden.greedy);
+  EXPECT_EQ(read->top_tokens, golden.top_tokens);
+  EXPECT_EQ(read->top_logits, golden.top_logits);
+  EXPECT_EQ(read->log_sums, golden.log_sums);
+  EXPECT_EQ(read->rounding_of_segment(1), 0.25);
+  EXPECT_EQ(read->rounding_of_logits(), 0.125);
+  EXPECT_EQ(read->Summary(1).top_tokens[1], 0);
+  EXPECT_EQ(read->Summary(1).log_sum, 2.25F);
 }
 
 TEST(ReadGolden, WhatDoesNotFitIsDataLossThatNamesTheFile) {
@@ -69,6 +95,8 @@ TEST(ReadGolden, WhatDoesNotFitIsDataLossThatNamesTheFile) {
   EXPECT_TRUE(refused(WriteGolden(path, 4, 0, kVocabulary))) << "no rows";
   EXPECT_TRUE(refused(WriteGolden(path, 4, 3, kVocabulary + 1))) << "another vocabulary";
   EXPECT_TRUE(refused(WriteGolden(path, 4, 3, kVocabulary, format::DType::kF32))) << "float ids";
+  EXPECT_TRUE(refused(WriteGolden(path, 4, 3, kVocabulary, format::DType::kI32, 3)))
+      << "a sum is missing";
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ std::string SourceOf(std::int64_t max_kv, std::int64_t head_size, std::string_vi
          std::string(kMropeProgram) + "\",\n    kPlanDigest,\n    \"" + std::string(target_cpu) +
          "\",\n    kCapacity,\n    kCapacity,\n    kHeadSize,\n    0,\n    kHeadSize,\n"
          "    kCapacity,\n    0,\n    sizeof(float) * kCapacity * kHeadSize,\n    0,\n    2,\n"
-         "    1,\n    kSegments,\n    Run,\n};\n\n}  // namespace\n\n"
+         "    1,\n    kSegments,\n    Run,\n    nullptr,\n};\n\n}  // namespace\n\n"
          "extern \"C\" __attribute__((visibility(\"default\"))) const tyllm::die::Program*\n"
          "tyllm_die_program() {\n  return &kProgram;\n}\n";
 }

@@ -329,7 +329,7 @@ const T* Input(const DieContext& die, std::uint32_t binding) {
            Number(schedule_.outputs()) + " * kTokens,\n    " + Place(plan::kFeaturesBuffer) +
            ",\n    kArenaBytes,\n    0,\n    kPixelRange + 1,\n    " +
            Number(schedule_.segment_count()) +
-           ",\n    kSegments,\n    Run,\n};\n\n}  // namespace\n\n"
+           ",\n    kSegments,\n    Run,\n    nullptr,\n};\n\n}  // namespace\n\n"
            "extern \"C\" __attribute__((visibility(\"default\"))) const tyllm::die::Program*\n"
            "tyllm_die_program() {\n  return &kProgram;\n}\n";
   }

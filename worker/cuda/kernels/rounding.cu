@@ -163,6 +163,16 @@ __global__ void AddPartsKernel(const double* partial, std::int64_t parts, std::i
   }
 }
 
+__global__ void DecodeCodesKernel(GroupedRows shape, const std::uint8_t* codes,
+                                  const std::uint8_t* zeros, const std::uint16_t* scales,
+                                  float* out) {
+  for (std::int64_t i = GlobalThread(); i < shape.numbers(); i += AllThreads()) {
+    const std::int64_t cell = i / shape.group;
+    const int steps = static_cast<int>(codes[i]) - static_cast<int>(zeros[cell]);
+    out[i] = static_cast<float>(steps) * __half2float(__ushort_as_half(scales[cell]));
+  }
+}
+
 }  // namespace
 
 void RoundToNearest(const float* weights, GroupedRows shape, CodedRows out, cudaStream_t stream) {
@@ -193,6 +203,12 @@ void StoreCodes(GroupedRows shape, CodedRows rows, const std::int32_t* columns, 
                 std::uint8_t* zeros, std::uint16_t* scales, cudaStream_t stream) {
   StoreCodesKernel<<<static_cast<unsigned>(shape.rows), kThreads, 0, stream>>>(
       shape, rows, columns, codes, zeros, scales);
+}
+
+void DecodeCodes(GroupedRows shape, const std::uint8_t* codes, const std::uint8_t* zeros,
+                 const std::uint16_t* scales, float* out, cudaStream_t stream) {
+  DecodeCodesKernel<<<Blocks(shape.numbers(), kThreads), kThreads, 0, stream>>>(shape, codes, zeros,
+                                                                                scales, out);
 }
 
 void GatherColumns(const float* w, std::int64_t rows, std::int64_t width,

@@ -52,6 +52,10 @@ void CountNarrowed(GroupedRows shape, const float* scales, const float* min_max,
 void StoreCodes(GroupedRows shape, CodedRows rows, const std::int32_t* columns, std::uint8_t* codes,
                 std::uint8_t* zeros, std::uint16_t* scales, cudaStream_t stream);
 
+/// out [rows, width] = (code - zero) * scale, each group's; scales as fp16.
+void DecodeCodes(GroupedRows shape, const std::uint8_t* codes, const std::uint8_t* zeros,
+                 const std::uint16_t* scales, float* out, cudaStream_t stream);
+
 /// out[r, i] = w[r, columns[i]].
 void GatherColumns(const float* w, std::int64_t rows, std::int64_t width,
                    const std::int32_t* columns, float* out, cudaStream_t stream);

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/support/temporary_directory.h"
+#include "tests/worker/compile/golden_model.h"
+#include "worker/artifact/layout.h"
+#include "worker/compile/golden.h"
+#include "worker/model/published_models.h"
+
+namespace tyllm::compile {
+namespace {
+
+constexpr std::int64_t kMaxKv = 4096;
+
+/// What a die's file holds of a model whose linear layers have 4 bits: 4.25 bits a weight in groups
+/// of 128, and binary16 in the embedding and the head.
+std::int64_t WeightBytes(const model::ModelShape& shape) {
+  const std::int64_t tables = (shape.tied_head ? 1 : 2) * shape.vocabulary * shape.width;
+  return 2 * tables + (shape.parameters() - tables) * 17 / 32;
+}
+
+TEST(Golden, TakesLessThanHalfAPercentOfTheWeightsOfAnyPublishedModel) {
+  for (const model::PublishedModel& published : model::PublishedModels()) {
+    EXPECT_LT(GoldenBytes(published.shape, kMaxKv) * 200, WeightBytes(published.shape))
+        << published.name;
+  }
+}
+
+TEST(Golden, IsAsLargeAsIsSaid) {
+  const tyllm::testing::TemporaryDirectory folder;
+  const CompileRequest request = testing::GoldenRequest(1);
+  const auto model = forward::OpenModel(request.model);
+  ASSERT_TRUE(model.ok()) << model.status().ToString();
+  domain::NoProgress progress;
+  const Path path = folder / "golden.safetensors";
+  ASSERT_TRUE(
+      WriteGolden(LocalFileSystem(), *model, request.options.max_kv, {}, 1, path, progress).ok());
+  constexpr std::int64_t kHeader = 1024;
+  const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(path));
+  EXPECT_GE(bytes, GoldenBytes(model->shape(), request.options.max_kv));
+  EXPECT_LE(bytes, GoldenBytes(model->shape(), request.options.max_kv) + kHeader);
+}
+
+}  // namespace
+}  // namespace tyllm::compile
