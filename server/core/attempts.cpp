@@ -9,9 +9,9 @@ namespace tyllm::server::core {
 void Attempts::Follow(const store::HeldTask& task, const Clock& clock) {
   const Clock::Steady now = clock.Now();
   const Milliseconds age(std::max<std::int64_t>(0, clock.UnixMillis() - task.started_unix_ms));
-  Live& live =
-      live_.try_emplace(task.id, Live{task.kind, {now, now, now - age, std::nullopt}, {}, {}})
-          .first->second;
+  Live& live = live_.try_emplace(task.id, Live{task, {now, now, now - age, std::nullopt}, {}, {}})
+                   .first->second;
+  live.task = task;
   if (task.state == domain::TaskState::kCancelling && !live.times.stopping) {
     live.times.stopping = now;
   }
@@ -68,7 +68,7 @@ std::vector<Attempts::Overdue> Attempts::FindOverdue(Clock::Steady now,
                                                      const sched::Policy& policy) const {
   std::vector<Overdue> overdue;
   for (const auto& [id, live] : live_) {
-    if (const auto ending = sched::Overdue(live.times, live.kind, now, policy)) {
+    if (const auto ending = sched::Overdue(live.times, live.task.kind, now, policy)) {
       overdue.push_back({id, *ending});
     }
   }

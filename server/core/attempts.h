@@ -18,7 +18,7 @@ namespace tyllm::server::core {
 class Attempts {
  public:
   struct Live {
-    domain::TaskKind kind = domain::TaskKind::kQuantize;
+    store::HeldTask task;  ///< as the queue last told; of a new one without what was spent before
     sched::AttemptTimes times;
     domain::Progress progress;
     std::optional<domain::Checkpoint> checkpoint;  ///< the newest that is in the queue

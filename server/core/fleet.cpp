@@ -15,6 +15,7 @@ void Fleet::Begin(const domain::WorkerSession& from, const domain::ModeOrder& or
   Member& member = members_[from.worker];
   member.session = from.session;
   member.order = order;
+  member.settled = false;
   online_ = {};
 }
 
@@ -35,6 +36,10 @@ void Fleet::SetFreeSlots(const std::string& worker, int free_slots) {
   if (std::exchange(members_.at(worker).free_slots, free_slots) != free_slots) {
     online_ = {};
   }
+}
+
+void Fleet::SetSettled(const std::string& worker, bool settled) {
+  members_.at(worker).settled = settled;
 }
 
 void Fleet::SetOrder(const std::string& worker, const domain::ModeOrder& order) {

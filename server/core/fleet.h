@@ -23,6 +23,7 @@ class Fleet {
     domain::ModeOrder order;                          ///< of a person
     bool draining = false;                            ///< says the worker
     std::int64_t calls = 0;
+    bool settled = false;  ///< nothing of its earlier sessions is left in the queue
     Clock::Steady seen;
     std::int64_t seen_unix_ms = 0;
   };
@@ -38,6 +39,7 @@ class Fleet {
   void Hear(const std::string& worker, std::shared_ptr<const sched::WorkerState> state,
             bool draining, const Clock& clock);
   void SetFreeSlots(const std::string& worker, int free_slots);
+  void SetSettled(const std::string& worker, bool settled);
   void SetOrder(const std::string& worker, const domain::ModeOrder& order);
 
   /// Workers that were seen after `since`, by name. Made anew only when one came, changed or went:

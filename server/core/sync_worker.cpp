@@ -117,6 +117,9 @@ class Turn {
       AttemptIsOver(farm_, task);
     }
     for (const HeldTask& task : found.held) {
+      if (task.holder != request_.from) {
+        farm_.fleet.SetSettled(request_.from.worker, false);  // its next call ends or takes it over
+      }
       farm_.attempts.Follow(task, farm_.parts.clock);
       // One lease for all that it holds: the shortest.
       reply_.lease_ms =

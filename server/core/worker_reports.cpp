@@ -59,6 +59,52 @@ bool HasEnded(const HeldAttempt& held) {
   return !std::holds_alternative<domain::Running>(held.outcome);
 }
 
+// Whether it matters little if the attempt is over by now: who renews it is told of its end later
+// in the same call, and Queue::Complete takes a result of a current attempt only.
+bool MayBeOver(const HeldAttempt& held) {
+  return !HasEnded(held) || std::holds_alternative<domain::Succeeded>(held.outcome);
+}
+
+// As the queue told it last, without asking again: of a worker that goes on as it did.
+std::optional<Standing> KnownStanding(const Farm& farm, const SyncRequest& request) {
+  if (!farm.fleet.Find(request.from.worker)->settled) {
+    return std::nullopt;
+  }
+  Standing standing;
+  for (const HeldAttempt& held : request.held) {
+    const Attempts::Live* const live = farm.attempts.Find(held.id);
+    if (live == nullptr || live->task.holder != request.from ||
+        live->task.state != domain::TaskState::kLeased || !MayBeOver(held)) {
+      return std::nullopt;
+    }
+    standing.named.emplace_back(live->task);
+  }
+  return standing;
+}
+
+// Asks the queue, takes over what the worker's earlier sessions left and it still has, and ends
+// what it has not.
+boost::asio::awaitable<Result<Standing>> Settle(Farm& farm, const SyncRequest& request) {
+  // Nobody is told of it before a transaction that comes later.
+  TYLLM_CO_ASSIGN(Standing standing, co_await farm.parts.store.Glance([&](store::Queue& queue) {
+    return FindStanding(queue, request, false);
+  }));
+  if (standing.to_adopt) {
+    TYLLM_CO_ASSIGN(standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
+      return FindStanding(queue, request, true);
+    }));
+  }
+  std::vector<Ended> lost;
+  for (const HeldTask& task : standing.lost) {
+    lost.push_back({.task = task, .ending = sched::Ending::kLeaseLost, .reported = std::nullopt});
+  }
+  TYLLM_CO_TRY(co_await EndAttempts(farm, std::move(lost)));
+  if (farm.fleet.Find(request.from.worker)->session == request.from.session) {
+    farm.fleet.SetSettled(request.from.worker, true);
+  }
+  co_return standing;
+}
+
 boost::asio::awaitable<Result<bool>> LogIsComplete(Farm& farm, const HeldAttempt& held) {
   if (held.log_bytes <= 0) {
     co_return true;
@@ -107,6 +153,11 @@ class Outcomes {
   }
 
   boost::asio::awaitable<Status> TakeSuccess(HeldTask task, BlobId output) {
+    const Clock::Steady now = farm_.parts.clock.Now();
+    if (const auto known = farm_.whole_trees.Find(output, now)) {
+      successes_.push_back({std::move(task), output, known->bytes});
+      co_return OkStatus();
+    }
     const Result<TreeCheck> check = co_await CheckTree(farm_, output);
     if (check.status().code() == StatusCode::kInvalidArgument) {
       co_return co_await End(task, sched::Ending::kFailed, BadOutput(check.status()));
@@ -115,7 +166,9 @@ class Outcomes {
     if (!check->missing.empty()) {
       co_return OkStatus();
     }
-    successes_.push_back({std::move(task), output, BytesOf(check->tree)});
+    const std::int64_t bytes = BytesOf(check->tree);
+    farm_.whole_trees.Note(output, {.bytes = bytes, .files = check->tree.entries.size()}, now);
+    successes_.push_back({std::move(task), output, bytes});
     co_return OkStatus();
   }
 
@@ -155,26 +208,16 @@ void Renew(Farm& farm, const HeldAttempt& held, const HeldTask& task, SyncReply&
 boost::asio::awaitable<Result<std::vector<Success>>> TakeReports(Farm& farm,
                                                                  const SyncRequest& request,
                                                                  SyncReply& reply) {
-  // Nobody is told of it before a transaction that comes later.
-  TYLLM_CO_ASSIGN(Standing standing, co_await farm.parts.store.Glance([&](store::Queue& queue) {
-    return FindStanding(queue, request, false);
-  }));
-  if (standing.to_adopt) {
-    TYLLM_CO_ASSIGN(standing, co_await farm.parts.store.Run([&](store::Queue& queue) {
-      return FindStanding(queue, request, true);
-    }));
+  std::optional<Standing> standing = KnownStanding(farm, request);
+  if (!standing) {
+    TYLLM_CO_ASSIGN(standing, co_await Settle(farm, request));
   }
-  std::vector<Ended> lost;
-  for (const HeldTask& task : standing.lost) {
-    lost.push_back({.task = task, .ending = sched::Ending::kLeaseLost, .reported = std::nullopt});
-  }
-  TYLLM_CO_TRY(co_await EndAttempts(farm, std::move(lost)));
   std::vector<Success> successes;
   Outcomes outcomes(farm, reply, successes);
   bool ended = false;
   for (std::size_t i = 0; i < request.held.size(); ++i) {
     const HeldAttempt& held = request.held[i];
-    const std::optional<HeldTask>& task = standing.named[i];
+    const std::optional<HeldTask>& task = standing->named[i];
     if (!task) {
       Fence(farm, held, reply);
       continue;
@@ -204,7 +247,7 @@ Status RecordSuccesses(store::Queue& queue, const SyncRequest& request,
 
 void AcknowledgeSuccesses(Farm& farm, const std::vector<Success>& successes, SyncReply& reply) {
   for (const Success& success : successes) {
-    farm.counters.attempts_succeeded += success.recorded ? 1 : 0;
+    ++(success.recorded ? farm.counters.attempts_succeeded : farm.counters.fenced_calls);
     AttemptIsOver(farm, success.task);
     reply.acknowledged.push_back(success.task.id.task);
   }

@@ -29,8 +29,6 @@ constexpr Sql kCharge{
     "WHERE name = ?1"};
 constexpr Sql kUses{
     "SELECT name, weight, used_seconds, used_at_ms, max_running_tasks FROM projects"};
-constexpr Sql kRunning{
-    "SELECT lane, rate, started_ms FROM tasks INDEXED BY tasks_held WHERE state IN (2, 3)"};
 constexpr Sql kLane{"SELECT project, job_class FROM lanes WHERE id = ?1"};
 constexpr Sql kProjectOfJob{"SELECT project FROM jobs WHERE id = ?1"};
 // With VALUES: the rows of an INSERT ... SELECT go through a temporary table first.
@@ -78,28 +76,23 @@ Result<LaneShare> ShareOfLane(Database& db, std::int64_t lane, sched::Shares& sh
 }
 
 // Each lane is looked up once: there are few, and many tasks.
-Status AddRunning(Database& db, std::int64_t now, sched::Shares& shares) {
+Status AddRunning(Database& db, const std::map<std::int64_t, RunningTasks::Task>& running,
+                  std::int64_t now, sched::Shares& shares) {
   std::map<std::int64_t, LaneShare> lanes;
-  TYLLM_ASSIGN(Rows rows, db.Query(kRunning));
-  while (true) {
-    TYLLM_ASSIGN(const bool more, rows.Next());
-    if (!more) {
-      return OkStatus();
-    }
-    const std::int64_t lane = rows.Integer(0);
-    auto known = lanes.find(lane);
+  for (const auto& [id, task] : running) {
+    auto known = lanes.find(task.lane);
     if (known == lanes.end()) {
-      TYLLM_ASSIGN(const LaneShare of_lane, ShareOfLane(db, lane, shares));
-      known = lanes.emplace(lane, of_lane).first;
+      TYLLM_ASSIGN(const LaneShare of_lane, ShareOfLane(db, task.lane, shares));
+      known = lanes.emplace(task.lane, of_lane).first;
     }
     sched::Share& share = *known->second.share;
-    const double rate = rows.Real(1);
-    const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - rows.Integer(2)));
+    const auto ran = static_cast<double>(std::max<std::int64_t>(0, now - task.started_ms));
     ++share.running_tasks;
-    share.running_rate += rate;
-    share.running_seconds += rate * ran / 1000;
+    share.running_rate += task.rate;
+    share.running_seconds += task.rate * ran / 1000;
     shares.interactive_tasks += known->second.interactive ? 1 : 0;
   }
+  return OkStatus();
 }
 
 }  // namespace
@@ -148,7 +141,8 @@ Status Charge(Database& db, const std::string& name, double device_seconds, std:
   return db.ChangeOne("project " + name, kCharge, name, used + device_seconds, now, device_seconds);
 }
 
-Result<sched::Shares> SharesAt(Database& db, std::int64_t now, const sched::Fairness& fairness) {
+Result<sched::Shares> SharesAt(Database& db, RunningTasks& running, std::int64_t now,
+                               const sched::Fairness& fairness) {
   sched::Shares shares;
   TYLLM_ASSIGN(Rows rows, db.Query(kUses));
   while (true) {
@@ -162,7 +156,8 @@ Result<sched::Shares> SharesAt(Database& db, std::int64_t now, const sched::Fair
         sched::Decayed(rows.Real(2), Milliseconds(now - rows.Integer(3)), fairness);
     share.max_running_tasks = Optional(rows, 4);
   }
-  TYLLM_TRY(AddRunning(db, now, shares));
+  TYLLM_ASSIGN(const auto* const tasks, running.All());
+  TYLLM_TRY(AddRunning(db, *tasks, now, shares));
   return shares;
 }
 

@@ -9,6 +9,7 @@
 #include "server/sched/shares.h"
 #include "server/store/database.h"
 #include "server/store/queue.h"
+#include "server/store/running_tasks.h"
 
 // Tables projects, job_trees and project_trees: who shares the farm, what each has had and stores.
 namespace tyllm::server::store::projects {
@@ -24,7 +25,8 @@ Result<std::vector<ProjectRecord>> List(Database& db);
 /// Adds to what it has had.
 Status Charge(Database& db, const std::string& name, double device_seconds, std::int64_t now,
               const sched::Fairness& fairness);
-Result<sched::Shares> SharesAt(Database& db, std::int64_t now, const sched::Fairness& fairness);
+Result<sched::Shares> SharesAt(Database& db, RunningTasks& running, std::int64_t now,
+                               const sched::Fairness& fairness);
 
 /// The job refers to the tree, whose files have so many bytes. Nothing when it did already.
 Status AddTree(Database& db, JobId job, const BlobId& tree, std::int64_t bytes);

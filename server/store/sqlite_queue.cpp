@@ -19,6 +19,7 @@
 #include "server/store/pending.h"
 #include "server/store/projects.h"
 #include "server/store/requests.h"
+#include "server/store/running_tasks.h"
 #include "server/store/schema.h"
 #include "server/store/task_record.h"
 #include "server/store/tasks.h"
@@ -65,7 +66,10 @@ class SqliteQueue final : public Queue {
 
   Result<std::unique_ptr<LogSync>> OpenLogSync() override { return db_.OpenLogSync(); }
 
-  Status Begin() override { return db_.Begin(); }
+  Status Begin() override {
+    running_.Forget();
+    return db_.Begin();
+  }
 
   Result<bool> Commit() override { return db_.Commit(); }
 
@@ -76,6 +80,7 @@ class SqliteQueue final : public Queue {
   Status KeepMark() override { return db_.Change(kKeepMark).status(); }
 
   Status RevertToMark() override {
+    running_.Forget();
     TYLLM_TRY(db_.Change(kRevertToMark).status());
     return db_.Change(kKeepMark).status();
   }
@@ -214,7 +219,7 @@ class SqliteQueue final : public Queue {
   }
 
   Result<sched::Shares> Shares(std::int64_t now) override {
-    return projects::SharesAt(db_, now, ground_.fairness);
+    return projects::SharesAt(db_, running_, now, ground_.fairness);
   }
 
   Result<std::vector<PendingRecord>> Pending(JobId job) override { return PendingOf(db_, job); }
@@ -373,6 +378,7 @@ class SqliteQueue final : public Queue {
   std::unique_ptr<Database> database_;
   Database& db_;
   const Ground ground_;
+  RunningTasks running_{db_};
   std::unique_ptr<DatabaseCopy> copy_;
 };
 

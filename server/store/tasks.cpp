@@ -55,19 +55,13 @@ constexpr Sql kRunning{
 constexpr Sql kSetPlace{
     "UPDATE tasks SET job = ?2, position = ?3, label = ?4, spec = ?5, inputs = ?6, "
     "has_result = 0, use_cache = ?7, lane = ?8 WHERE id = ?1 AND state IN (1, 2)"};
-constexpr Sql kCacheHits{
-    "SELECT t.id, t.action_key, a.output, t.job FROM tasks AS t JOIN actions AS a ON a.key = "
-    "t.action_key "
-    "WHERE t.state = 1 AND t.has_result = 1 ORDER BY t.job, t.position LIMIT ?1"};
 
 // has_result of a task that is queued says whether its action has one: kept right where tasks
-// become queued, in kInsert, here and in kSetQueued, and where results come and go, in kNoteResult.
+// become queued, in kInsert, here and in kSetQueued, and where results come and go, in NoteResult.
 constexpr Sql kSetReady{
     "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, input_trees = ?4, "
     "has_result = (use_cache AND EXISTS(SELECT 1 FROM actions WHERE key = ?2)) "
     "WHERE id = ?1 AND state = 0"};
-constexpr Sql kNoteResult{
-    "UPDATE tasks SET has_result = ?2 WHERE state = 1 AND use_cache = 1 AND action_key = ?1"};
 constexpr Sql kSetLeased{
     "UPDATE tasks SET state = 2, attempt = attempt + 1, worker = ?3, session = ?4, "
     "started_ms = ?5, rate = coalesce((SELECT rate FROM workers WHERE name = ?3), 1) "
@@ -299,20 +293,6 @@ Result<TaskCounts> Count(Database& db, std::int64_t now) {
   return counts;
 }
 
-Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit) {
-  TYLLM_ASSIGN(Rows rows, db.Query(kCacheHits, limit));
-  std::vector<CacheHit> hits;
-  while (true) {
-    TYLLM_ASSIGN(const bool more, rows.Next());
-    if (!more) {
-      return hits;
-    }
-    TYLLM_ASSIGN(const BlobId output, BlobId::Parse(rows.Text(2)));
-    hits.push_back({TaskId{rows.Integer(0)}, JobId{rows.Integer(3)},
-                    rows.Digest(1).value_or(Sha256{}), output});
-  }
-}
-
 std::string TreesColumn(const std::map<std::string, BlobId>& inputs) {
   std::vector<BlobId> trees;
   for (const auto& [name, tree] : inputs) {
@@ -328,10 +308,6 @@ Status SetReady(Database& db, const Row& row, const Sha256& key,
 
 Status AddDeviceSeconds(Database& db, const Row& row, double seconds) {
   return db.ChangeOne(row.id.ToString(), kAddDeviceSeconds, row.id.value, row.attempt, seconds);
-}
-
-Status NoteResult(Database& db, const Sha256& key, bool exists) {
-  return db.Change(kNoteResult, key, exists).status();
 }
 
 Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now) {
