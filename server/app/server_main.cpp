@@ -14,6 +14,12 @@
 #include "server/app/patient_clock.h"
 #include "server/app/server.h"
 
+/// Where jemalloc is linked it reads this: memory in large pages where the kernel has them, since
+/// the first touch of each page of a growing queue costs more than what is done with it
+/// (docs/adr/0115-the-log-is-synced-beside-the-writer.md). MALLOC_CONF overrides it.
+extern "C" const char* malloc_conf;
+const char* malloc_conf = "thp:always";
+
 namespace tyllm::server::app {
 
 namespace {

@@ -26,7 +26,7 @@ constexpr const char* kSettings =
     // KiB: of a million waiting jobs, the keys.
     "PRAGMA cache_size=-65536;"
     "PRAGMA journal_size_limit=67108864;"
-    // Pages that many transactions write go into the database once in so many.
+    // Pages that many transactions write go into the database once in so many: kUsualLog.
     "PRAGMA wal_autocheckpoint=4000;"
     "BEGIN IMMEDIATE; COMMIT;";
 
@@ -39,6 +39,9 @@ constexpr const char* kReaderSettings =
 // The log is still synced before it is put into the database, and the database before the log is
 // begun anew.
 constexpr const char* kSyncedByOthers = "PRAGMA synchronous=NORMAL";
+
+/// What a log grows to: 4000 pages with their headers, and the transaction that made it so many.
+constexpr std::int64_t kUsualLog = 18 << 20;
 
 constexpr int kStartUpPatienceMs = 2000;
 
@@ -214,6 +217,9 @@ Result<std::unique_ptr<LogSync>> Database::OpenLogSync() {
   const std::string log = std::string(sqlite3_db_filename(connection_.get(), "main")) + "-wal";
   TYLLM_ASSIGN(std::unique_ptr<LogSync> sync, OpenLogFileSync(log, vfs_, log_is_lost_));
   TYLLM_TRY(Execute(kSyncedByOthers));
+  if (vfs_.empty()) {
+    LengthenLog(log, kUsualLog);
+  }
   return sync;
 }
 

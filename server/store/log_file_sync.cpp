@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/log_file_sync.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
+
+#include "common/base/handle.h"
 
 namespace tyllm::server::store {
 
@@ -62,7 +68,32 @@ class LogFileSync final : public LogSync {
   std::vector<std::max_align_t> memory_;  ///< of the VFS's file
 };
 
+// Zeros from there to there, on the disk.
+bool WriteZeros(int file, std::int64_t from, std::int64_t to) {
+  const std::vector<char> zeros(std::size_t{1} << 20);
+  while (from < to) {
+    const auto most = std::min(to - from, static_cast<std::int64_t>(zeros.size()));
+    const ssize_t written = ::pwrite(file, zeros.data(), static_cast<std::size_t>(most), from);
+    if (written <= 0) {
+      return false;
+    }
+    from += written;
+  }
+  return ::fdatasync(file) == 0;
+}
+
 }  // namespace
+
+void LengthenLog(const std::string& log, std::int64_t bytes) {
+  const Fd file(::open(log.c_str(), O_RDWR | O_CLOEXEC));
+  struct stat found{};
+  if (!file || ::fstat(file.get(), &found) != 0 || found.st_size >= bytes) {
+    return;
+  }
+  if (!WriteZeros(file.get(), found.st_size, bytes)) {
+    static_cast<void>(::ftruncate(file.get(), found.st_size));  // longer does no harm either
+  }
+}
 
 Result<std::unique_ptr<LogSync>> OpenLogFileSync(const std::string& log, const std::string& vfs,
                                                  std::shared_ptr<std::atomic<bool>> lost) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -15,5 +16,11 @@ namespace tyllm::server::store {
 /// file shows need not be on the disk, and nothing may be put from it into the database.
 Result<std::unique_ptr<LogSync>> OpenLogFileSync(const std::string& log, const std::string& vfs,
                                                  std::shared_ptr<std::atomic<bool>> lost);
+
+/// Makes the log's file so long, with zeros that are on the disk when it returns: a sync after
+/// writing over what is there takes half as long as one after writing behind the end (ext4 has
+/// extents and an inode to write then). To SQLite zeros are the end of what a log says. Where there
+/// is no room nothing changes. While nobody writes the log.
+void LengthenLog(const std::string& log, std::int64_t bytes);
 
 }  // namespace tyllm::server::store

@@ -73,7 +73,10 @@ class SqliteQueue final : public Queue {
 
   Result<bool> Commit() override { return db_.Commit(); }
 
-  void Rollback() override { db_.Rollback(); }
+  void Rollback() override {
+    running_.Forget();
+    db_.Rollback();
+  }
 
   Status SetMark() override { return db_.Change(kSetMark).status(); }
 

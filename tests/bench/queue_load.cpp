@@ -3,13 +3,14 @@
 
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/completion_queue.h>
 
 #include <algorithm>
 #include <atomic>
-#include <latch>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "common/format/tree.h"
 #include "common/wire/jobs.h"
@@ -58,42 +59,85 @@ grpc::Status Upload(v1::BlobService::Stub& stub, std::string_view content) {
   return stream->Finish();
 }
 
-/// One of several clients that submit one job after the other.
-class Submitter {
+/// One of several callers on one thread: each makes its next call when the last is answered.
+class Caller {
  public:
-  Submitter(const std::shared_ptr<grpc::Channel>& channel, std::atomic<std::int64_t>& left,
-            std::latch& done, const BlobId& model, std::string name, std::int64_t first)
-      : stub_(v1::JobService::NewStub(channel)),
+  explicit Caller(grpc::CompletionQueue& answers) : answers_(answers) {}
+
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+  virtual ~Caller() = default;
+
+  /// Makes the first call, or after an answer the next; false when there is none to make.
+  virtual bool Next() = 0;
+
+  const grpc::Status& status() const { return status_; }
+
+ protected:
+  /// `prepare(context, queue)` gives the call, whose answer goes to `response`.
+  template <typename Response, typename Prepare>
+  void Start(Response& response, Prepare prepare) {
+    context_.emplace();
+    auto call = prepare(&*context_, &answers_);
+    call->StartCall();
+    call->Finish(&response, &status_, this);
+  }
+
+ private:
+  grpc::CompletionQueue& answers_;
+  std::optional<grpc::ClientContext> context_;
+  grpc::Status status_;
+};
+
+template <typename Callers>
+void RunAll(grpc::CompletionQueue& answers, const Callers& callers) {
+  std::size_t calling = 0;
+  for (const auto& caller : callers) {
+    calling += caller->Next() ? 1 : 0;
+  }
+  void* answered = nullptr;
+  bool ok = false;
+  while (calling > 0 && answers.Next(&answered, &ok)) {
+    auto& caller = *static_cast<Caller*>(answered);
+    CheckOk(caller.status());
+    calling -= caller.Next() ? 0 : 1;
+  }
+  answers.Shutdown();
+  while (answers.Next(&answered, &ok)) {
+  }
+}
+
+/// Submits one job after the other.
+class Submitter final : public Caller {
+ public:
+  Submitter(grpc::CompletionQueue& answers, const std::shared_ptr<grpc::Channel>& channel,
+            std::int64_t& left, const BlobId& model, std::string name, std::int64_t first)
+      : Caller(answers),
+        stub_(v1::JobService::NewStub(channel)),
         left_(left),
-        done_(done),
         model_(model),
         name_(std::move(name)),
         first_(first) {}
 
-  void Next() {
-    const std::int64_t number = --left_;
-    if (number < 0) {
-      done_.count_down();
-      return;
+  bool Next() override {
+    if (left_ <= 0) {
+      return false;
     }
-    context_.emplace();
-    request_ =
+    const std::int64_t number = --left_;
+    const auto request =
         JobOf(v1::JOB_KIND_EVALUATE, name_ + std::to_string(number), first_ + number, model_);
-    stub_->async()->SubmitJob(&*context_, &request_, &response_, [this](const grpc::Status& s) {
-      CheckOk(s);
-      Next();
+    Start(response_, [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+      return stub_->PrepareAsyncSubmitJob(context, request, queue);
     });
+    return true;
   }
 
  private:
   std::unique_ptr<v1::JobService::Stub> stub_;
-  std::atomic<std::int64_t>& left_;
-  std::latch& done_;
+  std::int64_t& left_;
   const BlobId model_;
   const std::string name_;
   const std::int64_t first_;
-  std::optional<grpc::ClientContext> context_;
-  v1::SubmitJobRequest request_;
   v1::SubmitJobResponse response_;
 };
 
@@ -116,51 +160,45 @@ void Finish(const v1::Assignment& assignment, const BlobId& output, v1::SyncRequ
   *held.mutable_succeeded()->mutable_output() = wire::ToProto(output);
 }
 
-/// One of several workers that do nothing but finish.
-class Finisher {
+/// A worker that does nothing but finish.
+class Finisher final : public Caller {
  public:
-  Finisher(const std::shared_ptr<grpc::Channel>& channel, std::atomic<std::int64_t>& left,
-           std::atomic<Clock::rep>& end, std::latch& done, const BlobId& output,
+  /// `end` becomes the time at which nothing was left.
+  Finisher(grpc::CompletionQueue& answers, const std::shared_ptr<grpc::Channel>& channel,
+           std::int64_t& left, Clock::time_point& end, const BlobId& output,
            const std::string& name)
-      : stub_(v1::WorkerService::NewStub(channel)),
+      : Caller(answers),
+        stub_(v1::WorkerService::NewStub(channel)),
         left_(left),
         end_(end),
-        done_(done),
         output_(output),
         request_(FromWorker(name, v1::TASK_KIND_EVALUATE)) {}
 
-  void Next() {
-    context_.emplace();
-    stub_->async()->Sync(&*context_, &request_, &response_, [this](const grpc::Status& s) {
-      CheckOk(s);
-      Take();
-    });
-  }
-
- private:
-  void Take() {
+  bool Next() override {
     const int done = response_.acknowledged_size();
-    if (done > 0 && left_.fetch_sub(done) <= done) {
-      end_ = Clock::now().time_since_epoch().count();  // what the last ones wait for is not work
+    if (done > 0 && left_ > 0 && left_ <= done) {
+      end_ = Clock::now();  // what the last ones wait for is not work
     }
+    left_ -= done;
     if (request_.draining()) {
-      done_.count_down();
-      return;
+      return false;
     }
     request_.clear_held();
     if (response_.start_size() > 0) {
       Finish(response_.start(0), output_, request_);
     }
     request_.set_draining(left_ <= 0);  // the last call only reports
-    Next();
+    Start(response_, [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
+      return stub_->PrepareAsyncSync(context, request_, queue);
+    });
+    return true;
   }
 
+ private:
   std::unique_ptr<v1::WorkerService::Stub> stub_;
-  std::atomic<std::int64_t>& left_;
-  std::atomic<Clock::rep>& end_;
-  std::latch& done_;
+  std::int64_t& left_;
+  Clock::time_point& end_;
   const BlobId output_;
-  std::optional<grpc::ClientContext> context_;
   v1::SyncRequest request_;
   v1::SyncResponse response_;
 };
@@ -229,42 +267,35 @@ Status FillQueue(const std::filesystem::path& data, const BlobId& model, std::in
 
 double SubmitRate(const MeasuredServer& server, const BlobId& model, std::int64_t count,
                   int in_flight, const std::string& name) {
-  std::atomic<std::int64_t> left = count;
-  std::latch done(in_flight);
+  std::int64_t left = count;
   // Numbers that no other jobs have: far above those that wait, and new in every call.
-  static std::atomic<std::int64_t> next = 1'000'000'000;
-  const std::int64_t first = next.fetch_add(count);
+  static std::int64_t next = 1'000'000'000;
+  const std::int64_t first = std::exchange(next, next + count);
   const auto channel = server.Connect();
+  grpc::CompletionQueue answers;
   std::vector<std::unique_ptr<Submitter>> clients;
   for (int i = 0; i < in_flight; ++i) {
-    clients.push_back(std::make_unique<Submitter>(channel, left, done, model, name, first));
+    clients.push_back(std::make_unique<Submitter>(answers, channel, left, model, name, first));
   }
   const Clock::time_point start = Clock::now();
-  for (const auto& client : clients) {
-    client->Next();
-  }
-  done.wait();
+  RunAll(answers, clients);
   return static_cast<double>(count) / Seconds(Clock::now() - start);
 }
 
 double ClaimAndCompleteRate(const MeasuredServer& server, const BlobId& output, std::int64_t count,
                             int in_flight) {
-  std::atomic<std::int64_t> left = count;
-  std::atomic<Clock::rep> end = 0;
-  std::latch done(in_flight);
+  std::int64_t left = count;
+  Clock::time_point end;
   const auto channel = server.Connect();
+  grpc::CompletionQueue answers;
   std::vector<std::unique_ptr<Finisher>> workers;
   for (int i = 0; i < in_flight; ++i) {
-    workers.push_back(
-        std::make_unique<Finisher>(channel, left, end, done, output, "worker" + std::to_string(i)));
+    workers.push_back(std::make_unique<Finisher>(answers, channel, left, end, output,
+                                                 "worker" + std::to_string(i)));
   }
   const Clock::time_point start = Clock::now();
-  for (const auto& worker : workers) {
-    worker->Next();
-  }
-  done.wait();
-  return static_cast<double>(count) /
-         Seconds(Clock::time_point(Clock::duration(end.load())) - start);
+  RunAll(answers, workers);
+  return static_cast<double>(count) / Seconds(end - start);
 }
 
 std::vector<double> DispatchLatencies(const MeasuredServer& server, const BlobId& tree, int count,

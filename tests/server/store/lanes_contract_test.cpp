@@ -103,6 +103,36 @@ TEST_P(LanesContract, UseIsChargedByTheWorkersRateAndDecays) {
   EXPECT_EQ(queue_->Shares(22'000)->projects.at("a").running_tasks, 0);
 }
 
+TEST_P(LanesContract, SharesFollowWhatChangesInATransactionAndWhatIsUndone) {
+  constexpr int kMany = 300;
+  for (int i = 0; i < kMany; ++i) {
+    Enqueue(Job(std::to_string(i).c_str(), i % 2 == 0 ? "a" : "b"));
+  }
+  const auto running = [&](const char* project) {
+    return queue_->Shares(9999)->projects[project].running_tasks;
+  };
+  ASSERT_TRUE(queue_->Commit().ok());
+  ASSERT_TRUE(queue_->Begin().ok());
+  const AttemptId first = Start({1});
+  EXPECT_EQ(running("a"), 1);
+  ASSERT_TRUE(queue_->SetMark().ok());
+  Start({2});
+  EXPECT_EQ(running("b"), 1);
+  ASSERT_TRUE(queue_->RevertToMark().ok());
+  EXPECT_EQ(running("b"), 0);
+  ASSERT_TRUE(queue_->SetPriority(JobId{1}, 7).ok());  // to another lane
+  EXPECT_EQ(running("a"), 1);
+  ASSERT_TRUE(queue_->Succeed(first, SampleTree("out"), {}, 3000).ok());
+  EXPECT_EQ(running("a"), 0);
+  for (int i = 2; i <= kMany; ++i) {  // more than are followed one by one
+    Start({i});
+  }
+  EXPECT_EQ(running("a"), kMany / 2 - 1);
+  EXPECT_EQ(running("b"), kMany / 2);
+  queue_->Rollback();
+  EXPECT_EQ(running("a") + running("b"), 0);
+}
+
 TEST_P(LanesContract, FailedLostAndStoppedAttemptsCostToo) {
   const JobId job = Enqueue(Job("1", "a"));
   ASSERT_TRUE(queue_->EndAttempt(Start({1}), sched::Ending::kFailed, Again(), 3000).ok());
