@@ -16,7 +16,7 @@
 
 /// Where jemalloc is linked it reads this: memory in large pages where the kernel has them, since
 /// the first touch of each page of a growing queue costs more than what is done with it
-/// (docs/adr/0115-the-log-is-synced-beside-the-writer.md). MALLOC_CONF overrides it.
+/// (docs/adr/0117-fewer-steps-a-claim.md). MALLOC_CONF overrides it.
 extern "C" const char* malloc_conf;
 const char* malloc_conf = "thp:always";
 

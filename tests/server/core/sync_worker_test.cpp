@@ -145,6 +145,26 @@ TEST_F(SyncWorkerTest, AStaleAttemptIsStoppedAndItsResultRefused) {
   EXPECT_GE(farm_->counters.fenced_calls, 3);
 }
 
+TEST_F(SyncWorkerTest, AnAttemptThatEndedAMomentAgoIsNotRecordedThoughTheServerRemembersIt) {
+  const JobId job = SubmitConvert();
+  const AttemptId id = Ask("gpu1").at(0).id;
+  ASSERT_TRUE(Sync(From("gpu1", {Running(id)})).ok());
+  const Status ended = Await(store_->Run([&](store::Queue& queue) {
+    sched::Verdict verdict;
+    verdict.again = true;
+    verdict.delay = hours(1);
+    return queue.EndAttempt(id, sched::Ending::kLeaseLost, verdict, clock_.UnixMillis());
+  }));
+  ASSERT_TRUE(ended.ok()) << ended.ToString();
+  EXPECT_EQ(Sync(From("gpu1", {Running(id)}))->stop, std::vector<TaskId>{id.task});
+  const std::int64_t fenced = farm_->counters.fenced_calls;
+  EXPECT_EQ(Report("gpu1", id, domain::Succeeded{Upload("late")}).acknowledged,
+            std::vector<TaskId>{id.task});
+  EXPECT_EQ(farm_->counters.fenced_calls, fenced + 1);
+  EXPECT_EQ(farm_->counters.attempts_succeeded, 0);
+  EXPECT_EQ(Show(job), "convert queued; queued");
+}
+
 TEST_F(SyncWorkerTest, AnAttemptOfAnotherWorkerCannotBeEnded) {
   const JobId job = SubmitConvert();
   const AttemptId id = Ask("gpu1").at(0).id;
