@@ -16,9 +16,15 @@ struct FreeWorker {
   int free_slots = 0;
 };
 
+/// A task that a worker gets.
+struct Given {
+  store::Lease lease;
+  std::int64_t waited_ms = 0;  ///< since it was due
+};
+
 /// Leases what the worker gets now: lanes in the fair order, of each lane the first task that is
 /// for this worker. On the store's thread, so that every choice sees the ones before it.
-Result<std::vector<store::Lease>> AssignWork(store::Queue& queue, FreeWorker worker,
-                                             const sched::Policy& policy, std::int64_t now);
+Result<std::vector<Given>> AssignWork(store::Queue& queue, FreeWorker worker,
+                                      const sched::Policy& policy, std::int64_t now);
 
 }  // namespace tyllm::server::core

@@ -82,20 +82,17 @@ Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::Ende
   return queue.NoteDecision(ended.task.id.task, WhyJudged(*facts, verdict, policy), now);
 }
 
-void Count(Counters& counters, sched::Ending ending) {
+void Count(telemetry::Metrics& metrics, sched::Ending ending) {
+  using telemetry::Metric;
   switch (ending) {
     case sched::Ending::kFailed:
-      ++counters.attempts_failed;
-      break;
+      return metrics.Count(Metric::kAttemptsEnded, {"failed"});
     case sched::Ending::kLeaseLost:
-      ++counters.attempts_lease_lost;
-      break;
+      return metrics.Count(Metric::kAttemptsLost, {"lease_lost"});
     case sched::Ending::kStalled:
-      ++counters.attempts_stalled;
-      break;
+      return metrics.Count(Metric::kAttemptsLost, {"stalled"});
     case sched::Ending::kDeadline:
-      ++counters.attempts_late;
-      break;
+      return metrics.Count(Metric::kAttemptsLost, {"late"});
     case sched::Ending::kSucceeded:
     case sched::Ending::kReturned:
     case sched::Ending::kStopped:
@@ -128,7 +125,7 @@ boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended)
   });
   TYLLM_CO_TRY(recorded);
   for (const Ended& one : ended) {
-    Count(farm.counters, one.ending);
+    Count(farm.parts.metrics, one.ending);
     AttemptIsOver(farm, one.task);
   }
   co_return OkStatus();

@@ -21,9 +21,16 @@ bool Contains(const std::vector<domain::TaskId>& all, domain::TaskId one) {
   return std::find(all.begin(), all.end(), one) != all.end();
 }
 
+/// Of a task until a worker got it.
+struct Wait {
+  domain::TaskKind kind;
+  std::int64_t ms = 0;
+};
+
 /// What the queue has for a worker.
 struct Found {
   std::vector<store::Lease> leases;  ///< to start
+  std::vector<Wait> waits;           ///< of those of them that are new
   std::vector<HeldTask> held;        ///< of the worker, the new ones included
   std::vector<HeldTask> ended;       ///< cancelled before the worker heard of them
   bool has_results = false;          ///< some task that waits, of what was recorded
@@ -71,8 +78,9 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
   if (!takes_new || worker.free_slots <= 0) {
     return found;
   }
-  TYLLM_ASSIGN(std::vector<store::Lease> given, AssignWork(queue, std::move(worker), policy, now));
-  for (store::Lease& lease : given) {
+  TYLLM_ASSIGN(std::vector<Given> given, AssignWork(queue, std::move(worker), policy, now));
+  for (auto& [lease, waited_ms] : given) {
+    found.waits.push_back({lease.spec.kind, waited_ms});
     found.held.push_back({.id = lease.id,
                           .job = lease.job,
                           .kind = lease.spec.kind,
@@ -125,6 +133,7 @@ class Turn {
     for (const store::Lease& lease : found.leases) {
       Start(lease);
     }
+    CountStarts(found.waits);
     StopWhatIsNotHeld(found.held);
     co_return OkStatus();
   }
@@ -168,7 +177,6 @@ class Turn {
     farm_.attempts.Heard(lease.id, {}, farm_.parts.clock.Now());
     farm_.signals.Notify(Topic::Of(lease.job));
     farm_.signals.Notify(Topic::LogOf(lease.id.task));
-    ++farm_.counters.attempts_started;
     reply_.start.push_back({.id = lease.id,
                             .label = lease.label,
                             .spec = lease.spec,
@@ -177,6 +185,15 @@ class Turn {
                             .deadline_ms = clocks.deadline.count(),
                             .stall_ms = clocks.stall.count(),
                             .checkpoint = lease.checkpoint});
+  }
+
+  void CountStarts(const std::vector<Wait>& waits) {
+    telemetry::Metrics& metrics = farm_.parts.metrics;
+    for (const Wait& wait : waits) {
+      metrics.Count(telemetry::Metric::kAttemptsStarted);
+      metrics.Observe(telemetry::Metric::kQueueWait, {domain::kTaskKindNames.Name(wait.kind)},
+                      static_cast<double>(wait.ms) / 1000);
+    }
   }
 
   // While the call was held, attempts may have been cancelled or given to others.

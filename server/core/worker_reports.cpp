@@ -90,7 +90,7 @@ class Outcomes {
     }
     const auto* const success = std::get_if<domain::Succeeded>(&held.outcome);
     if (success != nullptr && task.state == domain::TaskState::kLeased) {
-      co_return co_await TakeSuccess(task, success->output);
+      co_return co_await TakeSuccess(task, success->output, held.stages);
     }
     co_return co_await End(task, EndingOf(held), FailureOf(held));
   }
@@ -106,7 +106,8 @@ class Outcomes {
     return failure == nullptr ? std::nullopt : std::optional(*failure);
   }
 
-  boost::asio::awaitable<Status> TakeSuccess(HeldTask task, BlobId output) {
+  boost::asio::awaitable<Status> TakeSuccess(HeldTask task, BlobId output,
+                                             std::vector<domain::StageTime> stages) {
     const Result<TreeCheck> check = co_await CheckTree(farm_, output);
     if (check.status().code() == StatusCode::kInvalidArgument) {
       co_return co_await End(task, sched::Ending::kFailed, BadOutput(check.status()));
@@ -115,7 +116,7 @@ class Outcomes {
     if (!check->missing.empty()) {
       co_return OkStatus();
     }
-    successes_.push_back({std::move(task), output, BytesOf(check->tree)});
+    successes_.push_back({std::move(task), output, BytesOf(check->tree), std::move(stages)});
     co_return OkStatus();
   }
 
@@ -133,10 +134,21 @@ class Outcomes {
 };
 
 void Fence(Farm& farm, const HeldAttempt& held, SyncReply& reply) {
-  ++farm.counters.fenced_calls;
+  farm.parts.metrics.Count(telemetry::Metric::kFencedCalls, {"WorkerService.Sync"});
   reply.stop.push_back(held.id.task);
   if (HasEnded(held)) {
     reply.acknowledged.push_back(held.id.task);  // too late to matter
+  }
+}
+
+void CountSuccess(telemetry::Metrics& metrics, const Success& success) {
+  using telemetry::Metric;
+  metrics.Count(Metric::kAttemptsEnded, {"succeeded"});
+  for (const domain::StageTime& time : success.stages) {
+    metrics.Observe(
+        Metric::kStageSeconds,
+        {domain::kTaskKindNames.Name(success.task.kind), domain::KnownStage(time.stage)},
+        static_cast<double>(std::max<std::int64_t>(0, time.ms)) / 1000);
   }
 }
 
@@ -215,7 +227,9 @@ Status RecordSuccesses(store::Queue& queue, const SyncRequest& request,
 
 void AcknowledgeSuccesses(Farm& farm, const std::vector<Success>& successes, SyncReply& reply) {
   for (const Success& success : successes) {
-    farm.counters.attempts_succeeded += success.recorded ? 1 : 0;
+    if (success.recorded) {
+      CountSuccess(farm.parts.metrics, success);
+    }
     AttemptIsOver(farm, success.task);
     reply.acknowledged.push_back(success.task.id.task);
   }
