@@ -51,6 +51,11 @@ boost::asio::awaitable<sched::EndedAttempt> Describe(Farm& farm, const Ended& en
   co_return facts;
 }
 
+bool IsNew(const Farm& farm) {
+  const std::int64_t age = farm.parts.clock.UnixMillis() - farm.started_unix_ms;
+  return age < farm.parts.limits.policy.Presence().count();
+}
+
 // For whoever asks why it was tried again, or was not.
 std::string WhyJudged(const sched::EndedAttempt& facts, const sched::Verdict& verdict,
                       const sched::Policy& policy) {
@@ -66,6 +71,16 @@ std::string WhyJudged(const sched::EndedAttempt& facts, const sched::Verdict& ve
   return text + "; " + std::to_string(verdict.spent.failures) + " of " +
          std::to_string(policy.failures) + " failures and " + std::to_string(verdict.spent.losses) +
          " losses so far";
+}
+
+// A server that has just started has not heard of all workers that are there.
+Status AddWorkersOfBefore(store::Queue& queue, sched::EndedAttempt& facts) {
+  TYLLM_ASSIGN(const std::vector<store::WorkerRecord> workers, queue.ListWorkers());
+  for (const store::WorkerRecord& worker : workers) {
+    facts.largest_gpu_memory =
+        std::max(facts.largest_gpu_memory, worker.capabilities.gpu_memory_bytes);
+  }
+  return OkStatus();
 }
 
 Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::EndedAttempt> facts,
@@ -116,6 +131,9 @@ boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended)
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Status recorded = co_await farm.parts.store.Run([&](store::Queue& queue) {
     for (std::size_t i = 0; i < ended.size(); ++i) {
+      if (facts[i] && IsNew(farm)) {
+        TYLLM_TRY(AddWorkersOfBefore(queue, *facts[i]));
+      }
       const Status status = Record(queue, ended[i], facts[i], farm.parts.limits.policy, now);
       if (status.code() != StatusCode::kAborted) {
         TYLLM_TRY(status);

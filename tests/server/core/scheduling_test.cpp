@@ -120,6 +120,18 @@ TEST_F(Scheduling, TooLittleGpuMemoryGoesToALargerGpuAndCountsNothing) {
   EXPECT_FALSE(Get(job).failure->action.empty());
 }
 
+TEST_F(Scheduling, AServerThatHasJustStartedKnowsOfTheLargerGpuThatHasNotCalledYet) {
+  const JobId job = Submit("r", SpecOf("default"))->id;
+  const SyncRequest small = Gpu("small", 24 * kGiB);
+  const SyncRequest large = Gpu("large", 80 * kGiB);
+  const AttemptId first = Started(small).at(0).id;
+  ASSERT_TRUE(Started(Gpu("large", 80 * kGiB, 0)).empty());
+  Restart();
+  End(small, first, OutOfGpuMemory());
+  EXPECT_EQ(Show(job), "convert queued; queued");
+  EXPECT_EQ(Started(large).size(), 1U);
+}
+
 TEST_F(Scheduling, APauseDoesNotOutlastAClockThatGoesBack) {
   ASSERT_TRUE(Submit("r", SpecOf("default")).ok());
   const SyncRequest worker = From("w");
