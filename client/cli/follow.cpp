@@ -104,11 +104,19 @@ void JobDisplay::Show(const domain::JobEvent& event) {
   std::fflush(out_);
 }
 
-cli::ExitCode FollowJob(Farm& farm, domain::JobId job, const Clock& clock, bool quiet,
-                        const std::stop_token& stop) {
+cli::ExitCode SayHowToComeBack(const Session& session, domain::JobId job) {
+  fmt::print(stderr,
+             "{0} goes on without you. Come back with: {1} watch {0}\n"
+             "or end it with: {1} cancel {0}\n",
+             job.ToString(), session.CommandLine());
+  return cli::ExitCode::kInterrupted;
+}
+
+cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, bool quiet) {
+  const std::stop_token& stop = session.stop();
   Result<domain::JobState> end = Cancelled("");
   {
-    JobDisplay display(stderr, ::isatty(STDERR_FILENO) == 1, clock);
+    JobDisplay display(stderr, ::isatty(STDERR_FILENO) == 1, session.clock());
     end = farm.Watch(
         job, 0,
         [&](const domain::JobEvent& event) {
@@ -119,11 +127,7 @@ cli::ExitCode FollowJob(Farm& farm, domain::JobId job, const Clock& clock, bool 
         stop);
   }
   if (stop.stop_requested()) {
-    fmt::print(stderr,
-               "{0} goes on without you. Come back with: tyllm-client --server {1} watch {0}\n"
-               "or end it with: tyllm-client --server {1} cancel {0}\n",
-               job.ToString(), farm.address());
-    return cli::ExitCode::kInterrupted;
+    return SayHowToComeBack(session, job);
   }
   if (!end.ok()) {
     return cli::ReportError(end.status());

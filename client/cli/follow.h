@@ -7,6 +7,7 @@
 #include <string>
 
 #include "client/api/farm.h"
+#include "client/cli/session.h"
 #include "common/cli/command.h"
 
 namespace tyllm::client {
@@ -44,8 +45,10 @@ std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width);
 cli::ExitCode ExitOf(const domain::JobView& job);
 
 /// Follows a job to its end and says by the exit code how it ended (ExitOf); a failure is printed.
-/// Ctrl-C leaves the job alone and says how to come back (130).
-cli::ExitCode FollowJob(Farm& farm, domain::JobId job, const Clock& clock, bool quiet,
-                        const std::stop_token& stop);
+/// Ctrl-C leaves the job alone and says how to come back (130). `quiet`: only that is printed.
+cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, bool quiet);
+
+/// After Ctrl-C, on standard error: that the job goes on, and the commands that watch and end it.
+cli::ExitCode SayHowToComeBack(const Session& session, domain::JobId job);
 
 }  // namespace tyllm::client

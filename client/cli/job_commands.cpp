@@ -32,16 +32,18 @@ cli::ExitCode WatchAsJson(const JobTarget& target) {
         std::fflush(stdout);
       },
       target.session.stop());
+  if (target.session.stop().stop_requested()) {
+    return SayHowToComeBack(target.session, target.job);
+  }
   if (!end.ok()) {
     return cli::ReportError(end.status(), true);
   }
-  return FollowJob(target.farm, target.job, target.session.clock(), true, target.session.stop());
+  return FollowJob(target.farm, target.session, target.job, true);
 }
 
 cli::ExitCode Watch(const JobTarget& target) {
   return target.json ? WatchAsJson(target)
-                     : FollowJob(target.farm, target.job, target.session.clock(), false,
-                                 target.session.stop());
+                     : FollowJob(target.farm, target.session, target.job, false);
 }
 
 cli::ExitCode Fetch(const JobTarget& target, const Path& out) {

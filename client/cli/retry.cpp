@@ -32,8 +32,7 @@ cli::ExitCode Run(const JobTarget& target, const Arguments& arguments) {
     return cli::ExitCode::kOk;
   }
   fmt::print(stderr, "submitted {}\n", made->id.ToString());
-  const cli::ExitCode end =
-      FollowJob(target.farm, made->id, target.session.clock(), target.json, target.session.stop());
+  const cli::ExitCode end = FollowJob(target.farm, target.session, made->id, target.json);
   if (end != cli::ExitCode::kInterrupted && end != cli::ExitCode::kUnreachable) {
     PrintJob(target.farm.Get(made->id, target.session.stop()), target.json);
   }

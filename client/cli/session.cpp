@@ -33,6 +33,17 @@ Result<std::unique_ptr<Farm>> Session::Connect() const {
   return client::Connect(address_, clock_, Milliseconds(1000 * patience_seconds_));
 }
 
+std::string Session::CommandLine() const {
+  const wire::TlsFiles& tls = address_.security.tls;
+  std::string command = "tyllm-client --server " + address_.server;
+  for (const auto& [option, file] :
+       {std::pair("--tls-ca", &tls.ca), std::pair("--tls-cert", &tls.certificate),
+        std::pair("--tls-key", &tls.key)}) {
+    command += file->empty() ? "" : std::string(" ") + option + " " + *file;
+  }
+  return command + (address_.security.insecure ? " --insecure" : "");
+}
+
 Result<domain::JobId> ParseJob(const std::string& text) {
   return domain::JobId::Parse(text).Annotate("job");
 }

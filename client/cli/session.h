@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "client/api/connect.h"
@@ -19,6 +20,10 @@ class Session {
   /// --server and the TLS files; bound to this object.
   std::vector<cli::Option> GlobalOptions();
   Result<std::unique_ptr<Farm>> Connect() const;
+
+  /// How a person calls this program for the same server: "tyllm-client --server HOST:PORT" and the
+  /// files of TLS.
+  std::string CommandLine() const;
 
   const Clock& clock() const { return clock_; }
 

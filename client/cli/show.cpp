@@ -107,10 +107,43 @@ std::string Describe(const domain::Progress& progress) {
   return progress.message.empty() ? text : text + " (" + Printable(progress.message) + ")";
 }
 
+namespace {
+
+// "attempt 2 on gpu1, in stage pack, signal 9, out of memory (host)"; empty: nothing of it is
+// known.
+std::string Circumstances(const domain::Failure& failure) {
+  std::vector<std::string> parts;
+  if (failure.attempt > 0) {
+    parts.push_back(fmt::format("attempt {}{}", failure.attempt,
+                                failure.worker.empty() ? "" : " on " + Printable(failure.worker)));
+  }
+  if (!failure.stage.empty()) {
+    parts.push_back("in stage " + Printable(failure.stage));
+  }
+  if (failure.signal != 0) {
+    parts.push_back(fmt::format("signal {}", failure.signal));
+  } else if (failure.exit_code != 0) {
+    parts.push_back(fmt::format("exit code {}", failure.exit_code));
+  }
+  if (failure.out_of_memory) {
+    parts.push_back(
+        fmt::format("out of memory ({})", domain::kMemoryKindNames.Name(*failure.out_of_memory)));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+}  // namespace
+
 std::string Describe(const domain::Failure& failure) {
   std::string text =
       fmt::format("{} (blame: {}): {}\n", Printable(failure.reason),
                   domain::kBlameNames.Name(failure.blame), Printable(failure.message));
+  if (const std::string circumstances = Circumstances(failure); !circumstances.empty()) {
+    text += circumstances + "\n";
+  }
+  if (!failure.action.empty()) {
+    text += "what to do: " + Printable(failure.action) + "\n";
+  }
   if (!failure.log_tail.empty()) {
     text += "last lines of the log:\n";
     std::string_view tail = failure.log_tail;

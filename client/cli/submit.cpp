@@ -159,11 +159,22 @@ cli::ExitCode Validate(Farm& farm, const Session& session, const Submission& sub
   return refused ? cli::ExitCode::kRefused : cli::ExitCode::kOk;
 }
 
+// Where no answer came, whether there is a job now is known to the server only.
+Status WithWayOn(const Status& status, const std::string& request_id) {
+  const cli::ExitCode code = cli::ExitCodeOf(status);
+  if (code != cli::ExitCode::kUnreachable && code != cli::ExitCode::kInterrupted) {
+    return status;
+  }
+  return Status(status.code(), status.message() +
+                                   "; it is not known whether the job was taken: the same command "
+                                   "with --request-id " +
+                                   request_id + " makes no second one");
+}
+
 // Follows and fetches as asked; what goes to standard output is the job.
 cli::ExitCode Finish(Farm& farm, const Session& session, const Submission& submission,
                      const domain::JobView& job) {
-  const cli::ExitCode end =
-      FollowJob(farm, job.id, session.clock(), submission.json, session.stop());
+  const cli::ExitCode end = FollowJob(farm, session, job.id, submission.json);
   if (end == cli::ExitCode::kInterrupted || end == cli::ExitCode::kUnreachable) {
     return end;
   }
@@ -173,6 +184,11 @@ cli::ExitCode Finish(Farm& farm, const Session& session, const Submission& submi
   }
   if (end == cli::ExitCode::kOk && submission.fetch) {
     const auto folders = FetchOutputs(farm, session, *view, *submission.fetch, submission.json);
+    if (session.stop().stop_requested() && !folders.ok()) {
+      fmt::print(stderr, "{0} has succeeded. Go on with: {1} fetch {0} --out {2}\n",
+                 job.id.ToString(), session.CommandLine(), submission.fetch->string());
+      return cli::ExitCode::kInterrupted;
+    }
     if (!folders.ok()) {
       return cli::ReportError(folders.status(), submission.json);
     }
@@ -201,13 +217,7 @@ cli::ExitCode Run(const Session& session, Submission& submission) {
   }
   const auto job = (*farm)->Submit({submission.request_id, submission.spec}, session.stop());
   if (!job.ok()) {
-    if (cli::ExitCodeOf(job.status()) == cli::ExitCode::kUnreachable && !submission.json) {
-      fmt::print(stderr,
-                 "it is not known whether the job was taken; the same command with --request-id {} "
-                 "makes no second one\n",
-                 submission.request_id);
-    }
-    return cli::ReportError(job.status(), submission.json);
+    return cli::ReportError(WithWayOn(job.status(), submission.request_id), submission.json);
   }
   if (submission.wait || submission.fetch) {
     fmt::print(stderr, "submitted {}\n", job->id.ToString());

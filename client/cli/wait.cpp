@@ -21,6 +21,9 @@ cli::ExitCode Run(const JobTarget& target, std::int64_t seconds) {
   request.job = target.job;
   request.timeout_ms = 1000 * (seconds == 0 ? kForEver : seconds);
   const auto job = target.farm.Wait(request, target.session.stop());
+  if (!job.ok() && target.session.stop().stop_requested()) {
+    return SayHowToComeBack(target.session, target.job);
+  }
   const cli::ExitCode printed = PrintJob(job, target.json);
   if (!job.ok()) {
     return printed;

@@ -16,6 +16,7 @@
 #include "common/domain/job.h"
 #include "common/domain/matching.h"
 #include "common/domain/progress.h"
+#include "common/domain/stages.h"
 #include "common/domain/worker_mode.h"
 #include "common/format/json.h"
 
@@ -95,6 +96,7 @@ struct HeldAttempt {
   Outcome outcome;
   std::optional<Checkpoint> checkpoint;  ///< the newest that is uploaded whole
   Resources used;                        ///< most so far
+  std::vector<StageTime> stages = {};    ///< that it went through; told with the outcome
 };
 
 struct SyncRequest {

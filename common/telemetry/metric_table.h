@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "common/base/enum_table.h"
@@ -14,10 +15,12 @@ enum class Metric : std::uint8_t {
   kJobs,
   kTasks,
   kQueueOldestAge,
+  kQueueWait,
   kJobsSubmitted,
   kAttemptsStarted,
   kAttemptsEnded,
   kAttemptsLost,
+  kStageSeconds,
   kLeases,
   kFencedCalls,
   kCacheHits,
@@ -38,6 +41,8 @@ enum class Metric : std::uint8_t {
   kStoreOperationsPerCommit,
   kStoreWalBytes,
   kDataFreeBytes,
+  kBackupAge,
+  kCertificateRemaining,
   kStartTime,
   kBuildInfo,
 };
@@ -53,12 +58,38 @@ constexpr const auto& NamesOf(MetricType) {
   return kMetricTypeNames;
 }
 
+/// A label and, where they are few and known, its values.
+struct MetricLabel {
+  constexpr MetricLabel() = default;
+
+  // NOLINTNEXTLINE(google-explicit-constructor): a row says {"state"}
+  constexpr MetricLabel(const char* name_of_it, std::span<const std::string_view> all = {})
+      : name(name_of_it), values(all) {}
+
+  std::string_view name;                     ///< empty: none
+  std::span<const std::string_view> values;  ///< in the order of appearance; empty: any
+};
+
+/// Upper limits of a histogram's buckets.
+inline constexpr std::array kShortSeconds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
+                                          0.25,  0.5,    1.0,   2.5,  5.0,   10.0, 30.0};
+inline constexpr std::array kLongSeconds{0.1,   1.0,    5.0,     15.0,    60.0,   300.0,
+                                         900.0, 3600.0, 14400.0, 43200.0, 86400.0};
+inline constexpr std::array kSmallCounts{1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0};
+
+inline constexpr std::array<std::string_view, 2> kAttemptOutcomes{"succeeded", "failed"};
+inline constexpr std::array<std::string_view, 3> kLossReasons{"lease_lost", "stalled", "late"};
+inline constexpr std::array<std::string_view, 2> kFencingMethods{"WorkerService.Sync",
+                                                                 "WorkerService.AppendLog"};
+inline constexpr std::array<std::string_view, 2> kDirections{"in", "out"};
+
 struct MetricRow {
   Metric metric;
   MetricType type;
   std::string_view name;
   std::string_view help;
-  std::array<std::string_view, 2> labels{};  ///< empty: none
+  std::array<MetricLabel, 2> labels{};
+  std::span<const double> buckets = kShortSeconds;  ///< of a histogram
 };
 
 /// The one table: names are made nowhere else. Base units; few label values.
@@ -71,6 +102,14 @@ inline constexpr std::array kMetrics{
               {"state"}},
     MetricRow{Metric::kQueueOldestAge, MetricType::kGauge, "tyllm_queue_oldest_age_seconds",
               "How long the oldest queued task has been due; 0 without one."},
+    MetricRow{
+        Metric::kQueueWait,
+        MetricType::kHistogram,
+        "tyllm_queue_wait_seconds",
+        "How long tasks had been due when a worker got them, by kind; a pause after a failure "
+        "is no waiting.",
+        {"kind"},
+        kLongSeconds},
     MetricRow{Metric::kJobsSubmitted, MetricType::kCounter, "tyllm_jobs_submitted_total",
               "Jobs accepted."},
     MetricRow{Metric::kAttemptsStarted, MetricType::kCounter, "tyllm_attempts_started_total",
@@ -79,17 +118,27 @@ inline constexpr std::array kMetrics{
               MetricType::kCounter,
               "tyllm_attempts_ended_total",
               "Attempts whose worker reported the end, by outcome: succeeded, failed.",
-              {"outcome"}},
+              {MetricLabel{"outcome", kAttemptOutcomes}}},
     MetricRow{Metric::kAttemptsLost,
               MetricType::kCounter,
               "tyllm_attempts_lost_total",
               "Attempts that the server ended, by reason: lease_lost (the worker is gone), stalled "
               "(no progress), late (attempt deadline).",
-              {"reason"}},
+              {MetricLabel{"reason", kLossReasons}}},
+    MetricRow{Metric::kStageSeconds,
+              MetricType::kHistogram,
+              "tyllm_stage_seconds",
+              "Time that attempts which succeeded were in a stage, by kind of task and stage.",
+              {"kind", "stage"},
+              kLongSeconds},
     MetricRow{Metric::kLeases, MetricType::kGauge, "tyllm_leases",
               "Attempts that workers hold now."},
-    MetricRow{Metric::kFencedCalls, MetricType::kCounter, "tyllm_fenced_calls_total",
-              "Calls about attempts that are not their task's current one, refused."},
+    MetricRow{
+        Metric::kFencedCalls,
+        MetricType::kCounter,
+        "tyllm_fenced_calls_total",
+        "What was said of attempts that are not their task's current one, refused, by method.",
+        {MetricLabel{"method", kFencingMethods}}},
     MetricRow{Metric::kCacheHits, MetricType::kCounter, "tyllm_cache_hits_total",
               "Tasks whose output was there already."},
     MetricRow{Metric::kLogBytes, MetricType::kCounter, "tyllm_log_bytes_total",
@@ -135,7 +184,7 @@ inline constexpr std::array kMetrics{
               MetricType::kCounter,
               "tyllm_blob_bytes_total",
               "Bytes of blobs, by direction: in (uploads), out (downloads).",
-              {"direction"}},
+              {MetricLabel{"direction", kDirections}}},
     MetricRow{Metric::kBlobResumes, MetricType::kCounter, "tyllm_blob_resumes_total",
               "Uploads that went on where an earlier one had stopped."},
     MetricRow{Metric::kBlobStoreBytes, MetricType::kGauge, "tyllm_blob_store_bytes",
@@ -144,13 +193,24 @@ inline constexpr std::array kMetrics{
               "1 while the queue's file accepts changes, else 0."},
     MetricRow{Metric::kStoreCommitSeconds, MetricType::kHistogram, "tyllm_store_commit_seconds",
               "Time of a transaction of the queue, its disk sync included."},
-    MetricRow{Metric::kStoreOperationsPerCommit, MetricType::kHistogram,
-              "tyllm_store_operations_per_commit", "Operations that shared a transaction."},
+    MetricRow{Metric::kStoreOperationsPerCommit,
+              MetricType::kHistogram,
+              "tyllm_store_operations_per_commit",
+              "Operations that shared a transaction.",
+              {},
+              kSmallCounts},
     MetricRow{Metric::kStoreWalBytes, MetricType::kGauge, "tyllm_store_wal_bytes",
               "Bytes of the queue's write-ahead log, the part that is free to be written over "
               "included."},
     MetricRow{Metric::kDataFreeBytes, MetricType::kGauge, "tyllm_data_free_bytes",
               "Free bytes of the file system that holds the data folder."},
+    MetricRow{Metric::kBackupAge, MetricType::kGauge, "tyllm_backup_age_seconds",
+              "How old the newest complete backup of the data folder is, counted from the copy of "
+              "the queue in it; +Inf without one."},
+    MetricRow{
+        Metric::kCertificateRemaining, MetricType::kGauge, "tyllm_certificate_remaining_seconds",
+        "Time until the first certificate of the server's chain expires, below 0 when it has; "
+        "+Inf without TLS."},
     MetricRow{Metric::kStartTime, MetricType::kGauge, "tyllm_start_time_seconds",
               "When the server started, in seconds since 1970."},
     MetricRow{Metric::kBuildInfo,

@@ -28,15 +28,12 @@ consteval bool InOrder() {
 static_assert(InOrder(), "a metric has no row, or rows are not in the enum's order");
 
 prometheus::Histogram::BucketBoundaries BucketsOf(const MetricRow& row) {
-  if (row.metric == Metric::kStoreOperationsPerCommit) {
-    return {1, 2, 4, 8, 16, 32, 64, 128, 256};
-  }
-  return {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+  return {row.buckets.begin(), row.buckets.end()};
 }
 
 std::size_t LabelCount(const MetricRow& row) {
-  return static_cast<std::size_t>(!row.labels[0].empty()) +
-         static_cast<std::size_t>(!row.labels[1].empty());
+  return static_cast<std::size_t>(!row.labels[0].name.empty()) +
+         static_cast<std::size_t>(!row.labels[1].name.empty());
 }
 
 prometheus::Labels LabelsOf(const MetricRow& row, Metrics::Labels values) {
@@ -44,7 +41,7 @@ prometheus::Labels LabelsOf(const MetricRow& row, Metrics::Labels values) {
   prometheus::Labels labels;
   std::size_t i = 0;
   for (const std::string_view value : values) {
-    labels.emplace(row.labels[i++], value);
+    labels.emplace(row.labels[i++].name, value);
   }
   return labels;
 }
@@ -62,6 +59,9 @@ struct Metrics::Families {
     prometheus::Family<prometheus::Counter>* counters = nullptr;
     prometheus::Family<prometheus::Gauge>* gauges = nullptr;
     prometheus::Family<prometheus::Histogram>* histograms = nullptr;
+    // The one without labels, found without looking; null where there are labels.
+    prometheus::Counter* counter = nullptr;
+    prometheus::Histogram* histogram = nullptr;
   };
 
   explicit Families() {
@@ -90,6 +90,9 @@ struct Metrics::Families {
 
   prometheus::Counter& CounterAt(Metric metric, Labels labels) const {
     TYLLM_CHECK(At(metric).counters != nullptr);
+    if (labels.size() == 0 && At(metric).counter != nullptr) {
+      return *At(metric).counter;
+    }
     return At(metric).counters->Add(LabelsOf(RowOf(metric), labels));
   }
 
@@ -100,6 +103,9 @@ struct Metrics::Families {
 
   prometheus::Histogram& HistogramAt(Metric metric, Labels labels) const {
     TYLLM_CHECK(At(metric).histograms != nullptr);
+    if (labels.size() == 0 && At(metric).histogram != nullptr) {
+      return *At(metric).histogram;
+    }
     return At(metric).histograms->Add(LabelsOf(RowOf(metric), labels), BucketsOf(RowOf(metric)));
   }
 
@@ -109,19 +115,32 @@ struct Metrics::Families {
 
 Metrics::Metrics() : families_(std::make_unique<Families>()) {
   for (const MetricRow& row : kMetrics) {
-    if (LabelCount(row) > 0) {
-      continue;
+    if (LabelCount(row) == 0) {
+      Show(row, {});
     }
-    switch (row.type) {
-      case MetricType::kCounter:
-        families_->CounterAt(row.metric, {});
-        break;
-      case MetricType::kGauge:
-        families_->GaugeAt(row.metric, {});
-        break;
-      case MetricType::kHistogram:
-        families_->HistogramAt(row.metric, {});
-        break;
+    if (LabelCount(row) == 1) {
+      for (const std::string_view value : row.labels[0].values) {
+        Show(row, {value});
+      }
+    }
+  }
+}
+
+void Metrics::Show(const MetricRow& row, Labels labels) {
+  Families::Family& family = families_->families[static_cast<std::size_t>(row.metric)];
+  switch (row.type) {
+    case MetricType::kCounter: {
+      prometheus::Counter& counter = families_->CounterAt(row.metric, labels);
+      family.counter = labels.size() == 0 ? &counter : nullptr;
+      break;
+    }
+    case MetricType::kGauge:
+      families_->GaugeAt(row.metric, labels);
+      break;
+    case MetricType::kHistogram: {
+      prometheus::Histogram& histogram = families_->HistogramAt(row.metric, labels);
+      family.histogram = labels.size() == 0 ? &histogram : nullptr;
+      break;
     }
   }
 }

@@ -10,9 +10,10 @@
 
 namespace tyllm::telemetry {
 
-/// The values of the metrics of kMetrics. Every metric without labels is there from the start, at
-/// 0; one with labels appears with its first value. Threads: any. Calling a method that does not
-/// fit the metric's type, or with another number of label values than it has, aborts.
+/// The values of the metrics of kMetrics. Every metric without labels, and one whose label has
+/// known values, is there from the start, at 0; others appear with their first value. Threads: any.
+/// Calling a method that does not fit the metric's type, or with another number of label values
+/// than it has, aborts.
 class Metrics {
  public:
   using Labels = std::initializer_list<std::string_view>;  ///< values, in the row's order
@@ -41,6 +42,10 @@ class Metrics {
 
  private:
   struct Families;
+
+  /// Makes it appear.
+  void Show(const MetricRow& row, Labels labels);
+
   std::unique_ptr<Families> families_;
 };
 

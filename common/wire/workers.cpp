@@ -122,6 +122,11 @@ v1::Held ToProto(const domain::HeldAttempt& held) {
     *proto.mutable_checkpoint() = ToProto(*held.checkpoint);
   }
   *proto.mutable_used() = ToProto(held.used);
+  for (const domain::StageTime& time : held.stages) {
+    v1::StageTime& stage = *proto.add_stages();
+    stage.set_stage(ValidUtf8(time.stage));
+    stage.set_milliseconds(time.ms);
+  }
   return proto;
 }
 
@@ -135,6 +140,9 @@ Result<domain::HeldAttempt> FromProto(const v1::Held& proto) {
     TYLLM_ASSIGN(held.checkpoint, FromProto(proto.checkpoint()).Annotate("checkpoint"));
   }
   held.used = FromProto(proto.used());
+  for (const v1::StageTime& time : proto.stages()) {
+    held.stages.push_back({time.stage(), time.milliseconds()});
+  }
   return held;
 }
 

@@ -8,6 +8,7 @@
 #include "common/format/json.h"
 #include "server/app/copy_request.h"
 #include "server/app/data_folder.h"
+#include "server/core/last_backup.h"
 #include "server/store/database_check.h"
 #include "server/store/database_copy.h"
 
@@ -94,16 +95,21 @@ Result<BackupReport> Backup(const Path& data, const Path& to) {
                          " holds something that is not a backup; choose a folder of its own");
   }
   TYLLM_TRY(LocalFileSystem().CreateDirectories(to));
-  TYLLM_TRY(WriteNote(to, 0));  // begun
+  if (!fs::exists(to / kNote, error)) {
+    TYLLM_TRY(WriteNote(to, 0));  // the first is begun
+  }
   BackupReport report;
   // What the queue names at the moment of its copy is copied before, or is too new to be removed.
   TYLLM_TRY(CopyBlobs(data, to, report.blobs));
+  const std::int64_t has_all_before = SystemClock().UnixMillis();
   TYLLM_ASSIGN(const QueueFile queue, CopyOfQueue(data, to));
   report.while_serving = queue.by_server;
   TYLLM_TRY(CopyBlobs(data, to, report.blobs));
   TYLLM_ASSIGN(report.logs, CopyFiles(data / "logs", to / "logs"));
   TYLLM_TRY(MoveInto(queue.path, to / kQueue));
   TYLLM_TRY(WriteNote(to, SystemClock().UnixMillis()));
+  TYLLM_TRY(core::NoteBackup(LocalFileSystem(), data, has_all_before)
+                .Annotate("the backup is complete, but the data folder could not be told"));
   return report;
 }
 

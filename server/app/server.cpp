@@ -12,6 +12,7 @@
 #include "common/base/version.h"
 #include "common/format/json.h"
 #include "common/telemetry/metrics.h"
+#include "common/wire/certificate.h"
 #include "server/app/clocks_by_kind.h"
 #include "server/app/control_thread.h"
 #include "server/app/data_folder.h"
@@ -90,19 +91,20 @@ class Server::Assembly {
                [this](const store::Store::CommitStats& commit) { Observe(commit); }),
         logs_(surroundings.files, folder_.logs()),
         farm_({control_.context().get_executor(), blocking_.get_executor(), store_, logs_, *blobs_,
-               surroundings.clock, LimitsOf(config), std::string(Version()), folder_.copies()}) {}
+               surroundings.clock, metrics_, LimitsOf(config), std::string(Version()),
+               folder_.copies()}) {}
 
   Status Serve() {
     TYLLM_TRY(control_.Await(core::Recover(farm_)));
     control_.RunUntilStopped(KeepTidy(farm_));
+    TYLLM_ASSIGN(const web::Sources sources, MakeSources());
     rpc::Environment environment{farm_, metrics_, surroundings_.log};
     environment.upload_idle_limit = seconds(config_.upload_idle_seconds);
     TYLLM_ASSIGN(rpc_, rpc::RpcServer::Start(environment, RpcOptions()));
     web::HttpServer::Options http;
     http.listen = config_.http;
     TYLLM_ASSIGN(http_, web::HttpServer::Start(control_.context().get_executor(), http,
-                                               web::MakePages({farm_, metrics_, surroundings_.files,
-                                                               folder_.root()})));
+                                               web::MakePages(sources)));
     TYLLM_TRY(WriteAddresses());
     if (config_.with_worker) {
       TYLLM_ASSIGN(std::vector<std::string> command, MakeWorkerCommand());
@@ -163,6 +165,14 @@ class Server::Assembly {
       options.local_socket = socket;
     }
     return options;
+  }
+
+  Result<web::Sources> MakeSources() {
+    web::Sources sources{farm_, metrics_, surroundings_.files, folder_.root()};
+    if (!config_.tls_cert.empty()) {  // gRPC read it at the start and does not read it again
+      TYLLM_ASSIGN(sources.certificate_end_unix_s, wire::CertificateEnd(config_.tls_cert));
+    }
+    return sources;
   }
 
   Result<std::vector<std::string>> MakeWorkerCommand() const {

@@ -27,7 +27,7 @@ boost::asio::awaitable<Status> Use(Farm& farm, store::CacheHit hit) {
     co_return OkStatus();  // somebody else has used it
   }
   TYLLM_CO_TRY(status);
-  farm.counters.cache_hits += complete ? 1 : 0;
+  farm.parts.metrics.Count(telemetry::Metric::kCacheHits, {}, complete ? 1 : 0);
   farm.signals.Notify(Topic::Of(hit.job));
   farm.signals.Notify(Topic::LogOf(hit.task));
   co_return OkStatus();

@@ -10,6 +10,11 @@ namespace {
 /// Of a lane: those behind are behind in age only, and have their turn when these are gone.
 constexpr std::int64_t kLookedAt = 32;
 
+/// For so long a task that waits for room on a worker is overtaken by smaller ones. Then the worker
+/// gets nothing else until there is room.
+constexpr std::chrono::minutes kOvertaken{10};
+
+// Lanes whose tasks the worker can take, at least when it runs nothing else.
 Result<std::vector<sched::Lane>> LanesFor(store::Queue& queue, const sched::WorkerState& worker,
                                           std::int64_t now) {
   TYLLM_ASSIGN(std::vector<sched::Lane> lanes, queue.Lanes(now));
@@ -25,26 +30,32 @@ class Giving {
   Giving(store::Queue& queue, FreeWorker& worker, const sched::Policy& policy, std::int64_t now)
       : queue_(queue), worker_(worker), policy_(policy), now_(now) {}
 
-  Result<std::vector<store::Lease>> Run() {
+  Result<std::vector<Given>> Run() {
     TYLLM_ASSIGN(const std::vector<sched::Lane> lanes,
                  LanesFor(queue_, *worker_.asking.worker, now_));
     if (lanes.empty()) {
-      return std::vector<store::Lease>();
+      return std::vector<Given>();
     }
     TYLLM_ASSIGN(shares_, queue_.Shares(now_));
-    while (static_cast<int>(leases_.size()) < worker_.free_slots) {
+    while (static_cast<int>(given_.size()) < worker_.free_slots) {
       TYLLM_ASSIGN(const bool given, GiveOne(lanes));
       if (!given) {
         break;
       }
     }
-    return std::move(leases_);
+    return std::move(given_);
   }
 
  private:
   Result<bool> GiveOne(const std::vector<sched::Lane>& lanes) {
     for (const std::size_t i :
          sched::FairOrder(lanes, shares_, worker_.slots, now_, policy_.fairness)) {
+      if (!sched::CanTake(worker_.left, lanes[i].key.needs)) {
+        if (now_ - lanes[i].oldest_queued_ms > Milliseconds(kOvertaken).count()) {
+          return false;
+        }
+        continue;
+      }
       TYLLM_ASSIGN(const bool given, GiveFrom(lanes[i]));
       if (given) {
         return true;
@@ -76,8 +87,11 @@ class Giving {
     }
     const domain::TaskId task = candidates[*picked].id;
     TYLLM_ASSIGN(store::Lease lease, queue_.StartAttempt(task, worker_.session, now_));
-    TYLLM_TRY(queue_.NoteDecision(task, WhyGiven(lane, candidates[*picked], lease), now_));
-    leases_.push_back(std::move(lease));
+    const std::int64_t waited = std::max<std::int64_t>(0, now_ - candidates[*picked].due_ms);
+    TYLLM_TRY(queue_.NoteDecision(task, WhyGiven(lane, candidates[*picked], lease, waited), now_));
+    const domain::Resources resources = sched::ResourcesOf(lane.key.needs);
+    worker_.left = sched::Beside(std::move(worker_.left), resources);
+    given_.push_back({std::move(lease), resources, waited});
     worker_.asking.held.push_back(task);
     const auto& capabilities = worker_.asking.worker->capabilities;
     sched::NoteStart(shares_, lane.key, sched::RateOf(capabilities, policy_.fairness));
@@ -86,7 +100,7 @@ class Giving {
 
   // For whoever asks why it ran there and then.
   std::string WhyGiven(const sched::Lane& lane, const sched::Candidate& task,
-                       const store::Lease& lease) const {
+                       const store::Lease& lease, std::int64_t waited_ms) const {
     const sched::WorkerState& worker = *worker_.asking.worker;
     const auto there =
         std::count_if(task.inputs.begin(), task.inputs.end(),
@@ -99,8 +113,7 @@ class Giving {
            std::string(domain::kJobClassNames.Name(lane.key.job_class)) + ", priority " +
            std::to_string(lane.key.priority) + "), which has had " +
            std::to_string(static_cast<std::int64_t>(charge)) +
-           " device-seconds by its weight; waited " +
-           std::to_string(std::max<std::int64_t>(0, now_ - task.due_ms) / 1000) + " s; " +
+           " device-seconds by its weight; waited " + std::to_string(waited_ms / 1000) + " s; " +
            std::to_string(there) + " of " + std::to_string(task.inputs.size()) +
            " inputs are in the worker's cache; " +
            std::to_string(worker_.asking.online->size() - 1) + " other workers are online" +
@@ -112,13 +125,13 @@ class Giving {
   const sched::Policy& policy_;
   const std::int64_t now_;
   sched::Shares shares_;
-  std::vector<store::Lease> leases_;
+  std::vector<Given> given_;
 };
 
 }  // namespace
 
-Result<std::vector<store::Lease>> AssignWork(store::Queue& queue, FreeWorker worker,
-                                             const sched::Policy& policy, std::int64_t now) {
+Result<std::vector<Given>> AssignWork(store::Queue& queue, FreeWorker worker,
+                                      const sched::Policy& policy, std::int64_t now) {
   return Giving(queue, worker, policy, now).Run();
 }
 

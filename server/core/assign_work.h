@@ -14,11 +14,19 @@ struct FreeWorker {
   sched::Asking asking;
   sched::Slots slots;  ///< of all workers that take work
   int free_slots = 0;
+  domain::Capabilities left;  ///< beside what its tasks are taken to use
+};
+
+/// A task that a worker gets.
+struct Given {
+  store::Lease lease;
+  domain::Resources resources;
+  std::int64_t waited_ms = 0;  ///< since it was due
 };
 
 /// Leases what the worker gets now: lanes in the fair order, of each lane the first task that is
 /// for this worker. On the store's thread, so that every choice sees the ones before it.
-Result<std::vector<store::Lease>> AssignWork(store::Queue& queue, FreeWorker worker,
-                                             const sched::Policy& policy, std::int64_t now);
+Result<std::vector<Given>> AssignWork(store::Queue& queue, FreeWorker worker,
+                                      const sched::Policy& policy, std::int64_t now);
 
 }  // namespace tyllm::server::core

@@ -51,6 +51,11 @@ boost::asio::awaitable<sched::EndedAttempt> Describe(Farm& farm, const Ended& en
   co_return facts;
 }
 
+bool IsNew(const Farm& farm) {
+  const std::int64_t age = farm.parts.clock.UnixMillis() - farm.started_unix_ms;
+  return age < farm.parts.limits.policy.Presence().count();
+}
+
 // For whoever asks why it was tried again, or was not.
 std::string WhyJudged(const sched::EndedAttempt& facts, const sched::Verdict& verdict,
                       const sched::Policy& policy) {
@@ -68,6 +73,16 @@ std::string WhyJudged(const sched::EndedAttempt& facts, const sched::Verdict& ve
          " losses so far";
 }
 
+// A server that has just started has not heard of all workers that are there.
+Status AddWorkersOfBefore(store::Queue& queue, sched::EndedAttempt& facts) {
+  TYLLM_ASSIGN(const std::vector<store::WorkerRecord> workers, queue.ListWorkers());
+  for (const store::WorkerRecord& worker : workers) {
+    facts.largest_gpu_memory =
+        std::max(facts.largest_gpu_memory, worker.capabilities.gpu_memory_bytes);
+  }
+  return OkStatus();
+}
+
 Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::EndedAttempt> facts,
               const sched::Policy& policy, std::int64_t now) {
   if (IsToolchains(ended.reported)) {
@@ -82,20 +97,17 @@ Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::Ende
   return queue.NoteDecision(ended.task.id.task, WhyJudged(*facts, verdict, policy), now);
 }
 
-void Count(Counters& counters, sched::Ending ending) {
+void Count(telemetry::Metrics& metrics, sched::Ending ending) {
+  using telemetry::Metric;
   switch (ending) {
     case sched::Ending::kFailed:
-      ++counters.attempts_failed;
-      break;
+      return metrics.Count(Metric::kAttemptsEnded, {"failed"});
     case sched::Ending::kLeaseLost:
-      ++counters.attempts_lease_lost;
-      break;
+      return metrics.Count(Metric::kAttemptsLost, {"lease_lost"});
     case sched::Ending::kStalled:
-      ++counters.attempts_stalled;
-      break;
+      return metrics.Count(Metric::kAttemptsLost, {"stalled"});
     case sched::Ending::kDeadline:
-      ++counters.attempts_late;
-      break;
+      return metrics.Count(Metric::kAttemptsLost, {"late"});
     case sched::Ending::kSucceeded:
     case sched::Ending::kReturned:
     case sched::Ending::kStopped:
@@ -119,6 +131,9 @@ boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended)
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Status recorded = co_await farm.parts.store.Run([&](store::Queue& queue) {
     for (std::size_t i = 0; i < ended.size(); ++i) {
+      if (facts[i] && IsNew(farm)) {
+        TYLLM_TRY(AddWorkersOfBefore(queue, *facts[i]));
+      }
       const Status status = Record(queue, ended[i], facts[i], farm.parts.limits.policy, now);
       if (status.code() != StatusCode::kAborted) {
         TYLLM_TRY(status);
@@ -128,7 +143,7 @@ boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended)
   });
   TYLLM_CO_TRY(recorded);
   for (const Ended& one : ended) {
-    Count(farm.counters, one.ending);
+    Count(farm.parts.metrics, one.ending);
     AttemptIsOver(farm, one.task);
   }
   co_return OkStatus();

@@ -6,9 +6,9 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include "common/base/clock.h"
+#include "common/telemetry/metrics.h"
 #include "server/blobs/blob_store.h"
 #include "server/core/attempts.h"
-#include "server/core/counters.h"
 #include "server/core/fleet.h"
 #include "server/core/limits.h"
 #include "server/core/signals.h"
@@ -20,8 +20,8 @@ namespace tyllm::server::core {
 
 /// What use cases work on: durable state in the stores, and what is only known while the server
 /// runs. Use cases are coroutines that run on `control`, an executor of one thread (spawn them
-/// there), so the members below need no lock. The stores, clock and executors outlive the Farm;
-/// stop both stores before the control thread's context goes away.
+/// there), so the members below need no lock. The stores, clock, metrics and executors outlive the
+/// Farm; stop both stores before the control thread's context goes away.
 ///
 /// Start: construct, then run Recover to its end, then accept calls and run SweepForever.
 class Farm {
@@ -33,6 +33,7 @@ class Farm {
     store::LogStore& logs;
     blobs::BlobStore& blobs;
     const Clock& clock;
+    telemetry::Metrics& metrics;
     Limits limits;
     std::string version;  ///< of this build; also the toolchain's in action keys
     Path copies = {};     ///< folder for copies of the queue; made when it is needed
@@ -50,7 +51,6 @@ class Farm {
   Attempts attempts;  ///< leases and progress of what runs
   Fleet fleet;        ///< workers that called
   Signals signals;    ///< wakes who waits for a change
-  Counters counters;  ///< for metrics
   WholeTrees whole_trees;
   const std::int64_t started_unix_ms;
   Clock::Steady checkpoints_swept{};  ///< when old ones were looked for

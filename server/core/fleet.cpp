@@ -16,6 +16,7 @@ void Fleet::Begin(const domain::WorkerSession& from, const domain::ModeOrder& or
   member.session = from.session;
   member.order = order;
   member.settled = false;
+  member.killed.reset();  // that was another process
   online_ = {};
 }
 
@@ -42,8 +43,14 @@ void Fleet::SetSettled(const std::string& worker, bool settled) {
   members_.at(worker).settled = settled;
 }
 
-void Fleet::SetOrder(const std::string& worker, const domain::ModeOrder& order) {
-  members_.at(worker).order = order;
+void Fleet::SetOrder(const std::string& worker, const domain::ModeOrder& order, Clock::Steady now) {
+  Member& member = members_.at(worker);
+  member.order = order;
+  if (order.mode != domain::WorkerMode::kKilled) {
+    member.killed.reset();
+  } else if (!member.killed) {
+    member.killed = now;
+  }
   online_ = {};
 }
 

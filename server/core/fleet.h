@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ class Fleet {
     std::shared_ptr<const sched::WorkerState> state;  ///< what it is and has, as of its last call
     int free_slots = 0;                               ///< as of its last answer
     domain::ModeOrder order;                          ///< of a person
+    std::optional<Clock::Steady> killed;              ///< since when it is to end its attempts
     bool draining = false;                            ///< says the worker
     std::int64_t calls = 0;
     bool settled = false;  ///< nothing of its earlier sessions is left in the queue
@@ -40,7 +42,7 @@ class Fleet {
             bool draining, const Clock& clock);
   void SetFreeSlots(const std::string& worker, int free_slots);
   void SetSettled(const std::string& worker, bool settled);
-  void SetOrder(const std::string& worker, const domain::ModeOrder& order);
+  void SetOrder(const std::string& worker, const domain::ModeOrder& order, Clock::Steady now);
 
   /// Workers that were seen after `since`, by name. Made anew only when one came, changed or went:
   /// every idle worker asks for it.

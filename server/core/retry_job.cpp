@@ -100,7 +100,7 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
     return NoteTrees(queue, *made, inputs.sizes);
   });
   TYLLM_CO_TRY(queued);
-  ++farm.counters.jobs_submitted;
+  farm.parts.metrics.Count(telemetry::Metric::kJobsSubmitted);
   static_cast<void>(co_await UseCachedResults(farm));  // a sweep would do the same later
   farm.signals.Notify(Topic::Work());
   co_return co_await GetJob(farm, *made);

@@ -35,7 +35,7 @@ boost::asio::awaitable<Result<domain::WorkerView>> SetWorkerMode(Farm& farm, Wor
   });
   TYLLM_CO_TRY(done);
   if (changed && farm.fleet.Find(order.worker) != nullptr) {
-    farm.fleet.SetOrder(order.worker, order.order);
+    farm.fleet.SetOrder(order.worker, order.order, farm.parts.clock.Now());
   }
   farm.signals.Notify(Topic::Work());
   TYLLM_CO_ASSIGN(const std::vector<domain::WorkerView> workers, co_await ListWorkers(farm));

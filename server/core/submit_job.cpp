@@ -97,7 +97,7 @@ boost::asio::awaitable<Result<domain::JobView>> Queued(Farm& farm, Enqueued queu
   if (!queued.made) {
     co_return co_await GetJob(farm, queued.job);
   }
-  ++farm.counters.jobs_submitted;
+  farm.parts.metrics.Count(telemetry::Metric::kJobsSubmitted);
   if (queued.has_results) {
     static_cast<void>(co_await UseCachedResults(farm));
   }

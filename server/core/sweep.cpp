@@ -28,6 +28,13 @@ void FollowQueue(Farm& farm, const std::vector<HeldTask>& held) {
   farm.attempts.KeepOnly(ids);
 }
 
+// It was killed, calls on as if nothing were, and its time to end is over.
+bool DoesNotObey(const Farm& farm, const store::WorkerSession& holder) {
+  const Fleet::Member* const member = farm.fleet.Find(holder.worker);
+  return member != nullptr && member->session == holder.session && member->killed &&
+         farm.parts.clock.Now() - *member->killed > farm.parts.limits.policy.stop;
+}
+
 std::vector<Ended> FindEnded(const Farm& farm, const std::vector<HeldTask>& held) {
   std::vector<Ended> ended;
   for (const Attempts::Overdue& overdue :
@@ -36,6 +43,14 @@ std::vector<Ended> FindEnded(const Farm& farm, const std::vector<HeldTask>& held
                                    [&](const HeldTask& one) { return one.id == overdue.id; });
     if (task != held.end()) {
       ended.push_back({.task = *task, .ending = overdue.ending, .reported = std::nullopt});
+    }
+  }
+  // What a killed worker has not handed back in time is taken from it.
+  for (const HeldTask& task : held) {
+    const bool is_known = std::any_of(ended.begin(), ended.end(),
+                                      [&](const Ended& one) { return one.task.id == task.id; });
+    if (!is_known && task.state == domain::TaskState::kLeased && DoesNotObey(farm, task.holder)) {
+      ended.push_back({.task = task, .ending = sched::Ending::kReturned, .reported = std::nullopt});
     }
   }
   return ended;

@@ -21,12 +21,25 @@ bool Contains(const std::vector<domain::TaskId>& all, domain::TaskId one) {
   return std::find(all.begin(), all.end(), one) != all.end();
 }
 
+/// Of a task until a worker got it.
+struct Wait {
+  domain::TaskKind kind;
+  std::int64_t ms = 0;
+};
+
+/// An attempt for the worker to begin.
+struct Start {
+  store::Lease lease;
+  domain::Resources resources;  ///< that it is taken to use
+};
+
 /// What the queue has for a worker.
 struct Found {
-  std::vector<store::Lease> leases;  ///< to start
-  std::vector<HeldTask> held;        ///< of the worker, the new ones included
-  std::vector<HeldTask> ended;       ///< cancelled before the worker heard of them
-  bool has_results = false;          ///< some task that waits, of what was recorded
+  std::vector<Start> starts;
+  std::vector<Wait> waits;      ///< of those of them that are new
+  std::vector<HeldTask> held;   ///< of the worker, the new ones included
+  std::vector<HeldTask> ended;  ///< cancelled before the worker heard of them
+  bool has_results = false;     ///< some task that waits, of what was recorded
 };
 
 bool Names(const SyncRequest& request, domain::TaskId task) {
@@ -40,7 +53,8 @@ Status FindUnheard(store::Queue& queue, const SyncRequest& request, Found& found
     if (task.holder == request.from && task.state == domain::TaskState::kLeased &&
         !Names(request, task.id.task)) {
       TYLLM_ASSIGN(store::Lease lease, queue.GetLease(task.id));
-      found.leases.push_back(std::move(lease));
+      TYLLM_ASSIGN(const sched::LaneKey lane, queue.LaneKeyOf(task.id.task));
+      found.starts.push_back({std::move(lease), sched::ResourcesOf(lane.needs)});
     }
   }
   return OkStatus();
@@ -62,6 +76,16 @@ Status EndUnheardCancelled(store::Queue& queue, const SyncRequest& request, std:
   return OkStatus();
 }
 
+// What its tasks leave of a worker.
+Result<domain::Capabilities> LeftOf(store::Queue& queue, domain::Capabilities worker,
+                                    const std::vector<HeldTask>& held) {
+  for (const HeldTask& task : held) {
+    TYLLM_ASSIGN(const sched::LaneKey lane, queue.LaneKeyOf(task.id.task));
+    worker = sched::Beside(std::move(worker), sched::ResourcesOf(lane.needs));
+  }
+  return worker;
+}
+
 Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWorker worker,
                        bool takes_new, const sched::Policy& policy, std::int64_t now) {
   Found found;
@@ -71,15 +95,17 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
   if (!takes_new || worker.free_slots <= 0) {
     return found;
   }
-  TYLLM_ASSIGN(std::vector<store::Lease> given, AssignWork(queue, std::move(worker), policy, now));
-  for (store::Lease& lease : given) {
+  TYLLM_ASSIGN(worker.left, LeftOf(queue, request.capabilities, found.held));
+  TYLLM_ASSIGN(std::vector<Given> given, AssignWork(queue, std::move(worker), policy, now));
+  for (auto& [lease, resources, waited_ms] : given) {
+    found.waits.push_back({lease.spec.kind, waited_ms});
     found.held.push_back({.id = lease.id,
                           .job = lease.job,
                           .kind = lease.spec.kind,
                           .holder = request.from,
                           .spent = {},  // nobody asks before it has ended
                           .started_unix_ms = now});
-    found.leases.push_back(std::move(lease));
+    found.starts.push_back({std::move(lease), resources});
   }
   return found;
 }
@@ -125,9 +151,10 @@ class Turn {
       reply_.lease_ms =
           std::min(reply_.lease_ms, farm_.parts.limits.policy.ClocksOf(task.kind).lease.count());
     }
-    for (const store::Lease& lease : found.leases) {
-      Start(lease);
+    for (const Start& start : found.starts) {
+      Begin(start);
     }
+    CountStarts(found.waits);
     StopWhatIsNotHeld(found.held);
     co_return OkStatus();
   }
@@ -165,13 +192,13 @@ class Turn {
     return worker;
   }
 
-  void Start(const store::Lease& lease) {
+  void Begin(const Start& start) {
+    const store::Lease& lease = start.lease;
     const sched::Clocks clocks = farm_.parts.limits.policy.ClocksOf(lease.spec.kind);
     // Naming it in this answer is as good as hearing of it: the worker counts from its call.
     farm_.attempts.Heard(lease.id, {}, farm_.parts.clock.Now());
     farm_.signals.Notify(Topic::Of(lease.job));
     farm_.signals.Notify(Topic::LogOf(lease.id.task));
-    ++farm_.counters.attempts_started;
     reply_.start.push_back({.id = lease.id,
                             .label = lease.label,
                             .spec = lease.spec,
@@ -179,7 +206,17 @@ class Turn {
                             .lease_ms = clocks.lease.count(),
                             .deadline_ms = clocks.deadline.count(),
                             .stall_ms = clocks.stall.count(),
-                            .checkpoint = lease.checkpoint});
+                            .checkpoint = lease.checkpoint,
+                            .resources = start.resources});
+  }
+
+  void CountStarts(const std::vector<Wait>& waits) {
+    telemetry::Metrics& metrics = farm_.parts.metrics;
+    for (const Wait& wait : waits) {
+      metrics.Count(telemetry::Metric::kAttemptsStarted);
+      metrics.Observe(telemetry::Metric::kQueueWait, {domain::kTaskKindNames.Name(wait.kind)},
+                      static_cast<double>(wait.ms) / 1000);
+    }
   }
 
   // While the call was held, attempts may have been cancelled or given to others.

@@ -136,7 +136,7 @@ class Outcomes {
     }
     const auto* const success = std::get_if<domain::Succeeded>(&held.outcome);
     if (success != nullptr && task.state == domain::TaskState::kLeased) {
-      co_return co_await TakeSuccess(task, success->output);
+      co_return co_await TakeSuccess(task, success->output, held.stages);
     }
     co_return co_await End(task, EndingOf(held), FailureOf(held));
   }
@@ -152,10 +152,11 @@ class Outcomes {
     return failure == nullptr ? std::nullopt : std::optional(*failure);
   }
 
-  boost::asio::awaitable<Status> TakeSuccess(HeldTask task, BlobId output) {
+  boost::asio::awaitable<Status> TakeSuccess(HeldTask task, BlobId output,
+                                             std::vector<domain::StageTime> stages) {
     const Clock::Steady now = farm_.parts.clock.Now();
     if (const auto known = farm_.whole_trees.Find(output, now)) {
-      successes_.push_back({std::move(task), output, known->bytes});
+      successes_.push_back({std::move(task), output, known->bytes, std::move(stages)});
       co_return OkStatus();
     }
     const Result<TreeCheck> check = co_await CheckTree(farm_, output);
@@ -168,7 +169,7 @@ class Outcomes {
     }
     const std::int64_t bytes = BytesOf(check->tree);
     farm_.whole_trees.Note(output, {.bytes = bytes, .files = check->tree.entries.size()}, now);
-    successes_.push_back({std::move(task), output, bytes});
+    successes_.push_back({std::move(task), output, bytes, std::move(stages)});
     co_return OkStatus();
   }
 
@@ -185,11 +186,26 @@ class Outcomes {
   std::vector<Success>& successes_;
 };
 
+void CountFenced(Farm& farm) {
+  farm.parts.metrics.Count(telemetry::Metric::kFencedCalls, {"WorkerService.Sync"});
+}
+
 void Fence(Farm& farm, const HeldAttempt& held, SyncReply& reply) {
-  ++farm.counters.fenced_calls;
+  CountFenced(farm);
   reply.stop.push_back(held.id.task);
   if (HasEnded(held)) {
     reply.acknowledged.push_back(held.id.task);  // too late to matter
+  }
+}
+
+void CountSuccess(telemetry::Metrics& metrics, const Success& success) {
+  using telemetry::Metric;
+  metrics.Count(Metric::kAttemptsEnded, {"succeeded"});
+  for (const domain::StageTime& time : success.stages) {
+    metrics.Observe(
+        Metric::kStageSeconds,
+        {domain::kTaskKindNames.Name(success.task.kind), domain::KnownStage(time.stage)},
+        static_cast<double>(std::max<std::int64_t>(0, time.ms)) / 1000);
   }
 }
 
@@ -247,7 +263,11 @@ Status RecordSuccesses(store::Queue& queue, const SyncRequest& request,
 
 void AcknowledgeSuccesses(Farm& farm, const std::vector<Success>& successes, SyncReply& reply) {
   for (const Success& success : successes) {
-    ++(success.recorded ? farm.counters.attempts_succeeded : farm.counters.fenced_calls);
+    if (success.recorded) {
+      CountSuccess(farm.parts.metrics, success);
+    } else {
+      CountFenced(farm);
+    }
     AttemptIsOver(farm, success.task);
     reply.acknowledged.push_back(success.task.id.task);
   }

@@ -18,7 +18,8 @@ struct Success {
   store::HeldTask task;
   BlobId output;
   std::int64_t bytes = 0;  ///< of the output's files
-  bool recorded = false;   ///< false after RecordSuccesses: it came too late
+  std::vector<domain::StageTime> stages;
+  bool recorded = false;  ///< false after RecordSuccesses: it came too late
 };
 
 /// Takes what a worker says of the attempts that it holds: renews leases, notes progress, records

@@ -78,6 +78,7 @@ boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& r
                     co_await farm.parts.store.Run(
                         [&](store::Queue& queue) { return StartSession(queue, request, now); }));
     farm.fleet.Begin(request.from, order);
+    farm.fleet.SetOrder(request.from.worker, order, clock.Now());
   }
   const auto& state = farm.fleet.Find(request.from.worker)->state;
   farm.fleet.Hear(request.from.worker, StateOf(request, state), request.draining, clock);

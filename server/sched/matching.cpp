@@ -20,7 +20,10 @@ using domain::Shortfall;
 using Workers = std::span<const Capabilities* const>;
 
 constexpr std::string_view kLabelPrefix = "label.";
+constexpr std::string_view kCpus = "cpus";
+constexpr std::string_view kMemory = "memory_bytes";
 constexpr std::string_view kGpuMemory = "gpu_memory_bytes";
+constexpr std::string_view kDiskFree = "disk_free_bytes";
 constexpr std::string_view kDies = "dies";
 
 struct NumberRow {
@@ -34,10 +37,10 @@ std::int64_t DiesOf(const Capabilities& c) {
 }
 
 constexpr std::array kNumbers{
-    NumberRow{"cpus", [](const Capabilities& c) -> std::int64_t { return c.cpus; }},
-    NumberRow{"memory_bytes", [](const Capabilities& c) { return c.memory_bytes; }},
+    NumberRow{kCpus, [](const Capabilities& c) -> std::int64_t { return c.cpus; }},
+    NumberRow{kMemory, [](const Capabilities& c) { return c.memory_bytes; }},
     NumberRow{kGpuMemory, [](const Capabilities& c) { return c.gpu_memory_bytes; }},
-    NumberRow{"disk_free_bytes", [](const Capabilities& c) { return c.disk_free_bytes; }},
+    NumberRow{kDiskFree, [](const Capabilities& c) { return c.disk_free_bytes; }},
     NumberRow{kDies, DiesOf},
 };
 
@@ -167,6 +170,37 @@ std::vector<Shortfall> FindShortfalls(const Needs& needs, Workers all) {
     lacking.push_back({one, PropertyOf(*closest, one.property)});
   }
   return lacking;
+}
+
+domain::Resources ResourcesOf(const Needs& needs) {
+  domain::Resources used;
+  for (const Requirement& one : needs.requirements) {
+    const std::int64_t value = Number(one.value).value_or(0);
+    if (one.rule != MatchRule::kMinimum) {
+      continue;
+    }
+    if (one.property == kMemory) {
+      used.memory_bytes = std::max(used.memory_bytes, value);
+    } else if (one.property == kGpuMemory) {
+      used.gpu_memory_bytes = std::max(used.gpu_memory_bytes, value);
+    } else if (one.property == kDiskFree) {
+      used.disk_bytes = std::max(used.disk_bytes, value);
+    } else if (one.property == kCpus) {
+      constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+      used.cpus = std::max(used.cpus, static_cast<std::int32_t>(std::min(value, kMost)));
+    }
+  }
+  return used;
+}
+
+Capabilities Beside(Capabilities worker, const domain::Resources& used) {
+  worker.memory_bytes = std::max<std::int64_t>(0, worker.memory_bytes - used.memory_bytes);
+  worker.cpus = std::max(0, worker.cpus - used.cpus);
+  if (worker.gpus <= 1) {
+    worker.gpu_memory_bytes =
+        std::max<std::int64_t>(0, worker.gpu_memory_bytes - used.gpu_memory_bytes);
+  }
+  return worker;
 }
 
 Needs NeedsOf(const domain::TaskSpec& task, const std::vector<Requirement>& of_job) {

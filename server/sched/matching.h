@@ -37,6 +37,13 @@ int PreferencesMet(const domain::Capabilities& worker, const Needs& needs);
 std::vector<domain::Shortfall> FindShortfalls(const Needs& needs,
                                               std::span<const domain::Capabilities* const> workers);
 
+/// What a task with these needs is taken to use up while it runs: the minima that it was given.
+domain::Resources ResourcesOf(const Needs& needs);
+/// What is left of a worker beside that: memory, CPUs, and memory of its GPU if it has one only (of
+/// several nobody knows which the task uses). Free disk is as the worker reports it, with what its
+/// tasks have written.
+domain::Capabilities Beside(domain::Capabilities worker, const domain::Resources& used);
+
 /// What a task needs by itself, and what its job asks for: sorted, without doubles, so that equal
 /// needs are equal texts.
 Needs NeedsOf(const domain::TaskSpec& task, const std::vector<domain::Requirement>& of_job);

@@ -84,6 +84,19 @@ Result<sched::LaneKey> Get(Database& db, std::int64_t lane) {
   return key;
 }
 
+Result<sched::LaneKey> Of(Database& db, TaskId task) {
+  std::int64_t lane = 0;
+  {
+    TYLLM_ASSIGN(Rows rows, db.Query(kLaneOf, task.value));
+    TYLLM_ASSIGN(const bool found, rows.Next());
+    if (!found) {
+      return NotFound("there is no task " + task.ToString());
+    }
+    lane = rows.Integer(0);
+  }
+  return Get(db, lane);
+}
+
 Result<std::string> ProjectOf(Database& db, std::int64_t lane) {
   TYLLM_ASSIGN(Rows rows, db.Query(kProjectOf, lane));
   TYLLM_ASSIGN(const bool found, rows.Next());
@@ -143,13 +156,7 @@ Status MoveJob(Database& db, JobId job, std::int32_t priority) {
 }
 
 Status AskForGpuMemory(Database& db, TaskId task, std::int64_t bytes) {
-  std::int64_t lane = 0;
-  {
-    TYLLM_ASSIGN(Rows rows, db.Query(kLaneOf, task.value));
-    TYLLM_TRY(rows.Next().status());
-    lane = rows.Integer(0);
-  }
-  TYLLM_ASSIGN(sched::LaneKey key, Get(db, lane));
+  TYLLM_ASSIGN(sched::LaneKey key, Of(db, task));
   key.needs = sched::WithGpuMemory(std::move(key.needs), bytes);
   return SetLane(db, task, key);
 }

@@ -16,6 +16,7 @@ namespace tyllm::server::store::lanes {
 sched::LaneKey KeyOf(const domain::JobSpec& job, const domain::PlannedTask& task);
 Result<std::int64_t> FindOrMake(Database& db, const sched::LaneKey& key);
 Result<sched::LaneKey> Get(Database& db, std::int64_t lane);
+Result<sched::LaneKey> Of(Database& db, TaskId task);
 Result<std::string> ProjectOf(Database& db, std::int64_t lane);
 /// Lanes with a task that is due, by number, each with its oldest due task.
 Result<std::vector<sched::Lane>> Waiting(Database& db, std::int64_t now);

@@ -286,6 +286,8 @@ class Queue {
   virtual Result<std::vector<sched::Candidate>> Candidates(std::int64_t lane, std::int64_t now,
                                                            std::int64_t limit) = 0;
   virtual Result<sched::Shares> Shares(std::int64_t now) = 0;
+  /// What the scheduler sees of a task.
+  virtual Result<sched::LaneKey> LaneKeyOf(TaskId task) = 0;
   /// Tasks of the job that have not begun, in plan order.
   virtual Result<std::vector<PendingRecord>> Pending(JobId job) = 0;
   /// Queued tasks of a lane of jobs before this one; counts no further than `limit`.

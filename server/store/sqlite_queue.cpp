@@ -225,6 +225,8 @@ class SqliteQueue final : public Queue {
     return projects::SharesAt(db_, running_, now, ground_.fairness);
   }
 
+  Result<sched::LaneKey> LaneKeyOf(TaskId task) override { return lanes::Of(db_, task); }
+
   Result<std::vector<PendingRecord>> Pending(JobId job) override { return PendingOf(db_, job); }
 
   Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) override {
@@ -306,14 +308,7 @@ class SqliteQueue final : public Queue {
   Result<std::vector<std::string>> LostBy(TaskId task) override { return tasks::LostBy(db_, task); }
 
   Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) override {
-    TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db_, task));
-    LogOwner owner{.job = row.job, .attempt = attempt == 0 ? row.attempt : attempt};
-    if (owner.attempt == 0) {
-      owner.ended = IsFinal(row.state);
-      return owner;
-    }
-    TYLLM_ASSIGN(owner.ended, attempts::HasEnded(db_, {task, owner.attempt}));
-    return owner;
+    return LogOwnerOf(db_, task, attempt);
   }
 
   // --- Unfinished work.

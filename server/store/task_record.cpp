@@ -54,4 +54,15 @@ Result<TaskRecord> RecordOf(Database& db, TaskId task) {
   return record;
 }
 
+Result<LogOwner> LogOwnerOf(Database& db, TaskId task, domain::Attempt attempt) {
+  TYLLM_ASSIGN(const tasks::Row row, tasks::Get(db, task));
+  LogOwner owner{.job = row.job, .attempt = attempt == 0 ? row.attempt : attempt};
+  if (owner.attempt == 0) {
+    owner.ended = IsFinal(row.state);
+    return owner;
+  }
+  TYLLM_ASSIGN(owner.ended, attempts::HasEnded(db, {task, owner.attempt}));
+  return owner;
+}
+
 }  // namespace tyllm::server::store

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <system_error>
 
 #include "server/core/count_farm.h"
 #include "server/core/explain.h"
+#include "server/core/last_backup.h"
 #include "server/core/list_workers.h"
 #include "server/core/projects.h"
 #include "server/core/server_info.h"
@@ -17,23 +20,6 @@ namespace {
 
 using telemetry::Metric;
 using telemetry::Metrics;
-
-void TakeCounters(const core::Counters& counters, Metrics& metrics) {
-  const auto total = [&](Metric metric, Metrics::Labels labels,
-                         const core::Counters::Count& count) {
-    metrics.SetTotal(metric, labels, static_cast<double>(count.load()));
-  };
-  total(Metric::kJobsSubmitted, {}, counters.jobs_submitted);
-  total(Metric::kAttemptsStarted, {}, counters.attempts_started);
-  total(Metric::kAttemptsEnded, {"succeeded"}, counters.attempts_succeeded);
-  total(Metric::kAttemptsEnded, {"failed"}, counters.attempts_failed);
-  total(Metric::kAttemptsLost, {"lease_lost"}, counters.attempts_lease_lost);
-  total(Metric::kAttemptsLost, {"stalled"}, counters.attempts_stalled);
-  total(Metric::kAttemptsLost, {"late"}, counters.attempts_late);
-  total(Metric::kFencedCalls, {}, counters.fenced_calls);
-  total(Metric::kCacheHits, {}, counters.cache_hits);
-  total(Metric::kLogBytes, {}, counters.log_bytes);
-}
 
 template <typename States, typename Counts>
 void TakeStates(const States& names, const Counts& counts, Metric metric, Metrics& metrics) {
@@ -70,6 +56,21 @@ void TakeWal(const Sources& sources, Metrics& metrics) {
   metrics.Set(Metric::kStoreWalBytes, {}, error ? 0 : static_cast<double>(bytes));
 }
 
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+void TakeBackup(const Sources& sources, Metrics& metrics) {
+  const std::optional<std::int64_t> made = core::LastBackup(sources.files, sources.data);
+  const std::int64_t age = sources.farm.parts.clock.UnixMillis() - made.value_or(0);
+  metrics.Set(Metric::kBackupAge, {},
+              made ? static_cast<double>(std::max<std::int64_t>(0, age)) / 1000 : kNever);
+}
+
+void TakeCertificate(const Sources& sources, Metrics& metrics) {
+  const auto& end = sources.certificate_end_unix_s;
+  const std::int64_t now = sources.farm.parts.clock.UnixMillis() / 1000;
+  metrics.Set(Metric::kCertificateRemaining, {}, end ? static_cast<double>(*end - now) : kNever);
+}
+
 void TakeProjects(const std::vector<core::ProjectStanding>& projects, Metrics& metrics) {
   for (const core::ProjectStanding& one : projects) {
     const std::string& name = one.use.project.name;
@@ -84,7 +85,6 @@ void TakeProjects(const std::vector<core::ProjectStanding>& projects, Metrics& m
 boost::asio::awaitable<void> Scrape(const Sources& sources) {
   Metrics& metrics = sources.metrics;
   const core::Farm& farm = sources.farm;
-  TakeCounters(farm.counters, metrics);
   metrics.Set(Metric::kStoreHealthy, {}, farm.parts.store.health().ok() ? 1 : 0);
   metrics.Set(Metric::kBlobStoreBytes, {}, static_cast<double>(farm.parts.blobs.TotalBytes()));
   metrics.Set(Metric::kStartTime, {}, static_cast<double>(farm.started_unix_ms) / 1000);
@@ -93,6 +93,8 @@ boost::asio::awaitable<void> Scrape(const Sources& sources) {
     metrics.Set(Metric::kDataFreeBytes, {}, static_cast<double>(*free));
   }
   TakeWal(sources, metrics);
+  TakeBackup(sources, metrics);
+  TakeCertificate(sources, metrics);
   if (const auto counts = co_await core::CountFarm(sources.farm); counts.ok()) {
     TakeStates(domain::kJobStateNames, counts->jobs, Metric::kJobs, metrics);
     TakeStates(domain::kTaskStateNames, counts->tasks, Metric::kTasks, metrics);

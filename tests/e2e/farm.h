@@ -52,9 +52,16 @@ class Farm {
 
   /// tyllm-client with --server.
   Ran Client(const std::vector<std::string>& arguments) const;
+  /// The same, left running; standard output and errors go to `<name>.out` and `<name>.err` in
+  /// folder().
+  ChildProcess StartClient(const std::string& name,
+                           const std::vector<std::string>& arguments) const;
+  /// What a client that was started so has written. Waits until it is something that holds `text`;
+  /// a failure of the test when that takes minutes.
+  std::string WaitForText(const std::string& file, const std::string& text) const;
   /// The job as `tyllm-client status --json` shows it.
   format::Json Status(const std::string& job) const;
-  /// Waits until `ready(status)`; a failure of the test after a minute.
+  /// Waits until `ready(status)`; a failure of the test when that takes minutes.
   format::Json WaitFor(const std::string& job,
                        const std::function<bool(const format::Json&)>& ready) const;
   /// /metrics as text.

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/e2e/farm.h"
+#include "tests/support/metric_value.h"
 
 // The main job with real processes: server, worker, job processes, client.
 namespace tyllm::testing {
@@ -48,7 +49,20 @@ TEST(Pipeline, QuantizesConvertsEvaluatesCompilesAndFetchesAModelThatRuns) {
 
   const std::string metrics = farm.Metrics();
   EXPECT_NE(metrics.find("200 OK"), std::string::npos);
-  EXPECT_NE(metrics.find("tyllm_"), std::string::npos);
+  // Every kind of task waited, worked and was uploaded; nothing reported a stage that is not known.
+  for (const std::string kind : {"quantize", "convert", "evaluate", "compile_die", "assemble"}) {
+    const std::string tasks = kind == "compile_die" ? "2" : "1";
+    EXPECT_EQ(MetricValue(metrics, "tyllm_queue_wait_seconds_count{kind=\"" + kind + "\"}"), tasks);
+    EXPECT_EQ(
+        MetricValue(metrics, "tyllm_stage_seconds_count{kind=\"" + kind + "\",stage=\"upload\"}"),
+        tasks);
+    EXPECT_EQ(
+        MetricValue(metrics, "tyllm_stage_seconds_count{kind=\"" + kind + "\",stage=\"other\"}"),
+        "absent");
+  }
+  EXPECT_EQ(
+      MetricValue(metrics, "tyllm_stage_seconds_count{kind=\"quantize\",stage=\"calibrate\"}"),
+      "1");
   EXPECT_EQ(farm.StopServer(), 0);
 }
 

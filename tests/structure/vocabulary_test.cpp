@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
 
+#include "common/domain/stages.h"
 #include "tests/structure/source_tree.h"
 #include "tests/support/paths.h"
 
@@ -43,6 +46,32 @@ TEST(Vocabulary, SharedDataIsGuarded) {
 TEST(Vocabulary, RegistriesOfFamiliesAreTheOnlyPlaceThatNamesArchitectures) {
   ExpectNowhere("\"[A-Za-z0-9_]+For(CausalLM|ConditionalGeneration)\"", "^worker/model/families/",
                 "an architecture's name belongs in its family's file");
+}
+
+// Metrics have a label of it, so that the set must be known.
+TEST(Vocabulary, StagesThatWorkReportsAreThoseOfTheDomain) {
+  const std::regex reported(
+      "(?:\\bReport\\(\\s*\\{?|\\bTell\\(|\\breport\\(|\\.stage = |\\btold\\(progress, "
+      ")\"([a-z_]+)\"");
+  std::set<std::string> found;
+  for (const SourceFile& file : ProductSources()) {
+    std::string before;  // of a call that goes on in the next line
+    for (const std::string& line : file.lines) {
+      const std::string text = before + WithoutComment(line);
+      before = line.ends_with("Report(") ? line : "";
+      std::smatch match;
+      if (!file.path.starts_with("worker/") || text.find('"') == std::string::npos ||
+          !std::regex_search(text, match, reported)) {
+        continue;
+      }
+      const std::string stage = match[1];
+      found.insert(stage);
+      EXPECT_EQ(domain::KnownStage(stage), stage)
+          << file.path << " reports a stage that common/domain/stages.h does not name";
+    }
+  }
+  EXPECT_GT(found.size(), 20U);
+  EXPECT_TRUE(std::is_sorted(domain::kStages.begin(), domain::kStages.end()));
 }
 
 TEST(Vocabulary, FileNamesSayWhatIsInside) {

@@ -30,6 +30,7 @@ BareFarm::BareFarm(const Place& place, std::unique_ptr<server::blobs::BlobStore>
                                     .logs = *logs_,
                                     .blobs = *blobs_,
                                     .clock = place.clock,
+                                    .metrics = metrics_,
                                     .limits = place.limits,
                                     .version = "1.0"})) {}
 

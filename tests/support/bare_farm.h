@@ -57,6 +57,7 @@ class BareFarm {
     result.emplace(co_await std::move(work));
   }
 
+  telemetry::Metrics metrics_;
   boost::asio::thread_pool blocking_{1};
   std::unique_ptr<server::blobs::BlobStore> blobs_;
   std::unique_ptr<boost::asio::io_context> control_;

@@ -68,8 +68,12 @@ domain::HeldAttempt AttemptRun::Held() {
   if (state->job > 0) {
     state->used.memory_bytes = std::max(state->used.memory_bytes, MemoryOfProcess(state->job));
   }
-  return {assignment_.id, state->progress,   LogBytes(log_),
-          state->outcome, state->checkpoint, state->used};
+  domain::HeldAttempt held{assignment_.id, state->progress,   LogBytes(log_),
+                           state->outcome, state->checkpoint, state->used};
+  if (!std::holds_alternative<domain::Running>(state->outcome)) {
+    held.stages = state->stages.times();
+  }
+  return held;
 }
 
 void AttemptRun::Stop(StopReason reason) {
@@ -86,6 +90,7 @@ void AttemptRun::Stop(StopReason reason) {
 void AttemptRun::Report(const domain::Progress& progress) {
   auto state = state_.Lock();
   state->progress = progress;
+  state->stages.Tell(progress.stage, around_.clock.Now());
 }
 
 void AttemptRun::Report(const std::string& stage, std::uint64_t done, std::uint64_t total) {
@@ -115,6 +120,7 @@ void AttemptRun::Work() {
   {
     auto state = state_.Lock();
     state->outcome = std::move(outcome);
+    state->stages.End(around_.clock.Now());
   }
   around_.on_news();
 }

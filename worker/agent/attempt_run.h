@@ -17,6 +17,7 @@
 #include "worker/agent/config.h"
 #include "worker/agent/device_pool.h"
 #include "worker/agent/farm_link.h"
+#include "worker/agent/stage_clock.h"
 #include "worker/agent/tree_cache.h"
 #include "worker/agent/work_folder.h"
 
@@ -66,6 +67,7 @@ class AttemptRun {
  private:
   struct State {
     domain::Progress progress;
+    StageClock stages;
     domain::Outcome outcome = domain::Running{};
     std::optional<domain::Checkpoint> checkpoint;
     domain::Resources used;

@@ -39,6 +39,27 @@ TEST(Describe, AFailedJobSaysWhatFailedWhereAndWhoIsToBlame) {
   }
 }
 
+TEST(Describe, AFailureSaysHowItEndedAndWhatToDo) {
+  domain::Failure failure{.blame = domain::Blame::kWorker,
+                          .reason = "OUT_OF_MEMORY",
+                          .message = "the machine's memory ran out",
+                          .stage = "pack",
+                          .exit_code = 0,
+                          .signal = 9,
+                          .log_tail = "last\n"};
+  failure.out_of_memory = domain::MemoryKind::kHost;
+  failure.action = "give the worker fewer slots";
+  failure.worker = "gpu1";
+  failure.attempt = 2;
+  EXPECT_EQ(Describe(failure),
+            "OUT_OF_MEMORY (blame: worker): the machine's memory ran out\n"
+            "attempt 2 on gpu1, in stage pack, signal 9, out of memory (host)\n"
+            "what to do: give the worker fewer slots\n"
+            "last lines of the log:\n  | last\n");
+  failure = {.blame = domain::Blame::kUser, .reason = "REFUSED", .message = "no", .exit_code = 7};
+  EXPECT_EQ(Describe(failure), "REFUSED (blame: user): no\nexit code 7\n");
+}
+
 TEST(Describe, TextFromElsewhereCannotMoveTheTerminalsCursor) {
   domain::JobView job = FailedJob();
   job.spec.name = "x\x1b[2Jy";

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
 #include <set>
 
 namespace tyllm::telemetry {
@@ -37,16 +39,16 @@ TEST(Metrics, EveryMetricCanMove) {
     };
     std::string series(row.name);
     series += row.type == MetricType::kHistogram ? "_sum" : "";
-    if (row.labels[0].empty()) {
+    if (row.labels[0].name.empty()) {
       move({});
-    } else if (row.labels[1].empty()) {
+    } else if (row.labels[1].name.empty()) {
       move({"x"});
-      series += "{" + std::string(row.labels[0]) + "=\"x\"}";
+      series += "{" + std::string(row.labels[0].name) + "=\"x\"}";
     } else {
       move({"x", "y"});
       // prometheus-cpp sorts labels by name
-      const std::string first = std::string(row.labels[0]) + "=\"x\"";
-      const std::string second = std::string(row.labels[1]) + "=\"y\"";
+      const std::string first = std::string(row.labels[0].name) + "=\"x\"";
+      const std::string second = std::string(row.labels[1].name) + "=\"y\"";
       series += "{" + (first < second ? first + "," + second : second + "," + first) + "}";
     }
     EXPECT_TRUE(Has(metrics.Text(), series + " 7")) << series << "\n" << metrics.Text();
@@ -58,6 +60,34 @@ TEST(Metrics, UnlabelledMetricsAreThereFromTheStart) {
   EXPECT_TRUE(Has(metrics.Text(), "tyllm_jobs_submitted_total 0"));
   EXPECT_TRUE(Has(metrics.Text(), "tyllm_store_commit_seconds_count 0"));
   EXPECT_TRUE(Has(metrics.Text(), "# TYPE tyllm_leases gauge"));
+}
+
+TEST(Metrics, KnownValuesOfALabelAreThereFromTheStart) {
+  const Metrics metrics;
+  EXPECT_TRUE(Has(metrics.Text(), "tyllm_fenced_calls_total{method=\"WorkerService.Sync\"} 0"));
+  EXPECT_TRUE(Has(metrics.Text(), "tyllm_attempts_lost_total{reason=\"late\"} 0"));
+  EXPECT_FALSE(Has(metrics.Text(), "tyllm_jobs{state=\"\"} 0"));
+}
+
+TEST(Metrics, AHistogramHasTheBucketsOfItsRow) {
+  Metrics metrics;
+  metrics.Observe(Metric::kQueueWait, {"convert"}, 7200);
+  metrics.Observe(Metric::kStoreOperationsPerCommit, {}, 3);
+  const std::string text = metrics.Text();
+  EXPECT_TRUE(Has(text, "tyllm_queue_wait_seconds_bucket{kind=\"convert\",le=\"3600\"} 0")) << text;
+  EXPECT_TRUE(Has(text, "tyllm_queue_wait_seconds_bucket{kind=\"convert\",le=\"14400\"} 1"))
+      << text;
+  EXPECT_TRUE(Has(text, "tyllm_store_operations_per_commit_bucket{le=\"2\"} 0")) << text;
+  EXPECT_TRUE(Has(text, "tyllm_store_operations_per_commit_bucket{le=\"4\"} 1")) << text;
+}
+
+TEST(MetricTable, BucketsRise) {
+  for (const MetricRow& row : kMetrics) {
+    EXPECT_FALSE(row.buckets.empty()) << row.name;
+    EXPECT_EQ(std::adjacent_find(row.buckets.begin(), row.buckets.end(), std::greater_equal<>()),
+              row.buckets.end())
+        << row.name;
+  }
 }
 
 TEST(Metrics, TotalsRiseToWhatTheirOwnerCounted) {

@@ -177,7 +177,13 @@ domain::Capabilities FullCapabilities() {
 }
 
 domain::HeldAttempt Held(domain::Outcome outcome) {
-  return {{{7}, 2}, SomeProgress(), 1234, std::move(outcome), SomeCheckpoint(), {1, 2, 3, 4}};
+  return {{{7}, 2},
+          SomeProgress(),
+          1234,
+          std::move(outcome),
+          SomeCheckpoint(),
+          {1, 2, 3, 4},
+          {{"fetch", 1500}, {"upload", 20}}};
 }
 
 }  // namespace tyllm::wire

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "common/wire/jobs.h"
 #include "server/app/backup.h"
 #include "server/app/fsck.h"
+#include "server/core/last_backup.h"
 #include "server/store/database.h"
 #include "tests/support/blob_client.h"
+#include "tests/support/http_get.h"
+#include "tests/support/metric_value.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
 
 namespace tyllm::server::app {
@@ -82,6 +87,48 @@ TEST_F(Maintenance, ABackupMadeWhileServingBecomesAServerAgain) {
   EXPECT_EQ(Submit(channel, "s", "two"), "j2");
   // j3 was somebody's: it is nobody's now.
   EXPECT_EQ(Submit(channel, "u", "four"), "j1000003");
+}
+
+double BackupAge(Server& server) {
+  const std::string text = testing::HttpGet(server.http_address(), "/metrics").body;
+  return std::stod(testing::MetricValue(text, "tyllm_backup_age_seconds"));
+}
+
+TEST_F(Maintenance, TheAgeOfTheLastBackupIsAMetricAlsoAfterARestart) {
+  const Path data = folder_ / "data";
+  ServerConfig config;
+  config.data = data;
+  config.listen = "127.0.0.1:0";
+  config.http = "127.0.0.1:0";
+  std::ostringstream lines;
+  telemetry::Log log({telemetry::LogLevel::kError, telemetry::LogFormat::kText}, SystemClock(),
+                     lines);
+  const Server::Surroundings around{LocalFileSystem(), SystemClock(), log};
+  {
+    const auto server = Server::Start(config, around);
+    ASSERT_TRUE(server.ok()) << server.status().ToString();
+    EXPECT_EQ(BackupAge(**server), std::numeric_limits<double>::infinity()) << "none was made";
+    const Path others = folder_ / "others";
+    ASSERT_TRUE(LocalFileSystem().CreateDirectories(others).ok());
+    ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), others / "thesis.tex", "x").ok());
+    EXPECT_FALSE(Backup(data, others).ok());
+    EXPECT_EQ(BackupAge(**server), std::numeric_limits<double>::infinity()) << "that was none";
+    ASSERT_TRUE(Backup(data, backup_).ok());
+    EXPECT_LT(BackupAge(**server), 60);
+  }
+  const std::int64_t day = 86'400'000;
+  ASSERT_TRUE(core::NoteBackup(LocalFileSystem(), data, SystemClock().UnixMillis() - 3 * day).ok());
+  {
+    const auto server = Server::Start(config, around);
+    ASSERT_TRUE(server.ok()) << server.status().ToString();
+    EXPECT_NEAR(BackupAge(**server), 3 * 86'400, 60);
+  }
+  ASSERT_TRUE(Backup(data, backup_).ok()) << "no server runs";
+  const auto server = Server::Start(config, around);
+  ASSERT_TRUE(server.ok()) << server.status().ToString();
+  EXPECT_LT(BackupAge(**server), 60);
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), data / "last_backup.json", "{").ok());
+  EXPECT_EQ(BackupAge(**server), std::numeric_limits<double>::infinity()) << "not known";
 }
 
 TEST_F(Maintenance, FsckNamesWhatIsMissingOrWrong) {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <ctime>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -16,6 +17,8 @@
 #include "common/base/guarded.h"
 #include "common/format/json.h"
 #include "tests/support/blob_client.h"
+#include "tests/support/http_get.h"
+#include "tests/support/metric_value.h"
 #include "tests/support/paths.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
 
@@ -249,6 +252,11 @@ TEST_F(ServerWithWorker, WithTlsTheWorkerCallsOverTheLocalSocketAndOthersNeedACe
   wire::Security client;
   client.tls = {certificates + "ca.pem", certificates + "client.pem", certificates + "client.key"};
   EXPECT_NE(answer(grpc, client).find(missing), std::string::npos) << answer(grpc, client);
+  const std::string http = (*format::ReadJsonFile(folder_ / "data/server.json"))["http"];
+  const std::string remaining = testing::MetricValue(testing::HttpGet(http, "/metrics").body,
+                                                     "tyllm_certificate_remaining_seconds");
+  constexpr double kEnd = 4'949'001'408;  // of server.pem, seconds since 1970
+  EXPECT_NEAR(std::stod(remaining), kEnd - static_cast<double>(std::time(nullptr)), 60);
   client.tls.certificate.clear();
   client.tls.key.clear();
   EXPECT_EQ(answer(grpc, client).find(missing), std::string::npos);

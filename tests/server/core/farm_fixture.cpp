@@ -37,12 +37,14 @@ void FarmFixture::Start() {
   TYLLM_CHECK(queue.ok());
   store_ = std::make_unique<store::Store>(*std::move(queue), clock_);
   logs_ = std::make_unique<store::LogStore>(LocalFileSystem(), folder_ / "logs");
+  metrics_ = std::make_unique<telemetry::Metrics>();
   farm_ = std::make_unique<Farm>(Farm::Parts{.control = control_->get_executor(),
                                              .blocking = blocking_.get_executor(),
                                              .store = *store_,
                                              .logs = *logs_,
                                              .blobs = *blobs_,
                                              .clock = clock_,
+                                             .metrics = *metrics_,
                                              .limits = limits_,
                                              .version = "1.0"});
   EXPECT_TRUE(Await(Recover(*farm_)).ok());

@@ -17,6 +17,7 @@
 #include "common/domain/worker_sync.h"
 #include "common/format/tree.h"
 #include "server/core/farm.h"
+#include "tests/support/metric_value.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::server::core {
@@ -65,6 +66,11 @@ class FarmFixture : public ::testing::Test {
   template <typename T>
   T Await(boost::asio::awaitable<T> work);
 
+  /// The value of a series of /metrics.
+  std::string Counted(const std::string& series) const {
+    return testing::MetricValue(metrics_->Text(), series);
+  }
+
   SyncRequest From(const std::string& worker, std::vector<HeldAttempt> held = {},
                    const std::string& session = "s1");
   /// What the worker gets when it has nothing.
@@ -80,6 +86,7 @@ class FarmFixture : public ::testing::Test {
   std::unique_ptr<boost::asio::io_context> control_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::LogStore> logs_;
+  std::unique_ptr<telemetry::Metrics> metrics_;
   std::unique_ptr<Farm> farm_;
 
  private:

@@ -58,7 +58,7 @@ TEST_F(FleetTest, WhatChangedIsSeenAtOnce) {
   Hear("b", 4, true);
   EXPECT_FALSE(Online()->at(1).takes_work);
   EXPECT_EQ(Slots(), 1);
-  fleet_.SetOrder("a", {.mode = domain::WorkerMode::kCordoned, .reason = ""});
+  fleet_.SetOrder("a", {.mode = domain::WorkerMode::kCordoned, .reason = ""}, clock_.Now());
   EXPECT_FALSE(Online()->at(0).takes_work);
   Hear("c");
   EXPECT_EQ(Online()->size(), 3U);

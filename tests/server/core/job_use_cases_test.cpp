@@ -74,7 +74,7 @@ TEST_F(JobUseCases, TheSameJobTwiceCostsNothing) {
   EXPECT_EQ(again->state, JobState::kSucceeded);
   EXPECT_TRUE(again->tasks[2].cached);
   EXPECT_EQ(again->outputs.at("artifact"), Upload("all"));
-  EXPECT_EQ(farm_->counters.cache_hits, 3);
+  EXPECT_EQ(Counted("tyllm_cache_hits_total"), "3");
   domain::JobSpec fresh = spec;
   fresh.no_cache = true;
   EXPECT_EQ(Submit("c", fresh)->state, JobState::kQueued);

@@ -120,6 +120,18 @@ TEST_F(Scheduling, TooLittleGpuMemoryGoesToALargerGpuAndCountsNothing) {
   EXPECT_FALSE(Get(job).failure->action.empty());
 }
 
+TEST_F(Scheduling, AServerThatHasJustStartedKnowsOfTheLargerGpuThatHasNotCalledYet) {
+  const JobId job = Submit("r", SpecOf("default"))->id;
+  const SyncRequest small = Gpu("small", 24 * kGiB);
+  const SyncRequest large = Gpu("large", 80 * kGiB);
+  const AttemptId first = Started(small).at(0).id;
+  ASSERT_TRUE(Started(Gpu("large", 80 * kGiB, 0)).empty());
+  Restart();
+  End(small, first, OutOfGpuMemory());
+  EXPECT_EQ(Show(job), "convert queued; queued");
+  EXPECT_EQ(Started(large).size(), 1U);
+}
+
 TEST_F(Scheduling, APauseDoesNotOutlastAClockThatGoesBack) {
   ASSERT_TRUE(Submit("r", SpecOf("default")).ok());
   const SyncRequest worker = From("w");
@@ -291,6 +303,85 @@ TEST_F(Scheduling, AssignmentsHaveTheClocksOfTheirKind) {
   EXPECT_EQ(reply->start[0].deadline_ms, 9'000);
   EXPECT_EQ(reply->lease_ms, 7'000);
   EXPECT_EQ(Sync(From("gpu2"))->lease_ms, 30'000);
+}
+
+TEST_F(Scheduling, AKilledWorkerThatCallsOnLosesItsTasksAfterTwoMinutes) {
+  const JobId job = Submit("r", SpecOf("p"))->id;
+  const AttemptId id = Ask("w").at(0).id;
+  ASSERT_TRUE(Order("w", domain::WorkerMode::kKilled).ok());
+  SyncRequest request =
+      From("w", {{.id = id, .progress = {.stage = "pack", .done = 1}, .outcome = {}}});
+  for (int i = 0; i < 7; ++i) {
+    EXPECT_TRUE(Started(request).empty());
+    ASSERT_TRUE(Sweep().ok());
+    EXPECT_EQ(Show(job), "convert running; running");
+    Advance(seconds(20));
+  }
+  EXPECT_TRUE(Started(request).empty());
+  ASSERT_TRUE(Sweep().ok());
+  EXPECT_EQ(Show(job), "convert queued; queued");
+  EXPECT_EQ(Sync(request)->stop, std::vector<TaskId>{id.task});
+}
+
+TEST_F(Scheduling, TasksOfOneWorkerShareItsMemory) {
+  const auto big = [&](const std::string& model, std::int64_t memory) {
+    domain::JobSpec spec = SpecOf("p", model);
+    spec.requirements = {{"memory_bytes", MatchRule::kMinimum, std::to_string(memory)}};
+    ASSERT_TRUE(Submit(model, spec).ok());
+  };
+  big("first", 40 * kGiB);
+  big("second", 30 * kGiB);
+  big("third", 20 * kGiB);
+  SyncRequest request = From("w");
+  request.capabilities.slots = 4;
+  request.capabilities.memory_bytes = 64 * kGiB;
+  const auto started = Started(request);
+  ASSERT_EQ(started.size(), 2U) << "the second has no room beside the first, the third has";
+  EXPECT_EQ(started[0].resources.memory_bytes, 40 * kGiB);
+  EXPECT_EQ(started[1].resources.memory_bytes, 20 * kGiB);
+  EXPECT_EQ(Started(request), started) << "an answer that was lost";
+  for (const domain::Assignment& one : started) {
+    request.held.push_back({.id = one.id, .progress = {.stage = "pack"}, .outcome = {}});
+  }
+  EXPECT_TRUE(Started(request).empty());
+  request.held[0].outcome = domain::Succeeded{Upload("out")};
+  const auto next = Started(request);
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].resources.memory_bytes, 30 * kGiB);
+}
+
+TEST_F(Scheduling, WhatWaitsForRoomIsOvertakenForAWhileOnly) {
+  const auto submit = [&](const std::string& model, std::int32_t cpus) {
+    domain::JobSpec spec = SpecOf("p", model);
+    spec.requirements = {{"cpus", MatchRule::kMinimum, std::to_string(cpus)}};
+    ASSERT_TRUE(Submit(model, spec).ok());
+  };
+  submit("small 1", 2);
+  SyncRequest request = From("w");
+  request.capabilities.slots = 8;
+  request.capabilities.cpus = 8;
+  const auto first = Started(request);
+  ASSERT_EQ(first.size(), 1U);
+  submit("large", 7);
+  submit("small 2", 2);
+  request.held = {{.id = first[0].id, .progress = {.stage = "pack", .done = 1}, .outcome = {}}};
+  const auto second = Started(request);
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_EQ(second[0].resources.cpus, 2);
+  End(request, second[0].id, domain::Succeeded{Upload("out")});
+  for (int minute = 0; minute < 11; ++minute) {  // a call is missed by no lease
+    for (int i = 0; i < 3; ++i) {
+      Advance(seconds(20));
+      ++request.held[0].progress.done;
+      EXPECT_TRUE(Started(request).empty());
+    }
+  }
+  submit("small 3", 2);
+  EXPECT_TRUE(Started(request).empty()) << "there will be room for the large one";
+  request.held[0].outcome = domain::Succeeded{Upload("out")};
+  const auto large = Started(request);
+  ASSERT_EQ(large.size(), 1U);
+  EXPECT_EQ(large[0].resources.cpus, 7);
 }
 
 }  // namespace

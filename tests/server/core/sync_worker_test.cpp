@@ -104,6 +104,49 @@ TEST_F(SyncWorkerTest, AFailureIsTriedAgainAfterAWhileAndThenGivenUp) {
   EXPECT_EQ(Get(job).failure->signal, 11);
 }
 
+TEST_F(SyncWorkerTest, AWaitIsCountedOnceAndWithoutThePauseAfterAFailure) {
+  const std::string waits = "tyllm_queue_wait_seconds";
+  SubmitConvert();
+  Advance(seconds(7));
+  const AttemptId first = Ask("gpu1").at(0).id;
+  ASSERT_EQ(Ask("gpu1").size(), 1U) << "the answer was lost";
+  EXPECT_EQ(Counted("tyllm_attempts_started_total"), "1");
+  EXPECT_EQ(Counted(waits + "_count{kind=\"convert\"}"), "1");
+  EXPECT_EQ(Counted(waits + "_sum{kind=\"convert\"}"), "7");
+  Report("gpu1", first, Crash());
+  Advance(seconds(10));  // of which the pause is 5 s, and up to a quarter more
+  ASSERT_EQ(Ask("gpu1").size(), 1U);
+  EXPECT_EQ(Counted(waits + "_count{kind=\"convert\"}"), "2");
+  const double sum = std::stod(Counted(waits + "_sum{kind=\"convert\"}"));
+  EXPECT_GE(sum, 7 + 3.75);
+  EXPECT_LE(sum, 7 + 5.0);
+}
+
+TEST_F(SyncWorkerTest, StagesAreCountedOnceOfWhatSucceeded) {
+  const std::string stages = "tyllm_stage_seconds";
+  SubmitConvert();
+  AttemptId id = Ask("gpu1").at(0).id;
+  HeldAttempt held{.id = id, .progress = {}, .outcome = Crash()};
+  held.stages = {{"fetch", 1000}, {"convert", 2000}};
+  ASSERT_TRUE(Sync(From("gpu1", {held})).ok());
+  EXPECT_EQ(Counted(stages + "_count{kind=\"convert\",stage=\"fetch\"}"), "absent");
+  Advance(minutes(1));
+  held.id = Ask("gpu1").at(0).id;
+  held.outcome = domain::Succeeded{Upload("out")};
+  held.stages = {{"fetch", 1500}, {"convert", -1}, {"../../x", 1}, {"x\n", 1}};
+  held.log_bytes = 1;
+  ASSERT_TRUE(Sync(From("gpu1", {held})).ok());
+  EXPECT_EQ(Counted(stages + "_count{kind=\"convert\",stage=\"fetch\"}"), "absent")
+      << "the log is not there yet, so it is reported again";
+  ASSERT_TRUE(Append({.id = held.id, .from = {"gpu1", "s1"}, .offset = 0, .data = "x"}).ok());
+  ASSERT_TRUE(Sync(From("gpu1", {held})).ok());
+  ASSERT_TRUE(Sync(From("gpu1", {held})).ok()) << "the answer was lost";
+  EXPECT_EQ(Counted(stages + "_count{kind=\"convert\",stage=\"fetch\"}"), "1");
+  EXPECT_EQ(Counted(stages + "_sum{kind=\"convert\",stage=\"fetch\"}"), "1.5");
+  EXPECT_EQ(Counted(stages + "_sum{kind=\"convert\",stage=\"convert\"}"), "0");
+  EXPECT_EQ(Counted(stages + "_count{kind=\"convert\",stage=\"other\"}"), "2");
+}
+
 TEST_F(SyncWorkerTest, ProgressIsShownWhileTheTaskRuns) {
   const JobId job = SubmitConvert();
   const AttemptId id = Ask("gpu1").at(0).id;
@@ -123,7 +166,7 @@ TEST_F(SyncWorkerTest, ALeaseIsKeptByCallsAndLostWithoutThem) {
   ASSERT_TRUE(Sweep().ok());
   EXPECT_EQ(Show(job), "convert queued; queued");
   EXPECT_EQ(Get(job).tasks[0].failure->reason, "LEASE_LOST");
-  EXPECT_EQ(farm_->counters.attempts_lease_lost, 1);
+  EXPECT_EQ(Counted("tyllm_attempts_lost_total{reason=\"lease_lost\"}"), "1");
 }
 
 TEST_F(SyncWorkerTest, AStaleAttemptIsStoppedAndItsResultRefused) {
@@ -142,7 +185,8 @@ TEST_F(SyncWorkerTest, AStaleAttemptIsStoppedAndItsResultRefused) {
             StatusCode::kAborted);
   Report("gpu2", second, domain::Succeeded{Upload("fresh")});
   EXPECT_EQ(Get(job).outputs.at("model"), Upload("fresh"));
-  EXPECT_GE(farm_->counters.fenced_calls, 3);
+  EXPECT_EQ(Counted("tyllm_fenced_calls_total{method=\"WorkerService.Sync\"}"), "2");
+  EXPECT_EQ(Counted("tyllm_fenced_calls_total{method=\"WorkerService.AppendLog\"}"), "1");
 }
 
 TEST_F(SyncWorkerTest, AnAttemptThatEndedAMomentAgoIsNotRecordedThoughTheServerRemembersIt) {
@@ -157,11 +201,12 @@ TEST_F(SyncWorkerTest, AnAttemptThatEndedAMomentAgoIsNotRecordedThoughTheServerR
   }));
   ASSERT_TRUE(ended.ok()) << ended.ToString();
   EXPECT_EQ(Sync(From("gpu1", {Running(id)}))->stop, std::vector<TaskId>{id.task});
-  const std::int64_t fenced = farm_->counters.fenced_calls;
+  const std::string fenced = "tyllm_fenced_calls_total{method=\"WorkerService.Sync\"}";
+  EXPECT_EQ(Counted(fenced), "0");
   EXPECT_EQ(Report("gpu1", id, domain::Succeeded{Upload("late")}).acknowledged,
             std::vector<TaskId>{id.task});
-  EXPECT_EQ(farm_->counters.fenced_calls, fenced + 1);
-  EXPECT_EQ(farm_->counters.attempts_succeeded, 0);
+  EXPECT_EQ(Counted(fenced), "1");
+  EXPECT_EQ(Counted("tyllm_attempts_ended_total{outcome=\"succeeded\"}"), "0");
   EXPECT_EQ(Show(job), "convert queued; queued");
 }
 

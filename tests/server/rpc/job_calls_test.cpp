@@ -13,6 +13,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/support/blob_client.h"
 #include "tests/support/http_get.h"
+#include "tests/support/metric_value.h"
 #include "tyllm/v1/admin.grpc.pb.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
 #include "tyllm/v1/workers.grpc.pb.h"
@@ -23,6 +24,7 @@ namespace {
 using testing::BlobClient;
 using testing::BlobOf;
 using testing::CallContext;
+using testing::MetricValue;
 using testing::TestServer;
 
 class JobCalls : public ::testing::Test {
@@ -102,6 +104,10 @@ class JobCalls : public ::testing::Test {
     held.set_task_id(work.task_id());
     held.set_attempt(work.attempt());
     held.set_log_bytes(log_bytes);
+    for (const char* const stage : {"convert", "a stage of a worker of the future"}) {
+      held.add_stages()->set_stage(stage);
+      held.mutable_stages()->rbegin()->set_milliseconds(2500);
+    }
     *held.mutable_succeeded()->mutable_output() =
         wire::ToProto(blobs_.PutTree("model.safetensors", "weights"));
     v1::SyncResponse response;
@@ -352,21 +358,17 @@ TEST_F(JobCalls, HealthAndReflectionAreThere) {
   EXPECT_TRUE(queue.Next(&tag, &ok));
 }
 
-std::string ValueOf(const std::string& text, const std::string& series) {
-  const std::size_t at = ("\n" + text).find("\n" + series + " ");
-  return at == std::string::npos
-             ? "absent"
-             : text.substr(at + series.size() + 1, text.find('\n', at) - at - series.size() - 1);
-}
-
 TEST_F(JobCalls, EveryDeclaredMetricIsExportedAndTheWorkMovesThem) {
   SubmitGood("request");
   const v1::Assignment work = Lease();
   ASSERT_TRUE(AppendLog(work, 0, "12345").ok());
+  v1::Assignment stale = work;
+  stale.set_attempt(work.attempt() + 1);
+  EXPECT_EQ(AppendLog(stale, 5, "6").error_code(), grpc::ABORTED);
   const std::string during = testing::HttpGet(server_.server().http_address(), "/metrics").body;
-  EXPECT_EQ(ValueOf(during, "tyllm_leases"), "1");
-  EXPECT_EQ(ValueOf(during, "tyllm_tasks{state=\"running\"}"), "1");
-  EXPECT_EQ(ValueOf(during, "tyllm_jobs{state=\"running\"}"), "1");
+  EXPECT_EQ(MetricValue(during, "tyllm_leases"), "1");
+  EXPECT_EQ(MetricValue(during, "tyllm_tasks{state=\"running\"}"), "1");
+  EXPECT_EQ(MetricValue(during, "tyllm_jobs{state=\"running\"}"), "1");
   ASSERT_TRUE(Succeed(work, 5).ok());
   std::string content;
   ASSERT_TRUE(blobs_.Download(BlobOf("weights"), 0, 0, content).ok());
@@ -375,21 +377,31 @@ TEST_F(JobCalls, EveryDeclaredMetricIsExportedAndTheWorkMovesThem) {
     EXPECT_NE(after.find("# TYPE " + std::string(row.name) + " "), std::string::npos)
         << row.name << " is declared and never exported";
   }
-  EXPECT_EQ(ValueOf(after, "tyllm_jobs_submitted_total"), "1");
-  EXPECT_EQ(ValueOf(after, "tyllm_attempts_started_total"), "1");
-  EXPECT_EQ(ValueOf(after, "tyllm_attempts_ended_total{outcome=\"succeeded\"}"), "1");
-  EXPECT_EQ(ValueOf(after, "tyllm_jobs{state=\"succeeded\"}"), "1");
-  EXPECT_EQ(ValueOf(after, "tyllm_leases"), "0");
-  EXPECT_EQ(ValueOf(after, "tyllm_log_bytes_total"), "5");
-  EXPECT_EQ(ValueOf(after, "tyllm_blob_bytes_total{direction=\"out\"}"), "7");
-  EXPECT_EQ(ValueOf(after, "tyllm_workers{state=\"online\"}"), "1");
-  EXPECT_EQ(ValueOf(after, "tyllm_store_healthy"), "1");
-  EXPECT_LT(std::stod(ValueOf(after, "tyllm_worker_heartbeat_age_seconds")), 60);
-  EXPECT_GT(std::stod(ValueOf(after, "tyllm_store_wal_bytes")), 4096);
-  EXPECT_EQ(ValueOf(after, "tyllm_rpcs_total{code=\"OK\",method=\"JobService.SubmitJob\"}"), "1");
-  EXPECT_EQ(ValueOf(after, "tyllm_rpc_seconds_count{method=\"JobService.SubmitJob\"}"), "1");
-  EXPECT_NE(ValueOf(after, "tyllm_store_commit_seconds_count"), "0");
-  EXPECT_NE(ValueOf(after, "tyllm_store_operations_per_commit_count"), "0");
+  EXPECT_EQ(MetricValue(after, "tyllm_jobs_submitted_total"), "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_attempts_started_total"), "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_queue_wait_seconds_count{kind=\"convert\"}"), "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_stage_seconds_sum{kind=\"convert\",stage=\"convert\"}"),
+            "2.5");
+  EXPECT_EQ(MetricValue(after, "tyllm_stage_seconds_count{kind=\"convert\",stage=\"other\"}"), "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_fenced_calls_total{method=\"WorkerService.AppendLog\"}"),
+            "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_fenced_calls_total{method=\"WorkerService.Sync\"}"), "0");
+  EXPECT_EQ(MetricValue(after, "tyllm_backup_age_seconds"), "+Inf") << "there is none";
+  EXPECT_EQ(MetricValue(after, "tyllm_certificate_remaining_seconds"), "+Inf") << "there is no TLS";
+  EXPECT_EQ(MetricValue(after, "tyllm_attempts_ended_total{outcome=\"succeeded\"}"), "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_jobs{state=\"succeeded\"}"), "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_leases"), "0");
+  EXPECT_EQ(MetricValue(after, "tyllm_log_bytes_total"), "5");
+  EXPECT_EQ(MetricValue(after, "tyllm_blob_bytes_total{direction=\"out\"}"), "7");
+  EXPECT_EQ(MetricValue(after, "tyllm_workers{state=\"online\"}"), "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_store_healthy"), "1");
+  EXPECT_LT(std::stod(MetricValue(after, "tyllm_worker_heartbeat_age_seconds")), 60);
+  EXPECT_GT(std::stod(MetricValue(after, "tyllm_store_wal_bytes")), 4096);
+  EXPECT_EQ(MetricValue(after, "tyllm_rpcs_total{code=\"OK\",method=\"JobService.SubmitJob\"}"),
+            "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_rpc_seconds_count{method=\"JobService.SubmitJob\"}"), "1");
+  EXPECT_NE(MetricValue(after, "tyllm_store_commit_seconds_count"), "0");
+  EXPECT_NE(MetricValue(after, "tyllm_store_operations_per_commit_count"), "0");
   EXPECT_EQ(testing::HttpGet(server_.server().http_address(), "/healthz").body, "ok\n");
   const auto page = testing::HttpGet(server_.server().http_address(), "/");
   EXPECT_EQ(page.status, 200);

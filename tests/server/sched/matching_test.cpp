@@ -132,5 +132,30 @@ TEST(WithGpuMemory, RaisesAndNeverLowers) {
   EXPECT_EQ(WithGpuMemory(some, 200).requirements[0].value, "200");
 }
 
+TEST(ResourcesOf, AreTheMinimaThatAreUsedUp) {
+  const Needs needs{.kind = TaskKind::kQuantize,
+                    .requirements = {{"cpus", MatchRule::kMinimum, "8"},
+                                     {"memory_bytes", MatchRule::kMinimum, "1000"},
+                                     {"memory_bytes", MatchRule::kMinimum, "2000"},
+                                     {"gpu_memory_bytes", MatchRule::kPreferred, "500"},
+                                     {"dies", MatchRule::kMinimum, "4"},
+                                     {"label.rack", MatchRule::kExact, "7"}}};
+  EXPECT_EQ(ResourcesOf(needs), (domain::Resources{.memory_bytes = 2000, .cpus = 8}));
+  EXPECT_EQ(ResourcesOf({}), domain::Resources{});
+}
+
+TEST(Beside, LeavesWhatOthersDoNotUse) {
+  const domain::Capabilities worker{
+      .memory_bytes = 3000, .cpus = 10, .gpu_memory_bytes = 100, .gpus = 1};
+  const domain::Resources used{.memory_bytes = 2000, .gpu_memory_bytes = 60, .cpus = 16};
+  const domain::Capabilities left = Beside(worker, used);
+  EXPECT_EQ(left.memory_bytes, 1000);
+  EXPECT_EQ(left.cpus, 0);
+  EXPECT_EQ(left.gpu_memory_bytes, 40);
+  domain::Capabilities two = worker;
+  two.gpus = 2;
+  EXPECT_EQ(Beside(two, used).gpu_memory_bytes, 100) << "it may use either";
+}
+
 }  // namespace
 }  // namespace tyllm::server::sched

@@ -103,6 +103,16 @@ TEST_P(LanesContract, UseIsChargedByTheWorkersRateAndDecays) {
   EXPECT_EQ(queue_->Shares(22'000)->projects.at("a").running_tasks, 0);
 }
 
+TEST_P(LanesContract, ATasksLaneIsKnownWhateverBecameOfIt) {
+  NewJob job = Job("1", "a", 3);
+  job.spec.requirements = {{"cpus", MatchRule::kMinimum, "8"}};
+  Enqueue(job);
+  EXPECT_EQ(queue_->LaneKeyOf({1})->needs.requirements, job.spec.requirements);
+  ASSERT_TRUE(queue_->Succeed(Start({1}), SampleTree("out"), {}, 3000).ok());
+  EXPECT_EQ(queue_->LaneKeyOf({1})->priority, 3);
+  EXPECT_EQ(queue_->LaneKeyOf({2}).status().code(), StatusCode::kNotFound);
+}
+
 TEST_P(LanesContract, SharesFollowWhatChangesInATransactionAndWhatIsUndone) {
   constexpr int kMany = 300;
   for (int i = 0; i < kMany; ++i) {

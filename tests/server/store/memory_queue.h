@@ -68,6 +68,7 @@ class MemoryQueue : public Queue {
                                                    std::int64_t limit) override;
   Result<sched::Shares> Shares(std::int64_t now) override;
   Result<std::vector<PendingRecord>> Pending(JobId job) override;
+  Result<sched::LaneKey> LaneKeyOf(TaskId task) override;
   Status CorrectQueuedTimes(std::int64_t now) override;
   Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) override;
   Result<ProjectRecord> GetProject(const std::string& name) override;

@@ -152,6 +152,14 @@ Result<std::vector<PendingRecord>> MemoryQueue::Pending(JobId job) {
   return pending;
 }
 
+Result<sched::LaneKey> MemoryQueue::LaneKeyOf(TaskId id) {
+  const auto task = state_.tasks.find(id);
+  if (task == state_.tasks.end()) {
+    return NotFound("there is no task " + id.ToString());
+  }
+  return state_.lanes[static_cast<std::size_t>(task->second.lane) - 1];
+}
+
 Result<std::int64_t> MemoryQueue::CountBefore(std::int64_t lane, JobId job, std::int64_t limit) {
   std::int64_t count = 0;
   for (const Task* task : QueuedIn(lane)) {
