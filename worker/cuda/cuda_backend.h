@@ -80,9 +80,9 @@ class CudaBackend final : public tensor::Backend,
   std::vector<double> ColumnSquares(tensor::MatrixView matrix) override;
   std::vector<float> MeanRelativeWeight(std::span<const tensor::MatrixView> weights,
                                         std::int64_t group) override;
-  const quant::ScaleCandidate& BestScales(std::span<const quant::ScaleCandidate> candidates,
-                                          std::span<const quant::WeighedLinear> linears,
-                                          tensor::MatrixView gram, std::int64_t group) override;
+  std::vector<double> ScaledErrors(std::span<const quant::ScaleCandidate> candidates,
+                                   std::span<const quant::WeighedLinear> linears,
+                                   tensor::MatrixView gram, std::int64_t group) override;
   quant::InputMetric MakeInputMetric(const tensor::Matrix& gram, std::span<const float> scales,
                                      std::int64_t group) override;
   tensor::Matrix DividedGram(const tensor::Matrix& gram, std::span<const float> scales) override;

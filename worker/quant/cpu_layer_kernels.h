@@ -20,7 +20,7 @@ class CpuLayerKernels final : public LayerKernels {
   std::vector<double> ColumnSquares(tensor::MatrixView matrix) override;
   std::vector<float> MeanRelativeWeight(std::span<const tensor::MatrixView> weights,
                                         std::int64_t group) override;
-  const ScaleCandidate& BestScales(std::span<const ScaleCandidate> candidates,
+  std::vector<double> ScaledErrors(std::span<const ScaleCandidate> candidates,
                                    std::span<const WeighedLinear> linears, tensor::MatrixView gram,
                                    std::int64_t group) override;
   InputMetric MakeInputMetric(const tensor::Matrix& gram, std::span<const float> scales,

@@ -43,9 +43,8 @@ class LayerKernels {
   /// See scale_candidates.h.
   virtual std::vector<float> MeanRelativeWeight(std::span<const tensor::MatrixView> weights,
                                                 std::int64_t group) = 0;
-  /// See scale_search.h. Where candidates differ by less than the rounding of their errors, any of
-  /// them.
-  virtual const ScaleCandidate& BestScales(std::span<const ScaleCandidate> candidates,
+  /// ScaledRoundingErrors of scale_search.h; on a GPU of errors rounded to bfloat16.
+  virtual std::vector<double> ScaledErrors(std::span<const ScaleCandidate> candidates,
                                            std::span<const WeighedLinear> linears,
                                            tensor::MatrixView gram, std::int64_t group) = 0;
   /// See input_metric.h.

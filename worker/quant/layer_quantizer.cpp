@@ -7,7 +7,7 @@
 #include <ranges>
 
 #include "worker/quant/fold.h"
-#include "worker/quant/scale_search.h"
+#include "worker/quant/scale_choice.h"
 #include "worker/quant/weight_correction.h"
 
 namespace tyllm::quant {
@@ -181,7 +181,7 @@ class LayerQuantizer {
     for (std::size_t i = 0; i < linears.size(); ++i) {
       weighed.push_back({views[i], weighing[i]});
     }
-    return kernels_.BestScales(candidates, weighed, input.gram.view(), size);
+    return BestScales(candidates, weighed, input.gram.view(), size, {backend_, kernels_});
   }
 
   using Coder = std::function<CodedLinear(MatrixView)>;
@@ -329,7 +329,7 @@ void QuantizedLayer::Add(QuantizedLayer later) {
 QuantizedLayer QuantizeLayer(const LayerTask& task, LayerStatistics statistics,
                              forward::BlockWeights weights, const LayerMachine& machine) {
   const auto shares =
-      CorrectWeights(task, statistics.inputs, std::move(statistics.drifts), weights, machine);
+      CorrectWeights(task, statistics.inputs, std::move(statistics.drift), weights, machine);
   QuantizedLayer layer = LayerQuantizer(task, statistics, std::move(weights), machine).Run();
   for (LinearReport& report : layer.reports) {
     const auto share = shares.find(report.name);

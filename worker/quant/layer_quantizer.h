@@ -23,7 +23,7 @@ namespace tyllm::quant {
 struct LayerStatistics {
   std::map<graph::ValueId, InputStatistics> inputs;
   std::map<graph::ValueId, GateSensitivity> gates;
-  std::map<std::string, OutputDrift> drifts;  ///< by linear; none where nothing has drifted
+  StageDrift drift;  ///< empty where nothing has drifted
 };
 
 /// A decoder layer, or a stage of one, after quantization, in the host's memory.
