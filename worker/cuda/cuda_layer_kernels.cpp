@@ -219,16 +219,4 @@ void CudaBackend::Solve(const Matrix& factor, Matrix& rows) {
   products_.SolveSquare(u, n, rows.rows(), InPlace(rows));
 }
 
-Matrix CudaBackend::Decode(const model::QuantizedMatrix& matrix) {
-  device_.Use();
-  const GroupedRows shape{matrix.rows, matrix.columns, matrix.group};
-  const Buffer<std::uint8_t> codes = device_.Send(std::span<const std::uint8_t>(matrix.q));
-  const Buffer<std::uint8_t> zeros = device_.Send(std::span<const std::uint8_t>(matrix.zero));
-  const Buffer<std::uint16_t> scales = device_.Send(std::span<const std::uint16_t>(matrix.scale));
-  Matrix weights;
-  DecodeCodes(shape, codes.get(), zeros.get(), scales.get(),
-              Shape(weights, matrix.rows, matrix.columns), device_.stream());
-  return weights;
-}
-
 }  // namespace tyllm::cuda

@@ -220,6 +220,16 @@ void CpuLayerKernels::Solve(const Matrix& factor, Matrix& rows) {
   });
 }
 
+std::optional<PackedLinear> CpuLayerKernels::Pack(const CodedLinear& coded,
+                                                  const model::LinearFormat& format) {
+  Result<PackedLinear> packed = PackCodes(coded.matrix, format);
+  return packed.ok() ? std::optional(*std::move(packed)) : std::nullopt;
+}
+
+Matrix CpuLayerKernels::DecodePacked(const PackedLinear& packed) {
+  return Decode(*UnpackCodes(packed));
+}
+
 Matrix CpuLayerKernels::Decode(const model::QuantizedMatrix& matrix) {
   return {matrix.rows, matrix.columns, matrix.Dequantize()};
 }

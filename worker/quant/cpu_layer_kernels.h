@@ -39,7 +39,13 @@ class CpuLayerKernels final : public LayerKernels {
   void AddProduct(tensor::MatrixView a, tensor::MatrixView b, tensor::Matrix& sum) override;
   tensor::Matrix DampedFactor(const tensor::Matrix& gram) override;
   void Solve(const tensor::Matrix& factor, tensor::Matrix& rows) override;
+  std::optional<PackedLinear> Pack(const CodedLinear& coded,
+                                   const model::LinearFormat& format) override;
+
+  void FetchCodes(CodedLinear& /*coded*/) override {}
+
   tensor::Matrix Decode(const model::QuantizedMatrix& matrix) override;
+  tensor::Matrix DecodePacked(const PackedLinear& packed) override;
 
  private:
   tensor::TaskLanes& lanes_;

@@ -294,7 +294,7 @@ class LayerQuantizer {
                              [](double unit, double s) { return unit * s * s; });
     }
     for (std::size_t i = 0; i < linears.size(); ++i) {
-      layer_.linears[linears[i]] = std::move(trial.coded[i].matrix);
+      layer_.Take(linears[i], std::move(trial.coded[i]), task_.format, kernels_);
       weights_.erase(linears[i]);
     }
   }
@@ -319,7 +319,20 @@ class LayerQuantizer {
 
 }  // namespace
 
+void QuantizedLayer::Take(const std::string& linear, CodedLinear coded,
+                          const model::LinearFormat* format, LayerKernels& kernels) {
+  if (format != nullptr) {
+    if (auto of_linear = kernels.Pack(coded, *format)) {
+      packed[linear] = *std::move(of_linear);
+      return;
+    }
+  }
+  kernels.FetchCodes(coded);
+  linears[linear] = std::move(coded.matrix);
+}
+
 void QuantizedLayer::Add(QuantizedLayer later) {
+  packed.merge(later.packed);
   linears.merge(later.linears);
   floats.merge(later.floats);
   seconds.merge(later.seconds);
@@ -360,7 +373,7 @@ QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
     LinearReport report{.name = node.weight, .rtn_error = error, .error = error};
     Describe(coded, report);
     layer.reports.push_back(std::move(report));
-    layer.linears[node.weight] = std::move(coded.matrix);
+    layer.Take(node.weight, std::move(coded), task.format, machine.kernels);
     weights.erase(node.weight);
     layer.seconds[node.weight] = SecondsSince(start, *task.clock);
   }

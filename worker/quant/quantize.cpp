@@ -8,6 +8,7 @@
 #include "common/base/digest.h"
 #include "common/base/staging.h"
 #include "common/base/version.h"
+#include "worker/model/linear_formats.h"
 #include "worker/quant/background_work.h"
 #include "worker/quant/calibration_images.h"
 #include "worker/quant/calibration_pass.h"
@@ -236,7 +237,7 @@ class Quantizer {
     return OkStatus();
   }
 
-  Result<std::shared_ptr<const QuantizedLayer>> QuantizeLayer(
+  Result<std::shared_ptr<QuantizedLayer>> QuantizeLayer(
       CalibrationPass& calibration, std::int64_t k, std::vector<forward::BlockWeights> weights) {
     const graph::Block& block = BlockOf(k);
     TYLLM_TRY(
@@ -244,8 +245,7 @@ class Quantizer {
     const auto tell = [&] { Tell("quantize", k, Layers(), "layers", block.name + TimeLeft(k)); };
     if (!ReadsText()) {
       tell();
-      return std::make_shared<const QuantizedLayer>(
-          QuantizeStage(block, {}, std::move(weights.front())));
+      return std::make_shared<QuantizedLayer>(QuantizeStage(block, {}, std::move(weights.front())));
     }
     QuantizedLayer layer;
     const std::vector<graph::Block> stages = StagesOf(block);
@@ -266,7 +266,7 @@ class Quantizer {
       layer.Add(std::move(coded));
     }
     calibration.EndLayer();
-    return std::make_shared<const QuantizedLayer>(std::move(layer));
+    return std::make_shared<QuantizedLayer>(std::move(layer));
   }
 
   /// What the next stage of the quantized model reads.
@@ -329,10 +329,12 @@ class Quantizer {
   QuantizedLayer QuantizeStage(const graph::Block& stage, LayerStatistics statistics,
                                forward::BlockWeights weights) {
     const Stopwatch watch(services_.clock, report_.run.seconds.quantize);
-    const LayerTask task{
-        &stage, &model_->shape(), &options_,
-        [this](std::string_view module) { return !plan_.quantized.contains(module); },
-        &services_.clock};
+    const LayerTask task{&stage,
+                         &model_->shape(),
+                         &options_,
+                         [this](std::string_view module) { return !plan_.quantized.contains(module); },
+                         &services_.clock,
+                         &model::LinearFormatOf(plan_.format)};
     const LayerMachine& machine = machines_->first();
     QuantizedLayer coded =
         ReadsText() ? quant::QuantizeLayer(task, std::move(statistics), std::move(weights), machine)

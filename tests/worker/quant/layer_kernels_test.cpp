@@ -73,6 +73,11 @@ class GpuKernels : public ::testing::TestWithParam<std::int64_t> {
 
   std::int64_t group() const { return GetParam(); }
 
+  CodedLinear OnHost(CodedLinear coded) {
+    kernels_->FetchCodes(coded);
+    return coded;
+  }
+
   /// What a coded layer says of itself is true of its integers.
   void ExpectTrueErrors(const CodedLinear& coded, const Matrix& gram) {
     Matrix difference(kOut, kIn, coded.matrix.Dequantize());
@@ -98,7 +103,7 @@ class GpuKernels : public ::testing::TestWithParam<std::int64_t> {
 TEST_P(GpuKernels, RoundToNearestIsTheSameBitByBit) {
   const CodedLinear expected =
       cpu_.kernels.RoundToNearest(w_.view(), statistics_.gram.view(), group());
-  const CodedLinear found = kernels_->RoundToNearest(placed_.view(), gram_.view(), group());
+  const CodedLinear found = OnHost(kernels_->RoundToNearest(placed_.view(), gram_.view(), group()));
   EXPECT_EQ(found.matrix.q, expected.matrix.q);
   EXPECT_EQ(found.matrix.zero, expected.matrix.zero);
   EXPECT_EQ(found.matrix.scale, expected.matrix.scale);
@@ -114,7 +119,7 @@ TEST_P(GpuKernels, RoundToNearestIsTheSameBitByBit) {
 TEST_P(GpuKernels, RangesAreTheSameUpToTies) {
   const CodedLinear expected =
       cpu_.kernels.SearchRanges(w_.view(), statistics_.gram.view(), group());
-  const CodedLinear found = kernels_->SearchRanges(placed_.view(), gram_.view(), group());
+  const CodedLinear found = OnHost(kernels_->SearchRanges(placed_.view(), gram_.view(), group()));
   EXPECT_LT(DifferingCodes(found, expected), 0.02);
   EXPECT_NEAR(found.error(), expected.error(), 0.002 * expected.error());
   EXPECT_LT(found.error(),
@@ -124,7 +129,7 @@ TEST_P(GpuKernels, RangesAreTheSameUpToTies) {
               0.02 * static_cast<double>(kOut * kIn / group()));
   ExpectSameFacts(found, expected, 0.02);
   ExpectTrueErrors(found, statistics_.gram);
-  const CodedLinear again = kernels_->SearchRanges(placed_.view(), gram_.view(), group());
+  const CodedLinear again = OnHost(kernels_->SearchRanges(placed_.view(), gram_.view(), group()));
   EXPECT_EQ(found.matrix.q, again.matrix.q);
   EXPECT_EQ(found.matrix.scale, again.matrix.scale);
 }
@@ -231,7 +236,7 @@ TEST_P(GpuKernels, CompensationGivesTheSameIntegersUpToTies) {
   const InputMetric placed = kernels_->MakeInputMetric(gram_, scales_, group());
   for (const GridChoice choice : {GridChoice::kMinMax, GridChoice::kSearched}) {
     const CodedLinear expected = cpu_.kernels.CompensateErrors(w_.view(), metric, choice);
-    const CodedLinear found = kernels_->CompensateErrors(placed_.view(), placed, choice);
+    const CodedLinear found = OnHost(kernels_->CompensateErrors(placed_.view(), placed, choice));
     const double share = DifferingCodes(found, expected);
     RecordProperty("differing_codes", std::to_string(share));
     RecordProperty("error_over_the_cpus", std::to_string(found.error() / expected.error()));
@@ -248,9 +253,9 @@ TEST_P(GpuKernels, CompensationGivesTheSameIntegersUpToTies) {
 TEST_P(GpuKernels, TheSameBytesEachTime) {
   const InputMetric placed = kernels_->MakeInputMetric(gram_, scales_, group());
   const CodedLinear first =
-      kernels_->CompensateErrors(placed_.view(), placed, GridChoice::kSearched);
+      OnHost(kernels_->CompensateErrors(placed_.view(), placed, GridChoice::kSearched));
   const CodedLinear second =
-      kernels_->CompensateErrors(placed_.view(), placed, GridChoice::kSearched);
+      OnHost(kernels_->CompensateErrors(placed_.view(), placed, GridChoice::kSearched));
   EXPECT_EQ(first.matrix.q, second.matrix.q);
   EXPECT_EQ(first.matrix.scale, second.matrix.scale);
   EXPECT_EQ(first.row_errors, second.row_errors);
