@@ -36,11 +36,13 @@ void CountWeights(benchmark::State& state) {
 void OneScaleCandidate(benchmark::State& state) {
   MadeLayer layer(state.range(0), state.range(1));
   const std::vector<double> even(static_cast<std::size_t>(state.range(0)), 1.0);
-  const std::vector<float> scales(static_cast<std::size_t>(state.range(1)), 1.5F);
+  const std::vector<ScaleCandidate> candidates = {
+      {ScaleFormula::kIdentity, 0.0,
+       std::vector<float>(static_cast<std::size_t>(state.range(1)), 1.5F)}};
   const std::vector<WeighedLinear> linears = {{layer.weights.view(), even}};
   for (auto step : state) {
-    benchmark::DoNotOptimize(
-        ScaledRoundingError(linears, layer.statistics.gram.view(), scales, kGroup, layer.lanes));
+    benchmark::DoNotOptimize(ScaledRoundingErrors(candidates, linears, layer.statistics.gram.view(),
+                                                  kGroup, layer.lanes));
   }
   CountWeights(state);
 }

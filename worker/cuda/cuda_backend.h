@@ -80,9 +80,9 @@ class CudaBackend final : public tensor::Backend,
   std::vector<double> ColumnSquares(tensor::MatrixView matrix) override;
   std::vector<float> MeanRelativeWeight(std::span<const tensor::MatrixView> weights,
                                         std::int64_t group) override;
-  const quant::ScaleCandidate& BestScales(std::span<const quant::ScaleCandidate> candidates,
-                                          std::span<const quant::WeighedLinear> linears,
-                                          tensor::MatrixView gram, std::int64_t group) override;
+  std::vector<double> ScaledErrors(std::span<const quant::ScaleCandidate> candidates,
+                                   std::span<const quant::WeighedLinear> linears,
+                                   tensor::MatrixView gram, std::int64_t group) override;
   quant::InputMetric MakeInputMetric(const tensor::Matrix& gram, std::span<const float> scales,
                                      std::int64_t group) override;
   tensor::Matrix DividedGram(const tensor::Matrix& gram, std::span<const float> scales) override;
@@ -99,7 +99,11 @@ class CudaBackend final : public tensor::Backend,
   void AddProduct(tensor::MatrixView a, tensor::MatrixView b, tensor::Matrix& sum) override;
   tensor::Matrix DampedFactor(const tensor::Matrix& gram) override;
   void Solve(const tensor::Matrix& factor, tensor::Matrix& rows) override;
+  std::optional<quant::PackedLinear> Pack(const quant::CodedLinear& coded,
+                                          const model::LinearFormat& format) override;
+  void FetchCodes(quant::CodedLinear& coded) override;
   tensor::Matrix Decode(const model::QuantizedMatrix& matrix) override;
+  tensor::Matrix DecodePacked(const quant::PackedLinear& packed) override;
 
  private:
   /// Memory of CodedRows.
@@ -110,6 +114,13 @@ class CudaBackend final : public tensor::Backend,
     Buffer<float> errors;
 
     CodedRows view() const { return {codes.get(), scales.get(), zeros.get(), errors.get()}; }
+  };
+
+  /// In the layer's own order of columns: codes [rows, width], the others [rows, groups].
+  struct DeviceCodes final : quant::CodesOnDevice {
+    Buffer<std::uint8_t> codes;
+    Buffer<std::uint8_t> zeros;
+    Buffer<std::uint16_t> scales;  ///< fp16
   };
 
   struct RangeRoom;
@@ -129,6 +140,7 @@ class CudaBackend final : public tensor::Backend,
   quant::CodeFacts Facts(GroupedRows shape, const float* weights, CodedRows rows,
                          const float* gram);
   void SearchRows(GroupedRows shape, RangeGroup rows, const float* gram, const RangeRoom& room);
+  quant::CodeSum SumOf(GroupedRows shape, const DeviceCodes& codes);
   quant::CodedLinear Store(GroupedRows shape, CodedRows rows, const std::int32_t* columns,
                            std::vector<double> errors);
   void RoundWithFeedback(GroupedRows shape, const float* weights, const quant::InputMetric& metric,

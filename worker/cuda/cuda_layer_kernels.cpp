@@ -107,9 +107,9 @@ std::vector<float> CudaBackend::MeanRelativeWeight(std::span<const MatrixView> w
   return means;
 }
 
-const quant::ScaleCandidate& CudaBackend::BestScales(
-    std::span<const quant::ScaleCandidate> candidates,
-    std::span<const quant::WeighedLinear> linears, MatrixView gram, std::int64_t group) {
+std::vector<double> CudaBackend::ScaledErrors(std::span<const quant::ScaleCandidate> candidates,
+                                              std::span<const quant::WeighedLinear> linears,
+                                              MatrixView gram, std::int64_t group) {
   // sum of w_r e_r G e_r^T = sum of G * (E^T diag(w) E), of which the upper half is computed:
   // errors in bfloat16, sums and G in float32 (docs/adr/0062).
   device_.Use();
@@ -142,8 +142,8 @@ const quant::ScaleCandidate& CudaBackend::BestScales(
     __nv_bfloat16* next = errors.get();
     for (std::size_t l = 0; l < linears.size(); ++l) {
       const MatrixView& w = linears[l].weights;
-      ScaledErrors(w.data, {w.rows, width, group}, scales.get(), sent_inverses.get(),
-                   roots[l].get(), next, device_.stream());
+      cuda::ScaledErrors(w.data, {w.rows, width, group}, scales.get(), sent_inverses.get(),
+                         roots[l].get(), next, device_.stream());
       next += w.rows * width;
     }
     for (std::int64_t first = 0; first < width; first += kPanel) {
@@ -153,9 +153,7 @@ const quant::ScaleCandidate& CudaBackend::BestScales(
                width - first, last - first, partial.get(), sums.get() + k, device_.stream());
     }
   }
-  const std::vector<double> found =
-      device_.Receive(sums.get(), static_cast<std::int64_t>(candidates.size()));
-  return candidates[static_cast<std::size_t>(std::ranges::min_element(found) - found.begin())];
+  return device_.Receive(sums.get(), static_cast<std::int64_t>(candidates.size()));
 }
 
 Matrix CudaBackend::DividedGram(const Matrix& gram, std::span<const float> scales) {
@@ -219,18 +217,6 @@ void CudaBackend::Solve(const Matrix& factor, Matrix& rows) {
   const std::int64_t n = factor.columns();
   const float* u = OnDevice(factor.data(), n * n, kept);
   products_.SolveSquare(u, n, rows.rows(), InPlace(rows));
-}
-
-Matrix CudaBackend::Decode(const model::QuantizedMatrix& matrix) {
-  device_.Use();
-  const GroupedRows shape{matrix.rows, matrix.columns, matrix.group};
-  const Buffer<std::uint8_t> codes = device_.Send(std::span<const std::uint8_t>(matrix.q));
-  const Buffer<std::uint8_t> zeros = device_.Send(std::span<const std::uint8_t>(matrix.zero));
-  const Buffer<std::uint16_t> scales = device_.Send(std::span<const std::uint16_t>(matrix.scale));
-  Matrix weights;
-  DecodeCodes(shape, codes.get(), zeros.get(), scales.get(),
-              Shape(weights, matrix.rows, matrix.columns), device_.stream());
-  return weights;
 }
 
 }  // namespace tyllm::cuda

@@ -44,18 +44,17 @@ CudaBackend::Rows CudaBackend::MakeRows(GroupedRows shape) {
 
 quant::CodedLinear CudaBackend::Store(GroupedRows shape, CodedRows rows,
                                       const std::int32_t* columns, std::vector<double> errors) {
-  const Buffer<std::uint8_t> codes = device_.Make<std::uint8_t>(shape.numbers());
-  const Buffer<std::uint8_t> zeros = device_.Make<std::uint8_t>(shape.cells());
-  const Buffer<std::uint16_t> scales = device_.Make<std::uint16_t>(shape.cells());
-  StoreCodes(shape, rows, columns, codes.get(), zeros.get(), scales.get(), device_.stream());
+  auto stored = std::make_unique<DeviceCodes>();
+  stored->codes = device_.Make<std::uint8_t>(shape.numbers());
+  stored->zeros = device_.Make<std::uint8_t>(shape.cells());
+  stored->scales = device_.Make<std::uint16_t>(shape.cells());
+  StoreCodes(shape, rows, columns, stored->codes.get(), stored->zeros.get(), stored->scales.get(),
+             device_.stream());
   quant::CodedLinear coded;
   coded.matrix.rows = shape.rows;
   coded.matrix.columns = shape.width;
   coded.matrix.group = shape.group;
-  coded.matrix.q.resize(static_cast<std::size_t>(shape.numbers()));
-  device_.CopyOut(coded.matrix.q.data(), codes.get(), coded.matrix.q.size());
-  coded.matrix.zero = device_.Receive(zeros.get(), shape.cells());
-  coded.matrix.scale = device_.Receive(scales.get(), shape.cells());
+  coded.on_device = std::move(stored);
   coded.row_errors = std::move(errors);
   return coded;
 }

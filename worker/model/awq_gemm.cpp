@@ -12,8 +12,14 @@ namespace tyllm::model {
 
 namespace {
 
-/// kShift[j]: where the word of output columns 8w .. 8w+7 holds column 8w+j.
-constexpr std::array<unsigned, 8> kShift = {0, 16, 4, 20, 8, 24, 12, 28};
+/// AwqGemmShift of each column of a word.
+constexpr std::array<unsigned, 8> kShift = [] {
+  std::array<unsigned, 8> shifts{};
+  for (unsigned j = 0; j < shifts.size(); ++j) {
+    shifts[j] = AwqGemmShift(j);
+  }
+  return shifts;
+}();
 
 /// Both directions transpose, so they go by tiles: a cache line of words times 64 input rows
 /// touches 128 output rows of one cache line each, all of which stay in the first-level cache.

@@ -7,22 +7,20 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "worker/model/awq_gemm_words.h"
 #include "worker/model/linear_format.h"
 #include "worker/model/quantized_matrix.h"
 
 namespace tyllm::model {
 
 /// The three tensors of a linear layer [out, in] in AutoAWQ's GEMM layout, which AMTC shares
-/// (docs/formats/checkpoints.md): transposed, eight output columns to a word in the order 0 2 4 6 1
-/// 3 5 7 from the lowest nibble up.
+/// (docs/formats/checkpoints.md): transposed, eight output columns to a word as
+/// awq_gemm_words.h says.
 struct AwqGemmTensors {
   std::vector<std::uint32_t> qweight;  ///< [in, out / 8], I32 in files
   std::vector<std::uint32_t> qzeros;   ///< [in / group, out / 8], I32 in files
   std::vector<std::uint16_t> scales;   ///< [in / group, out], F16
 };
-
-/// Output columns of a word.
-inline constexpr std::int64_t kAwqGemmPack = 8;
 
 /// kInvalidArgument when out is no multiple of 8 or group does not divide in.
 Status CheckAwqGemmShape(std::int64_t out, std::int64_t in, std::int64_t group);

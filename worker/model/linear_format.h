@@ -70,6 +70,12 @@ struct FloatModules {
   bool visual_tower = false;
 };
 
+/// Layouts of codes and zero points that something else than a format's `pack` knows of.
+enum class WordLayout : std::uint8_t {
+  kOther,
+  kAwqGemm,  ///< awq_gemm.h's three tensors
+};
+
 /// A way to store 4-bit linear layers as data: one file in worker/model/formats and one row in
 /// kLinearFormats (docs/formats/checkpoints.md describes every one of them).
 struct LinearFormat {
@@ -79,6 +85,7 @@ struct LinearFormat {
   std::string_view bias_key;
   std::string_view scales_key;
   std::size_t group_axis = 0;  ///< of the scales
+  WordLayout words = WordLayout::kOther;
 
   /// Reads quantization_config, nullptr where there is none. kUnimplemented and kInvalidArgument
   /// name the key below `what`.

@@ -73,7 +73,7 @@ Status CalibrationPass::RunBatch(const graph::Block& stage, std::size_t machine,
   const auto observe = [&](const graph::Node& node, Inputs inputs, const tensor::Matrix& output) {
     sums.statistics.Observe(node, inputs);
     if (drifts) {
-      sums.drift.ObserveFloat(node, output);
+      sums.drift.ObserveFloat(node, inputs, output);
     }
   };
   TYLLM_ASSIGN(batch.hidden, Run(stage, machine, weights, batch, batch.hidden, observe));

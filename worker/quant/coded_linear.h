@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -14,9 +15,18 @@
 
 namespace tyllm::quant {
 
+/// Codes, zero points and scales in a backend's memory. Made and understood by one LayerKernels,
+/// which outlives it.
+class CodesOnDevice {
+ public:
+  virtual ~CodesOnDevice() = default;
+};
+
 /// A linear layer as integers, and how far its outputs are from the float layer's.
 struct CodedLinear {
+  /// Only its sizes where the codes are on a device.
   model::QuantizedMatrix matrix;
+  std::unique_ptr<CodesOnDevice> on_device = nullptr;  ///< see LayerKernels::FetchCodes
   /// For each output row, mean over the calibration tokens of the squared difference of its output:
   /// e G e^T with e = coded - float weights and G = mean of x^T x over the tokens. Without a Gram
   /// matrix: e e^T.

@@ -2,6 +2,7 @@
 #include "worker/quant/cpu_layer_kernels.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <functional>
@@ -19,6 +20,8 @@ using tensor::MatrixView;
 /// Columns that one task adds up, and rows that one task changes.
 constexpr std::int64_t kColumnRun = 64;
 constexpr std::int64_t kRowRun = 64;
+/// Numbers that are added in single precision before their sum is.
+constexpr std::int64_t kShortSum = 64;
 /// Rows and columns of a product that one task computes.
 constexpr std::int64_t kProductTile = 256;
 
@@ -38,11 +41,17 @@ bool CpuLayerKernels::AllWithin(MatrixView matrix, float largest) {
 
 void CpuLayerKernels::AddMagnitudes(MatrixView x, std::span<double> sums) {
   lanes_.ForRuns(x.columns, kColumnRun, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t r = 0; r < x.rows; ++r) {
-      const std::span<const float> row = x.row(r);
-      for (std::int64_t c = first; c < last; ++c) {
-        sums[static_cast<std::size_t>(c)] += std::fabs(row[static_cast<std::size_t>(c)]);
+    std::array<float, kColumnRun> part{};
+    for (std::int64_t begin = 0; begin < x.rows; begin += kShortSum) {
+      part.fill(0.0F);
+      for (std::int64_t r = begin; r < std::min(begin + kShortSum, x.rows); ++r) {
+        const float* row = x.data + r * x.columns + first;
+        for (std::int64_t c = 0; c < last - first; ++c) {
+          part[static_cast<std::size_t>(c)] += std::fabs(row[c]);
+        }
       }
+      std::transform(part.begin(), part.begin() + (last - first), sums.begin() + first,
+                     sums.begin() + first, [](float more, double sum) { return sum + more; });
     }
   });
 }
@@ -113,10 +122,10 @@ std::vector<float> CpuLayerKernels::MeanRelativeWeight(std::span<const MatrixVie
   return quant::MeanRelativeWeight(weights, group);
 }
 
-const ScaleCandidate& CpuLayerKernels::BestScales(std::span<const ScaleCandidate> candidates,
+std::vector<double> CpuLayerKernels::ScaledErrors(std::span<const ScaleCandidate> candidates,
                                                   std::span<const WeighedLinear> linears,
                                                   MatrixView gram, std::int64_t group) {
-  return quant::BestScales(candidates, linears, gram, group, lanes_);
+  return ScaledRoundingErrors(candidates, linears, gram, group, lanes_);
 }
 
 InputMetric CpuLayerKernels::MakeInputMetric(const Matrix& gram, std::span<const float> scales,
@@ -209,6 +218,16 @@ void CpuLayerKernels::Solve(const Matrix& factor, Matrix& rows) {
     tensor::SolveUpperTransposed(last - first, width, {factor.data(), width}, run, width);
     tensor::SolveUpper(last - first, width, {factor.data(), width}, run, width);
   });
+}
+
+std::optional<PackedLinear> CpuLayerKernels::Pack(const CodedLinear& coded,
+                                                  const model::LinearFormat& format) {
+  Result<PackedLinear> packed = PackCodes(coded.matrix, format);
+  return packed.ok() ? std::optional(*std::move(packed)) : std::nullopt;
+}
+
+Matrix CpuLayerKernels::DecodePacked(const PackedLinear& packed) {
+  return Decode(*UnpackCodes(packed));
 }
 
 Matrix CpuLayerKernels::Decode(const model::QuantizedMatrix& matrix) {

@@ -20,7 +20,7 @@ class CpuLayerKernels final : public LayerKernels {
   std::vector<double> ColumnSquares(tensor::MatrixView matrix) override;
   std::vector<float> MeanRelativeWeight(std::span<const tensor::MatrixView> weights,
                                         std::int64_t group) override;
-  const ScaleCandidate& BestScales(std::span<const ScaleCandidate> candidates,
+  std::vector<double> ScaledErrors(std::span<const ScaleCandidate> candidates,
                                    std::span<const WeighedLinear> linears, tensor::MatrixView gram,
                                    std::int64_t group) override;
   InputMetric MakeInputMetric(const tensor::Matrix& gram, std::span<const float> scales,
@@ -39,7 +39,13 @@ class CpuLayerKernels final : public LayerKernels {
   void AddProduct(tensor::MatrixView a, tensor::MatrixView b, tensor::Matrix& sum) override;
   tensor::Matrix DampedFactor(const tensor::Matrix& gram) override;
   void Solve(const tensor::Matrix& factor, tensor::Matrix& rows) override;
+  std::optional<PackedLinear> Pack(const CodedLinear& coded,
+                                   const model::LinearFormat& format) override;
+
+  void FetchCodes(CodedLinear& /*coded*/) override {}
+
   tensor::Matrix Decode(const model::QuantizedMatrix& matrix) override;
+  tensor::Matrix DecodePacked(const PackedLinear& packed) override;
 
  private:
   tensor::TaskLanes& lanes_;

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "worker/quant/coded_linear.h"
 #include "worker/quant/input_metric.h"
+#include "worker/quant/packed_linear.h"
 #include "worker/quant/scale_search.h"
 #include "worker/tensor/backend.h"
 #include "worker/tensor/task_lanes.h"
@@ -15,8 +17,8 @@
 namespace tyllm::quant {
 
 /// The steps of quantizing a layer that go over whole matrices. Matrices (weights, Gram matrices,
-/// those of an InputMetric) are in the memory of the backend that the kernels belong to; vectors,
-/// spans and coded layers are the host's. What each step promises stands where the CPU's is
+/// those of an InputMetric) are in the memory of the backend that the kernels belong to, and so may
+/// codes be; vectors and spans are the host's. What each step promises stands where the CPU's is
 /// declared; another implementation gives the same codes but where two grids or codes are equally
 /// good within the rounding of float32 sums (tests/worker/quant/layer_kernels_test.cpp). One object
 /// computes one thing at a time.
@@ -43,9 +45,8 @@ class LayerKernels {
   /// See scale_candidates.h.
   virtual std::vector<float> MeanRelativeWeight(std::span<const tensor::MatrixView> weights,
                                                 std::int64_t group) = 0;
-  /// See scale_search.h. Where candidates differ by less than the rounding of their errors, any of
-  /// them.
-  virtual const ScaleCandidate& BestScales(std::span<const ScaleCandidate> candidates,
+  /// ScaledRoundingErrors of scale_search.h; on a GPU of errors rounded to bfloat16.
+  virtual std::vector<double> ScaledErrors(std::span<const ScaleCandidate> candidates,
                                            std::span<const WeighedLinear> linears,
                                            tensor::MatrixView gram, std::int64_t group) = 0;
   /// See input_metric.h.
@@ -72,8 +73,17 @@ class LayerKernels {
   virtual tensor::Matrix DampedFactor(const tensor::Matrix& gram) = 0;
   /// Each row b [factor.columns] becomes the y with y U U^T = b.
   virtual void Solve(const tensor::Matrix& factor, tensor::Matrix& rows) = 0;
+  /// The tensors of a file with this linear, from where its codes are: the same bytes on every
+  /// machine. Nothing where these kernels do not know the layout or it cannot hold the linear:
+  /// fetch the codes and use PackCodes, which says why.
+  virtual std::optional<PackedLinear> Pack(const CodedLinear& coded,
+                                           const model::LinearFormat& format) = 0;
+  /// Brings codes that are on the device into `coded.matrix`.
+  virtual void FetchCodes(CodedLinear& coded) = 0;
   /// The weights [out, in] that codes stand for: the same numbers on every machine.
   virtual tensor::Matrix Decode(const model::QuantizedMatrix& matrix) = 0;
+  /// The same of what was packed.
+  virtual tensor::Matrix DecodePacked(const PackedLinear& packed) = 0;
 };
 
 /// What computes: the backend in whose memory matrices are, and its kernels.

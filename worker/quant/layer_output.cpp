@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <span>
 #include <utility>
 
@@ -15,14 +16,16 @@ namespace tyllm::quant {
 
 namespace {
 
-Status CheckScales(const std::string& module, const model::QuantizedMatrix& matrix) {
-  for (std::size_t i = 0; i < matrix.scale.size(); ++i) {
-    const float scale = format::HalfToFloat(matrix.scale[i]);
+Status CheckScales(const std::string& module, const PackedLinear& packed) {
+  const std::span<const std::byte> bytes = BytesOf(packed, model::LinearPart::kScales);
+  for (std::size_t at = 0; at < bytes.size(); at += sizeof(std::uint16_t)) {
+    std::uint16_t half = 0;
+    std::memcpy(&half, bytes.data() + at, sizeof(half));
+    const float scale = format::HalfToFloat(half);
     if (!std::isfinite(scale) || !(scale > 0.0F)) {
-      const auto at = static_cast<std::int64_t>(i);
       return Internal("linear layer '" + module + "' got the scale " + std::to_string(scale) +
-                      " in row " + std::to_string(at / matrix.groups()) + ", group " +
-                      std::to_string(at % matrix.groups()) + ", expected a positive number");
+                      " (number " + std::to_string(at / sizeof(half)) +
+                      " of the tensor), expected a positive number");
     }
   }
   return OkStatus();
@@ -37,54 +40,41 @@ Status AddHalf(const std::string& name, const tensor::Matrix& matrix, LayerOutpu
   return OkStatus();
 }
 
-/// One linear layer, packed.
-struct PackedLinear {
-  std::vector<model::PackedPart> parts;
-  std::string codes;
-};
-
-Result<PackedLinear> Pack(const std::string& module, const model::QuantizedMatrix& matrix,
-                          const model::LinearFormat& format) {
-  TYLLM_TRY(CheckScales(module, matrix));
-  PackedLinear packed;
-  TYLLM_ASSIGN(packed.parts, format.pack(matrix));
-  packed.codes = DigestOfCodes(matrix);
-  return packed;
+/// What was not packed on the machine that made it.
+Status PackOthers(QuantizedLayer& layer, const model::LinearFormat& format,
+                  tensor::TaskLanes& lanes) {
+  std::vector<const std::string*> modules;
+  for (const auto& [module, matrix] : layer.linears) {
+    modules.push_back(&module);
+  }
+  std::vector<Result<PackedLinear>> packed(modules.size(), PackedLinear{});
+  lanes.ForEach(std::ssize(modules), [&](std::int64_t task, std::vector<float>&) {
+    const auto i = static_cast<std::size_t>(task);
+    packed[i] = PackCodes(layer.linears.find(*modules[i])->second, format);
+  });
+  for (std::size_t i = 0; i < modules.size(); ++i) {
+    TYLLM_ASSIGN(layer.packed[*modules[i]], std::move(packed[i]));
+  }
+  layer.linears.clear();
+  return OkStatus();
 }
 
 }  // namespace
 
-std::string DigestOfCodes(const model::QuantizedMatrix& matrix) {
-  Sha256Stream stream;
-  stream.Update(std::as_bytes(std::span(matrix.q)));
-  stream.Update(std::as_bytes(std::span(matrix.zero)));
-  stream.Update(std::as_bytes(std::span(matrix.scale)));
-  return stream.Finish().Hex();
-}
-
-Result<LayerOutput> PackLayer(const graph::Block& block, const QuantizedLayer& layer,
+Result<LayerOutput> PackLayer(const graph::Block& block, QuantizedLayer& layer,
                               model::CheckpointFormat format, tensor::TaskLanes& lanes) {
   const model::LinearFormat& layout = model::LinearFormatOf(format);
-  std::vector<std::pair<const std::string*, const model::QuantizedMatrix*>> linears;
-  for (const auto& [module, matrix] : layer.linears) {
-    linears.emplace_back(&module, &matrix);
-  }
-  std::vector<Result<PackedLinear>> packed(linears.size(), PackedLinear{});
-  lanes.ForEach(std::ssize(linears), [&](std::int64_t task, std::vector<float>&) {
-    const auto& [module, matrix] = linears[static_cast<std::size_t>(task)];
-    packed[static_cast<std::size_t>(task)] = Pack(*module, *matrix, layout);
-  });
+  TYLLM_TRY(PackOthers(layer, layout, lanes));
   LayerOutput output;
-  for (std::size_t i = 0; i < linears.size(); ++i) {
-    TYLLM_ASSIGN(PackedLinear linear, std::move(packed[i]));
-    const std::string& module = *linears[i].first;
+  for (auto& [module, linear] : layer.packed) {
+    TYLLM_TRY(CheckScales(module, linear));
     for (model::PackedPart& part : linear.parts) {
       output.tensors.push_back({module + std::string(part.key), std::move(part.bytes)});
     }
-    output.codes[module] = std::move(linear.codes);
+    output.codes[module] = linear.sum.Hex();
   }
   for (const graph::Node& node : block.nodes) {
-    const bool is_coded = layer.linears.contains(node.weight);
+    const bool is_coded = layer.packed.contains(node.weight);
     if (!node.weight.empty() && !is_coded) {
       const bool is_linear = node.op == graph::Op::kLinear;
       TYLLM_TRY(AddHalf(is_linear ? node.weight + ".weight" : node.weight,
@@ -175,6 +165,9 @@ forward::BlockWeights WrittenWeights(const QuantizedLayer& layer, const LayerMac
   }
   for (const auto& [name, matrix] : layer.linears) {
     weights[name] = machine.kernels.Decode(matrix);
+  }
+  for (const auto& [name, packed] : layer.packed) {
+    weights[name] = machine.kernels.DecodePacked(packed);
   }
   return weights;
 }

@@ -21,15 +21,13 @@ struct LayerOutput {
   };
 
   std::vector<Tensor> tensors;
-  std::map<std::string, std::string> codes;  ///< DigestOfCodes of each quantized linear, by module
+  /// CodeSum of each quantized linear, by module: what it must read back as.
+  std::map<std::string, std::string> codes;
 };
 
-/// SHA-256 in hexadecimal digits of codes, zero points and scales: what a layer must read back as.
-std::string DigestOfCodes(const model::QuantizedMatrix& matrix);
-
 /// Linears in the layout of `format`; all else in fp16. A number that fp16 cannot hold, or that is
-/// none, is an error that names the tensor.
-Result<LayerOutput> PackLayer(const graph::Block& block, const QuantizedLayer& layer,
+/// none, is an error that names the tensor. The bytes of linears are taken out of `layer`.
+Result<LayerOutput> PackLayer(const graph::Block& block, QuantizedLayer& layer,
                               model::CheckpointFormat format, tensor::TaskLanes& lanes);
 
 /// The layer that these tensors of PackLayer's are; without reports. kDataLoss when one is missing.

@@ -7,7 +7,7 @@
 #include <ranges>
 
 #include "worker/quant/fold.h"
-#include "worker/quant/scale_search.h"
+#include "worker/quant/scale_choice.h"
 #include "worker/quant/weight_correction.h"
 
 namespace tyllm::quant {
@@ -181,7 +181,7 @@ class LayerQuantizer {
     for (std::size_t i = 0; i < linears.size(); ++i) {
       weighed.push_back({views[i], weighing[i]});
     }
-    return kernels_.BestScales(candidates, weighed, input.gram.view(), size);
+    return BestScales(candidates, weighed, input.gram.view(), size, {backend_, kernels_});
   }
 
   using Coder = std::function<CodedLinear(MatrixView)>;
@@ -294,7 +294,7 @@ class LayerQuantizer {
                              [](double unit, double s) { return unit * s * s; });
     }
     for (std::size_t i = 0; i < linears.size(); ++i) {
-      layer_.linears[linears[i]] = std::move(trial.coded[i].matrix);
+      layer_.Take(linears[i], std::move(trial.coded[i]), task_.format, kernels_);
       weights_.erase(linears[i]);
     }
   }
@@ -319,7 +319,20 @@ class LayerQuantizer {
 
 }  // namespace
 
+void QuantizedLayer::Take(const std::string& linear, CodedLinear coded,
+                          const model::LinearFormat* format, LayerKernels& kernels) {
+  if (format != nullptr) {
+    if (auto of_linear = kernels.Pack(coded, *format)) {
+      packed[linear] = *std::move(of_linear);
+      return;
+    }
+  }
+  kernels.FetchCodes(coded);
+  linears[linear] = std::move(coded.matrix);
+}
+
 void QuantizedLayer::Add(QuantizedLayer later) {
+  packed.merge(later.packed);
   linears.merge(later.linears);
   floats.merge(later.floats);
   seconds.merge(later.seconds);
@@ -329,7 +342,7 @@ void QuantizedLayer::Add(QuantizedLayer later) {
 QuantizedLayer QuantizeLayer(const LayerTask& task, LayerStatistics statistics,
                              forward::BlockWeights weights, const LayerMachine& machine) {
   const auto shares =
-      CorrectWeights(task, statistics.inputs, std::move(statistics.drifts), weights, machine);
+      CorrectWeights(task, statistics.inputs, std::move(statistics.drift), weights, machine);
   QuantizedLayer layer = LayerQuantizer(task, statistics, std::move(weights), machine).Run();
   for (LinearReport& report : layer.reports) {
     const auto share = shares.find(report.name);
@@ -360,7 +373,7 @@ QuantizedLayer RoundLayer(const LayerTask& task, forward::BlockWeights weights,
     LinearReport report{.name = node.weight, .rtn_error = error, .error = error};
     Describe(coded, report);
     layer.reports.push_back(std::move(report));
-    layer.linears[node.weight] = std::move(coded.matrix);
+    layer.Take(node.weight, std::move(coded), task.format, machine.kernels);
     weights.erase(node.weight);
     layer.seconds[node.weight] = SecondsSince(start, *task.clock);
   }

@@ -23,11 +23,13 @@ namespace tyllm::quant {
 struct LayerStatistics {
   std::map<graph::ValueId, InputStatistics> inputs;
   std::map<graph::ValueId, GateSensitivity> gates;
-  std::map<std::string, OutputDrift> drifts;  ///< by linear; none where nothing has drifted
+  StageDrift drift;  ///< empty where nothing has drifted
 };
 
 /// A decoder layer, or a stage of one, after quantization, in the host's memory.
 struct QuantizedLayer {
+  std::map<std::string, PackedLinear, std::less<>> packed;
+  /// Linears that are packed later: where no format was told, or the machine does not pack it.
   std::map<std::string, model::QuantizedMatrix, std::less<>> linears;
   /// Everything else, folded: norms, biases and the linears that stay in float.
   forward::BlockWeights floats;
@@ -35,6 +37,9 @@ struct QuantizedLayer {
   /// What each linear took, by name; layers that share scales share what choosing them took.
   std::map<std::string, double> seconds;
 
+  /// Takes the codes of a linear layer from where they are.
+  void Take(const std::string& linear, CodedLinear coded, const model::LinearFormat* format,
+            LayerKernels& kernels);
   /// Adds what another stage of the layer became.
   void Add(QuantizedLayer later);
 };
@@ -46,6 +51,7 @@ struct LayerTask {
   const domain::QuantizeOptions* options = nullptr;
   std::function<bool(std::string_view)> keeps_float;  ///< by module name
   const Clock* clock = &SystemClock();
+  const model::LinearFormat* format = nullptr;  ///< that is written; linears are packed at once
 };
 
 /// Each group on its min-max grid, nothing else: needs no calibration.

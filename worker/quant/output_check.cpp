@@ -14,11 +14,11 @@ namespace tyllm::quant {
 
 namespace {
 
-/// A linear layer, and DigestOfCodes of what it must read back as.
+/// A linear layer, and the CodeSum of what it must read back as.
 using Expected = std::pair<std::string, std::string>;
 
 Status CheckLinear(const model::Checkpoint& written, const Expected& expected) {
-  const auto& [module, digest] = expected;
+  const auto& [module, sum] = expected;
   TYLLM_ASSIGN(const model::QuantizedMatrix matrix, written.ReadQuantized(module));
   written.Forget(module);
   const bool is_finite = std::ranges::all_of(
@@ -26,7 +26,7 @@ Status CheckLinear(const model::Checkpoint& written, const Expected& expected) {
   if (!is_finite) {
     return Internal("linear layer '" + module + "' reads back with a scale that is not finite");
   }
-  if (DigestOfCodes(matrix) != digest) {
+  if (SumOfCodes(matrix).Hex() != sum) {
     return Internal("linear layer '" + module + "' does not read back as it was quantized");
   }
   return OkStatus();

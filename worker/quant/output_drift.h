@@ -24,13 +24,37 @@ struct OutputDrift {
   double first_tokens = 0.0;
 };
 
+/// How far an input of linear layers is from where it was: a sum over tokens of x^T (float x - x),
+/// x being the drifted one. It says everything of linears whose outputs are added to nothing, for
+/// fewer products than the outputs take: see ThroughWeights.
+struct InputDrift {
+  tensor::Matrix sum;  ///< [in, in], in the backend's memory
+  double tokens = 0.0;
+  /// The same as they were after the first half of the batches.
+  tensor::Matrix first_sum;
+  double first_tokens = 0.0;
+};
+
+/// What has drifted in a stage.
+struct StageDrift {
+  std::map<std::string, OutputDrift> outputs;   ///< of linears that are added to hidden states
+  std::map<graph::ValueId, InputDrift> inputs;  ///< of all others
+
+  bool empty() const { return outputs.empty() && inputs.empty(); }
+};
+
+/// The drift of the outputs of a linear with these weights [out, in].
+OutputDrift ThroughWeights(tensor::Backend& backend, const tensor::Matrix& weights,
+                           const InputDrift& drift);
+
 /// Rows of a matrix by which the halves of a calibration are compared: at most 128, in 16 runs
 /// spread over all rows.
 tensor::Matrix SampledRows(tensor::Backend& backend, const tensor::Matrix& matrix);
 
 /// Gathers the drift of a stage's linears while the stage, in float, runs on a batch of the float
-/// model's states and then on the same batch of the quantized model's. Memory: the weights' once
-/// more, and the outputs of a batch.
+/// model's states and then on the same batch of the quantized model's. Memory: two squares of each
+/// input's width or, where the output is added to hidden states, the linear's weights once more;
+/// and what is compared of a batch.
 class DriftCollector {
  public:
   /// All outlive this.
@@ -40,7 +64,8 @@ class DriftCollector {
   void SetImageRows(ImageRows images) { images_ = images; }
 
   /// To be called as observers: first of the float model's states, then of the quantized model's.
-  void ObserveFloat(const graph::Node& node, const tensor::Matrix& output);
+  void ObserveFloat(const graph::Node& node, std::span<const tensor::Matrix* const> inputs,
+                    const tensor::Matrix& output);
   void ObserveDrifted(const graph::Node& node, std::span<const tensor::Matrix* const> inputs,
                       const tensor::Matrix& output);
 
@@ -49,18 +74,29 @@ class DriftCollector {
   /// What was added so far is the first half.
   void EndFirstHalf();
 
-  /// By module name; call once, last.
-  std::map<std::string, OutputDrift> Take() { return std::move(drifts_); }
+  /// Call once, last.
+  StageDrift Take() { return std::move(drift_); }
 
  private:
-  void AddRows(const std::string& linear, const tensor::Matrix& x, const tensor::Matrix& drifted);
+  /// drift.sum += a^T b, by the weights of the rows.
+  template <typename Drift>
+  void AddRows(tensor::MatrixView a, tensor::MatrixView b, Drift& drift);
+  void AddOutputs(const std::string& linear, const tensor::Matrix& x,
+                  const tensor::Matrix& drifted);
+  void AddInputs(graph::ValueId value, const tensor::Matrix& x);
+  bool IsAdded(const std::string& linear) const;
+  /// `expected` becomes expected - drifted.
+  tensor::Matrix& Subtract(const tensor::Matrix& drifted, tensor::Matrix& expected);
 
   tensor::Backend& backend_;
   LayerKernels& kernels_;
-  std::map<graph::ValueId, std::string> linear_of_;  ///< by the value that is compared
-  std::map<std::string, tensor::Matrix> expected_;   ///< the float model's, of this batch
-  std::map<std::string, tensor::Matrix> inputs_;     ///< where the output comes later
-  std::map<std::string, OutputDrift> drifts_;
+  std::map<graph::ValueId, std::string> added_;  ///< linears, by the sum that is compared
+  /// The first of the linears that read a value and are not added: it is counted once.
+  std::map<std::string, graph::ValueId> counted_;
+  std::map<std::string, tensor::Matrix> expected_;            ///< the float model's, of this batch
+  std::map<graph::ValueId, tensor::Matrix> expected_inputs_;  ///< the same
+  std::map<std::string, tensor::Matrix> inputs_;              ///< of those that are added
+  StageDrift drift_;
   ImageRows images_;
 };
 

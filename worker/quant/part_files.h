@@ -29,7 +29,7 @@ struct OutputPart {
 /// What is known of a finished part, so that a later run need not make it again.
 struct PartRecord {
   std::map<std::string, std::string> tensors;  ///< SHA-256 of the bytes by tensor
-  std::map<std::string, std::string> codes;    ///< DigestOfCodes by module
+  std::map<std::string, std::string> codes;    ///< CodeSum by module
   std::vector<LinearReport> linears;
 };
 

@@ -23,9 +23,10 @@ struct Stage {
   std::int64_t weights = 0;
   std::int64_t gram = 0;    ///< x^T x of each distinct input of linears
   std::int64_t values = 0;  ///< of a token: what is alive at once
-  /// Of a token: what the float model made of its linears' outputs, the input of the last one, and
-  /// the states after the stage, new and old.
+  /// Of a token: the float model's first input of linears and its states, the input of the last
+  /// linear, and the states after the stage, new and old.
   std::int64_t compared = 0;
+  std::int64_t drift = 0;
   std::int64_t widest = 0;   ///< input
   std::int64_t largest = 0;  ///< linear
 };
@@ -37,7 +38,8 @@ Stage Attention(const model::ModelShape& shape) {
   return {.weights = width * (2 * q + 2 * kv),
           .gram = width * width + q * q,
           .values = 3 * width + 2 * q + 2 * kv,
-          .compared = 2 * q + 2 * kv + 3 * width,
+          .compared = q + 4 * width,
+          .drift = 2 * width * width + q * width,
           .widest = std::max(width, q),
           .largest = width * q};
 }
@@ -48,7 +50,8 @@ Stage Mlp(const model::ModelShape& shape) {
   return {.weights = 3 * width * inner,
           .gram = width * width + inner * inner,
           .values = 3 * width + 3 * inner,
-          .compared = 3 * inner + 3 * width,
+          .compared = inner + 4 * width,
+          .drift = 2 * width * width + inner * width,
           .widest = std::max(width, inner),
           .largest = width * inner};
 }
@@ -58,9 +61,9 @@ Stage Mlp(const model::ModelShape& shape) {
 std::int64_t StagePeak(const Stage& stage, std::int64_t tokens_at_once, bool follows,
                        std::int64_t codes) {
   const std::int64_t square = stage.widest * stage.widest;
-  const std::int64_t drift = follows ? stage.weights : 0;
+  const std::int64_t drift = follows ? stage.drift : 0;
   const std::int64_t run = drift + tokens_at_once * (stage.values + (follows ? stage.compared : 0));
-  const std::int64_t correction = follows ? drift + square : 0;
+  const std::int64_t correction = follows ? drift + square + stage.largest : 0;
   // The Gram matrix in the order of treatment and factored, and one linear scaled; codes of the
   // stage so far and of a trial, a byte each.
   const std::int64_t search = kFloat * (2 * square + stage.largest) + 2 * stage.weights;

@@ -8,10 +8,12 @@
 #include "common/base/digest.h"
 #include "common/base/staging.h"
 #include "common/base/version.h"
+#include "worker/model/linear_formats.h"
 #include "worker/quant/background_work.h"
 #include "worker/quant/calibration_images.h"
 #include "worker/quant/calibration_pass.h"
 #include "worker/quant/calibration_samples.h"
+#include "worker/quant/disk_room.h"
 #include "worker/quant/layer_output.h"
 #include "worker/quant/layer_stages.h"
 #include "worker/quant/machines.h"
@@ -102,8 +104,8 @@ class Quantizer {
     TYLLM_ASSIGN(forward::Model opened, forward::OpenModel(request_.model));
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
-    TYLLM_ASSIGN(Machines machines,
-                 Machines::Make(request_.device, static_cast<int>(request_.threads), lanes_));
+    const auto threads = static_cast<int>(request_.threads);
+    TYLLM_ASSIGN(Machines machines, Machines::Make(request_.device, threads, lanes_));
     machines_.emplace(std::move(machines));
     report_.tool = "tyllm " + std::string(Version());
     report_.architecture = model_->shape().architecture;
@@ -153,14 +155,7 @@ class Quantizer {
         needed += plan_.parts[part].bytes();
       }
     }
-    const Path folder = std::filesystem::absolute(request_.out).parent_path();
-    const auto free = services_.files.FreeBytes(folder);
-    if (free.ok() && *free < needed) {
-      return ResourceExhausted(folder.string() + " has " + std::to_string(*free / 1000000) +
-                               " MB free, the quantized model needs " +
-                               std::to_string(needed / 1000000) + " MB more; make room");
-    }
-    return OkStatus();
+    return CheckDiskRoom(services_.files, request_.out, needed);
   }
 
   void Tell(const char* stage, std::int64_t done, std::int64_t total, const char* unit,
@@ -242,7 +237,7 @@ class Quantizer {
     return OkStatus();
   }
 
-  Result<std::shared_ptr<const QuantizedLayer>> QuantizeLayer(
+  Result<std::shared_ptr<QuantizedLayer>> QuantizeLayer(
       CalibrationPass& calibration, std::int64_t k, std::vector<forward::BlockWeights> weights) {
     const graph::Block& block = BlockOf(k);
     TYLLM_TRY(
@@ -250,26 +245,28 @@ class Quantizer {
     const auto tell = [&] { Tell("quantize", k, Layers(), "layers", block.name + TimeLeft(k)); };
     if (!ReadsText()) {
       tell();
-      return std::make_shared<const QuantizedLayer>(
-          QuantizeStage(block, {}, std::move(weights.front())));
+      return std::make_shared<QuantizedLayer>(QuantizeStage(block, {}, std::move(weights.front())));
     }
     QuantizedLayer layer;
     const std::vector<graph::Block> stages = StagesOf(block);
-    for (std::size_t i = 0; i < stages.size(); ++i) {
+    for (const graph::Block& stage : stages) {
+      const std::int64_t number = &stage - stages.data();
       std::vector<forward::BlockWeights> of_stage;
       for (forward::BlockWeights& of_layer : weights) {
-        of_stage.push_back(TakeWeights(stages[i], of_layer));
+        of_stage.push_back(TakeWeights(stage, of_layer));
       }
       TYLLM_ASSIGN(LayerStatistics statistics,
-                   Calibrate(calibration, k, {stages[i], i, stages.size()}, of_stage));
+                   Calibrate(calibration, k, {stage, number, std::ssize(stages)}, of_stage));
       tell();
       QuantizedLayer coded =
-          QuantizeStage(stages[i], std::move(statistics), std::move(of_stage.front()));
-      TYLLM_TRY(Follow(calibration, stages[i], coded));
+          QuantizeStage(stage, std::move(statistics), std::move(of_stage.front()));
+      if (k + 1 < Layers() || number + 1 < std::ssize(stages)) {  // somebody reads it
+        TYLLM_TRY(Follow(calibration, stage, coded));
+      }
       layer.Add(std::move(coded));
     }
     calibration.EndLayer();
-    return std::make_shared<const QuantizedLayer>(std::move(layer));
+    return std::make_shared<QuantizedLayer>(std::move(layer));
   }
 
   /// What the next stage of the quantized model reads.
@@ -313,8 +310,8 @@ class Quantizer {
   /// One of the stages of a layer.
   struct Stage {
     const graph::Block& block;
-    std::size_t number;  ///< from 0
-    std::size_t of;
+    std::int64_t number;  ///< from 0
+    std::int64_t of;
   };
 
   Result<LayerStatistics> Calibrate(CalibrationPass& calibration, std::int64_t k,
@@ -322,9 +319,7 @@ class Quantizer {
     const Stopwatch watch(services_.clock, report_.run.seconds.calibrate);
     return calibration.RunStage(stage.block, weights, [&](std::int64_t tokens) {
       const std::int64_t all = calibration.tokens();
-      const auto [number, of] =
-          std::pair(static_cast<std::int64_t>(stage.number), static_cast<std::int64_t>(stage.of));
-      const std::int64_t done = (number * all + tokens) / of;
+      const std::int64_t done = (stage.number * all + tokens) / stage.of;
       Tell("calibrate", done == all ? k + 1 : k, Layers(), "layers",
            stage.block.name + ": " + std::to_string(done) + " of " + std::to_string(all) +
                " tokens" + TimeLeft(k));
@@ -334,10 +329,12 @@ class Quantizer {
   QuantizedLayer QuantizeStage(const graph::Block& stage, LayerStatistics statistics,
                                forward::BlockWeights weights) {
     const Stopwatch watch(services_.clock, report_.run.seconds.quantize);
-    const LayerTask task{
-        &stage, &model_->shape(), &options_,
-        [this](std::string_view module) { return !plan_.quantized.contains(module); },
-        &services_.clock};
+    const LayerTask task{&stage,
+                         &model_->shape(),
+                         &options_,
+                         [this](std::string_view module) { return !plan_.quantized.contains(module); },
+                         &services_.clock,
+                         &model::LinearFormatOf(plan_.format)};
     const LayerMachine& machine = machines_->first();
     QuantizedLayer coded =
         ReadsText() ? quant::QuantizeLayer(task, std::move(statistics), std::move(weights), machine)

@@ -2,7 +2,7 @@
 #include "worker/quant/scale_search.h"
 
 #include <algorithm>
-#include <limits>
+#include <numeric>
 
 #include "common/base/status.h"
 #include "worker/quant/affine_grid.h"
@@ -12,6 +12,9 @@
 namespace tyllm::quant {
 
 namespace {
+
+/// Rows that one task treats: its products read the Gram matrix once for all of them.
+constexpr std::int64_t kSearchedRows = 128;
 
 /// Errors of one row after scaling, rounding and scaling back. `scaled` has room for a group.
 void RowErrorsAfterScaling(std::span<const float> row, std::span<const float> scales,
@@ -43,62 +46,50 @@ std::vector<RowRun> CutIntoRuns(std::span<const WeighedLinear> linears) {
   std::vector<RowRun> runs;
   for (std::size_t l = 0; l < linears.size(); ++l) {
     const std::int64_t rows = linears[l].weights.rows;
-    for (std::int64_t first = 0; first < rows; first += kTileRows) {
-      runs.push_back({l, first, std::min(kTileRows, rows - first)});
+    for (std::int64_t first = 0; first < rows; first += kSearchedRows) {
+      runs.push_back({l, first, std::min(kSearchedRows, rows - first)});
     }
   }
   return runs;
 }
 
-}  // namespace
-
-double ScaledRoundingError(std::span<const WeighedLinear> linears, tensor::MatrixView gram,
-                           std::span<const float> scales, std::int64_t group,
-                           tensor::TaskLanes& lanes) {
-  const std::vector<RowRun> runs = CutIntoRuns(linears);
+/// The part of an error that some rows of a linear are. `scratch` grows as needed.
+double ErrorOfRun(const RowRun& run, const WeighedLinear& linear, tensor::MatrixView gram,
+                  std::span<const float> scales, std::int64_t group, std::vector<float>& scratch) {
+  const std::int64_t width = linear.weights.columns;
   std::vector<float> inverses(scales.size());
-  std::transform(scales.begin(), scales.end(), inverses.begin(), [](float s) { return 1.0F / s; });
-  std::vector<double> sums(runs.size());
-  lanes.ForEach(static_cast<std::int64_t>(runs.size()),
-                [&](std::int64_t task, std::vector<float>& product) {
-                  const RowRun& run = runs[static_cast<std::size_t>(task)];
-                  const WeighedLinear& linear = linears[run.linear];
-                  const std::int64_t width = linear.weights.columns;
-                  std::vector<float> errors(static_cast<std::size_t>(run.count * width));
-                  std::vector<float> scaled(static_cast<std::size_t>(group));
-                  for (std::int64_t r = 0; r < run.count; ++r) {
-                    RowErrorsAfterScaling(linear.weights.row(run.first + r), scales, inverses,
-                                          group, scaled, errors.data() + r * width);
-                  }
-                  std::vector<double> forms(static_cast<std::size_t>(run.count));
-                  QuadraticForms(errors.data(), run.count, gram, product, forms);
-                  for (std::int64_t r = 0; r < run.count; ++r) {
-                    sums[static_cast<std::size_t>(task)] +=
-                        linear.row_weights[static_cast<std::size_t>(run.first + r)] *
-                        forms[static_cast<std::size_t>(r)];
-                  }
-                });
-  double total = 0.0;
-  for (const double sum : sums) {
-    total += sum;
+  std::ranges::transform(scales, inverses.begin(), [](float s) { return 1.0F / s; });
+  std::vector<float> errors(static_cast<std::size_t>(run.count * width));
+  std::vector<float> scaled(static_cast<std::size_t>(group));
+  for (std::int64_t r = 0; r < run.count; ++r) {
+    RowErrorsAfterScaling(linear.weights.row(run.first + r), scales, inverses, group, scaled,
+                          errors.data() + r * width);
   }
-  return total;
+  std::vector<double> forms(static_cast<std::size_t>(run.count));
+  QuadraticForms(errors.data(), run.count, gram, scratch, forms);
+  return std::inner_product(forms.begin(), forms.end(), linear.row_weights.begin() + run.first,
+                            0.0);
 }
 
-const ScaleCandidate& BestScales(std::span<const ScaleCandidate> candidates,
-                                 std::span<const WeighedLinear> linears, tensor::MatrixView gram,
-                                 std::int64_t group, tensor::TaskLanes& lanes) {
-  TYLLM_CHECK(!candidates.empty());
-  const ScaleCandidate* best = &candidates.front();
-  double best_error = std::numeric_limits<double>::infinity();
-  for (const ScaleCandidate& candidate : candidates) {
-    const double error = ScaledRoundingError(linears, gram, candidate.scales, group, lanes);
-    if (error < best_error) {
-      best = &candidate;
-      best_error = error;
-    }
+}  // namespace
+
+std::vector<double> ScaledRoundingErrors(std::span<const ScaleCandidate> candidates,
+                                         std::span<const WeighedLinear> linears,
+                                         tensor::MatrixView gram, std::int64_t group,
+                                         tensor::TaskLanes& lanes) {
+  const std::vector<RowRun> runs = CutIntoRuns(linears);
+  std::vector<double> parts(candidates.size() * runs.size());
+  lanes.ForEach(std::ssize(parts), [&](std::int64_t task, std::vector<float>& scratch) {
+    const auto at = static_cast<std::size_t>(task);
+    const RowRun& run = runs[at % runs.size()];
+    parts[at] = ErrorOfRun(run, linears[run.linear], gram, candidates[at / runs.size()].scales,
+                           group, scratch);
+  });
+  std::vector<double> errors;
+  for (auto part = parts.begin(); part != parts.end(); part += std::ssize(runs)) {
+    errors.push_back(std::accumulate(part, part + std::ssize(runs), 0.0));
   }
-  return *best;
+  return errors;
 }
 
 }  // namespace tyllm::quant

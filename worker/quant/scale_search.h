@@ -18,16 +18,13 @@ struct WeighedLinear {
   std::span<const double> row_weights;
 };
 
-/// Sum over the linears and their rows of row_weight * e G e^T, where e is the error of the weights
-/// after scaling, rounding to the nearest on min-max grids and scaling back: what the layers'
-/// outputs would be wrong by. Costs one product of weights and Gram matrix, no pass over tokens.
-double ScaledRoundingError(std::span<const WeighedLinear> linears, tensor::MatrixView gram,
-                           std::span<const float> scales, std::int64_t group,
-                           tensor::TaskLanes& lanes);
-
-/// The candidate with the smallest ScaledRoundingError; the first of equals.
-const ScaleCandidate& BestScales(std::span<const ScaleCandidate> candidates,
-                                 std::span<const WeighedLinear> linears, tensor::MatrixView gram,
-                                 std::int64_t group, tensor::TaskLanes& lanes);
+/// For each candidate the sum over the linears and their rows of row_weight * e G e^T, where e is
+/// the error of the weights after scaling, rounding to the nearest on min-max grids and scaling
+/// back: what the layers' outputs would be wrong by. Costs one product of weights and Gram matrix
+/// a candidate, no pass over tokens. Memory: kSearchedRows rows a thread.
+std::vector<double> ScaledRoundingErrors(std::span<const ScaleCandidate> candidates,
+                                         std::span<const WeighedLinear> linears,
+                                         tensor::MatrixView gram, std::int64_t group,
+                                         tensor::TaskLanes& lanes);
 
 }  // namespace tyllm::quant

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "worker/quant/scaling_group.h"
 
@@ -76,23 +77,39 @@ class GroupCorrection {
   Matrix factor_;
 };
 
+/// Of one linear, once; nothing where it has not drifted.
+std::optional<OutputDrift> TakeDrift(tensor::Backend& backend, const ScalingGroup& group,
+                                     const std::string& linear, const Matrix& weights,
+                                     StageDrift& drift) {
+  if (auto outputs = drift.outputs.extract(linear)) {
+    return std::move(outputs.mapped());
+  }
+  const auto input = drift.inputs.find(group.input);
+  if (input == drift.inputs.end()) {
+    return std::nullopt;
+  }
+  return ThroughWeights(backend, weights, input->second);
+}
+
 }  // namespace
 
 std::map<std::string, double> CorrectWeights(
     const LayerTask& task, const std::map<graph::ValueId, InputStatistics>& inputs,
-    std::map<std::string, OutputDrift> drifts, forward::BlockWeights& weights,
-    const LayerMachine& machine) {
+    StageDrift drift, forward::BlockWeights& weights, const LayerMachine& machine) {
   std::map<std::string, double> shares;
-  if (drifts.empty()) {
+  if (drift.empty()) {
     return shares;
   }
   for (const ScalingGroup& group : FindScalingGroups(*task.block, *task.shape)) {
     GroupCorrection correction(inputs.find(group.input)->second, machine);
     for (const std::string& linear : group.linears) {
-      const auto drift = drifts.extract(linear);
-      if (drift && !task.keeps_float(linear)) {
-        shares[linear] =
-            correction.Correct(std::move(drift.mapped()), weights.find(linear)->second);
+      if (task.keeps_float(linear)) {
+        continue;
+      }
+      Matrix& of_linear = weights.find(linear)->second;
+      auto outputs = TakeDrift(machine.backend, group, linear, of_linear, drift);
+      if (outputs) {
+        shares[linear] = correction.Correct(*std::move(outputs), of_linear);
       }
     }
   }

@@ -20,7 +20,6 @@ namespace tyllm::quant {
 /// hidden states in the target as well.
 std::map<std::string, double> CorrectWeights(
     const LayerTask& task, const std::map<graph::ValueId, InputStatistics>& inputs,
-    std::map<std::string, OutputDrift> drifts, forward::BlockWeights& weights,
-    const LayerMachine& machine);
+    StageDrift drift, forward::BlockWeights& weights, const LayerMachine& machine);
 
 }  // namespace tyllm::quant

@@ -46,7 +46,7 @@ Status WriteEnds(const model::Checkpoint& checkpoint, const QuantizePlan& plan,
   return OkStatus();
 }
 
-Status WriteLayer(const graph::Block& block, const QuantizedLayer& layer, const QuantizePlan& plan,
+Status WriteLayer(const graph::Block& block, QuantizedLayer& layer, const QuantizePlan& plan,
                   std::size_t part, tensor::TaskLanes& lanes, PartFiles& parts) {
   TYLLM_ASSIGN(LayerOutput output, PackLayer(block, layer, plan.format, lanes));
   TYLLM_TRY(parts.Begin(part));

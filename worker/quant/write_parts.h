@@ -13,7 +13,7 @@ Status WriteEnds(const model::Checkpoint& checkpoint, const QuantizePlan& plan,
                  tensor::TaskLanes& lanes, PartFiles& parts);
 
 /// Writes a quantized layer as part `part`.
-Status WriteLayer(const graph::Block& block, const QuantizedLayer& layer, const QuantizePlan& plan,
+Status WriteLayer(const graph::Block& block, QuantizedLayer& layer, const QuantizePlan& plan,
                   std::size_t part, tensor::TaskLanes& lanes, PartFiles& parts);
 
 }  // namespace tyllm::quant

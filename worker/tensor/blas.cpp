@@ -53,6 +53,12 @@ void SolveUpper(std::int64_t rows, std::int64_t columns, Tile u, float* x, std::
                 Int(columns), 1.0F, u.data, Int(u.stride), x, Int(x_stride));
 }
 
+void AccumulateSquare(std::int64_t columns, std::int64_t depth, Tile a, float* out,
+                      std::int64_t out_stride) {
+  ::cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, Int(columns), Int(depth), 1.0F, a.data,
+                Int(a.stride), 1.0F, out, Int(out_stride));
+}
+
 void AccumulateTransposed(const ProductShape& shape, Tile a, Tile b, float* out,
                           std::int64_t out_stride) {
   ::cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, Int(shape.rows), Int(shape.columns),

@@ -36,6 +36,10 @@ void SolveUpperTransposed(std::int64_t rows, std::int64_t columns, Tile u, float
                           std::int64_t x_stride);
 /// x [rows, columns] becomes the y with y u = x; u [columns, columns], upper triangular.
 void SolveUpper(std::int64_t rows, std::int64_t columns, Tile u, float* x, std::int64_t x_stride);
+/// The upper half of out [columns, columns], its diagonal included, += that of a^T a; a [depth,
+/// columns]. What is below the diagonal is left alone.
+void AccumulateSquare(std::int64_t columns, std::int64_t depth, Tile a, float* out,
+                      std::int64_t out_stride);
 /// out += a^T b; a [depth, rows], b [depth, columns].
 void AccumulateTransposed(const ProductShape& shape, Tile a, Tile b, float* out,
                           std::int64_t out_stride);

@@ -22,6 +22,21 @@ std::int64_t GramTile(std::int64_t columns) {
   return columns <= 1024 ? 128 : 256;
 }
 
+/// Copies the upper half of rows [row, row + rows) and columns [column, column + columns) of a
+/// square matrix to the other side of its diagonal, in blocks that stay in the first cache.
+void Mirror(float* square, std::int64_t width, std::int64_t row, std::int64_t rows,
+            std::int64_t column, std::int64_t columns) {
+  constexpr std::int64_t kBlock = 16;
+  for (std::int64_t from = row; from < row + rows; from += kBlock) {
+    const std::int64_t end = std::min(from + kBlock, row + rows);
+    for (std::int64_t c = std::max(column, from + 1); c < column + columns; ++c) {
+      for (std::int64_t r = from; r < std::min(end, c); ++r) {
+        square[c * width + r] = square[r * width + c];
+      }
+    }
+  }
+}
+
 std::int64_t Tiles(std::int64_t length, std::int64_t tile) {
   return (length + tile - 1) / tile;
 }
@@ -66,14 +81,13 @@ void CpuBackend::AccumulateGram(MatrixView x, Matrix& gram) {
     const ProductShape shape{.rows = std::min(tile, width - row),
                              .columns = std::min(tile, width - column),
                              .depth = x.rows};
-    AccumulateTransposed(shape, {x.data + row, width}, {x.data + column, width},
-                         gram.data() + row * width + column, width);
-    // The mirrored tile, and within a tile on the diagonal the lower half from the upper.
-    for (std::int64_t r = row; r < row + shape.rows; ++r) {
-      for (std::int64_t c = std::max(column, r + 1); c < column + shape.columns; ++c) {
-        gram.data()[c * width + r] = gram.data()[r * width + c];
-      }
+    float* const corner = gram.data() + row * width + column;
+    if (row == column) {
+      AccumulateSquare(shape.columns, x.rows, {x.data + row, width}, corner, width);
+    } else {
+      AccumulateTransposed(shape, {x.data + row, width}, {x.data + column, width}, corner, width);
     }
+    Mirror(gram.data(), width, row, shape.rows, column, shape.columns);
   });
 }
 

@@ -57,8 +57,9 @@ std::vector<LayerStatistics> Calibrate(const Path& directory,
     }
     pass.EndLayer();
   }
-  EXPECT_TRUE(statistics.front().drifts.empty());
-  EXPECT_FALSE(statistics.back().drifts.empty());
+  EXPECT_TRUE(statistics.front().drift.empty());
+  EXPECT_FALSE(statistics.back().drift.outputs.empty());
+  EXPECT_FALSE(statistics.back().drift.inputs.empty());
   return statistics;
 }
 
@@ -80,6 +81,20 @@ void ExpectNear(const tensor::Matrix& a, const tensor::Matrix& b, double relativ
   }
 }
 
+template <typename Drifts>
+void ExpectSameDrift(const Drifts& a, const Drifts& b, tensor::Backend& backend, double relative) {
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [name, drift] : a) {
+    const auto& other = b.at(name);
+    EXPECT_EQ(drift.tokens, other.tokens);
+    EXPECT_EQ(drift.first_tokens, other.first_tokens);
+    EXPECT_GT(drift.tokens, drift.first_tokens);
+    ExpectNear(backend.Fetch(drift.sum.view()), backend.Fetch(other.sum.view()), relative);
+    ExpectNear(backend.Fetch(drift.first_sum.view()), backend.Fetch(other.first_sum.view()),
+               relative);
+  }
+}
+
 /// Equal up to `relative`: 0 asks for the same bits.
 void ExpectSame(const std::vector<LayerStatistics>& a, const std::vector<LayerStatistics>& b,
                 tensor::Backend& backend, double relative) {
@@ -96,16 +111,8 @@ void ExpectSame(const std::vector<LayerStatistics>& a, const std::vector<LayerSt
         ASSERT_NEAR(gram.data()[i], other_gram.data()[i], 50.0 * relative) << i;
       }
     }
-    ASSERT_EQ(a[k].drifts.size(), b[k].drifts.size());
-    for (const auto& [linear, drift] : a[k].drifts) {
-      const OutputDrift& other = b[k].drifts.at(linear);
-      EXPECT_EQ(drift.tokens, other.tokens);
-      EXPECT_EQ(drift.first_tokens, other.first_tokens);
-      EXPECT_GT(drift.tokens, drift.first_tokens);
-      ExpectNear(backend.Fetch(drift.sum.view()), backend.Fetch(other.sum.view()), relative);
-      ExpectNear(backend.Fetch(drift.first_sum.view()), backend.Fetch(other.first_sum.view()),
-                 relative);
-    }
+    ExpectSameDrift(a[k].drift.outputs, b[k].drift.outputs, backend, relative);
+    ExpectSameDrift(a[k].drift.inputs, b[k].drift.inputs, backend, relative);
     for (const auto& [value, gate] : a[k].gates) {
       ExpectEqual(gate.gate, b[k].gates.at(value).gate, relative);
       ExpectEqual(gate.up, b[k].gates.at(value).up, relative);

@@ -7,8 +7,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/worker/quant/cpu_machine.h"
 #include "tests/worker/quant/made_statistics.h"
-#include "worker/quant/scale_search.h"
+#include "worker/quant/scale_choice.h"
 
 namespace tyllm::quant {
 namespace {
@@ -69,25 +70,49 @@ TEST(MeanRelativeWeight, ComparesEachWeightWithItsGroup) {
   EXPECT_NEAR(means[3], 0.5F, 1e-5F);
 }
 
-TEST(ScaleSearch, FindsScalesThatProtectLoudChannels) {
-  const tensor::Matrix x = MadeInputs("inputs", 150, 64);
-  const InputStatistics statistics = StatisticsOf(x);
-  const tensor::Matrix w = MadeMatrix("weights", 48, 64);
-  const std::vector<double> even(48, 1.0);
-  const std::vector<WeighedLinear> linears = {{w.view(), even}};
-  const std::vector<tensor::MatrixView> views = {w.view()};
-  std::vector<std::int64_t> channels(64);
-  std::iota(channels.begin(), channels.end(), 0);
-  tensor::TaskLanes lanes(2);
-  const auto candidates =
-      MakeScaleCandidates(statistics.mean_abs, MeanRelativeWeight(views, 32), channels, 64);
-  const ScaleCandidate& best = BestScales(candidates, linears, statistics.gram.view(), 32, lanes);
-  const auto error = [&](const std::vector<float>& scales) {
-    return ScaledRoundingError(linears, statistics.gram.view(), scales, 32, lanes);
-  };
-  EXPECT_LT(error(best.scales), 0.9 * error(candidates.front().scales));
+/// Candidates for a linear layer with loud inputs.
+class ScaleSearch : public ::testing::TestWithParam<std::int64_t> {
+ protected:
+  std::vector<ScaleCandidate> Candidates() const {
+    std::vector<std::int64_t> channels(64);
+    std::iota(channels.begin(), channels.end(), 0);
+    const std::vector<tensor::MatrixView> views = {w_.view()};
+    return MakeScaleCandidates(statistics_.mean_abs, MeanRelativeWeight(views, 32), channels, 64);
+  }
+
+  InputStatistics statistics_ = StatisticsOf(MadeInputs("inputs", 150, 64));
+  tensor::Matrix w_ = MadeMatrix("weights", GetParam(), 64);
+  std::vector<double> even_ = std::vector<double>(static_cast<std::size_t>(GetParam()), 1.0);
+  testing::CpuMachine cpu_;
+};
+
+TEST_P(ScaleSearch, FindsScalesThatProtectLoudChannels) {
+  const std::vector<WeighedLinear> linears = {{w_.view(), even_}};
+  const auto candidates = Candidates();
+  const ScaleCandidate best =
+      BestScales(candidates, linears, statistics_.gram.view(), 32, cpu_.machine);
+  const std::vector<double> errors =
+      cpu_.kernels.ScaledErrors(candidates, linears, statistics_.gram.view(), 32);
+  const double error =
+      cpu_.kernels.ScaledErrors({&best, 1}, linears, statistics_.gram.view(), 32).front();
+  EXPECT_LT(error, 0.9 * errors.front());
+  EXPECT_LE(error, 1.002 * std::ranges::min(errors));
   EXPECT_GT(best.scales[3], best.scales[0]);  // column 3 is one of the loud ones
 }
+
+TEST_P(ScaleSearch, KeepsTheFirstOfEquals) {
+  const std::vector<WeighedLinear> linears = {{w_.view(), even_}};
+  std::vector<ScaleCandidate> candidates(12, Candidates().front());
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    candidates[i].ratio = static_cast<double>(i);
+  }
+  const ScaleCandidate best =
+      BestScales(candidates, linears, statistics_.gram.view(), 32, cpu_.machine);
+  EXPECT_EQ(best.ratio, 0.0);
+}
+
+// Few rows, all of which are tried; a sample of odd length; one run in eight.
+INSTANTIATE_TEST_SUITE_P(Rows, ScaleSearch, ::testing::Values(48, 517, 1200));
 
 }  // namespace
 }  // namespace tyllm::quant

@@ -44,13 +44,15 @@ class Correcting : public ::testing::TestWithParam<bool> {
     return y;
   }
 
-  /// What a run of the float model and one of the quantized model tell.
-  void Observe(const Matrix& expected, const Matrix& x, const Matrix& hidden) {
+  /// What a run of the float model on `float_x` and one of the quantized model on `x` tell.
+  void Observe(const Matrix& float_x, const Matrix& expected, const Matrix& x,
+               const Matrix& hidden) {
     const graph::Node& linear = block_.nodes.front();
     const graph::Node& last = block_.nodes.back();
     Matrix y;
     cpu_.backend->Linear(x.view(), weights_.at("linear").view(), {}, y);
-    drift_.ObserveFloat(last, expected);
+    const std::vector<const Matrix*> float_inputs = {&float_x};
+    drift_.ObserveFloat(last, float_inputs, expected);
     const std::vector<const Matrix*> inputs = {&x};
     drift_.ObserveDrifted(linear, inputs, y);
     if (GetParam()) {
@@ -102,10 +104,10 @@ TEST_P(Correcting, MakesGoodWhatTheInputTells) {
   const Matrix x = MadeInputs("x", kTokens, kIn);
   const Matrix drifted = Drifted(x, "noise");
   const Matrix expected = Outputs(x, hidden);
-  Observe(expected, drifted, hidden);
+  Observe(x, expected, drifted, hidden);
   drift_.EndFirstHalf();
   const Matrix more = MadeInputs("more", kTokens, kIn);
-  Observe(Outputs(more, hidden), Drifted(more, "other noise"), hidden);
+  Observe(more, Outputs(more, hidden), Drifted(more, "other noise"), hidden);
   // Tokens that the correction has not seen.
   const Matrix unseen = MadeInputs("unseen", kTokens, kIn);
   const Matrix unseen_drifted = Drifted(unseen, "third noise");
@@ -119,9 +121,11 @@ TEST_P(Correcting, LeavesNoiseAlone) {
   const Matrix hidden = MadeMatrix("hidden", kTokens, kOut);
   const Matrix x = MadeInputs("x", kTokens, kIn);
   for (const char* half : {"first", "second"}) {
+    Matrix float_x = x;
+    cpu_.backend->Add(x.view(), MadeMatrix(half, kTokens, kIn).view(), float_x);
     Matrix expected = Outputs(x, hidden);
     cpu_.backend->Add(expected.view(), MadeMatrix(half, kTokens, kOut).view(), expected);
-    Observe(expected, x, hidden);
+    Observe(float_x, expected, x, hidden);
     if (half == std::string_view("first")) {
       drift_.EndFirstHalf();
     }
@@ -133,7 +137,7 @@ TEST_P(Correcting, NeedsTwoHalves) {
   const Matrix hidden = MadeMatrix("hidden", kTokens, kOut);
   const Matrix x = MadeInputs("x", kTokens, kIn);
   const Matrix expected = Outputs(x, hidden);
-  Observe(expected, Drifted(x, "noise"), hidden);
+  Observe(x, expected, Drifted(x, "noise"), hidden);
   drift_.EndFirstHalf();
   const Matrix before = weights_.at("linear");
   EXPECT_EQ(Correct(x), 0.0);
@@ -148,10 +152,10 @@ TEST_P(Correcting, DoesNotMoveWhatStaysInFloat) {
   const Matrix expected = Outputs(x, hidden);
   keeps_float_ = true;
   for (int half = 0; half < 2; ++half) {
-    Observe(expected, Drifted(x, "noise"), hidden);
+    Observe(x, expected, Drifted(x, "noise"), hidden);
     drift_.EndFirstHalf();
   }
-  Observe(expected, Drifted(x, "noise"), hidden);
+  Observe(x, expected, Drifted(x, "noise"), hidden);
   const Matrix before = weights_.at("linear");
   EXPECT_EQ(Correct(x), 0.0);
   for (std::int64_t i = 0; i < kOut * kIn; ++i) {

@@ -31,6 +31,7 @@ constexpr LinearFormat kAmtcFormat{
     .bias_key = ".quanted_layer.bias",
     .scales_key = kKeys.scales,
     .group_axis = 0,
+    .words = WordLayout::kAwqGemm,
     .read_config = ReadConfig,
     .check_size = CheckAwqGemmSize,
     .parts = Parts,

@@ -96,6 +96,7 @@ constexpr LinearFormat kAwqGemmFormat{
     .bias_key = ".bias",
     .scales_key = kKeys.scales,
     .group_axis = 0,
+    .words = WordLayout::kAwqGemm,
     .read_config = ReadConfig,
     .check_size = CheckAwqGemmSize,
     .parts = Parts,
