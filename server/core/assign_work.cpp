@@ -47,10 +47,14 @@ class Giving {
   }
 
  private:
+  bool HasRoomFor(const sched::Needs& needs) const {
+    return sched::HasRoom(worker_.asking.worker->capabilities, worker_.used, needs);
+  }
+
   Result<bool> GiveOne(const std::vector<sched::Lane>& lanes) {
     for (const std::size_t i :
          sched::FairOrder(lanes, shares_, worker_.slots, now_, policy_.fairness)) {
-      if (!sched::CanTake(worker_.left, lanes[i].key.needs)) {
+      if (!HasRoomFor(lanes[i].key.needs)) {
         if (now_ - lanes[i].oldest_queued_ms > Milliseconds(kOvertaken).count()) {
           return false;
         }
@@ -90,7 +94,7 @@ class Giving {
     const std::int64_t waited = std::max<std::int64_t>(0, now_ - candidates[*picked].due_ms);
     TYLLM_TRY(queue_.NoteDecision(task, WhyGiven(lane, candidates[*picked], lease, waited), now_));
     const domain::Resources resources = sched::ResourcesOf(lane.key.needs);
-    worker_.left = sched::Beside(std::move(worker_.left), resources);
+    worker_.used = sched::Sum(worker_.used, resources);
     given_.push_back({std::move(lease), resources, waited});
     worker_.asking.held.push_back(task);
     const auto& capabilities = worker_.asking.worker->capabilities;

@@ -14,7 +14,7 @@ struct FreeWorker {
   sched::Asking asking;
   sched::Slots slots;  ///< of all workers that take work
   int free_slots = 0;
-  domain::Capabilities left;  ///< beside what its tasks are taken to use
+  domain::Resources used;  ///< by its tasks, as they are taken to
 };
 
 /// A task that a worker gets.

@@ -33,10 +33,13 @@ void Fleet::Hear(const std::string& worker, std::shared_ptr<const sched::WorkerS
   ++member.calls;
 }
 
-void Fleet::SetFreeSlots(const std::string& worker, int free_slots) {
-  if (std::exchange(members_.at(worker).free_slots, free_slots) != free_slots) {
+void Fleet::SetLoad(const std::string& worker, int free_slots, const domain::Resources& used) {
+  Member& member = members_.at(worker);
+  if (member.free_slots != free_slots || member.used != used) {
     online_ = {};
   }
+  member.free_slots = free_slots;
+  member.used = used;
 }
 
 void Fleet::SetSettled(const std::string& worker, bool settled) {
@@ -75,8 +78,10 @@ void Fleet::Refresh(Clock::Steady since) const {
       continue;
     }
     const bool takes_work = member.order.mode == domain::WorkerMode::kActive && !member.draining;
-    workers.push_back(
-        {.worker = member.state, .free_slots = member.free_slots, .takes_work = takes_work});
+    workers.push_back({.worker = member.state,
+                       .free_slots = member.free_slots,
+                       .takes_work = takes_work,
+                       .used = member.used});
     online_.slots += takes_work ? member.state->capabilities.slots : 0;
     online_.oldest = std::min(online_.oldest, member.seen);
   }

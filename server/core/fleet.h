@@ -21,6 +21,7 @@ class Fleet {
     std::string session;
     std::shared_ptr<const sched::WorkerState> state;  ///< what it is and has, as of its last call
     int free_slots = 0;                               ///< as of its last answer
+    domain::Resources used;                           ///< likewise
     domain::ModeOrder order;                          ///< of a person
     std::optional<Clock::Steady> killed;              ///< since when it is to end its attempts
     bool draining = false;                            ///< says the worker
@@ -40,7 +41,8 @@ class Fleet {
   /// It called.
   void Hear(const std::string& worker, std::shared_ptr<const sched::WorkerState> state,
             bool draining, const Clock& clock);
-  void SetFreeSlots(const std::string& worker, int free_slots);
+  /// What its tasks leave free and are taken to use.
+  void SetLoad(const std::string& worker, int free_slots, const domain::Resources& used);
   void SetSettled(const std::string& worker, bool settled);
   void SetOrder(const std::string& worker, const domain::ModeOrder& order, Clock::Steady now);
 

@@ -68,8 +68,7 @@ boost::asio::awaitable<Status> ProbeStore(Farm& farm) {
 
 bool SomebodyIsFreeFor(const std::vector<sched::Online>& online, const sched::Lane& lane) {
   return std::any_of(online.begin(), online.end(), [&](const sched::Online& one) {
-    return one.takes_work && one.free_slots > 0 &&
-           sched::CanTake(one.worker->capabilities, lane.key.needs);
+    return one.takes_work && sched::HasRoom(one, lane.key.needs);
   });
 }
 

@@ -39,6 +39,7 @@ struct Found {
   std::vector<Wait> waits;      ///< of those of them that are new
   std::vector<HeldTask> held;   ///< of the worker, the new ones included
   std::vector<HeldTask> ended;  ///< cancelled before the worker heard of them
+  domain::Resources used;       ///< by those held, if there is a free slot
   bool has_results = false;     ///< some task that waits, of what was recorded
 };
 
@@ -76,14 +77,14 @@ Status EndUnheardCancelled(store::Queue& queue, const SyncRequest& request, std:
   return OkStatus();
 }
 
-// What its tasks leave of a worker.
-Result<domain::Capabilities> LeftOf(store::Queue& queue, domain::Capabilities worker,
-                                    const std::vector<HeldTask>& held) {
+// What a worker's tasks are taken to use.
+Result<domain::Resources> UsedBy(store::Queue& queue, const std::vector<HeldTask>& held) {
+  domain::Resources used;
   for (const HeldTask& task : held) {
     TYLLM_ASSIGN(const sched::LaneKey lane, queue.LaneKeyOf(task.id.task));
-    worker = sched::Beside(std::move(worker), sched::ResourcesOf(lane.needs));
+    used = sched::Sum(used, sched::ResourcesOf(lane.needs));
   }
-  return worker;
+  return used;
 }
 
 Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWorker worker,
@@ -95,7 +96,8 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
   if (!takes_new || worker.free_slots <= 0) {
     return found;
   }
-  TYLLM_ASSIGN(worker.left, LeftOf(queue, request.capabilities, found.held));
+  TYLLM_ASSIGN(found.used, UsedBy(queue, found.held));
+  worker.used = found.used;
   TYLLM_ASSIGN(std::vector<Given> given, AssignWork(queue, std::move(worker), policy, now));
   for (auto& [lease, resources, waited_ms] : given) {
     found.waits.push_back({lease.spec.kind, waited_ms});
@@ -105,6 +107,7 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
                           .holder = request.from,
                           .spent = {},  // nobody asks before it has ended
                           .started_unix_ms = now});
+    found.used = sched::Sum(found.used, resources);
     found.starts.push_back({std::move(lease), resources});
   }
   return found;
@@ -138,7 +141,7 @@ class Turn {
     AcknowledgeSuccesses(farm_, successes, reply_);
     unlocks_others_ = found.has_results;
     free_slots_ = request_.capabilities.slots - static_cast<int>(found.held.size());
-    farm_.fleet.SetFreeSlots(request_.from.worker, free_slots_);
+    farm_.fleet.SetLoad(request_.from.worker, free_slots_, found.used);
     for (const HeldTask& task : found.ended) {
       AttemptIsOver(farm_, task);
     }

@@ -107,7 +107,7 @@ class Forecaster {
       offers.push_back(&one.worker->capabilities);
       if (one.takes_work && sched::CanTake(one.worker->capabilities, needs)) {
         ++forecast.eligible_workers;
-        forecast.free_workers += one.free_slots > 0 ? 1 : 0;
+        forecast.free_workers += sched::HasRoom(one, needs) ? 1 : 0;
       }
     }
     forecast.shortfalls = sched::FindShortfalls(needs, offers);

@@ -15,6 +15,7 @@ using domain::PendingReason;
 struct Takers {
   std::int32_t eligible = 0;
   std::int32_t free = 0;
+  std::int32_t full = 0;  ///< have a free slot, and no room beside their tasks
   std::int64_t slots = 0;
   std::int32_t cordoned = 0;  ///< could, but get nothing new
 };
@@ -30,7 +31,8 @@ Takers Count(std::span<const Online> online, const Needs& needs) {
       continue;
     }
     ++takers.eligible;
-    takers.free += one.free_slots > 0 ? 1 : 0;
+    takers.free += HasRoom(one, needs) ? 1 : 0;
+    takers.full += one.free_slots > 0 && !HasRoom(one, needs) ? 1 : 0;
     takers.slots += one.worker->capabilities.slots;
   }
   return takers;
@@ -123,7 +125,12 @@ Why WhyNow(const PendingTask& task, const Takers& takers, const Shares& shares, 
   }
   if (takers.free == 0) {
     return {PendingReason::kBusy,
-            Workers(takers.eligible) + " could take it, all are busy; " + ahead};
+            Workers(takers.eligible) + " could take it, all are busy" +
+                (takers.full > 0 ? " (" + std::to_string(takers.full) +
+                                       " with a free slot, but not with as much memory or CPUs "
+                                       "as it asks for beside their tasks)"
+                                 : "") +
+                "; " + ahead};
   }
   if (task.ahead > 0) {
     return {PendingReason::kTurn, ahead + ", by share of the project, priority and age"};

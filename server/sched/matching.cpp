@@ -175,7 +175,8 @@ std::vector<Shortfall> FindShortfalls(const Needs& needs, Workers all) {
 domain::Resources ResourcesOf(const Needs& needs) {
   domain::Resources used;
   for (const Requirement& one : needs.requirements) {
-    const std::int64_t value = Number(one.value).value_or(0);
+    constexpr std::int64_t kMostBytes = std::int64_t{1} << 50;  // so that many can be added
+    const std::int64_t value = std::min(Number(one.value).value_or(0), kMostBytes);
     if (one.rule != MatchRule::kMinimum) {
       continue;
     }
@@ -186,21 +187,32 @@ domain::Resources ResourcesOf(const Needs& needs) {
     } else if (one.property == kDiskFree) {
       used.disk_bytes = std::max(used.disk_bytes, value);
     } else if (one.property == kCpus) {
-      constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+      constexpr std::int64_t kMost = 1 << 20;  // so that many can be added
       used.cpus = std::max(used.cpus, static_cast<std::int32_t>(std::min(value, kMost)));
     }
   }
   return used;
 }
 
-Capabilities Beside(Capabilities worker, const domain::Resources& used) {
-  worker.memory_bytes = std::max<std::int64_t>(0, worker.memory_bytes - used.memory_bytes);
-  worker.cpus = std::max(0, worker.cpus - used.cpus);
-  if (worker.gpus <= 1) {
-    worker.gpu_memory_bytes =
-        std::max<std::int64_t>(0, worker.gpu_memory_bytes - used.gpu_memory_bytes);
+domain::Resources Sum(const domain::Resources& a, const domain::Resources& b) {
+  return {.memory_bytes = a.memory_bytes + b.memory_bytes,
+          .gpu_memory_bytes = a.gpu_memory_bytes + b.gpu_memory_bytes,
+          .disk_bytes = a.disk_bytes + b.disk_bytes,
+          .cpus = a.cpus + b.cpus};
+}
+
+bool HasRoom(const Capabilities& worker, const domain::Resources& used, const Needs& needs) {
+  if (!CanTake(worker, needs)) {
+    return false;
   }
-  return worker;
+  const domain::Resources more = ResourcesOf(needs);
+  const auto fits = [](std::int64_t wanted, std::int64_t taken, std::int64_t all) {
+    return wanted == 0 || wanted <= all - taken;
+  };
+  return fits(more.memory_bytes, used.memory_bytes, worker.memory_bytes) &&
+         fits(more.cpus, used.cpus, worker.cpus) &&
+         (worker.gpus > 1 ||
+          fits(more.gpu_memory_bytes, used.gpu_memory_bytes, worker.gpu_memory_bytes));
 }
 
 Needs NeedsOf(const domain::TaskSpec& task, const std::vector<Requirement>& of_job) {

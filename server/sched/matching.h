@@ -39,10 +39,11 @@ std::vector<domain::Shortfall> FindShortfalls(const Needs& needs,
 
 /// What a task with these needs is taken to use up while it runs: the minima that it was given.
 domain::Resources ResourcesOf(const Needs& needs);
-/// What is left of a worker beside that: memory, CPUs, and memory of its GPU if it has one only (of
-/// several nobody knows which the task uses). Free disk is as the worker reports it, with what its
-/// tasks have written.
-domain::Capabilities Beside(domain::Capabilities worker, const domain::Resources& used);
+domain::Resources Sum(const domain::Resources& a, const domain::Resources& b);
+/// Whether the worker can take it beside tasks that use so much: of its memory and CPUs, and of its
+/// GPU's memory if it has one only (of several nobody knows which a task uses). Free disk is as the
+/// worker reports it, with what its tasks have written.
+bool HasRoom(const domain::Capabilities& worker, const domain::Resources& used, const Needs& needs);
 
 /// What a task needs by itself, and what its job asks for: sorted, without doubles, so that equal
 /// needs are equal texts.

@@ -39,12 +39,16 @@ bool LostHereOnly(const Asking& asking, const Needs& needs, const Candidate& tas
 bool SuitsAnotherBetter(const Asking& asking, const Needs& needs, const Candidate& task) {
   const Suits here = SuitsOf(*asking.worker, needs, task);
   return std::any_of(asking.online->begin(), asking.online->end(), [&](const Online& other) {
-    return other.free_slots > 0 && MayTake(asking, other, needs, task) &&
+    return HasRoom(other, needs) && MayTake(asking, other, needs, task) &&
            SuitsOf(*other.worker, needs, task) > here;
   });
 }
 
 }  // namespace
+
+bool HasRoom(const Online& worker, const Needs& needs) {
+  return worker.free_slots > 0 && HasRoom(worker.worker->capabilities, worker.used, needs);
+}
 
 std::optional<std::size_t> Pick(const Asking& asking, const Needs& needs,
                                 std::span<const Candidate> candidates, std::int64_t now,

@@ -40,7 +40,11 @@ struct Online {
   std::shared_ptr<const WorkerState> worker;
   int free_slots = 0;
   bool takes_work = true;  ///< nobody has cordoned or drained it
+  domain::Resources used;  ///< by its tasks, as they are taken to
 };
+
+/// Whether it could begin the task now.
+bool HasRoom(const Online& worker, const Needs& needs);
 
 /// The workers that are online. Shared between all that ask at one time.
 using OnlineWorkers = std::shared_ptr<const std::vector<Online>>;

@@ -42,7 +42,7 @@ TEST_F(FleetTest, CallsThatChangeNothingShareWhatIsOnline) {
   Hear("a", 2);
   Hear("b", 3);
   EXPECT_EQ(Online(), online);
-  fleet_.SetFreeSlots("b", 0);
+  fleet_.SetLoad("b", 0, {});
   EXPECT_EQ(Online(), online);
 }
 
@@ -50,8 +50,10 @@ TEST_F(FleetTest, WhatChangedIsSeenAtOnce) {
   Hear("a");
   Hear("b");
   EXPECT_EQ(Online()->at(1).free_slots, 0);
-  fleet_.SetFreeSlots("b", 1);
+  fleet_.SetLoad("b", 1, {});
   EXPECT_EQ(Online()->at(1).free_slots, 1);
+  fleet_.SetLoad("b", 1, {.memory_bytes = 7});
+  EXPECT_EQ(Online()->at(1).used.memory_bytes, 7);
   Hear("b", 4);
   EXPECT_EQ(Online()->at(1).worker->capabilities.slots, 4);
   EXPECT_EQ(Slots(), 5);

@@ -30,6 +30,20 @@ PendingTask Task(std::int64_t gpu_memory = 0) {
   return task;
 }
 
+TEST(ExplainPending, AFreeSlotWithoutRoomIsNoFreeWorker) {
+  Online worker = Worker(1);
+  worker.used.gpu_memory_bytes = 10LL << 30;
+  EXPECT_EQ(ExplainPending(Task(14LL << 30), {{worker}}, {}, kNow).reason,
+            PendingReason::kStarting);
+  const auto pending = ExplainPending(Task(15LL << 30), {{worker}}, {}, kNow);
+  EXPECT_EQ(pending.reason, PendingReason::kBusy);
+  EXPECT_EQ(pending.eligible_workers, 1);
+  EXPECT_EQ(pending.free_workers, 0);
+  EXPECT_NE(pending.message.find("1 with a free slot, but not with as much memory"),
+            std::string::npos)
+      << pending.message;
+}
+
 TEST(ExplainPending, TableOfReasons) {
   PendingTask waiting = Task();
   waiting.state = TaskState::kWaiting;

@@ -144,17 +144,23 @@ TEST(ResourcesOf, AreTheMinimaThatAreUsedUp) {
   EXPECT_EQ(ResourcesOf({}), domain::Resources{});
 }
 
-TEST(Beside, LeavesWhatOthersDoNotUse) {
-  const domain::Capabilities worker{
-      .memory_bytes = 3000, .cpus = 10, .gpu_memory_bytes = 100, .gpus = 1};
+TEST(HasRoom, IsWhatOthersDoNotUse) {
+  domain::Capabilities worker{.memory_bytes = 3000, .cpus = 10, .gpu_memory_bytes = 100, .gpus = 1};
   const domain::Resources used{.memory_bytes = 2000, .gpu_memory_bytes = 60, .cpus = 16};
-  const domain::Capabilities left = Beside(worker, used);
-  EXPECT_EQ(left.memory_bytes, 1000);
-  EXPECT_EQ(left.cpus, 0);
-  EXPECT_EQ(left.gpu_memory_bytes, 40);
-  domain::Capabilities two = worker;
-  two.gpus = 2;
-  EXPECT_EQ(Beside(two, used).gpu_memory_bytes, 100) << "it may use either";
+  const auto has_room = [&](const char* property, const char* value) {
+    return HasRoom(worker, used, {.requirements = {{property, MatchRule::kMinimum, value}}});
+  };
+  EXPECT_TRUE(HasRoom(worker, used, {}));
+  EXPECT_TRUE(has_room("memory_bytes", "1000"));
+  EXPECT_FALSE(has_room("memory_bytes", "1001"));
+  EXPECT_FALSE(has_room("cpus", "1"));
+  EXPECT_TRUE(has_room("gpu_memory_bytes", "40"));
+  EXPECT_FALSE(has_room("gpu_memory_bytes", "41"));
+  EXPECT_FALSE(has_room("dies", "many")) << "it could not take it alone";
+  worker.gpus = 2;
+  EXPECT_TRUE(has_room("gpu_memory_bytes", "100")) << "it may use the other";
+  EXPECT_FALSE(HasRoom(worker, Sum(used, used),
+                       {.requirements = {{"memory_bytes", MatchRule::kMinimum, "1"}}}));
 }
 
 }  // namespace
