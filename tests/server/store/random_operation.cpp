@@ -69,9 +69,11 @@ Operation RandomOperations::Start(Queue& queue, std::int64_t now) {
 
 Operation RandomOperations::Succeed(Queue& queue, std::int64_t now) {
   const AttemptId id = AnyAttempt(queue);
-  const BlobId output = SampleTree("output" + std::to_string(Below(1000)));
+  const std::int64_t number = Below(1000);
+  const BlobId output = SampleTree("output" + std::to_string(number));
+  const std::int64_t bytes = number % 50;  // Of the tree, whichever way and how often it is made.
   if (Below(2) == 0) {
-    const Completed made{output, Below(50), Below(4) == 0 ? "0.9" : "1.0"};
+    const Completed made{output, bytes, Below(4) == 0 ? "0.9" : "1.0"};
     return {"complete " + id.ToString(), [=](Queue& any) -> Status {
               TYLLM_ASSIGN(const bool current, any.Complete(id, made, now));
               return current ? OkStatus() : Aborted(id.ToString() + " is not current");
@@ -82,7 +84,7 @@ Operation RandomOperations::Succeed(Queue& queue, std::int64_t now) {
             const Sha256 key = domain::ActionKey(lease.spec, lease.inputs, "1.0");
             TYLLM_ASSIGN(const std::optional<HeldTask> held, any.FindHeld(id));
             if (held && held->state == domain::TaskState::kLeased) {
-              TYLLM_TRY(any.AddTree(lease.job, output, 7));
+              TYLLM_TRY(any.AddTree(lease.job, output, bytes));
             }
             return any.Succeed(id, output, key, now);
           }};
