@@ -23,6 +23,15 @@ asio::awaitable<Status> Unbroken(asio::awaitable<Status> body) {
   co_return co_await std::move(body);
 }
 
+// Errors that are the farm's own; the others are answers.
+bool IsOurFault(StatusCode code) {
+  return code == StatusCode::kInternal || code == StatusCode::kUnknown ||
+         code == StatusCode::kDataLoss || code == StatusCode::kUnavailable ||
+         code == StatusCode::kResourceExhausted;
+}
+
+}  // namespace
+
 Status StatusOf(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
@@ -33,14 +42,19 @@ Status StatusOf(const std::exception_ptr& error) {
   }
 }
 
-// Errors that are the farm's own; the others are answers.
-bool IsOurFault(StatusCode code) {
-  return code == StatusCode::kInternal || code == StatusCode::kUnknown ||
-         code == StatusCode::kDataLoss || code == StatusCode::kUnavailable ||
-         code == StatusCode::kResourceExhausted;
+grpc::Status AnswerOf(const Environment& environment, std::string_view method, const Status& status,
+                      const std::optional<wire::ErrorDetails>& details) {
+  if (!status.ok()) {
+    const telemetry::LogField method_field("method", method);
+    const telemetry::LogField code("code", Name(status.code()));
+    if (IsOurFault(status.code())) {
+      environment.log.Warning(status.message(), {method_field, code});
+    } else {
+      environment.log.Debug(status.message(), {method_field, code});
+    }
+  }
+  return wire::ToGrpc(status, details ? *details : DetailsFor(method, status));
 }
-
-}  // namespace
 
 Call::Call(const Environment& environment, std::string_view method, asio::any_io_executor executor)
     : environment_(environment),
@@ -74,16 +88,7 @@ grpc::Status Call::Close(const Status& status) {
   environment_.metrics.Count(telemetry::Metric::kRpcs, {method_, Name(status.code())});
   environment_.metrics.Observe(telemetry::Metric::kRpcSeconds, {method_},
                                static_cast<double>(millis) / 1000);
-  if (!status.ok()) {
-    const telemetry::LogField method("method", method_);
-    const telemetry::LogField code("code", Name(status.code()));
-    if (IsOurFault(status.code())) {
-      environment_.log.Warning(status.message(), {method, code});
-    } else {
-      environment_.log.Debug(status.message(), {method, code});
-    }
-  }
-  return wire::ToGrpc(status, details_ ? *details_ : DetailsFor(method_, status));
+  return AnswerOf(environment_, method_, status, details_);
 }
 
 }  // namespace tyllm::server::rpc

@@ -3,6 +3,7 @@
 
 #include <grpcpp/support/status.h>
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +17,14 @@
 #include "server/rpc/environment.h"
 
 namespace tyllm::server::rpc {
+
+/// What the client of a method is told: errors get what tells a program more, `details` or what
+/// follows from method and code, and those that are the farm's own are logged.
+grpc::Status AnswerOf(const Environment& environment, std::string_view method, const Status& status,
+                      const std::optional<wire::ErrorDetails>& details = std::nullopt);
+
+/// Of what a coroutine threw.
+Status StatusOf(const std::exception_ptr& error);
 
 /// One call on the server's side: runs a coroutine for it and turns its end into the answer, the
 /// metrics and the log. Shared by the gRPC reactor and the coroutine, which end at different times.

@@ -13,13 +13,12 @@
 #include "server/core/list_jobs.h"
 #include "server/core/read_log.h"
 #include "server/core/retry_job.h"
-#include "server/core/submit_job.h"
 #include "server/core/update_job.h"
 #include "server/core/wait_job.h"
 #include "server/core/watch_job.h"
-#include "server/rpc/error_details.h"
 #include "server/rpc/services.h"
 #include "server/rpc/streams.h"
+#include "server/rpc/submissions.h"
 #include "server/rpc/unary.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
 
@@ -72,23 +71,6 @@ awaitable<Status> ReadLogTo(LogStream& stream, Environment environment,
   co_return Cancelled("the client has gone");
 }
 
-awaitable<Status> SubmitTo(Call& call, core::Farm& farm, Result<domain::SubmitRequest> request,
-                           v1::SubmitJobResponse* response) {
-  TYLLM_CO_TRY(request.status());
-  TYLLM_CO_ASSIGN(const core::Submitted answer, co_await core::Submit(farm, *std::move(request)));
-  if (!answer.refused.empty()) {
-    call.Explain(DetailsFor(answer.refused));
-    co_return core::StatusOf(answer.refused);
-  }
-  if (answer.job) {
-    *response->mutable_job() = wire::ToProto(*answer.job);
-  }
-  if (answer.validation) {
-    *response->mutable_validation() = wire::ToProto(*answer.validation);
-  }
-  co_return OkStatus();
-}
-
 void AddWhatTheWireTakes(domain::ServerCapabilities& capabilities) {
   capabilities.api_versions = {"tyllm.v1"};
   capabilities.max_message_bytes = wire::kMaxMessageBytes;
@@ -115,6 +97,11 @@ class JobService final : public v1::JobService::CallbackService {
     return ServeUnary(environment_, "JobService.SubmitJob", control(), [&](Call& call) {
       return SubmitTo(call, environment_.farm, wire::FromProto(*request), response);
     });
+  }
+
+  grpc::ServerBidiReactor<v1::SubmitJobsRequest, v1::SubmitJobsResponse>* SubmitJobs(
+      grpc::CallbackServerContext* /*context*/) override {
+    return ServeSubmissions(environment_);
   }
 
   grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* /*context*/,

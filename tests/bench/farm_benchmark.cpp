@@ -53,11 +53,20 @@ Result<Json> Round(const MeasuredServer& server, const BlobId& tree, const Queue
                          {"p99", At(latencies, 0.99)},
                          {"max", latencies.back()},
                          {"samples", latencies.size()}};
-  const double cpu = server.Read().cpu_seconds;
-  json["enqueue_per_second"] = SubmitRate(server, tree, options.jobs, in_flight, name);
-  json["claim_complete_per_second"] = ClaimAndCompleteRate(server, tree, options.jobs, in_flight);
-  json["server_cpu_ms_per_job"] =
-      (server.Read().cpu_seconds - cpu) * 1000 / static_cast<double>(options.jobs);
+  const auto timed = [&](std::string_view key, auto rate) {
+    std::fprintf(stderr, "%s\n", std::string(key).c_str());
+    const double cpu = server.Read().cpu_seconds;
+    json[std::string(key) + "_per_second"] = rate();
+    json[std::string(key) + "_server_cpu_ms"] =
+        (server.Read().cpu_seconds - cpu) * 1000 / static_cast<double>(options.jobs);
+  };
+  const auto claim = [&](const Workers& workers) {
+    return [&, workers] { return ClaimAndCompleteRate(server, tree, options.jobs, workers); };
+  };
+  timed("enqueue", [&] { return SubmitRate(server, tree, options.jobs, in_flight, name); });
+  timed("claim_complete", claim({.count = in_flight}));
+  timed("enqueue_stream", [&] { return StreamRate(server, tree, options.jobs, in_flight, name); });
+  timed("claim_complete_one_worker", claim({.count = 1, .slots = in_flight}));
   return json;
 }
 

@@ -59,6 +59,8 @@ grpc::Status Upload(v1::BlobService::Stub& stub, std::string_view content) {
   return stream->Finish();
 }
 
+using Requests = std::vector<v1::SubmitJobRequest>;
+
 /// One of several callers on one thread: each makes its next call when the last is answered.
 class Caller {
  public:
@@ -110,22 +112,17 @@ void RunAll(grpc::CompletionQueue& answers, const Callers& callers) {
 /// Submits one job after the other.
 class Submitter final : public Caller {
  public:
+  /// Takes requests off the end.
   Submitter(grpc::CompletionQueue& answers, const std::shared_ptr<grpc::Channel>& channel,
-            std::int64_t& left, const BlobId& model, std::string name, std::int64_t first)
-      : Caller(answers),
-        stub_(v1::JobService::NewStub(channel)),
-        left_(left),
-        model_(model),
-        name_(std::move(name)),
-        first_(first) {}
+            Requests& left)
+      : Caller(answers), stub_(v1::JobService::NewStub(channel)), left_(left) {}
 
   bool Next() override {
-    if (left_ <= 0) {
+    if (left_.empty()) {
       return false;
     }
-    const std::int64_t number = --left_;
-    const auto request =
-        JobOf(v1::JOB_KIND_EVALUATE, name_ + std::to_string(number), first_ + number, model_);
+    const v1::SubmitJobRequest request = std::move(left_.back());
+    left_.pop_back();
     Start(response_, [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
       return stub_->PrepareAsyncSubmitJob(context, request, queue);
     });
@@ -134,18 +131,112 @@ class Submitter final : public Caller {
 
  private:
   std::unique_ptr<v1::JobService::Stub> stub_;
-  std::int64_t& left_;
-  const BlobId model_;
-  const std::string name_;
-  const std::int64_t first_;
+  Requests& left_;
   v1::SubmitJobResponse response_;
 };
 
-v1::SyncRequest FromWorker(const std::string& name, v1::TaskKind kind) {
+/// Submits jobs over one SubmitJobs: so many are unanswered at a time, and what is answered by one
+/// message is followed by one message of as many.
+class StreamSubmitter {
+ public:
+  StreamSubmitter(const std::shared_ptr<grpc::Channel>& channel, Requests requests)
+      : stub_(v1::JobService::NewStub(channel)), left_(std::move(requests)) {}
+
+  /// Returns when all are answered.
+  void Run(int in_flight) {
+    stream_ = stub_->PrepareAsyncSubmitJobs(&context_, &events_);
+    stream_->StartCall(&started_);
+    Await(started_);
+    Put(in_flight);
+    stream_->Read(&answers_, &read_);
+    while (unanswered_ > 0) {
+      const void* const event = Next();
+      if (event == &written_) {
+        writing_ = false;
+        Put(0);
+        continue;
+      }
+      for (const v1::SubmittedJob& job : answers_.jobs()) {
+        CheckOk(job.has_error() ? grpc::Status(grpc::StatusCode::UNKNOWN, job.error().message())
+                                : grpc::Status::OK);
+      }
+      unanswered_ -= answers_.jobs_size();
+      Put(answers_.jobs_size());
+      stream_->Read(&answers_, &read_);
+    }
+    End();
+  }
+
+ private:
+  struct Event {};
+
+  const void* Next() {
+    void* event = nullptr;
+    bool ok = false;
+    if (!events_.Next(&event, &ok) || !ok) {
+      CheckOk({grpc::StatusCode::UNKNOWN, "the stream of submissions broke"});
+    }
+    return event;
+  }
+
+  void Await(const Event& event) {
+    if (Next() != &event) {
+      CheckOk({grpc::StatusCode::UNKNOWN, "another event was expected"});
+    }
+  }
+
+  // Asks for so many more, as soon as the message before is on its way.
+  void Put(int more) {
+    for (; more > 0 && !left_.empty(); --more) {
+      *waiting_.add_jobs() = std::move(left_.back());
+      left_.pop_back();
+    }
+    if (!writing_ && waiting_.jobs_size() > 0) {
+      writing_ = true;
+      stream_->Write(waiting_, &written_);
+      waiting_.Clear();
+    }
+  }
+
+  // The last read is on its way and finds the end.
+  void End() {
+    if (writing_) {
+      Await(written_);
+    }
+    stream_->WritesDone(&written_);
+    grpc::Status status;
+    stream_->Finish(&status, &finished_);
+    void* event = nullptr;
+    bool ok = false;
+    while (events_.Next(&event, &ok) && event != &finished_) {
+    }
+    CheckOk(status);
+    events_.Shutdown();
+    while (events_.Next(&event, &ok)) {
+    }
+  }
+
+  std::unique_ptr<v1::JobService::Stub> stub_;
+  Requests left_;
+  std::int64_t unanswered_ = static_cast<std::int64_t>(left_.size());
+  grpc::ClientContext context_;
+  grpc::CompletionQueue events_;
+  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::SubmitJobsRequest, v1::SubmitJobsResponse>>
+      stream_;
+  v1::SubmitJobsRequest waiting_;
+  v1::SubmitJobsResponse answers_;
+  bool writing_ = false;
+  Event started_;
+  Event read_;
+  Event written_;
+  Event finished_;
+};
+
+v1::SyncRequest FromWorker(const std::string& name, v1::TaskKind kind, int slots) {
   v1::SyncRequest request;
   request.set_worker(name);
   request.set_session(name + "-" + std::to_string(Clock::now().time_since_epoch().count()));
-  request.mutable_capabilities()->set_slots(1);
+  request.mutable_capabilities()->set_slots(slots);
   request.mutable_capabilities()->set_toolchain_version("bench");
   request.mutable_capabilities()->add_kinds(kind);
   request.set_wait_ms(500);
@@ -153,7 +244,6 @@ v1::SyncRequest FromWorker(const std::string& name, v1::TaskKind kind) {
 }
 
 void Finish(const v1::Assignment& assignment, const BlobId& output, v1::SyncRequest& request) {
-  request.clear_held();
   v1::Held& held = *request.add_held();
   held.set_task_id(assignment.task_id());
   held.set_attempt(assignment.attempt());
@@ -166,13 +256,13 @@ class Finisher final : public Caller {
   /// `end` becomes the time at which nothing was left.
   Finisher(grpc::CompletionQueue& answers, const std::shared_ptr<grpc::Channel>& channel,
            std::int64_t& left, Clock::time_point& end, const BlobId& output,
-           const std::string& name)
+           const std::string& name, int slots)
       : Caller(answers),
         stub_(v1::WorkerService::NewStub(channel)),
         left_(left),
         end_(end),
         output_(output),
-        request_(FromWorker(name, v1::TASK_KIND_EVALUATE)) {}
+        request_(FromWorker(name, v1::TASK_KIND_EVALUATE, slots)) {}
 
   bool Next() override {
     const int done = response_.acknowledged_size();
@@ -184,8 +274,8 @@ class Finisher final : public Caller {
       return false;
     }
     request_.clear_held();
-    if (response_.start_size() > 0) {
-      Finish(response_.start(0), output_, request_);
+    for (const v1::Assignment& assignment : response_.start()) {
+      Finish(assignment, output_, request_);
     }
     request_.set_draining(left_ <= 0);  // the last call only reports
     Start(response_, [&](grpc::ClientContext* context, grpc::CompletionQueue* queue) {
@@ -202,6 +292,16 @@ class Finisher final : public Caller {
   v1::SyncRequest request_;
   v1::SyncResponse response_;
 };
+
+// Of jobs whose numbers no others have: far above those that wait, and new in every call.
+Requests NewJobs(const BlobId& model, std::int64_t count, const std::string& name) {
+  static std::int64_t next = 1'000'000'000;
+  Requests requests;
+  for (std::int64_t i = 0; i < count; ++i) {
+    requests.push_back(JobOf(v1::JOB_KIND_EVALUATE, name + std::to_string(i), next++, model));
+  }
+  return requests;
+}
 
 }  // namespace
 
@@ -267,31 +367,36 @@ Status FillQueue(const std::filesystem::path& data, const BlobId& model, std::in
 
 double SubmitRate(const MeasuredServer& server, const BlobId& model, std::int64_t count,
                   int in_flight, const std::string& name) {
-  std::int64_t left = count;
-  // Numbers that no other jobs have: far above those that wait, and new in every call.
-  static std::int64_t next = 1'000'000'000;
-  const std::int64_t first = std::exchange(next, next + count);
+  Requests requests = NewJobs(model, count, name);
   const auto channel = server.Connect();
   grpc::CompletionQueue answers;
   std::vector<std::unique_ptr<Submitter>> clients;
   for (int i = 0; i < in_flight; ++i) {
-    clients.push_back(std::make_unique<Submitter>(answers, channel, left, model, name, first));
+    clients.push_back(std::make_unique<Submitter>(answers, channel, requests));
   }
   const Clock::time_point start = Clock::now();
   RunAll(answers, clients);
   return static_cast<double>(count) / Seconds(Clock::now() - start);
 }
 
+double StreamRate(const MeasuredServer& server, const BlobId& model, std::int64_t count,
+                  int in_flight, const std::string& name) {
+  StreamSubmitter submitter(server.Connect(), NewJobs(model, count, name));
+  const Clock::time_point start = Clock::now();
+  submitter.Run(in_flight);
+  return static_cast<double>(count) / Seconds(Clock::now() - start);
+}
+
 double ClaimAndCompleteRate(const MeasuredServer& server, const BlobId& output, std::int64_t count,
-                            int in_flight) {
+                            const Workers& farm) {
   std::int64_t left = count;
   Clock::time_point end;
   const auto channel = server.Connect();
   grpc::CompletionQueue answers;
   std::vector<std::unique_ptr<Finisher>> workers;
-  for (int i = 0; i < in_flight; ++i) {
+  for (int i = 0; i < farm.count; ++i) {
     workers.push_back(std::make_unique<Finisher>(answers, channel, left, end, output,
-                                                 "worker" + std::to_string(i)));
+                                                 "worker" + std::to_string(i), farm.slots));
   }
   const Clock::time_point start = Clock::now();
   RunAll(answers, workers);
@@ -303,7 +408,7 @@ std::vector<double> DispatchLatencies(const MeasuredServer& server, const BlobId
   const auto jobs = v1::JobService::NewStub(server.Connect());
   const auto workers = v1::WorkerService::NewStub(server.Connect());
   std::vector<double> milliseconds;
-  v1::SyncRequest request = FromWorker("converter", v1::TASK_KIND_CONVERT);
+  v1::SyncRequest request = FromWorker("converter", v1::TASK_KIND_CONVERT, 1);
   for (int i = 0; i < count; ++i) {
     // As the time in which a worker comes to wait is not known: far longer than that.
     std::atomic<Clock::rep> submitted = 0;
@@ -325,6 +430,7 @@ std::vector<double> DispatchLatencies(const MeasuredServer& server, const BlobId
     client.join();
     milliseconds.push_back(Seconds(got - Clock::time_point(Clock::duration(submitted.load()))) *
                            1000);
+    request.clear_held();
     Finish(response.start(0), tree, request);
   }
   request.set_draining(true);

@@ -32,10 +32,19 @@ Status FillQueue(const std::filesystem::path& data, const BlobId& model, std::in
 double SubmitRate(const MeasuredServer& server, const BlobId& model, std::int64_t count,
                   int in_flight, const std::string& name);
 
-/// Tasks a second: `in_flight` workers of one slot report what they have finished and get the next
-/// in the same answer, until `count` are done. So many evaluations must be queued.
+/// As SubmitRate, over one SubmitJobs.
+double StreamRate(const MeasuredServer& server, const BlobId& model, std::int64_t count,
+                  int in_flight, const std::string& name);
+
+struct Workers {
+  int count = 0;
+  int slots = 1;  ///< of each
+};
+
+/// Tasks a second: workers report what they have finished and get the next in the same answer,
+/// until `count` are done. So many evaluations must be queued.
 double ClaimAndCompleteRate(const MeasuredServer& server, const BlobId& output, std::int64_t count,
-                            int in_flight);
+                            const Workers& farm);
 
 /// Milliseconds from the call that submits a conversion to the answer that gives it to the one
 /// worker that takes conversions and waits, sorted.
