@@ -3,9 +3,10 @@
 
 namespace tyllm::server::store {
 
-/// Has SQLite keep pages as it does by itself, but spares it from going through all of them after
-/// most commits (docs/adr/0116-pages-that-are-not-there.md). For the whole process; does nothing
-/// when SQLite has been used before.
+/// Has SQLite keep its pages in a cache of ours: found by their numbers in a table, their states
+/// apart from what is on them, and none sought where none can be
+/// (docs/adr/0118-pages-by-their-numbers.md). For the whole process; does nothing when SQLite has
+/// been used before.
 void InstallPageCache();
 
 }  // namespace tyllm::server::store
