@@ -2,6 +2,8 @@
 #include "server/core/assign_work.h"
 
 #include <algorithm>
+#include <deque>
+#include <map>
 
 namespace tyllm::server::core {
 
@@ -68,20 +70,47 @@ class Giving {
     return false;
   }
 
-  // The first that is for this worker is taken, so those behind are read only if it is another.
+  // The first that is for this worker is taken, so others are looked at only if it is not.
   Result<bool> GiveFrom(const sched::Lane& lane) {
-    for (const std::int64_t looked_at : {std::int64_t{1}, kLookedAt}) {
-      TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates,
-                   queue_.Candidates(lane.id, now_, looked_at));
-      TYLLM_ASSIGN(const bool given, GiveOneOf(candidates, lane));
-      if (given) {
-        return true;
-      }
-      if (static_cast<std::int64_t>(candidates.size()) < looked_at) {
-        break;
-      }
+    TYLLM_ASSIGN(std::deque<sched::Candidate>* const ahead, Ahead(lane));
+    if (ahead->empty()) {
+      return false;
     }
-    return false;
+    const sched::Candidate first = ahead->front();
+    ahead->pop_front();
+    TYLLM_ASSIGN(const bool given, GiveOneOf({first}, lane));
+    if (given) {
+      DropLike(first);
+      return true;
+    }
+    ahead->clear();
+    TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates,
+                 queue_.Candidates(lane.id, now_, kLookedAt));
+    return candidates.size() > 1 ? GiveOneOf(candidates, lane) : Result<bool>(false);
+  }
+
+  // The next of a lane, as many as there are free slots: they are read together.
+  Result<std::deque<sched::Candidate>*> Ahead(const sched::Lane& lane) {
+    std::deque<sched::Candidate>& ahead = ahead_[lane.id];
+    if (ahead.empty()) {
+      const auto free = worker_.free_slots - static_cast<std::int64_t>(given_.size());
+      TYLLM_ASSIGN(const std::vector<sched::Candidate> read,
+                   queue_.Candidates(lane.id, now_, std::min(free, kLookedAt)));
+      ahead.assign(read.begin(), read.end());
+    }
+    return &ahead;
+  }
+
+  // What has the same result waits for it now, in any lane. Whose result nobody may share is not
+  // known here.
+  void DropLike(const sched::Candidate& given) {
+    if (!given.shared_key) {
+      ahead_.clear();
+    }
+    for (auto& [lane, ahead] : ahead_) {
+      std::erase_if(
+          ahead, [&](const sched::Candidate& one) { return one.shared_key == given.shared_key; });
+    }
   }
 
   Result<bool> GiveOneOf(const std::vector<sched::Candidate>& candidates, const sched::Lane& lane) {
@@ -130,6 +159,7 @@ class Giving {
   const std::int64_t now_;
   sched::Shares shares_;
   std::vector<Given> given_;
+  std::map<std::int64_t, std::deque<sched::Candidate>> ahead_;  ///< by lane
 };
 
 }  // namespace

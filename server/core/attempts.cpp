@@ -9,8 +9,13 @@ namespace tyllm::server::core {
 void Attempts::Follow(const store::HeldTask& task, const Clock& clock) {
   const Clock::Steady now = clock.Now();
   const Milliseconds age(std::max<std::int64_t>(0, clock.UnixMillis() - task.started_unix_ms));
-  Live& live = live_.try_emplace(task.id, Live{task, {now, now, now - age, std::nullopt}, {}, {}})
-                   .first->second;
+  const Live fresh{.task = task,
+                   .times = {now, now, now - age, std::nullopt},
+                   .progress = {},
+                   .checkpoint = {},
+                   .toolchain_version = {},
+                   .key = {}};
+  Live& live = live_.try_emplace(task.id, fresh).first->second;
   live.task = task;
   if (task.state == domain::TaskState::kCancelling && !live.times.stopping) {
     live.times.stopping = now;
@@ -31,6 +36,13 @@ bool Attempts::Heard(const domain::AttemptId& id, const domain::Progress& progre
   live.times.progressed = now;
   live.progress = progress;
   return true;
+}
+
+void Attempts::NoteAction(const store::Lease& lease, const std::string& toolchain_version) {
+  if (const auto it = live_.find(lease.id); it != live_.end()) {
+    it->second.toolchain_version = toolchain_version;
+    it->second.key = domain::ActionKey(lease.spec, lease.inputs, toolchain_version);
+  }
 }
 
 bool Attempts::IsNewCheckpoint(const domain::AttemptId& id,

@@ -22,12 +22,17 @@ class Attempts {
     sched::AttemptTimes times;
     domain::Progress progress;
     std::optional<domain::Checkpoint> checkpoint;  ///< the newest that is in the queue
+    std::string toolchain_version;                 ///< of the worker that it was given to
+    std::optional<Sha256> key;                     ///< of its action with that version
   };
 
   /// The queue has this attempt. What is not known of it counts as heard of now.
   void Follow(const store::HeldTask& task, const Clock& clock);
   /// The worker of an attempt that is followed named it. True when the progress is new.
   bool Heard(const domain::AttemptId& id, const domain::Progress& progress, Clock::Steady now);
+
+  /// An attempt that is followed was given to a worker with this version.
+  void NoteAction(const store::Lease& lease, const std::string& toolchain_version);
 
   /// Whether the queue may not have this unfinished work of the attempt yet.
   bool IsNewCheckpoint(const domain::AttemptId& id, const domain::Checkpoint& checkpoint) const;

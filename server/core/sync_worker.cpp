@@ -200,6 +200,7 @@ class Turn {
     const sched::Clocks clocks = farm_.parts.limits.policy.ClocksOf(lease.spec.kind);
     // Naming it in this answer is as good as hearing of it: the worker counts from its call.
     farm_.attempts.Heard(lease.id, {}, farm_.parts.clock.Now());
+    farm_.attempts.NoteAction(lease, request_.capabilities.toolchain_version);
     farm_.signals.Notify(Topic::Of(lease.job));
     farm_.signals.Notify(Topic::LogOf(lease.id.task));
     reply_.start.push_back({.id = lease.id,

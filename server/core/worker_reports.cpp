@@ -125,8 +125,9 @@ domain::Failure BadOutput(const Status& problem) {
 /// Records the outcomes of one call.
 class Outcomes {
  public:
-  Outcomes(Farm& farm, SyncReply& reply, std::vector<Success>& successes)
-      : farm_(farm), reply_(reply), successes_(successes) {}
+  Outcomes(Farm& farm, const SyncRequest& request, SyncReply& reply,
+           std::vector<Success>& successes)
+      : farm_(farm), request_(request), reply_(reply), successes_(successes) {}
 
   /// Without acknowledgement when something of it is not there yet: the agent reports it again.
   boost::asio::awaitable<Status> Take(const HeldAttempt& held, const HeldTask& task) {
@@ -156,7 +157,7 @@ class Outcomes {
                                              std::vector<domain::StageTime> stages) {
     const Clock::Steady now = farm_.parts.clock.Now();
     if (const auto known = farm_.whole_trees.Find(output, now)) {
-      successes_.push_back({std::move(task), output, known->bytes, std::move(stages)});
+      Add(std::move(task), output, known->bytes, std::move(stages));
       co_return OkStatus();
     }
     const Result<TreeCheck> check = co_await CheckTree(farm_, output);
@@ -169,7 +170,7 @@ class Outcomes {
     }
     const std::int64_t bytes = BytesOf(check->tree);
     farm_.whole_trees.Note(output, {.bytes = bytes, .files = check->tree.entries.size()}, now);
-    successes_.push_back({std::move(task), output, bytes, std::move(stages)});
+    Add(std::move(task), output, bytes, std::move(stages));
     co_return OkStatus();
   }
 
@@ -181,7 +182,26 @@ class Outcomes {
     co_return OkStatus();
   }
 
+  void Add(HeldTask task, const BlobId& output, std::int64_t bytes,
+           std::vector<domain::StageTime> stages) {
+    const std::optional<Sha256> key = KeyOf(task.id);
+    successes_.push_back({.task = std::move(task),
+                          .output = output,
+                          .bytes = bytes,
+                          .stages = std::move(stages),
+                          .key = key});
+  }
+
+  // Not when another version went on with what one began.
+  std::optional<Sha256> KeyOf(const domain::AttemptId& id) const {
+    const Attempts::Live* const live = farm_.attempts.Find(id);
+    return live != nullptr && live->toolchain_version == request_.capabilities.toolchain_version
+               ? live->key
+               : std::nullopt;
+  }
+
   Farm& farm_;
+  const SyncRequest& request_;
   SyncReply& reply_;
   std::vector<Success>& successes_;
 };
@@ -229,7 +249,7 @@ boost::asio::awaitable<Result<std::vector<Success>>> TakeReports(Farm& farm,
     TYLLM_CO_ASSIGN(standing, co_await Settle(farm, request));
   }
   std::vector<Success> successes;
-  Outcomes outcomes(farm, reply, successes);
+  Outcomes outcomes(farm, request, reply, successes);
   bool ended = false;
   for (std::size_t i = 0; i < request.held.size(); ++i) {
     const HeldAttempt& held = request.held[i];
@@ -255,7 +275,7 @@ Status RecordSuccesses(store::Queue& queue, const SyncRequest& request,
                        std::vector<Success>& successes, std::int64_t now) {
   for (Success& success : successes) {
     const store::Completed made{success.output, success.bytes,
-                                request.capabilities.toolchain_version};
+                                request.capabilities.toolchain_version, success.key};
     TYLLM_ASSIGN(success.recorded, queue.Complete(success.task.id, made, now));
   }
   return OkStatus();

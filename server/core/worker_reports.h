@@ -19,7 +19,8 @@ struct Success {
   BlobId output;
   std::int64_t bytes = 0;  ///< of the output's files
   std::vector<domain::StageTime> stages;
-  bool recorded = false;  ///< false after RecordSuccesses: it came too late
+  std::optional<Sha256> key = std::nullopt;  ///< of the action, when it is known
+  bool recorded = false;                     ///< false after RecordSuccesses: it came too late
 };
 
 /// Takes what a worker says of the attempts that it holds: renews leases, notes progress, records

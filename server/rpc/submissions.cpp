@@ -102,7 +102,10 @@ class SubmissionStream final : public Reactor {
   }
 
   void OnCancel() override {
-    asio::post(call_->executor(), [this] { gone_ = true; });
+    asio::post(call_->executor(), [this] {
+      gone_ = true;
+      GoOn();
+    });
   }
 
   // After what the others have posted.
@@ -112,6 +115,11 @@ class SubmissionStream final : public Reactor {
 
  private:
   void GoOn() {
+    if (gone_) {
+      // Nobody hears of it; what was not begun will be sent again.
+      waiting_.clear();
+      answers_.Clear();
+    }
     while (!waiting_.empty() && Unanswered() < kMostAtATime) {
       Begin(std::move(waiting_.front()));
       waiting_.pop_front();
@@ -119,9 +127,6 @@ class SubmissionStream final : public Reactor {
     if (waiting_.empty() && !reading_ && !no_more_) {
       reading_ = true;
       StartRead(&message_);
-    }
-    if (gone_) {
-      answers_.Clear();
     }
     if (!writing_ && answers_.jobs_size() > 0) {
       writing_ = true;

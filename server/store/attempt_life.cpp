@@ -174,7 +174,10 @@ Result<bool> Complete(const Ground& ground, const AttemptId& id, const Completed
     return true;
   }
   TYLLM_TRY(projects::AddTree(ground.db, row.job, made.output, made.bytes));
-  TYLLM_ASSIGN(const Sha256 key, KeyUnder(place, made.toolchain_version));
+  std::optional<Sha256> key = made.key;
+  if (!key) {
+    TYLLM_ASSIGN(key, KeyUnder(place, made.toolchain_version));
+  }
   TYLLM_TRY(SetSucceeded(ground, place, made.output, key, now));
   return true;
 }

@@ -99,6 +99,8 @@ struct Completed {
   BlobId output;
   std::int64_t bytes = 0;         ///< of its files
   std::string toolchain_version;  ///< of who made it
+  /// Of the lease's action with that version, where the caller knows it: it is not found out again.
+  std::optional<Sha256> key = std::nullopt;
 };
 
 /// A task that some worker holds.

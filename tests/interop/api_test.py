@@ -174,6 +174,19 @@ class ApiTest(unittest.TestCase):
         request.spec.name = "other"
         self.refused(self.jobs.SubmitJob, request, grpc.StatusCode.ALREADY_EXISTS, "REQUEST_ID_REUSED")
 
+    def test_many_jobs_go_through_one_call(self):
+        requests = [jobs_pb2.SubmitJobRequest(request_id=str(uuid.uuid4()), spec=self.spec()) for _ in range(300)]
+        requests[5].spec.kind = jobs_pb2.JOB_KIND_COMPILE
+        requests[5].spec.compile.dies = 17
+        messages = [jobs_pb2.SubmitJobsRequest(jobs=requests[i:i + 7]) for i in range(0, len(requests), 7)]
+        answers = {one.request_id: one for response in self.jobs.SubmitJobs(iter(messages), timeout=LIMIT)
+                   for one in response.jobs}
+        self.assertEqual(set(answers), {request.request_id for request in requests})
+        refused = [one for one in answers.values() if one.WhichOneof("answer") == "error"]
+        self.assertEqual([one.request_id for one in refused], [requests[5].request_id])
+        self.assertEqual(refused[0].error.code, grpc.StatusCode.INVALID_ARGUMENT.value[0])
+        self.assertEqual(len({one.job_id for one in answers.values()}), len(requests))
+
     def test_errors_tell_programs_what_to_do(self):
         request = jobs_pb2.SubmitJobRequest(request_id="x", spec=self.spec())
         request.spec.kind = jobs_pb2.JOB_KIND_COMPILE

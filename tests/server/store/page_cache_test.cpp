@@ -2,8 +2,13 @@
 #include "server/store/page_cache.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <cstdint>
+#include <cstring>
+#include <map>
+#include <random>
+#include <vector>
 
 #include "server/store/database.h"
 #include "tests/support/temporary_directory.h"
@@ -88,6 +93,164 @@ TEST_F(PageCacheTest, AnotherConnectionSeesWhatIsThereAfterEachTransaction) {
     auto rows = (*reader)->Query(kCount);
     ASSERT_TRUE(rows.ok() && rows->Next().ok());
     EXPECT_EQ(rows->Integer(0), count_);
+  }
+}
+
+/// A cache as SQLite makes and uses it, with what must be in it.
+class UsedCache {
+ public:
+  static constexpr int kPage = 512;
+  static constexpr int kExtra = 24;
+
+  explicit UsedCache(int limit) {
+    InstallPageCache();  // refused when SQLite runs already, with this cache
+    sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &calls_);
+    cache_ = calls_.xCreate(kPage, kExtra, 1);
+    calls_.xCachesize(cache_, limit);
+  }
+
+  UsedCache(const UsedCache&) = delete;
+  UsedCache& operator=(const UsedCache&) = delete;
+
+  ~UsedCache() { calls_.xDestroy(cache_); }
+
+  int count() { return calls_.xPagecount(cache_); }
+
+  const std::map<unsigned, sqlite3_pcache_page*>& pinned() const { return pinned_; }
+
+  bool Fetch(unsigned number, int create) {
+    sqlite3_pcache_page* const page = calls_.xFetch(cache_, number, create);
+    if (page == nullptr) {
+      EXPECT_FALSE(pinned_.contains(number)) << number;
+      return false;
+    }
+    // SQLite knows a page that is new to the cache by its first pointer.
+    void*& known = *static_cast<void**>(page->pExtra);
+    if (known == nullptr) {
+      EXPECT_NE(create, 0);
+      EXPECT_FALSE(pinned_.contains(number)) << number;
+      known = page;
+      Write(page, number);
+    }
+    ExpectWritten(page, number);
+    pinned_[number] = page;
+    return true;
+  }
+
+  void Unpin(unsigned number, bool discard) {
+    calls_.xUnpin(cache_, pinned_.at(number), discard ? 1 : 0);
+    pinned_.erase(number);
+    if (discard) {
+      EXPECT_EQ(calls_.xFetch(cache_, number, 0), nullptr);
+    }
+  }
+
+  void Move(unsigned from, unsigned to) {
+    sqlite3_pcache_page* const page = pinned_.at(from);
+    calls_.xRekey(cache_, page, from, to);
+    pinned_.erase(from);
+    pinned_[to] = page;
+    Write(page, to);
+    EXPECT_EQ(calls_.xFetch(cache_, from, 0), nullptr);
+    EXPECT_EQ(calls_.xFetch(cache_, to, 0), page);
+  }
+
+  void Truncate(unsigned first) {
+    calls_.xTruncate(cache_, first);
+    pinned_.erase(pinned_.lower_bound(first), pinned_.end());
+  }
+
+  void Shrink() {
+    calls_.xShrink(cache_);
+    EXPECT_EQ(count(), static_cast<int>(pinned_.size()));
+  }
+
+  void ExpectPinnedAreThere() {
+    for (const auto& [number, page] : pinned_) {
+      EXPECT_EQ(calls_.xFetch(cache_, number, 0), page) << number;
+      ExpectWritten(page, number);
+    }
+  }
+
+ private:
+  static void Write(sqlite3_pcache_page* page, unsigned number) {
+    std::memset(page->pBuf, static_cast<int>(number % 251), kPage);
+    std::memcpy(page->pBuf, &number, sizeof(number));
+  }
+
+  static void ExpectWritten(sqlite3_pcache_page* page, unsigned number) {
+    unsigned written = 0;
+    std::memcpy(&written, page->pBuf, sizeof(written));
+    EXPECT_EQ(written, number);
+    EXPECT_EQ(static_cast<unsigned char*>(page->pBuf)[kPage - 1], number % 251);
+  }
+
+  sqlite3_pcache_methods2 calls_{};
+  sqlite3_pcache* cache_ = nullptr;
+  std::map<unsigned, sqlite3_pcache_page*> pinned_;
+};
+
+TEST(PageCacheCalls, AFullCacheGivesAwayWhatWasNotUsedLately) {
+  UsedCache cache(100);
+  for (unsigned number = 1; number <= 100; ++number) {
+    ASSERT_TRUE(cache.Fetch(number, 2));
+    cache.Unpin(number, false);
+  }
+  for (unsigned number = 101; number <= 400; ++number) {
+    ASSERT_TRUE(cache.Fetch(7, 0)) << "page 7 is used all the time, and gone at " << number;
+    cache.Unpin(7, false);
+    ASSERT_TRUE(cache.Fetch(number, 2));
+    cache.Unpin(number, false);
+    EXPECT_EQ(cache.count(), 100);
+  }
+}
+
+TEST(PageCacheCalls, PinnedPagesAreMoreThanItsLimitOnlyWhenTheyMust) {
+  UsedCache cache(100);
+  unsigned number = 1;
+  while (cache.Fetch(number, 1)) {
+    ++number;
+    ASSERT_LT(number, 200U);
+  }
+  EXPECT_GE(number, 90U);
+  for (; number <= 150; ++number) {
+    ASSERT_TRUE(cache.Fetch(number, 2));
+  }
+  EXPECT_EQ(cache.count(), 150);
+  cache.Unpin(3, false);  // above the limit: it goes
+  EXPECT_EQ(cache.count(), 149);
+  cache.ExpectPinnedAreThere();
+}
+
+TEST(PageCacheCalls, AnyOrderOfCallsLeavesWhatIsPinned) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    const auto below = [&](unsigned limit) { return static_cast<unsigned>(random() % limit); };
+    UsedCache cache(20 + static_cast<int>(below(200)));
+    const auto any_pinned = [&] {
+      auto it = cache.pinned().begin();
+      std::advance(it, below(static_cast<unsigned>(cache.pinned().size())));
+      return it->first;
+    };
+    for (int step = 0; step < 3000; ++step) {
+      const unsigned action = below(100);
+      if (action < 50 || cache.pinned().empty()) {
+        cache.Fetch(1 + below(600), static_cast<int>(below(3)));
+      } else if (action < 90) {
+        cache.Unpin(any_pinned(), below(5) == 0);
+      } else if (action < 97) {
+        const unsigned to = below(2) == 0 ? 1 + below(600) : 262'145;
+        if (!cache.pinned().contains(to)) {
+          cache.Move(any_pinned(), to);
+        }
+      } else if (action < 99) {
+        cache.Truncate(1 + below(700));
+      } else {
+        cache.Shrink();
+      }
+    }
+    cache.ExpectPinnedAreThere();
   }
 }
 

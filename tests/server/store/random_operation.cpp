@@ -73,8 +73,12 @@ Operation RandomOperations::Succeed(Queue& queue, std::int64_t now) {
   const BlobId output = SampleTree("output" + std::to_string(number));
   const std::int64_t bytes = number % 50;  // Of the tree, whichever way and how often it is made.
   if (Below(2) == 0) {
-    const Completed made{output, bytes, Below(4) == 0 ? "0.9" : "1.0"};
-    return {"complete " + id.ToString(), [=](Queue& any) -> Status {
+    Completed made{output, bytes, Below(4) == 0 ? "0.9" : "1.0"};
+    const bool knows_key = Below(2) == 0;
+    return {"complete " + id.ToString(), [=](Queue& any) mutable -> Status {
+              if (const auto lease = any.GetLease(id); knows_key && lease.ok()) {
+                made.key = domain::ActionKey(lease->spec, lease->inputs, made.toolchain_version);
+              }
               TYLLM_ASSIGN(const bool current, any.Complete(id, made, now));
               return current ? OkStatus() : Aborted(id.ToString() + " is not current");
             }};
