@@ -327,8 +327,8 @@ struct Calls {
 
 }  // namespace
 
-void InstallPageCache() {
-  const sqlite3_pcache_methods2 methods{
+const sqlite3_pcache_methods2& PageCacheMethods() {
+  static const sqlite3_pcache_methods2 methods{
       .iVersion = 1,
       .pArg = nullptr,
       .xInit = Calls::Init,
@@ -343,7 +343,11 @@ void InstallPageCache() {
       .xDestroy = Calls::Destroy,
       .xShrink = Calls::Shrink,
   };
-  sqlite3_config(SQLITE_CONFIG_PCACHE2, &methods);
+  return methods;
+}
+
+void InstallPageCache() {
+  sqlite3_config(SQLITE_CONFIG_PCACHE2, &PageCacheMethods());
 }
 
 }  // namespace tyllm::server::store

@@ -27,6 +27,7 @@ struct QueueOptions {
   std::int64_t waiting = 0;
   std::int64_t rounds = 3;
   std::int64_t latencies = 100;
+  std::int64_t workers = 1;
 };
 
 struct IdleOptions {
@@ -66,7 +67,8 @@ Result<Json> Round(const MeasuredServer& server, const BlobId& tree, const Queue
   timed("enqueue", [&] { return SubmitRate(server, tree, options.jobs, in_flight, name); });
   timed("claim_complete", claim({.count = in_flight}));
   timed("enqueue_stream", [&] { return StreamRate(server, tree, options.jobs, in_flight, name); });
-  timed("claim_complete_one_worker", claim({.count = 1, .slots = in_flight}));
+  const auto workers = static_cast<int>(options.workers);
+  timed("claim_complete_slots", claim({.count = workers, .slots = in_flight / workers}));
   return json;
 }
 
@@ -81,6 +83,7 @@ Status RunQueue(const QueueOptions& options) {
   json["version"] = std::string(Version());
   json["in_flight"] = options.in_flight;
   json["jobs"] = options.jobs;
+  json["workers_with_slots"] = options.workers;
   json["waiting"] = options.waiting;
   json["rounds"] = Json::array();
   for (int round = 0; round < options.rounds; ++round) {
@@ -132,7 +135,9 @@ void DeclareQueue(cli::CommandSpec& spec) {
       {"--folder", "DIR", "scratch, removed before and after; on the disk that is meant",
        &options->folder},
       {"--jobs", "N", "of each round", &options->jobs},
-      {"--in-flight", "N", "calls at a time", &options->in_flight},
+      {"--in-flight", "N", "jobs at a time", &options->in_flight},
+      {"--workers", "N", "that have as many slots together, where workers have several",
+       &options->workers},
       {"--waiting", "N", "jobs that are queued already", &options->waiting},
       {"--rounds", "N", "", &options->rounds},
       {"--latencies", "N", "dispatches that are timed in a round", &options->latencies},

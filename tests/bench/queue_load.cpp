@@ -16,6 +16,7 @@
 #include "common/wire/jobs.h"
 #include "server/blobs/folder_blob_store.h"
 #include "server/store/sqlite_queue.h"
+#include "tests/bench/stream_submitter.h"
 #include "tyllm/v1/blobs.grpc.pb.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
 #include "tyllm/v1/workers.grpc.pb.h"
@@ -38,13 +39,6 @@ double Seconds(Clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
-void CheckOk(const grpc::Status& status) {
-  if (!status.ok()) {
-    std::fprintf(stderr, "a call failed: %s\n", status.error_message().c_str());
-    std::exit(1);
-  }
-}
-
 grpc::Status Upload(v1::BlobService::Stub& stub, std::string_view content) {
   grpc::ClientContext context;
   v1::UploadResponse response;
@@ -58,8 +52,6 @@ grpc::Status Upload(v1::BlobService::Stub& stub, std::string_view content) {
   stream->WritesDone();
   return stream->Finish();
 }
-
-using Requests = std::vector<v1::SubmitJobRequest>;
 
 /// One of several callers on one thread: each makes its next call when the last is answered.
 class Caller {
@@ -133,103 +125,6 @@ class Submitter final : public Caller {
   std::unique_ptr<v1::JobService::Stub> stub_;
   Requests& left_;
   v1::SubmitJobResponse response_;
-};
-
-/// Submits jobs over one SubmitJobs: so many are unanswered at a time, and what is answered by one
-/// message is followed by one message of as many.
-class StreamSubmitter {
- public:
-  StreamSubmitter(const std::shared_ptr<grpc::Channel>& channel, Requests requests)
-      : stub_(v1::JobService::NewStub(channel)), left_(std::move(requests)) {}
-
-  /// Returns when all are answered.
-  void Run(int in_flight) {
-    stream_ = stub_->PrepareAsyncSubmitJobs(&context_, &events_);
-    stream_->StartCall(&started_);
-    Await(started_);
-    Put(in_flight);
-    stream_->Read(&answers_, &read_);
-    while (unanswered_ > 0) {
-      const void* const event = Next();
-      if (event == &written_) {
-        writing_ = false;
-        Put(0);
-        continue;
-      }
-      for (const v1::SubmittedJob& job : answers_.jobs()) {
-        CheckOk(job.has_error() ? grpc::Status(grpc::StatusCode::UNKNOWN, job.error().message())
-                                : grpc::Status::OK);
-      }
-      unanswered_ -= answers_.jobs_size();
-      Put(answers_.jobs_size());
-      stream_->Read(&answers_, &read_);
-    }
-    End();
-  }
-
- private:
-  struct Event {};
-
-  const void* Next() {
-    void* event = nullptr;
-    bool ok = false;
-    if (!events_.Next(&event, &ok) || !ok) {
-      CheckOk({grpc::StatusCode::UNKNOWN, "the stream of submissions broke"});
-    }
-    return event;
-  }
-
-  void Await(const Event& event) {
-    if (Next() != &event) {
-      CheckOk({grpc::StatusCode::UNKNOWN, "another event was expected"});
-    }
-  }
-
-  // Asks for so many more, as soon as the message before is on its way.
-  void Put(int more) {
-    for (; more > 0 && !left_.empty(); --more) {
-      *waiting_.add_jobs() = std::move(left_.back());
-      left_.pop_back();
-    }
-    if (!writing_ && waiting_.jobs_size() > 0) {
-      writing_ = true;
-      stream_->Write(waiting_, &written_);
-      waiting_.Clear();
-    }
-  }
-
-  // The last read is on its way and finds the end.
-  void End() {
-    if (writing_) {
-      Await(written_);
-    }
-    stream_->WritesDone(&written_);
-    grpc::Status status;
-    stream_->Finish(&status, &finished_);
-    void* event = nullptr;
-    bool ok = false;
-    while (events_.Next(&event, &ok) && event != &finished_) {
-    }
-    CheckOk(status);
-    events_.Shutdown();
-    while (events_.Next(&event, &ok)) {
-    }
-  }
-
-  std::unique_ptr<v1::JobService::Stub> stub_;
-  Requests left_;
-  std::int64_t unanswered_ = static_cast<std::int64_t>(left_.size());
-  grpc::ClientContext context_;
-  grpc::CompletionQueue events_;
-  std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::SubmitJobsRequest, v1::SubmitJobsResponse>>
-      stream_;
-  v1::SubmitJobsRequest waiting_;
-  v1::SubmitJobsResponse answers_;
-  bool writing_ = false;
-  Event started_;
-  Event read_;
-  Event written_;
-  Event finished_;
 };
 
 v1::SyncRequest FromWorker(const std::string& name, v1::TaskKind kind, int slots) {

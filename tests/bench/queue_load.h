@@ -32,7 +32,7 @@ Status FillQueue(const std::filesystem::path& data, const BlobId& model, std::in
 double SubmitRate(const MeasuredServer& server, const BlobId& model, std::int64_t count,
                   int in_flight, const std::string& name);
 
-/// As SubmitRate, over one SubmitJobs.
+/// As SubmitRate, over one SubmitJobs with so many jobs unanswered at a time.
 double StreamRate(const MeasuredServer& server, const BlobId& model, std::int64_t count,
                   int in_flight, const std::string& name);
 

@@ -102,10 +102,7 @@ class UsedCache {
   static constexpr int kPage = 512;
   static constexpr int kExtra = 24;
 
-  explicit UsedCache(int limit) {
-    InstallPageCache();  // refused when SQLite runs already, with this cache
-    sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &calls_);
-    cache_ = calls_.xCreate(kPage, kExtra, 1);
+  explicit UsedCache(int limit) : cache_(calls_.xCreate(kPage, kExtra, 1)) {
     calls_.xCachesize(cache_, limit);
   }
 
@@ -185,8 +182,8 @@ class UsedCache {
     EXPECT_EQ(static_cast<unsigned char*>(page->pBuf)[kPage - 1], number % 251);
   }
 
-  sqlite3_pcache_methods2 calls_{};
-  sqlite3_pcache* cache_ = nullptr;
+  const sqlite3_pcache_methods2& calls_ = PageCacheMethods();
+  sqlite3_pcache* cache_;
   std::map<unsigned, sqlite3_pcache_page*> pinned_;
 };
 
