@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -61,14 +62,13 @@ void MappedFile::Forget(std::span<const std::byte> part) const {
   if (part.empty()) {
     return;
   }
-  // Whole pages inside the part only: its neighbours may be in use. A mapping starts on a page.
-  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  // What was read mapped pages around it as well, up to the largest that the kernel has. Where
+  // those are in use they are only mapped again.
+  constexpr std::size_t kAround = std::size_t{2} << 20U;
   const auto offset = static_cast<std::size_t>(part.data() - data_);
-  const std::size_t begin = (offset + page - 1) / page * page;
-  const std::size_t end = (offset + part.size()) / page * page;
-  if (begin < end) {
-    ::madvise(const_cast<std::byte*>(data_ + begin), end - begin, MADV_DONTNEED);
-  }
+  const std::size_t begin = offset / kAround * kAround;
+  const std::size_t end = std::min((offset + part.size() + kAround - 1) / kAround * kAround, size_);
+  ::madvise(const_cast<std::byte*>(data_ + begin), end - begin, MADV_DONTNEED);
 }
 
 }  // namespace tyllm

@@ -10,6 +10,9 @@ namespace tyllm::forward {
 
 namespace {
 
+/// A row that is looked at maps up to a megabyte around it; that of so many is given back.
+constexpr std::size_t kRowsOfPages = 32;
+
 /// The rows of a table [rows, columns] in a file, as float32.
 Result<tensor::Matrix> ReadRows(const model::Checkpoint& checkpoint, const std::string& name,
                                 std::span<const std::int32_t> rows) {
@@ -28,6 +31,9 @@ Result<tensor::Matrix> ReadRows(const model::Checkpoint& checkpoint, const std::
         table.bytes.subspan(static_cast<std::size_t>(rows[i]) * bytes, bytes)};
     TYLLM_ASSIGN(const std::vector<float> numbers, format::ToFloats(name, row));
     std::ranges::copy(numbers, read.row(static_cast<std::int64_t>(i)).begin());
+    if (i % kRowsOfPages == kRowsOfPages - 1) {
+      checkpoint.Forget(name);
+    }
   }
   checkpoint.Forget(name);
   return read;

@@ -80,11 +80,13 @@ Status LoadNode(const model::Checkpoint& checkpoint, const graph::Block& block,
     TYLLM_ASSIGN(std::vector<float> data, ReadWeight(checkpoint, node));
     const std::int64_t columns = WeightColumns(block, node, static_cast<std::int64_t>(data.size()));
     TYLLM_ASSIGN(weights[node.weight], AsRows(node.weight, std::move(data), columns));
+    checkpoint.Forget(node.weight);
   }
   if (!node.bias.empty() && !weights.contains(node.bias)) {
     TYLLM_ASSIGN(std::vector<float> data, checkpoint.ReadFloats(node.bias));
     const auto columns = static_cast<std::int64_t>(data.size());
     TYLLM_ASSIGN(weights[node.bias], AsRows(node.bias, std::move(data), columns));
+    checkpoint.Forget(node.bias);
   }
   return OkStatus();
 }
@@ -128,6 +130,7 @@ Result<BlockWeights> LoadBlock(tensor::Backend& backend, const model::Checkpoint
     }
     if (auto matrix = PlaceFromFile(backend, checkpoint, block, node)) {
       placed.emplace(node.weight, *std::move(matrix));
+      checkpoint.Forget(node.weight);
     }
   }
   for (const graph::Node& node : block.nodes) {
@@ -139,7 +142,6 @@ Result<BlockWeights> LoadBlock(tensor::Backend& backend, const model::Checkpoint
     if (!matrix.on_device()) {
       matrix = backend.Place(std::move(matrix));
     }
-    checkpoint.Forget(name);
   }
   return placed;
 }
@@ -150,9 +152,6 @@ Result<BlockWeights> LoadBlock(const model::Checkpoint& checkpoint, const graph:
     if (Status status = LoadNode(checkpoint, block, node, weights); !status.ok()) {
       return status.Annotate("loading " + block.name);
     }
-  }
-  for (const auto& [name, matrix] : weights) {
-    checkpoint.Forget(name);
   }
   return weights;
 }

@@ -14,6 +14,7 @@ constexpr std::int64_t kFloat = 4;
 constexpr std::int64_t kHalf = 2;
 constexpr std::int64_t kTokensAtOnce = 4096;
 constexpr std::int64_t kCacheTokens = 4096;
+constexpr std::int64_t kThreads = 16;
 /// The program itself, its threads and tables.
 constexpr std::int64_t kProgram = 64'000'000;
 
@@ -38,7 +39,7 @@ JobMemory MemoryOfJobs(const model::ModelShape& shape, std::int64_t group) {
       shape.width * std::max({shape.intermediate, shape.q_columns(), shape.width});
   const std::int64_t cache = kHalf * 2 * shape.layers * kCacheTokens * shape.kv_columns();
   JobMemory memory;
-  memory.quantize = quant::QuantizationMemory(shape, {});
+  memory.quantize = quant::QuantizationMemory(shape, {}, kThreads);
   memory.evaluate = kProgram + std::max(table + text, layer + values);
   // Codes of a byte each, and the packed matrix.
   memory.compile = kProgram + 2 * largest;

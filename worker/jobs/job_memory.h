@@ -13,7 +13,7 @@ namespace tyllm::jobs {
 /// files, whose pages the system takes back as it needs them. None depends on the number of layers
 /// but `run`, which holds the model. docs/manual/tyllm-models.md has the formulas.
 struct JobMemory {
-  std::int64_t quantize = 0;  ///< 128 x 512 tokens of calibration
+  std::int64_t quantize = 0;  ///< 128 x 512 tokens of calibration, 16 threads
   std::int64_t evaluate = 0;
   std::int64_t compile = 0;
   std::int64_t run = 0;  ///< all dies of the simulator together, 4096 tokens of KV cache

@@ -131,9 +131,7 @@ Result<LayerStatistics> CalibrationPass::RunStage(
       after_batch(done);
     }
   }
-  for (forward::BlockRunner& runner : runners_) {
-    runner.ReleaseMemory();  // quantizing needs the room
-  }
+  ReleaseMemory();
   return LayerStatistics{sums.statistics.TakeInputs(), sums.statistics.TakeGates(),
                          sums.drift.Take()};
 }
@@ -143,6 +141,7 @@ Status CalibrationPass::PassStage(const graph::Block& stage, Weights weights) {
     Batch& batch = batches_[i];
     TYLLM_ASSIGN(batch.hidden, Run(stage, i % machines_.size(), weights, batch, batch.hidden, {}));
   }
+  ReleaseMemory();
   return OkStatus();
 }
 
@@ -153,7 +152,15 @@ Status CalibrationPass::Follow(const graph::Block& stage, Weights weights) {
                  Run(stage, i % machines_.size(), weights, batch, batch.drifted, {}));
   }
   has_drifted_ = !followed_.empty();
+  ReleaseMemory();
   return OkStatus();
+}
+
+/// Of values inside a stage: what comes next, another stage or quantizing, needs the room.
+void CalibrationPass::ReleaseMemory() {
+  for (forward::BlockRunner& runner : runners_) {
+    runner.ReleaseMemory();
+  }
 }
 
 void CalibrationPass::EndLayer() {

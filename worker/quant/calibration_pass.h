@@ -71,6 +71,7 @@ class CalibrationPass {
 
   Sums MakeSums(const graph::Block& stage, const LayerMachine& machine) const;
   void ChooseFollowed();
+  void ReleaseMemory();
   bool IsFollowed(std::size_t batch) const;
   void CountBatch(std::size_t batch, DriftCollector& drift) const;
   Result<tensor::Matrix> Run(const graph::Block& stage, std::size_t machine, Weights weights,

@@ -6,7 +6,7 @@
 namespace tyllm::quant {
 
 /// On matrices of the host's memory, spread over `lanes`, which outlive this.
-class CpuLayerKernels final : public LayerKernels {
+class CpuLayerKernels : public LayerKernels {
  public:
   explicit CpuLayerKernels(tensor::TaskLanes& lanes) : lanes_(lanes) {}
 

@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kUnfinished = "unfinished_parts";
 constexpr const char* kSingleFile = "model.safetensors";
+/// What is in memory of a tensor while it is compared or copied.
+constexpr std::size_t kPieceBytes = std::size_t{4} << 20U;
 constexpr const char* kIndex = "model.safetensors.index.json";
 
 std::string Numbered(const char* format, std::size_t number, std::size_t count = 0) {
@@ -29,16 +31,37 @@ Path Temporary(Path path) {
   return path;
 }
 
+/// visit(offset, bytes) for pieces of a tensor, whose pages are given back.
+template <typename Visit>
+Status VisitPieces(const format::SafetensorsFile& file, const format::TensorView& tensor,
+                   const Visit& visit) {
+  const std::span<const std::byte> bytes = tensor.bytes;
+  for (std::size_t first = 0; first < bytes.size(); first += kPieceBytes) {
+    TYLLM_TRY(visit(first, bytes.subspan(first, std::min(kPieceBytes, bytes.size() - first))));
+    file.Forget(tensor);
+  }
+  return OkStatus();
+}
+
+bool HasDigest(const format::SafetensorsFile& file, const format::TensorView& tensor,
+               const std::string& expected) {
+  Sha256Stream digest;
+  const Status visited = VisitPieces(file, tensor, [&](std::size_t, auto piece) {
+    digest.Update(piece);
+    return OkStatus();
+  });
+  return visited.ok() && digest.Finish().Hex() == expected;
+}
+
 /// Whether a file holds exactly the tensors of `record`, byte for byte.
 Status Compare(const format::SafetensorsFile& file,
                const std::map<std::string, std::string>& digests) {
   for (const auto& [name, digest] : digests) {
     const auto found = file.tensors().find(name);
-    if (found == file.tensors().end() || DigestOf(found->second.bytes).Hex() != digest) {
+    if (found == file.tensors().end() || !HasDigest(file, found->second, digest)) {
       return DataLoss(file.path().string() + ": tensor '" + name +
                       "' does not read back as it was written; check the disk");
     }
-    file.Forget(found->second);
   }
   return OkStatus();
 }
@@ -121,17 +144,27 @@ Status PartFiles::Begin(std::size_t part) {
 
 Status PartFiles::Write(std::string_view tensor, std::span<const std::byte> bytes) {
   TYLLM_CHECK(writer_.has_value());
-  if (!written_.emplace(tensor, DigestOf(bytes).Hex()).second) {
+  if (written_.contains(tensor)) {
     return Internal("tensor '" + std::string(tensor) + "' was written twice");
   }
-  return writer_->Write(tensor, bytes);
+  return Append(tensor, bytes);
+}
+
+Status PartFiles::Append(std::string_view tensor, std::span<const std::byte> bytes) {
+  TYLLM_CHECK(writer_.has_value());
+  Written& written = written_.try_emplace(std::string(tensor)).first->second;
+  written.digest.Update(bytes);
+  const std::uint64_t offset = std::exchange(written.bytes, written.bytes + bytes.size());
+  return writer_->WritePart(tensor, offset, bytes);
 }
 
 Status PartFiles::End(PartRecord record) {
   TYLLM_CHECK(writer_.has_value());
   TYLLM_TRY(writer_->Finish().Annotate(parts_[open_part_].name));
   writer_.reset();
-  record.tensors = std::move(written_);
+  for (auto& [tensor, written] : written_) {
+    record.tensors[tensor] = written.digest.Finish().Hex();
+  }
   const Path file = FileOf(open_part_);
   TYLLM_TRY(files_->Rename(Temporary(file), file));
   TYLLM_TRY(files_->SyncDirectory(file.parent_path()));
@@ -153,7 +186,9 @@ Status PartFiles::WriteSingleFile() const {
   for (std::size_t part = 0; part < parts_.size(); ++part) {
     TYLLM_ASSIGN(const auto from, format::SafetensorsFile::Open(FileOf(part)));
     for (const auto& [name, view] : from.tensors()) {
-      TYLLM_TRY(writer.Write(name, view.bytes));
+      TYLLM_TRY(VisitPieces(from, view, [&, &tensor = name](std::size_t offset, auto piece) {
+        return writer.WritePart(tensor, offset, piece);
+      }));
     }
   }
   TYLLM_TRY(writer.Finish());

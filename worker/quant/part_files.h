@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "common/base/digest.h"
 #include "common/base/file_system.h"
 #include "common/format/json.h"
 #include "common/format/safetensors.h"
@@ -57,6 +58,8 @@ class PartFiles {
   /// One part at a time: Begin, each tensor once in any order, End.
   Status Begin(std::size_t part);
   Status Write(std::string_view tensor, std::span<const std::byte> bytes);
+  /// Instead of Write: the next bytes of a tensor.
+  Status Append(std::string_view tensor, std::span<const std::byte> bytes);
   /// The part is on the disk when this returns. `codes` and `linears` of `record` are the caller's.
   Status End(PartRecord record);
 
@@ -71,6 +74,12 @@ class PartFiles {
   std::uint64_t total_bytes() const;
 
  private:
+  /// What is on the disk of a tensor.
+  struct Written {
+    Sha256Stream digest;
+    std::uint64_t bytes = 0;
+  };
+
   PartFiles(FileSystem& files, Path directory, std::vector<OutputPart> parts,
             std::uint64_t single_file_bytes);
 
@@ -86,8 +95,8 @@ class PartFiles {
   bool single_file_;
   std::vector<std::optional<PartRecord>> records_;
   std::size_t open_part_ = 0;
-  std::optional<format::SafetensorsWriter> writer_;  ///< of open_part_
-  std::map<std::string, std::string> written_;       ///< digests of its tensors so far
+  std::optional<format::SafetensorsWriter> writer_;      ///< of open_part_
+  std::map<std::string, Written, std::less<>> written_;  ///< tensors of it so far
 };
 
 }  // namespace tyllm::quant

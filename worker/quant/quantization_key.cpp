@@ -38,6 +38,7 @@ Status AddModel(const model::Checkpoint& checkpoint, Sha256Stream& stream) {
     tensor.push_back(view.shape);
     stream.Update(format::CompactJson(tensor));
     AddPieces(view.bytes, stream);
+    checkpoint.Forget(name);  // a look at a few bytes maps large pages around them
   }
   return OkStatus();
 }

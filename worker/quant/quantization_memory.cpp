@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/quant/quantization_memory.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <string_view>
 
 #include "worker/quant/followed_batches.h"
 
@@ -12,11 +14,13 @@ namespace tyllm::quant {
 namespace {
 
 constexpr std::int64_t kFloat = 4;
-constexpr std::int64_t kHalf = 2;
 /// Of a batch of calibration (calibration_samples.h); a longer sequence is a batch of its own.
 constexpr std::int64_t kTokensAtOnce = 4096;
-/// The program itself, its tables, and the tiles of a few threads.
+/// The program itself and its tables.
 constexpr std::int64_t kProgram = 96'000'000;
+/// Of a thread, for each column of the widest input: 64 rows on their way to integers (code_tile.h,
+/// code_refinement.cpp), and 384 rows that the BLAS has in an order of its own.
+constexpr std::int64_t kBytesOfThread = 64 * 16 + 384 * kFloat;
 
 /// Numbers of one stage of a decoder layer (layer_stages.h).
 struct Stage {
@@ -73,13 +77,14 @@ std::int64_t StagePeak(const Stage& stage, std::int64_t tokens_at_once, bool fol
 }  // namespace
 
 std::int64_t QuantizationMemory(const model::ModelShape& shape,
-                                const domain::QuantizeOptions& options) {
-  const std::int64_t table = shape.vocabulary * shape.width;
+                                const domain::QuantizeOptions& options, std::int64_t threads) {
   const Stage attention = Attention(shape);
   const Stage mlp = Mlp(shape);
   const std::int64_t codes = attention.weights + mlp.weights;  // a byte each
+  const std::int64_t fixed =
+      kProgram + threads * kBytesOfThread * std::max(attention.widest, mlp.widest);
   if (options.method == domain::QuantizeMethod::kRtn) {
-    return kProgram + std::max(kHalf * table, kFloat * codes + 2 * codes);
+    return fixed + kFloat * codes + 2 * codes;
   }
   const std::int64_t at_once = std::max(kTokensAtOnce, options.seq_len);
   const std::int64_t tokens = options.samples * options.seq_len;
@@ -90,13 +95,19 @@ std::int64_t QuantizationMemory(const model::ModelShape& shape,
   const std::int64_t layer =
       std::max(kFloat * codes + StagePeak(attention, at_once, follows, 0),
                kFloat * mlp.weights + StagePeak(mlp, at_once, follows, attention.weights));
-  return kProgram + std::max(kHalf * table, hidden + layer);
+  return fixed + hidden + layer;
 }
 
 std::int64_t PeakMemoryBytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+  // Not ru_maxrss: that begins with what the process had before it became this program.
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    constexpr std::string_view kPeak = "VmHWM:";
+    if (line.starts_with(kPeak)) {
+      return std::strtoll(line.c_str() + kPeak.size(), nullptr, 10) * 1024;
+    }
+  }
+  return 0;
 }
 
 }  // namespace tyllm::quant

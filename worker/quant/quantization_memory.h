@@ -8,12 +8,12 @@
 
 namespace tyllm::quant {
 
-/// Bytes of memory that a quantization on a CPU needs at most, besides mapped files, whose pages
-/// the system takes back as it needs them. Does not depend on the number of layers.
+/// Bytes of memory that a quantization on a CPU needs at most, pages of mapped files included: they
+/// are given back as soon as they were read. Does not depend on the number of layers.
 std::int64_t QuantizationMemory(const model::ModelShape& shape,
-                                const domain::QuantizeOptions& options);
+                                const domain::QuantizeOptions& options, std::int64_t threads);
 
-/// The most that this process had in memory so far.
+/// The most that this program had in memory so far, pages of mapped files included.
 std::int64_t PeakMemoryBytes();
 
 }  // namespace tyllm::quant

@@ -11,20 +11,28 @@ namespace tyllm::quant {
 
 namespace {
 
+/// What is in memory of a tensor at once: an embedding alone may be larger than all else.
+constexpr std::size_t kPieceBytes = std::size_t{8} << 20U;
+
 /// A tensor that is not quantized: as fp16, or as it is where the model does not read it.
 Status PassOn(const model::Checkpoint& checkpoint, const std::string& name, bool as_it_is,
               tensor::TaskLanes& lanes, PartFiles& parts) {
-  TYLLM_ASSIGN(const format::TensorView view, checkpoint.Find(name));
-  if (as_it_is) {
-    TYLLM_TRY(parts.Write(name, view.bytes));
-  } else {
-    const auto halves = ToHalf(name, view, lanes);
-    if (!halves.ok()) {
-      return halves.status().Annotate(checkpoint.directory().string());
+  TYLLM_ASSIGN(const format::TensorView tensor, checkpoint.Find(name));
+  for (std::size_t first = 0; first == 0 || first < tensor.bytes.size(); first += kPieceBytes) {
+    format::TensorView piece = tensor;
+    piece.bytes = tensor.bytes.subspan(first, std::min(kPieceBytes, tensor.bytes.size() - first));
+    if (as_it_is) {
+      TYLLM_TRY(parts.Append(name, piece.bytes));
+    } else {
+      const auto halves = ToHalf(name, piece, lanes);
+      if (!halves.ok()) {
+        const Status status = halves.status().Annotate(checkpoint.directory().string());
+        return first == 0 ? status : status.Annotate("counting from byte " + std::to_string(first));
+      }
+      TYLLM_TRY(parts.Append(name, std::as_bytes(std::span(*halves))));
     }
-    TYLLM_TRY(parts.Write(name, std::as_bytes(std::span(*halves))));
+    checkpoint.Forget(name);
   }
-  checkpoint.Forget(name);
   return OkStatus();
 }
 

@@ -10,7 +10,7 @@ namespace tyllm::tensor {
 
 /// Matrix products from a BLAS, the rest from vector_loops.h, both cut into tiles whose shape
 /// depends on the operands alone and spread over the threads.
-class CpuBackend final : public Backend, public TowerOps {
+class CpuBackend : public Backend, public TowerOps {
  public:
   /// `threads` of 0: one a CPU that this process may use.
   explicit CpuBackend(int threads);
