@@ -7,7 +7,7 @@
 // of nibbles, low ones of the first four columns and high ones of the others, then 64 bytes of the
 // first four columns and 64 of the others.
 
-#include "worker/die/row_lanes.h"
+#include "worker/die/tile.h"
 
 namespace tyllm::die {
 
@@ -139,6 +139,9 @@ inline void AddEightRows(const Pairs& table, const std::byte* step, int columns,
                          Floats* sums) {
   Floats own[kBrainColumns] = {sums[0], sums[1], sums[2], sums[3]};
   for (int c = 0; c < columns; c += kStepColumns, step += kStepBytes) {
+    Prefetch(step);
+    Prefetch(step + 64);
+    Prefetch(step + 128);
     Floats weights[kStepColumns];
     UnpackEightRows(table, step, weights);
     for (int i = 0; i < kStepColumns; ++i) {
