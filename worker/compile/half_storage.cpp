@@ -18,10 +18,11 @@ constexpr std::int64_t kBlocksOfATask = 16;
 /// Tasks between two times that pages are given back.
 constexpr std::int64_t kTasksAtOnce = 256;
 
-/// Exceptions are slow: no more than one in so many numbers of a row block, and a table of 16
-/// entries never needs them.
+/// Exceptions are slow: at most one in so many numbers of a row block.
+constexpr std::int64_t kNumbersAnException = 128;
+
 std::int64_t MostExceptions(std::int64_t columns) {
-  return columns * die::kRowBlock / 128;
+  return columns * die::kRowBlock / kNumbersAnException;
 }
 
 /// What a die's part of a matrix needs.
