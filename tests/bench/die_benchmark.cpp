@@ -6,6 +6,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <cstring>
 #include <random>
 #include <vector>
 
@@ -85,6 +87,29 @@ void LinearF16Tokens(benchmark::State& state) {
 }
 
 BENCHMARK(LinearF16Tokens<32768, 1024>)->Arg(1)->Arg(8);
+
+template <int Rows, int Columns>
+void LinearF16In12Tokens(benchmark::State& state) {
+  constexpr int kRoom = 11;
+  const auto tokens = static_cast<std::uint32_t>(state.range(0));
+  std::vector<std::uint64_t> memory(LinearF16In12Bytes(Rows, Columns, kRoom) / 8 + 8);
+  std::copy_n(reinterpret_cast<const std::uint64_t*>(Weights()), memory.size(), memory.data());
+  auto* const packed =
+      reinterpret_cast<std::byte*>(RoundUp(reinterpret_cast<std::uintptr_t>(memory.data()), 64));
+  for (std::size_t b = 0; b < Rows / kRowBlock; ++b) {  // no exceptions
+    std::memset(packed + b * LinearF16In12BlockBytes(Columns, kRoom), 0x3C, 16);
+    std::memset(packed + b * LinearF16In12BlockBytes(Columns, kRoom) + 16, 0, 4);
+  }
+  const std::vector<float> x = Inputs(tokens * Columns);
+  std::vector<float> out(static_cast<std::size_t>(tokens) * Rows);
+  for (auto _ : state) {
+    LinearF16In12<Rows, Columns, kRoom>(packed, x.data(), tokens, out.data());
+    benchmark::DoNotOptimize(out.data());
+  }
+  Count(state, LinearF16In12Bytes(Rows, Columns, kRoom), 2.0 * Rows * Columns * tokens);
+}
+
+BENCHMARK(LinearF16In12Tokens<32768, 1024>)->Arg(1)->Arg(8);
 
 void AttentionAt(benchmark::State& state) {
   constexpr int kHeads = 16;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -60,14 +61,20 @@ struct BufferConfig {
   std::vector<std::string> float_linears;  ///< linear layers that are not quantized
   std::int64_t attention_group = 0;
   std::int64_t mlp_group = 0;
-  std::int64_t reduce_group = 0;           ///< dies that sum an attention among themselves
-  bool int8_head = false;                  ///< a head that is not quantized is int8
-  std::int64_t activation_bits = 16;       ///< 16 or 8
+  std::int64_t reduce_group = 0;      ///< dies that sum an attention among themselves
+  bool int8_head = false;             ///< a head that is not quantized is int8
+  std::int64_t activation_bits = 16;  ///< 16 or 8
+  /// Matrices in 12 bits, and the exceptions that a row block has room for.
+  std::map<std::string, std::int64_t> in_12_bits;
   std::vector<std::int64_t> lm_die_remap;  ///< empty, or 16 numbers
   std::vector<DieEntry> die_list;
 
   plan::WeightFormats formats() const {
-    return {group, {float_linears.begin(), float_linears.end()}, int8_head, activation_bits};
+    return {group,
+            {float_linears.begin(), float_linears.end()},
+            int8_head,
+            activation_bits,
+            in_12_bits};
   }
 
   plan::ProgramInputs inputs() const {
@@ -168,6 +175,7 @@ struct tyllm::format::Members<tyllm::artifact::BufferConfig> {
       Member{"reduce_group", &C::reduce_group, true},
       Member{"int8_head", &C::int8_head, true},
       Member{"activation_bits", &C::activation_bits, true},
+      Member{"in_12_bits", &C::in_12_bits},
       Member{"lm_die_remap", &C::lm_die_remap, true},
       Member{"die_list", &C::die_list, true},
   };

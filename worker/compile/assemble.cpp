@@ -92,6 +92,7 @@ Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
   config.reduce_group = preparation.shards.reduce_group;
   config.int8_head = preparation.formats.int8_head;
   config.activation_bits = preparation.formats.activation_bits;
+  config.in_12_bits = preparation.formats.in_12_bits;
   config.lm_die_remap = options.lm_die_remap;
   for (std::int64_t die = 0; die < options.dies; ++die) {
     TYLLM_ASSIGN(const std::vector<PlannedProgram> programs, preparation.Plan(die));

@@ -1,7 +1,7 @@
 # Makes kernel_headers.cpp: the text of every header that a generated program may include, so that the program
 # `tyllm` carries them and needs no installed source tree.
 set(kernel_headers
-  abi.h activations.h attention.h deepstack.h elementwise.h kernels.h lanes.h lanes_avx2.h lanes_plain.h linear4.h linear8.h linear_f16.h linear_rows.h norm.h part.h
+  abi.h activations.h attention.h brain_rows.h deepstack.h elementwise.h kernels.h lanes.h lanes_avx2.h lanes_plain.h linear4.h linear8.h linear_f16.h linear_f16_in_12.h linear_rows.h norm.h part.h
   rope.h rotations.h row_lanes.h tile.h tower.h)
 set(rows "")
 foreach(header IN LISTS kernel_headers)

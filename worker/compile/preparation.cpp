@@ -7,6 +7,7 @@
 
 #include "common/base/digest.h"
 #include "worker/artifact/layout.h"
+#include "worker/compile/half_storage.h"
 #include "worker/compile/object_builder.h"
 #include "worker/compile/visual/golden_picture.h"
 #include "worker/die/linear8.h"
@@ -137,6 +138,21 @@ std::optional<TowerPlan> TowerOf(const CompileRequest& request, const forward::M
   return tower;
 }
 
+/// Matrices that take 12 bits a number, which is in the numbers.
+Status ChooseStorage(int jobs, Preparation& preparation) {
+  std::vector<plan::Schedule> dies;
+  for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
+    TYLLM_ASSIGN(dies.emplace_back(),
+                 plan::BuildSchedule(preparation.model.graph, preparation.formats,
+                                     preparation.shards, die, preparation.programs.front(),
+                                     preparation.options.max_kv, preparation.inputs()));
+  }
+  ThreadPool pool(jobs);
+  TYLLM_ASSIGN(preparation.formats.in_12_bits,
+               MatricesIn12Bits(preparation.model.checkpoint, dies, pool));
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs) {
@@ -186,6 +202,7 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
     TYLLM_ASSIGN(const std::string tokenizer, artifact::DigestOfTree(request.source_tokenizer));
     preparation.model_digest = DigestOf(preparation.model_digest + tokenizer).Hex();
   }
+  TYLLM_TRY(ChooseStorage(request.jobs, preparation));
   progress.Report({"check", 1, 1, "models", ""});
   return preparation;
 }

@@ -23,7 +23,7 @@ struct PlannedProgram {
   GeneratedProgram generated;
 };
 
-/// Everything about a compilation that is known before any weight is read.
+/// Everything about a compilation that is known before any weight is packed.
 struct Preparation {
   forward::Model model;
   plan::WeightFormats formats;
@@ -57,7 +57,8 @@ enum class NeedsCompiler : std::uint8_t { kYes, kNo };
 /// `model_digest` stays empty.
 Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs);
 
-/// Preflight, then the model's digest (stage "check"), for which every file is read.
+/// Preflight, then the model's digest (stage "check"), for which every file is read, and how the
+/// numbers of its head and embedding table are stored.
 Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
                             domain::ProgressSink& progress);
 

@@ -32,6 +32,30 @@ std::string Call(const std::string& function, const std::vector<std::string>& sh
   return text + ");\n";
 }
 
+/// What multiplies with a matrix.
+struct Kernel {
+  const char* name = "";
+  std::vector<std::string> shape;  ///< behind rows and columns
+  bool takes_floats = false;       ///< or else activations
+};
+
+Kernel KernelOf(const plan::Weight& weight) {
+  switch (weight.kind) {
+    case plan::WeightKind::kInt4:
+      return {"Linear4", {Number(weight.group)}, false};
+    case plan::WeightKind::kInt8:
+      return {"Linear8", {Number(weight.group)}, false};
+    case plan::WeightKind::kHalf:
+      return {"LinearF16", {}, true};
+    case plan::WeightKind::kHalfIn12:
+      return {"LinearF16In12", {Number(weight.exceptions)}, true};
+    case plan::WeightKind::kVector:
+    case plan::WeightKind::kFrequencies:
+      break;  // no matrices
+  }
+  return {};
+}
+
 }  // namespace
 
 ScheduleNames::ScheduleNames(const plan::Schedule& schedule) {
@@ -132,9 +156,15 @@ std::string StepWriter::Zero(const Step& step) const {
 }
 
 std::string StepWriter::Embed(const Step& step) const {
+  const plan::Weight& table = schedule_.WeightOf(step.weights[0], kind_);
+  const bool in_12 = table.kind == plan::WeightKind::kHalfIn12;
+  std::vector<std::string> shape{"kVocabulary", "kWidth"};
+  if (in_12) {
+    shape.push_back(Number(table.exceptions));
+  }
   return "  std::int32_t range[2];\n"
          "  std::memcpy(range, Table(die, kVocabularyRange), sizeof(range));\n" +
-         Call("Embed", {"kVocabulary", "kWidth"},
+         Call(in_12 ? "EmbedIn12" : "Embed", shape,
               {"Packed(die, " + Binding(step.weights[0]) + ")", "range[0]", "die.token_ids",
                TokenSlice(step), At(step.output)});
 }
@@ -187,16 +217,16 @@ std::string StepWriter::Linear(const Step& step, const std::string& blocks) cons
   const std::string rows = Number(weight.rows.size());
   const std::string columns = Number(weight.columns.size());
   const std::string packed = "Packed(die, " + Binding(step.weights[0]) + ")";
-  std::vector<std::string> shape{rows, columns, Number(weight.group)};
+  const Kernel kernel = KernelOf(weight);
+  std::vector<std::string> shape{rows, columns};
+  shape.insert(shape.end(), kernel.shape.begin(), kernel.shape.end());
   if (weight.kind == plan::WeightKind::kInt4 && AsBytes(step.inputs[0])) {
     shape.push_back("8");
   }
   std::string text =
-      weight.kind != plan::WeightKind::kHalf
-          ? Call(weight.kind == plan::WeightKind::kInt4 ? "Linear4" : "Linear8", shape,
-                 {packed, Activations(step.inputs[0]), Tokens(step), At(step.output), blocks})
-          : Call("LinearF16", {rows, columns},
-                 {packed, At(step.inputs[0]), Tokens(step), At(step.output), blocks});
+      Call(kernel.name, shape,
+           {packed, kernel.takes_floats ? At(step.inputs[0]) : Activations(step.inputs[0]),
+            Tokens(step), At(step.output), blocks});
   if (step.weights.size() > 1) {
     text += Call(
         "AddBias", {rows},

@@ -27,7 +27,7 @@ std::string WeightCache::KeyOf(const Preparation& preparation, const plan::Sched
   for (const PackedWeight& packed : PackedWeights(schedule)) {
     const plan::Weight& weight = *packed.weight;
     key.Update(packed.name + ' ' + std::string(plan::kWeightKindNames.Name(weight.kind)) + ' ' +
-               std::to_string(weight.group) + ' ');
+               std::to_string(weight.group) + ' ' + std::to_string(weight.exceptions) + ' ');
     UpdateRange(key, weight.rows);
     UpdateRange(key, weight.columns);
     key.Update("\n");

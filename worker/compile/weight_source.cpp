@@ -42,7 +42,8 @@ Result<WeightSource> WeightSource::Open(const model::Checkpoint& checkpoint,
       break;
     }
     case WeightKind::kInt8:
-    case WeightKind::kHalf: {
+    case WeightKind::kHalf:
+    case WeightKind::kHalfIn12: {
       TYLLM_ASSIGN(source.halves_, HalfRows::Open(checkpoint, name));
       break;
     }
@@ -103,6 +104,8 @@ Status WeightSource::PackFloat(const Weight& weight, std::int64_t block,
   }
   if (weight.kind == WeightKind::kInt8) {
     die::PackLinear8Block(halves, rows, columns, weight.group, out);
+  } else if (weight.kind == WeightKind::kHalfIn12) {
+    die::PackF16In12Block(halves, rows, columns, weight.exceptions, out);
   } else {
     die::PackF16Block(halves, rows, columns, columns, out);
   }

@@ -164,7 +164,7 @@ class CommonWriter {
         });
         die.packed += die.AtOnce();
       }
-      if (dies.front().weight->kind == WeightKind::kHalf) {
+      if (dies.front().weight->kind != WeightKind::kInt4) {
         checkpoint_.Forget(name);  // an embedding table alone may be larger than all else
       }
       std::erase_if(dies, [](const DieWeight& die) { return die.Left() == 0; });

@@ -12,5 +12,6 @@
 #include "worker/die/linear4.h"
 #include "worker/die/linear8.h"
 #include "worker/die/linear_f16.h"
+#include "worker/die/linear_f16_in_12.h"
 #include "worker/die/norm.h"
 #include "worker/die/rope.h"

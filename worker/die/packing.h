@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace tyllm::die {
@@ -65,6 +66,18 @@ void PackLinear4(const QuantizedSource& matrix, const MatrixPart& part, std::spa
 /// `out` has LinearF16BlockBytes(columns) bytes.
 void PackF16Block(std::span<const std::uint16_t> halves, std::int64_t rows, std::int64_t pitch,
                   std::int64_t columns, std::span<std::byte> out);
+
+/// The numbers of a row block (`rows` of `columns` binary16, a multiple of 8) that are not among
+/// those of its 16 most frequent high halves as bfloat16. Nothing when the block has a number of
+/// more than eight significant bits, or one that is none.
+std::optional<std::int64_t> In12Exceptions(std::span<const std::uint16_t> halves, std::int64_t rows,
+                                           std::int64_t columns);
+
+/// Writes one row block in the layout that LinearF16In12 reads. `halves` are `rows` (1..16) rows of
+/// `columns` binary16 bits with at most `exceptions` exceptions; missing rows are zeros. `out` has
+/// LinearF16In12BlockBytes(columns, exceptions) bytes.
+void PackF16In12Block(std::span<const std::uint16_t> halves, std::int64_t rows,
+                      std::int64_t columns, std::int64_t exceptions, std::span<std::byte> out);
 
 /// Writes one row block in the layout that Linear8 reads: each group of a row scaled so that its
 /// largest magnitude becomes 127. `halves` are `rows` (1..16) rows of `columns` binary16 bits;

@@ -209,6 +209,7 @@ Result<Inspection> InspectArtifact(const Path& directory) {
   out.embedding_as_input = opened.buffers.embedding_as_input;
   out.group_size = opened.buffers.group;
   out.reduce_group = opened.buffers.reduce_group;
+  out.in_12_bits = opened.buffers.in_12_bits;
   for (const artifact::DieEntry& die : opened.buffers.die_list) {
     AddDie(opened.manifest, die, out);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -86,6 +87,8 @@ struct ArtifactInspection {
   bool embedding_as_input = false;
   std::int64_t group_size = 0;
   std::int64_t reduce_group = 0;
+  /// Matrices of 16-bit numbers that are stored in 12, and exceptions of a row block.
+  std::map<std::string, std::int64_t> in_12_bits;
   artifact::Toolchain toolchain;
   std::optional<artifact::Measured> measured;
   std::vector<ProgramSummary> programs;
@@ -182,6 +185,7 @@ struct tyllm::format::Members<tyllm::jobs::ArtifactInspection> {
       Member{"embedding_as_input", &A::embedding_as_input},
       Member{"group_size", &A::group_size},
       Member{"reduce_group", &A::reduce_group},
+      Member{"in_12_bits", &A::in_12_bits},
       Member{"toolchain", &A::toolchain},
       Member{"measured", &A::measured},
       Member{"programs", &A::programs},

@@ -241,14 +241,16 @@ WeightId BlockTranslator::AddLinear(const std::string& module, Sharding input, R
   const model::ModelShape& shape = schedule_.shape;
   const bool is_head = module == shape.names.head;
   const bool tied = is_head && shape.tied_head;
-  Weight weight{RelativeName(tied ? std::string(shape.names.embedding) : module), WeightKind::kHalf,
-                rows, PartOf(input, columns), 0};
+  const std::string name = RelativeName(tied ? std::string(shape.names.embedding) : module);
+  Weight weight = is_head ? formats_.FloatMatrix(name, rows, PartOf(input, columns))
+                          : Weight{name, WeightKind::kHalf, rows, PartOf(input, columns)};
   if (formats_.GroupOf(module) != 0) {
     weight.kind = WeightKind::kInt4;
     weight.group = EffectiveGroup(input);
   } else if (is_head && formats_.int8_head) {
     weight.kind = WeightKind::kInt8;
     weight.group = die::Linear8Group(columns);
+    weight.exceptions = 0;
   }
   return AddWeight(weight);
 }

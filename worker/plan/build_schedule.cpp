@@ -28,7 +28,8 @@ AttentionShape AttentionOf(const model::ModelShape& shape, const DieShard& shard
           shard.kv_heads.size(), shape.head_size};
 }
 
-Result<SegmentPlan> EmbedSegment(Schedule& schedule, const Block& block, std::int64_t dies) {
+Result<SegmentPlan> EmbedSegment(Schedule& schedule, const WeightFormats& formats,
+                                 const Block& block, std::int64_t dies) {
   SegmentPlan segment{"embed", {}, die::Collective::kNone, -1, 0};
   segment.steps.push_back({StepKind::kZero, {}, kResidual, {}, StepRows::kTokens});
   if (schedule.inputs.embeddings) {
@@ -37,11 +38,8 @@ Result<SegmentPlan> EmbedSegment(Schedule& schedule, const Block& block, std::in
     if (block.nodes.size() != 1 || block.nodes[0].op != Op::kEmbed) {
       return NotADecoder(block, "the embedding is more than a table");
     }
-    schedule.weights.push_back({ModuleOf(block.nodes[0].weight),
-                                WeightKind::kHalf,
-                                schedule.shard.vocabulary,
-                                {0, schedule.shape.width},
-                                0});
+    schedule.weights.push_back(formats.FloatMatrix(
+        ModuleOf(block.nodes[0].weight), schedule.shard.vocabulary, {0, schedule.shape.width}));
     segment.steps.push_back({StepKind::kEmbed, {}, kPartial, {0}, StepRows::kTokens});
     segment.after = die::Collective::kAllReduceSum;
     segment.collective = kPartial;
@@ -145,7 +143,8 @@ Result<Schedule> BuildSchedule(const graph::Graph& graph, const WeightFormats& f
   schedule.buffers = {{"residual", BufferKind::kFloat, bucket, width, 0, true},
                       {"partial", BufferKind::kFloat, bucket, width, 0, true},
                       {"rope", BufferKind::kFloat, bucket, graph.shape.head_size, 0, true}};
-  TYLLM_ASSIGN(schedule.embed, EmbedSegment(schedule, graph.embedding, std::ssize(plan.dies)));
+  TYLLM_ASSIGN(schedule.embed,
+               EmbedSegment(schedule, formats, graph.embedding, std::ssize(plan.dies)));
   // The head's weights stand before the layers' in the bindings, so it is translated first.
   TYLLM_TRY(AddHead(schedule, graph, formats, plan));
   TYLLM_TRY(AddLayers(schedule, graph, formats, plan));

@@ -40,6 +40,13 @@ std::int64_t Schedule::BindingOf(WeightId id, std::int64_t layer) const {
   return id < std::ssize(weights) ? id : id + layer * binding_stride();
 }
 
+Weight WeightFormats::FloatMatrix(const std::string& module, Range rows, Range columns) const {
+  const auto found = in_12_bits.find(module);
+  return found == in_12_bits.end()
+             ? Weight{module, WeightKind::kHalf, rows, columns}
+             : Weight{module, WeightKind::kHalfIn12, rows, columns, 0, found->second};
+}
+
 std::string FullName(const Schedule& schedule, WeightId id, std::int64_t layer) {
   if (id < std::ssize(schedule.weights)) {
     return schedule.weights[static_cast<std::size_t>(id)].name;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -79,15 +80,17 @@ enum class WeightKind : std::uint8_t {
   kVector,       ///< float32 [columns]: norms, biases
   kInt4,         ///< a quantized linear layer, die::PackInt4
   kInt8,         ///< the head of `--head int8`, die::PackInt8
-  kHalf,         ///< a float linear layer or the embedding table in binary16, die::PackHalf
+  kHalf,         ///< a float linear layer or the embedding table in binary16, die::PackF16Block
+  kHalfIn12,     ///< the same numbers, eight bits of which are significant, die::PackF16In12Block
   kFrequencies,  ///< float32 [columns], in constant_die<d>_<s>.params
 };
 
-inline constexpr EnumTable<WeightKind, 5> kWeightKindNames(
+inline constexpr EnumTable<WeightKind, 6> kWeightKindNames(
     "weight kind", {{{WeightKind::kVector, "vector"},
                      {WeightKind::kInt4, "int4"},
                      {WeightKind::kInt8, "int8"},
                      {WeightKind::kHalf, "half"},
+                     {WeightKind::kHalfIn12, "half in 12 bits"},
                      {WeightKind::kFrequencies, "frequencies"}}});
 
 constexpr const auto& NamesOf(WeightKind) {
@@ -100,9 +103,10 @@ struct Weight {
   /// dot ("self_attn.q_proj").
   std::string name;
   WeightKind kind = WeightKind::kVector;
-  Range rows;              ///< of the whole matrix [out, in]; {0, 1} for a vector
-  Range columns;           ///< of the whole matrix
-  std::int64_t group = 0;  ///< of kInt4: the effective group (ShardPlan); of kInt8
+  Range rows;                   ///< of the whole matrix [out, in]; {0, 1} for a vector
+  Range columns;                ///< of the whole matrix
+  std::int64_t group = 0;       ///< of kInt4: the effective group (ShardPlan); of kInt8
+  std::int64_t exceptions = 0;  ///< of kHalfIn12: that a row block has room for
 
   bool operator==(const Weight&) const = default;
 };
@@ -208,10 +212,16 @@ struct WeightFormats {
   std::set<std::string, std::less<>> float_linears;
   bool int8_head = false;             ///< a head that is not quantized becomes int8
   std::int64_t activation_bits = 16;  ///< of what quantized weights are multiplied with: 16 or 8
+  /// Float matrices outside the layers that are stored in 12 bits, by module, and the exceptions
+  /// that a row block has room for.
+  std::map<std::string, std::int64_t> in_12_bits = {};
 
   std::int64_t GroupOf(std::string_view linear) const {
     return float_linears.contains(linear) ? 0 : group;
   }
+
+  /// Float matrix `module` outside the layers, as it is stored.
+  Weight FloatMatrix(const std::string& module, Range rows, Range columns) const;
 };
 
 /// Name in the weights of the table of rope frequencies; all other names are the checkpoint's.

@@ -4,6 +4,7 @@
 #include "worker/die/linear4.h"
 #include "worker/die/linear8.h"
 #include "worker/die/linear_f16.h"
+#include "worker/die/linear_f16_in_12.h"
 
 namespace tyllm::plan {
 
@@ -20,6 +21,8 @@ std::uint64_t RowBlockBytes(const Weight& weight) {
       return die::Linear8BlockBytes(columns, group);
     case WeightKind::kHalf:
       return die::LinearF16BlockBytes(columns);
+    case WeightKind::kHalfIn12:
+      return die::LinearF16In12BlockBytes(columns, static_cast<std::uint64_t>(weight.exceptions));
   }
   return 0;
 }

@@ -47,8 +47,9 @@ HalfDistribution HalfDistribution::Normal(double mean, double deviation) {
   HalfDistribution distribution;
   for (const double quantile : UpperNormalQuantiles()) {
     for (const double sign : {-1.0, 1.0}) {
+      const auto number = static_cast<float>(mean + sign * deviation * quantile);
       distribution.numbers_.push_back(
-          format::FloatToHalf(static_cast<float>(mean + sign * deviation * quantile)));
+          format::FloatToHalf(format::BFloat16ToFloat(format::FloatToBFloat16(number))));
     }
   }
   return distribution;

@@ -115,6 +115,8 @@ void BoundWeights::ReadRowBlock(plan::WeightId id, std::int64_t layer, std::int6
       return UnpackLinear8Block(bytes, columns, weight.group, out);
     case plan::WeightKind::kHalf:
       return UnpackF16Block(bytes, columns, out);
+    case plan::WeightKind::kHalfIn12:
+      return UnpackF16In12Block(bytes, columns, weight.exceptions, out);
     case plan::WeightKind::kVector:
     case plan::WeightKind::kFrequencies:
       return;  // no matrices

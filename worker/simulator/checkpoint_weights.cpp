@@ -75,7 +75,9 @@ const plan::Weight& CheckpointWeights::WeightOf(plan::WeightId id, std::int64_t 
 void CheckpointWeights::Prepare(plan::WeightId id, std::int64_t layer) const {
   const std::string name = plan::FullName(schedule_, id, layer);
   const plan::Weight& weight = WeightOf(id, layer);
-  if (!current_.name.empty() && (weight.kind == plan::WeightKind::kHalf || current_.name != name)) {
+  if (!current_.name.empty() &&
+      (weight.kind == plan::WeightKind::kHalf || weight.kind == plan::WeightKind::kHalfIn12 ||
+       current_.name != name)) {
     checkpoint_.Forget(current_.name + ".");  // pages that were read
   }
   if (current_.name == name) {

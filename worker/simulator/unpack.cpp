@@ -2,6 +2,7 @@
 #include "worker/simulator/unpack.h"
 
 #include "common/format/float16.h"
+#include "worker/die/linear_f16_in_12.h"
 #include "worker/die/packing.h"
 #include "worker/die/row_lanes.h"
 
@@ -71,6 +72,22 @@ void UnpackF16Block(std::span<const std::byte> block, std::int64_t columns, std:
     for (std::int64_t r = 0; r < die::kRowBlock; ++r) {
       out[static_cast<std::size_t>(r * columns + c)] = HalfAt(block, (c * die::kRowBlock + r) * 2);
     }
+  }
+}
+
+void UnpackF16In12Block(std::span<const std::byte> block, std::int64_t columns,
+                        std::int64_t exceptions, std::span<float> out) {
+  const die::BlockIn12 packed{block.data(),
+                              die::In12HeadBytes(static_cast<std::uint64_t>(exceptions))};
+  for (int r = 0; r < die::kRowBlock; ++r) {
+    for (int c = 0; c < columns; ++c) {
+      out[static_cast<std::size_t>(r * columns + c)] = packed.Number(r, c);
+    }
+  }
+  for (int i = 0; i < packed.Exceptions(); ++i) {
+    const die::In12Exception exception = packed.Exception(i);
+    out[static_cast<std::size_t>(exception.row() * columns + exception.column())] =
+        die::JoinBrain(exception.high(), packed.Low(exception.row(), exception.column()));
   }
 }
 

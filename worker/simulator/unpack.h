@@ -24,5 +24,7 @@ void UnpackLinear4Block(std::span<const std::byte> block, std::int64_t columns, 
 void UnpackLinear8Block(std::span<const std::byte> block, std::int64_t columns, std::int64_t group,
                         std::span<float> out);
 void UnpackF16Block(std::span<const std::byte> block, std::int64_t columns, std::span<float> out);
+void UnpackF16In12Block(std::span<const std::byte> block, std::int64_t columns,
+                        std::int64_t exceptions, std::span<float> out);
 
 }  // namespace tyllm::simulator

@@ -150,6 +150,9 @@ void Print(const ArtifactInspection& a) {
             Number(program.bucket) + ", arena " + HumanBytes(program.arena_bytes));
   }
   PrintDies(a);
+  for (const auto& [module, exceptions] : a.in_12_bits) {
+    Row("16 bit in 12", module + ", room for " + Number(exceptions) + " exceptions in 16 rows");
+  }
   PrintProvenance(a);
   for (const jobs::FileShare& share : a.files) {
     Row(&share == a.files.data() ? "files" : "",

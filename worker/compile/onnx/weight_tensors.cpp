@@ -43,7 +43,8 @@ Result<std::string> WeightTensors::Add(plan::WeightId id, std::int64_t layer) {
       break;
     }
     case plan::WeightKind::kInt8:
-    case plan::WeightKind::kHalf: {
+    case plan::WeightKind::kHalf:
+    case plan::WeightKind::kHalfIn12: {
       TYLLM_TRY(AddHalf(name, id, layer));
       break;
     }
