@@ -18,6 +18,9 @@ constexpr std::int64_t kBlocksOfATask = 16;
 /// Tasks between two times that pages are given back.
 constexpr std::int64_t kTasksAtOnce = 256;
 
+/// Into so many pieces the row blocks of a sample divide a matrix.
+constexpr std::int64_t kSampled = 8;
+
 /// Exceptions are slow: at most one in so many numbers of a row block.
 constexpr std::int64_t kNumbersAnException = 128;
 
@@ -36,6 +39,14 @@ class Look {
 
   std::int64_t tasks() const {
     return (die::RowBlocks(weight_.rows.size()) + kBlocksOfATask - 1) / kBlocksOfATask;
+  }
+
+  /// Of some row blocks all over it.
+  void RunSample() {
+    const std::int64_t last = die::RowBlocks(weight_.rows.size()) - 1;
+    for (std::int64_t i = 0; i <= kSampled && fits_; ++i) {
+      RunBlock(last * i / kSampled);
+    }
   }
 
   /// From any thread.
@@ -80,7 +91,7 @@ class Look {
 /// Whether all dies' parts of a matrix fit, and with room for how many exceptions.
 Result<std::optional<std::int64_t>> ExceptionsOf(const model::Checkpoint& checkpoint,
                                                  const std::vector<plan::Weight>& parts,
-                                                 ThreadPool& pool) {
+                                                 Reading reading, ThreadPool& pool) {
   TYLLM_ASSIGN(const HalfRows rows, HalfRows::Open(checkpoint, parts.front().name));
   std::int64_t most = 0;
   for (const plan::Weight& part : parts) {
@@ -88,7 +99,12 @@ Result<std::optional<std::int64_t>> ExceptionsOf(const model::Checkpoint& checkp
       return std::optional<std::int64_t>();
     }
     Look look(rows, part);
-    for (std::int64_t first = 0; first < look.tasks() && look.fits(); first += kTasksAtOnce) {
+    if (reading == Reading::kSample) {
+      look.RunSample();
+      checkpoint.Forget(part.name);
+    }
+    for (std::int64_t first = 0; reading == Reading::kAll && first < look.tasks() && look.fits();
+         first += kTasksAtOnce) {
       pool.ParallelFor(std::min(kTasksAtOnce, look.tasks() - first),
                        [&](std::int64_t i) { look.Run(first + i); });
       checkpoint.Forget(part.name);
@@ -105,7 +121,7 @@ Result<std::optional<std::int64_t>> ExceptionsOf(const model::Checkpoint& checkp
 
 Result<std::map<std::string, std::int64_t>> MatricesIn12Bits(const model::Checkpoint& checkpoint,
                                                              std::span<const plan::Schedule> dies,
-                                                             ThreadPool& pool) {
+                                                             Reading reading, ThreadPool& pool) {
   std::map<std::string, std::vector<plan::Weight>> parts;
   for (const plan::Schedule& schedule : dies) {
     for (const plan::Weight& weight : schedule.weights) {
@@ -117,7 +133,7 @@ Result<std::map<std::string, std::int64_t>> MatricesIn12Bits(const model::Checkp
   std::map<std::string, std::int64_t> found;
   for (const auto& [name, of_dies] : parts) {
     TYLLM_ASSIGN(const std::optional<std::int64_t> exceptions,
-                 ExceptionsOf(checkpoint, of_dies, pool));
+                 ExceptionsOf(checkpoint, of_dies, reading, pool));
     if (exceptions) {
       found[name] = *exceptions;
     }

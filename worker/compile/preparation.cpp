@@ -139,7 +139,8 @@ std::optional<TowerPlan> TowerOf(const CompileRequest& request, const forward::M
 }
 
 /// Matrices that take 12 bits a number, which is in the numbers.
-Status ChooseStorage(int jobs, Preparation& preparation) {
+Status ChooseStorage(Reading reading, int jobs, Preparation& preparation) {
+  preparation.formats.in_12_bits.clear();
   std::vector<plan::Schedule> dies;
   for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
     TYLLM_ASSIGN(dies.emplace_back(),
@@ -149,7 +150,7 @@ Status ChooseStorage(int jobs, Preparation& preparation) {
   }
   ThreadPool pool(jobs);
   TYLLM_ASSIGN(preparation.formats.in_12_bits,
-               MatricesIn12Bits(preparation.model.checkpoint, dies, pool));
+               MatricesIn12Bits(preparation.model.checkpoint, dies, reading, pool));
   return OkStatus();
 }
 
@@ -181,16 +182,18 @@ Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs
   options.embedding_as_input = options.embedding_as_input || tower.has_value();
   TYLLM_ASSIGN(plan::ShardPlan shards, plan::ShardModel(model->shape(), formats.group, split));
   artifact::Toolchain toolchain = ToolchainOf(*compiler, options.target_cpu);
-  return Preparation{*std::move(model),
-                     std::move(formats),
-                     std::move(shards),
-                     plan::ProgramsOf(options.seq_lens, tower.has_value()),
-                     options,
-                     *std::move(compiler),
-                     std::move(toolchain),
-                     "",
-                     request.source_tokenizer,
-                     std::move(tower)};
+  Preparation preparation{*std::move(model),
+                          std::move(formats),
+                          std::move(shards),
+                          plan::ProgramsOf(options.seq_lens, tower.has_value()),
+                          options,
+                          *std::move(compiler),
+                          std::move(toolchain),
+                          "",
+                          request.source_tokenizer,
+                          std::move(tower)};
+  TYLLM_TRY(ChooseStorage(Reading::kSample, 1, preparation));
+  return preparation;
 }
 
 Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
@@ -202,7 +205,7 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
     TYLLM_ASSIGN(const std::string tokenizer, artifact::DigestOfTree(request.source_tokenizer));
     preparation.model_digest = DigestOf(preparation.model_digest + tokenizer).Hex();
   }
-  TYLLM_TRY(ChooseStorage(request.jobs, preparation));
+  TYLLM_TRY(ChooseStorage(Reading::kAll, request.jobs, preparation));
   progress.Report({"check", 1, 1, "models", ""});
   return preparation;
 }

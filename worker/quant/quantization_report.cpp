@@ -186,7 +186,7 @@ std::string ReportText(const QuantizationReport& report) {
                report.run.seconds.total, report.run.seconds.calibrate, report.run.seconds.quantize,
                report.run.seconds.write, report.run.seconds.verify);
   text += Line("memory     %.0f MB at most; told before: %.0f MB",
-               Megabytes(report.run.peak_memory_bytes), Megabytes(report.memory_needed_bytes));
+               Megabytes(report.run.peak_memory_bytes), Megabytes(report.run.memory_needed_bytes));
   if (report.run.peak_device_bytes > 0) {
     text += Line("           %.0f MB of %s at most", Megabytes(report.run.peak_device_bytes),
                  report.device.c_str());

@@ -69,9 +69,10 @@ struct StageSeconds {
 /// What differs from run to run, and so is printed but not part of the output: equal requests give
 /// equal folders, byte for byte.
 struct RunReport {
-  std::int64_t peak_memory_bytes = 0;  ///< of the process
-  std::int64_t peak_device_bytes = 0;  ///< of the GPU's memory; 0 on the CPU
-  std::int64_t layers_resumed = 0;     ///< finished by an earlier run that was interrupted
+  std::int64_t memory_needed_bytes = 0;  ///< as told before the work began; threads count
+  std::int64_t peak_memory_bytes = 0;    ///< of the process
+  std::int64_t peak_device_bytes = 0;    ///< of the GPU's memory; 0 on the CPU
+  std::int64_t layers_resumed = 0;       ///< finished by an earlier run that was interrupted
   StageSeconds seconds;
   std::map<std::string, double> layer_seconds;   ///< of this run, by layer
   std::map<std::string, double> linear_seconds;  ///< of making integers, by linear layer
@@ -89,9 +90,8 @@ struct QuantizationReport {
   double mean_error = 0.0;
   std::int64_t source_bytes = 0;  ///< of weights
   std::int64_t output_bytes = 0;
-  std::int64_t memory_needed_bytes = 0;  ///< as told before the work began
-  std::int64_t kept_float_bytes = 0;     ///< what --keep-float added to the output
-  std::vector<std::string> poor;         ///< linears that went badly; see Summarize
+  std::int64_t kept_float_bytes = 0;  ///< what --keep-float added to the output
+  std::vector<std::string> poor;      ///< linears that went badly; see Summarize
   std::vector<std::string> warnings;
   RunReport run;  ///< not in the file
 };
@@ -166,7 +166,8 @@ struct Members<quant::StageSeconds> {
 template <>
 struct Members<quant::RunReport> {
   using R = quant::RunReport;
-  static constexpr auto kTable = std::tuple{Member{"peak_memory_bytes", &R::peak_memory_bytes},
+  static constexpr auto kTable = std::tuple{Member{"memory_needed_bytes", &R::memory_needed_bytes},
+                                            Member{"peak_memory_bytes", &R::peak_memory_bytes},
                                             Member{"peak_device_bytes", &R::peak_device_bytes},
                                             Member{"layers_resumed", &R::layers_resumed},
                                             Member{"seconds", &R::seconds},
@@ -187,7 +188,6 @@ struct Members<quant::QuantizationReport> {
       Member{"mean_error", &R::mean_error},
       Member{"source_bytes", &R::source_bytes},
       Member{"output_bytes", &R::output_bytes},
-      Member{"memory_needed_bytes", &R::memory_needed_bytes},
       Member{"kept_float_bytes", &R::kept_float_bytes},
       Member{"poor", &R::poor},
       Member{"warnings", &R::warnings},

@@ -113,7 +113,7 @@ class Quantizer {
     report_.device = machines_->name();
     report_.warnings = plan_.warnings;
     report_.source_bytes = plan_.source_bytes;
-    report_.memory_needed_bytes = QuantizationMemory(model_->shape(), options_, lanes_.threads());
+    report_.run.memory_needed_bytes = QuantizationMemory(model_->shape(), options_, lanes_.threads());
     report_.kept_float_bytes = plan_.kept_float_bytes;
     return ReadsText() ? TakeCalibration() : OkStatus();
   }
@@ -142,7 +142,7 @@ class Quantizer {
   }
 
   std::string Needs(const PartFiles& parts) const {
-    return "needs up to " + std::to_string(report_.memory_needed_bytes / 1'000'000) +
+    return "needs up to " + std::to_string(report_.run.memory_needed_bytes / 1'000'000) +
            " MB of memory and " + std::to_string(parts.total_bytes() / 1'000'000 + 1) +
            " MB on the disk";
   }

@@ -63,7 +63,7 @@ QuantizeRequest MakeModel(std::int64_t layers, const Path& folder) {
     const auto report = Quantize(request, progress);
     if (report.ok()) {
       const std::int64_t grown = report->run.peak_memory_bytes - before;
-      const std::int64_t limit = MayGrowBy(report->memory_needed_bytes);
+      const std::int64_t limit = MayGrowBy(report->run.memory_needed_bytes);
       std::cerr << "grew by " << grown << " bytes, told " << limit << "\n";
       code = grown <= limit ? EXIT_SUCCESS : EXIT_FAILURE;
     } else {
