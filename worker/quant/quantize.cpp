@@ -113,7 +113,8 @@ class Quantizer {
     report_.device = machines_->name();
     report_.warnings = plan_.warnings;
     report_.source_bytes = plan_.source_bytes;
-    report_.run.memory_needed_bytes = QuantizationMemory(model_->shape(), options_, lanes_.threads());
+    report_.run.memory_needed_bytes =
+        QuantizationMemory(model_->shape(), options_, lanes_.threads());
     report_.kept_float_bytes = plan_.kept_float_bytes;
     return ReadsText() ? TakeCalibration() : OkStatus();
   }
