@@ -12,7 +12,10 @@ namespace tyllm::server::store {
 namespace {
 
 constexpr std::size_t kMostInABatch = 256;
-constexpr Milliseconds kLongestBatch{2};
+constexpr std::chrono::microseconds kLongestBatch{2000};
+/// Where another thread makes durable and has nothing to do: the disk takes this part while the
+/// next is made, instead of waiting for all that has come.
+constexpr std::chrono::microseconds kLongestBatchForIdleDisk{800};
 
 }  // namespace
 
@@ -261,13 +264,14 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
   if (opened.ok()) {
     opened = queue->Begin();
   }
+  const auto longest = syncer ? kLongestBatchForIdleDisk : kLongestBatch;
   bool whole = true;
   bool more = true;
   for (auto next = std::move(first); next; next = more ? Join() : nullptr) {
     batch.push_back(std::move(next));
     whole = !opened.ok() || Leaves(*batch.back());
     more = opened.ok() && whole && batch.size() < kMostInABatch &&
-           (MakesDurable() || clock.Now() - begun < kLongestBatch);
+           (MakesDurable() || clock.Now() - begun < longest);
   }
   if (!whole) {
     opened = PerformApart(batch);

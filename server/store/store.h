@@ -24,12 +24,13 @@
 namespace tyllm::server::store {
 
 /// The queue behind the one thread that writes it. Operations from anywhere are collected into one
-/// transaction (group commit: up to 256 operations or 2 ms of work), and each learns its result
-/// only after the commit: what was answered is on the disk. Where the queue can, another thread
-/// makes a transaction durable while the next is made (docs/adr/0115-the-log-is-synced-beside-the-
-/// writer.md). An operation that returns an error leaves nothing behind and does not disturb the
-/// others. Those that only look are performed by a third thread with a reader of its own, and wait
-/// only until what they saw is durable (docs/adr/0110-a-reader-beside-the-writer.md).
+/// transaction (group commit: up to 256 operations or a millisecond or two of work), and each
+/// learns its result only after the commit: what was answered is on the disk. Where the queue can,
+/// another thread makes a transaction durable while the next is made (docs/adr/0115-the-log-is-
+/// synced-beside-the-writer.md). An operation that returns an error
+/// leaves nothing behind and does not disturb the others. Those that only look are performed by a
+/// third thread with a reader of its own, and wait only until what they saw is durable
+/// (docs/adr/0110-a-reader-beside-the-writer.md).
 ///
 /// When the disk is full, operations fail with kResourceExhausted until it is not. When a commit or
 /// the file fails in another way the store is broken for good (kUnavailable, health() says why):
