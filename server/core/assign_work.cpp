@@ -80,7 +80,6 @@ class Giving {
     ahead->pop_front();
     TYLLM_ASSIGN(const bool given, GiveOneOf({first}, lane));
     if (given) {
-      DropLike(first);
       return true;
     }
     ahead->clear();
@@ -122,6 +121,7 @@ class Giving {
     TYLLM_ASSIGN(store::Lease lease, queue_.StartAttempt(task, worker_.session, now_));
     const std::int64_t waited = std::max<std::int64_t>(0, now_ - candidates[*picked].due_ms);
     TYLLM_TRY(queue_.NoteDecision(task, WhyGiven(lane, candidates[*picked], lease, waited), now_));
+    DropLike(candidates[*picked]);
     const domain::Resources resources = sched::ResourcesOf(lane.key.needs);
     worker_.used = sched::Sum(worker_.used, resources);
     given_.push_back({std::move(lease), resources, waited});
