@@ -60,21 +60,31 @@ inline void UnpackStep(const RowPairs& table, const std::byte* step, RowFloats* 
   internal::UnpackBrains(table, step + 128, And(ShiftRight<4>(nibbles), low), out + kBrainColumns);
 }
 
-/// Adds the products of `columns` columns from `step` on with x[0..columns): column c to
-/// sums[c % 4], in order.
-inline void AddSteps(const RowPairs& table, const std::byte* step, int columns, const float* x,
-                     RowFloats* sums) {
-  RowFloats own[kBrainColumns] = {sums[0], sums[1], sums[2], sums[3]};
+/// Adds the products of `columns` columns from `step` on with `Tokens` tokens, x[t * pitch + c]:
+/// column c to sums[t][c % 4], in order.
+template <int Tokens>
+void AddSteps(const RowPairs& table, const std::byte* step, int columns, const float* x,
+              std::size_t pitch, RowFloats (*sums)[kBrainColumns]) {
+  RowFloats own[Tokens][kBrainColumns];
+  for (int t = 0; t < Tokens; ++t) {
+    for (int i = 0; i < kBrainColumns; ++i) {
+      own[t][i] = sums[t][i];
+    }
+  }
   for (int c = 0; c < columns; c += kStepColumns, step += kStepBytes) {
     RowFloats weights[kStepColumns];
     UnpackStep(table, step, weights);
     for (int i = 0; i < kStepColumns; ++i) {
-      RowFloats& sum = own[i % kBrainColumns];
-      sum = MultiplyAdd(weights[i], FillRows(x[c + i]), sum);
+      for (int t = 0; t < Tokens; ++t) {
+        RowFloats& sum = own[t][i % kBrainColumns];
+        sum = MultiplyAdd(weights[i], FillRows(x[t * pitch + c + i]), sum);
+      }
     }
   }
-  for (int i = 0; i < kBrainColumns; ++i) {
-    sums[i] = own[i];
+  for (int t = 0; t < Tokens; ++t) {
+    for (int i = 0; i < kBrainColumns; ++i) {
+      sums[t][i] = own[t][i];
+    }
   }
 }
 
@@ -173,20 +183,22 @@ inline void UnpackStep(const RowPairs& table, const std::byte* step, RowFloats* 
   }
 }
 
-/// Adds the products of `columns` columns from `step` on with x[0..columns): column c to
-/// sums[c % 4], in order. Eight rows, then the others: there are sixteen registers.
-inline void AddSteps(const RowPairs& table, const std::byte* step, int columns, const float* x,
-                     RowFloats* sums) {
+/// Adds the products of `columns` columns from `step` on with one token, x[c]: column c to
+/// sums[0][c % 4], in order. Eight rows, then the others: there are sixteen registers.
+template <int Tokens>
+void AddSteps(const RowPairs& table, const std::byte* step, int columns, const float* x,
+              std::size_t /*pitch*/, RowFloats (*sums)[kBrainColumns]) {
+  static_assert(Tokens == 1, "several tokens share what was unpacked to memory");
   Floats low[kBrainColumns];
   Floats high[kBrainColumns];
   for (int i = 0; i < kBrainColumns; ++i) {
-    low[i] = sums[i].low;
-    high[i] = sums[i].high;
+    low[i] = sums[0][i].low;
+    high[i] = sums[0][i].high;
   }
   internal::AddEightRows(table.low, step, columns, x, low);
   internal::AddEightRows(table.high, step + 32, columns, x, high);
   for (int i = 0; i < kBrainColumns; ++i) {
-    sums[i] = {low[i], high[i]};
+    sums[0][i] = {low[i], high[i]};
   }
 }
 

@@ -91,9 +91,6 @@ namespace internal {
 
 static_assert(kHalfSums == kBrainColumns, "columns go to the partial sums of linear_f16.h");
 
-/// Columns that are unpacked at once for several tokens.
-inline constexpr int kTileColumns = 128;
-
 /// Columns [column, end) as float32 [columns, 16]; `next` is the first exception that is not before
 /// them, and becomes the first one behind.
 inline void UnpackTile(const BlockIn12& block, const RowPairs& table, int column, int end,
@@ -112,34 +109,120 @@ inline void UnpackTile(const BlockIn12& block, const RowPairs& table, int column
   }
 }
 
-/// Adds the products of a tile's `columns` with `Tokens` tokens.
+// Tokens that share a pass over unpacked weights, and the partial sums that one keeps in registers.
+#if TYLLM_DIE_AVX512
+inline constexpr int kPassTokensIn12 = 5;
+inline constexpr int kPassSums = 20;
+#else
+inline constexpr int kPassTokensIn12 = 6;
+inline constexpr int kPassSums = 6;
+#endif
+
+/// Of the partial sums of a token, how many are added to in one pass over a tile.
+constexpr int SumsOfPass(int tokens) {
+  const int fit = kPassSums / tokens;
+  return fit >= kHalfSums ? kHalfSums : fit >= kHalfSums / 2 ? kHalfSums / 2 : 1;
+}
+
+/// Adds the products of a tile's `columns` with `Tokens` tokens: a pass over columns 0, 4, 8 and
+/// so on, the next over 1, 5, 9, where registers do not hold all partial sums at once.
 template <int Tokens>
 void AddTile(const float* tile, int columns, const float* x, std::size_t pitch,
              RowFloats (*sums)[kHalfSums]) {
-  RowFloats own[Tokens][kHalfSums];
-  for (int t = 0; t < Tokens; ++t) {
-    for (int i = 0; i < kHalfSums; ++i) {
-      own[t][i] = sums[t][i];
-    }
-  }
-  for (int c = 0; c < columns; c += kHalfSums) {
-    for (int i = 0; i < kHalfSums; ++i) {
-      const RowFloats weight = LoadRows(tile + (c + i) * kRowBlock);
-      for (int t = 0; t < Tokens; ++t) {
-        own[t][i] = MultiplyAdd(weight, FillRows(x[t * pitch + c + i]), own[t][i]);
+  constexpr int kOwn = SumsOfPass(Tokens);
+  for (int first = 0; first < kHalfSums; first += kOwn) {
+    RowFloats own[Tokens][kOwn];
+    for (int t = 0; t < Tokens; ++t) {
+      for (int i = 0; i < kOwn; ++i) {
+        own[t][i] = sums[t][first + i];
       }
     }
-  }
-  for (int t = 0; t < Tokens; ++t) {
-    for (int i = 0; i < kHalfSums; ++i) {
-      sums[t][i] = own[t][i];
+    for (int c = first; c < columns; c += kHalfSums) {
+      for (int i = 0; i < kOwn; ++i) {
+        const RowFloats weight = LoadRows(tile + (c + i) * kRowBlock);
+        for (int t = 0; t < Tokens; ++t) {
+          own[t][i] = MultiplyAdd(weight, FillRows(x[t * pitch + c + i]), own[t][i]);
+        }
+      }
+    }
+    for (int t = 0; t < Tokens; ++t) {
+      for (int i = 0; i < kOwn; ++i) {
+        sums[t][first + i] = own[t][i];
+      }
     }
   }
 }
 
+inline RowFloats Total(const RowFloats* sums) {
+  return Add(Add(sums[0], sums[1]), Add(sums[2], sums[3]));
+}
+
+/// Columns that are added at once straight from the packed weights: few enough to stay in the first
+/// cache.
+inline constexpr int kPlainColumns = 256;
+
+/// One row block with `Tokens` tokens, summed as MultiplyHalves does; straight from the packed
+/// weights but for the steps that have exceptions.
+template <int Columns, int Tokens>
+void MultiplyPackedIn12(const BlockIn12& block, const float* x,
+                        RowFloats (&sums)[Tokens][kHalfSums]) {
+  std::fill_n(&sums[0][0], Tokens * kHalfSums, FillRows(0));
+  const RowPairs table = LoadBrainTable(block.Table());
+  const int exceptions = block.Exceptions();
+  int next = 0;
+  for (int c = 0; c < Columns;) {
+    const int exception = next < exceptions ? block.Exception(next).column() : Columns;
+    const int plain = std::min(exception / kStepColumns * kStepColumns - c, kPlainColumns);
+    if (plain > 0) {
+      AddSteps<Tokens>(table, block.Step(c), plain, x + c, Columns, sums);
+      c += plain;
+      continue;
+    }
+    alignas(64) float tile[kStepColumns * kRowBlock];
+    UnpackTile(block, table, c, c + kStepColumns, next, tile);
+    AddTile<Tokens>(tile, kStepColumns, x + c, Columns, sums);
+    c += kStepColumns;
+  }
+}
+
+template <int Rows, int Columns, int Tokens>
+void MultiplyPackedIn12(const BlockIn12& block, int row, const float* x, float* out) {
+  RowFloats sums[Tokens][kHalfSums];
+  MultiplyPackedIn12<Columns, Tokens>(block, x, sums);
+  for (int t = 0; t < Tokens; ++t) {
+    StoreRows(out + static_cast<std::size_t>(t) * Rows + row, Total(sums[t]), Rows - row);
+  }
+}
+
+#if TYLLM_DIE_AVX512
+
+/// One row block with several tokens. Registers hold the sums of kPassTokensIn12 besides what is
+/// unpacked: unpacking once more for the others costs less than a way through memory.
+template <int Rows, int Columns, int Tokens = kPassTokensIn12>
+void MultiplyIn12(const BlockIn12& block, int row, const float* x, std::uint32_t tokens,
+                  float* out) {
+  for (; tokens >= Tokens; tokens -= Tokens) {
+    MultiplyPackedIn12<Rows, Columns, Tokens>(block, row, x, out);
+    x += static_cast<std::size_t>(Tokens) * Columns;
+    out += static_cast<std::size_t>(Tokens) * Rows;
+  }
+  if constexpr (Tokens > 1) {
+    if (tokens > 0) {
+      MultiplyIn12<Rows, Columns, Tokens - 1>(block, row, x, tokens, out);
+    }
+  }
+}
+
+#else
+
+/// Columns that are unpacked at once for several tokens.
+inline constexpr int kTileColumns = 128;
+/// Tokens whose sums are kept while a row block is unpacked.
+inline constexpr std::uint32_t kIn12Tokens = 24;
+
 template <int Tokens>
-void AddTileOfTokens(const float* tile, int columns, const float* x, std::size_t pitch, int tokens,
-                     RowFloats (*sums)[kHalfSums]) {
+void AddTileOfTokens(const float* tile, int columns, const float* x, std::size_t pitch,
+                     std::uint32_t tokens, RowFloats (*sums)[kHalfSums]) {
   for (; tokens >= Tokens; tokens -= Tokens) {
     AddTile<Tokens>(tile, columns, x, pitch, sums);
     x += Tokens * pitch;
@@ -152,59 +235,41 @@ void AddTileOfTokens(const float* tile, int columns, const float* x, std::size_t
   }
 }
 
-inline RowFloats Total(const RowFloats* sums) {
-  return Add(Add(sums[0], sums[1]), Add(sums[2], sums[3]));
-}
-
-/// Columns that are added at once for one token: few enough to stay in the first cache.
-inline constexpr int kPlainColumns = 256;
-
-/// One row block with one token, summed as MultiplyHalves does.
-template <int Columns>
-RowFloats MultiplyIn12(const BlockIn12& block, const float* x) {
-  RowFloats sums[1][kHalfSums];
-  for (RowFloats& sum : sums[0]) {
-    sum = FillRows(0);
-  }
-  const RowPairs table = LoadBrainTable(block.Table());
-  const int exceptions = block.Exceptions();
-  int next = 0;
-  for (int c = 0; c < Columns;) {
-    const int exception = next < exceptions ? block.Exception(next).column() : Columns;
-    const int plain = std::min(exception / kStepColumns * kStepColumns - c, kPlainColumns);
-    if (plain > 0) {
-      AddSteps(table, block.Step(c), plain, x + c, sums[0]);
-      c += plain;
-      continue;
-    }
-    float tile[kStepColumns * kRowBlock];
-    UnpackTile(block, table, c, c + kStepColumns, next, tile);
-    AddTile<1>(tile, kStepColumns, x + c, Columns, sums);
-    c += kStepColumns;
-  }
-  return Total(sums[0]);
-}
-
-/// Tokens whose sums are kept while a row block is unpacked.
-inline constexpr int kIn12Tokens = 24;
-
-/// One row block with up to kIn12Tokens tokens.
+/// One row block with up to kIn12Tokens tokens: tiles are unpacked to memory, once for all of them.
 template <int Rows, int Columns>
-void MultiplyIn12(const BlockIn12& block, int row, const float* x, int tokens, float* out) {
+void MultiplyTilesIn12(const BlockIn12& block, int row, const float* x, std::uint32_t tokens,
+                       float* out) {
   RowFloats sums[kIn12Tokens][kHalfSums];
   std::fill_n(&sums[0][0], tokens * kHalfSums, FillRows(0));
   const RowPairs table = LoadBrainTable(block.Table());
   int next = 0;
   for (int c = 0; c < Columns; c += kTileColumns) {
     const int end = std::min(c + kTileColumns, Columns);
-    float tile[kTileColumns * kRowBlock];
+    alignas(64) float tile[kTileColumns * kRowBlock];
     UnpackTile(block, table, c, end, next, tile);
-    AddTileOfTokens<kHalfTokens>(tile, end - c, x + c, Columns, tokens, sums);
+    AddTileOfTokens<kPassTokensIn12>(tile, end - c, x + c, Columns, tokens, sums);
   }
-  for (int t = 0; t < tokens; ++t) {
-    StoreRows(out + static_cast<std::size_t>(t) * Rows + row, Total(sums[t]), Rows - row);
+  for (std::uint32_t t = 0; t < tokens; ++t) {
+    StoreRows(out + std::size_t{t} * Rows + row, Total(sums[t]), Rows - row);
   }
 }
+
+/// One row block.
+template <int Rows, int Columns>
+void MultiplyIn12(const BlockIn12& block, int row, const float* x, std::uint32_t tokens,
+                  float* out) {
+  if (tokens == 1) {
+    MultiplyPackedIn12<Rows, Columns, 1>(block, row, x, out);
+    return;
+  }
+  for (std::uint32_t t = 0; t < tokens; t += kIn12Tokens) {
+    MultiplyTilesIn12<Rows, Columns>(block, row, x + std::size_t{t} * Columns,
+                                     std::min(tokens - t, kIn12Tokens),
+                                     out + std::size_t{t} * Rows);
+  }
+}
+
+#endif
 
 }  // namespace internal
 
@@ -217,17 +282,7 @@ void LinearF16In12(const std::byte* packed, const float* x, std::uint32_t tokens
   for (std::size_t b = blocks.begin; b < blocks.end; ++b) {
     const BlockIn12 block{packed + b * LinearF16In12BlockBytes(Columns, Exceptions),
                           In12HeadBytes(Exceptions)};
-    const int row = static_cast<int>(b) * kRowBlock;
-    if (tokens == 1) {
-      StoreRows(out + row, internal::MultiplyIn12<Columns>(block, x), Rows - row);
-      continue;
-    }
-    for (std::uint32_t t = 0; t < tokens; t += internal::kIn12Tokens) {
-      internal::MultiplyIn12<Rows, Columns>(
-          block, row, x + std::size_t{t} * Columns,
-          static_cast<int>(std::min<std::uint32_t>(tokens - t, internal::kIn12Tokens)),
-          out + std::size_t{t} * Rows);
-    }
+    internal::MultiplyIn12<Rows, Columns>(block, static_cast<int>(b) * kRowBlock, x, tokens, out);
   }
 }
 
