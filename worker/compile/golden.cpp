@@ -8,6 +8,7 @@
 #include "worker/artifact/layout.h"
 #include "worker/model/tokenizer.h"
 #include "worker/simulator/reference.h"
+#include "worker/simulator/stepped_rows.h"
 
 namespace tyllm::compile {
 namespace {
@@ -103,8 +104,10 @@ std::int64_t GoldenBytes(const model::ModelShape& shape, std::int64_t max_tokens
   const std::int64_t top = std::min(simulator::kTopLogits, shape.vocabulary);
   const std::int64_t of_token = 3 + 2 * top;  // itself, the best one after it, the sum
   const std::int64_t segments = 1 + 2 * shape.layers;
-  return kNumberBytes * (extent.tokens * of_token + extent.greedy + extent.rows * shape.vocabulary +
-                         segments * shape.width);
+  const std::int64_t of_row =
+      2 * shape.vocabulary + 2 * kNumberBytes * simulator::StepBlocks(shape.vocabulary);
+  return extent.rows * of_row +
+         kNumberBytes * (extent.tokens * of_token + extent.greedy + segments * shape.width);
 }
 
 }  // namespace tyllm::compile

@@ -163,6 +163,9 @@ Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs
       needs == NeedsCompiler::kYes
           ? problems.Take(FindCompiler(request.compiler, options.target_cpu))
           : SystemCompiler{};
+  if (compiler && options.keep_source && compiler->program != kNoCompiler) {
+    compiler->arguments.emplace_back(kLineTables);
+  }
   std::optional<forward::Model> model = problems.Take(forward::OpenModel(request.model));
   if (!model) {
     return problems.ToStatus(request.model);

@@ -132,7 +132,6 @@ std::vector<std::string> ProgramFlags(std::string_view target_cpu) {
           "-fno-plt",
           "-fvisibility=hidden",
           "-fPIC",
-          "-g1",
           "-shared",
           "-Wl,--build-id=sha1",
           "-Wl,-z,defs",

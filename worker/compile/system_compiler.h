@@ -13,8 +13,12 @@ namespace tyllm::compile {
 struct SystemCompiler {
   std::string program;                 ///< name or path
   std::string id;                      ///< first line of what --version says
-  std::vector<std::string> arguments;  ///< "--target=...", of one that compiles for other machines
+  std::vector<std::string> arguments;  ///< before the flags of every program: "--target=..."
 };
+
+/// The argument that makes debuggers and profilers show lines of the source, where that is kept;
+/// half of a program's bytes.
+inline constexpr std::string_view kLineTables = "-g1";
 
 /// In place of a compiler: programs are generated but not compiled, and the artifact is
 /// interpreted.

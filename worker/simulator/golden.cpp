@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/format/safetensors.h"
+#include "worker/simulator/stepped_rows.h"
 
 namespace tyllm::simulator {
 
@@ -39,6 +40,36 @@ std::vector<T> Copy(const format::TensorView& tensor) {
     std::memcpy(out.data(), tensor.bytes.data(), out.size() * sizeof(T));
   }
   return out;
+}
+
+/// The rows that are kept whole: [rows, vocabulary].
+Status ReadLogits(const format::SafetensorsFile& file, Golden& golden) {
+  const auto found = file.tensors().find("logits");
+  // Older versions wrote them so.
+  const bool floats = found != file.tensors().end() && found->second.dtype == format::DType::kF32;
+  TYLLM_ASSIGN(const format::TensorView logits,
+               Find(file, "logits", floats ? format::DType::kF32 : format::DType::kU16, 2));
+  golden.rows = logits.shape[0];
+  if (golden.rows < 1 || golden.rows > std::ssize(golden.tokens) ||
+      logits.shape[1] != golden.vocabulary) {
+    return Malformed(file.path(), "logits are [" + std::to_string(golden.rows) + ", " +
+                                      std::to_string(logits.shape[1]) + "] for " +
+                                      std::to_string(golden.tokens.size()) +
+                                      " tokens, expected at most a row a token of " +
+                                      std::to_string(golden.vocabulary) + " columns");
+  }
+  if (floats) {
+    golden.logits = Copy<float>(logits);
+    return OkStatus();
+  }
+  TYLLM_ASSIGN(const format::TensorView blocks, Find(file, "logit_steps", format::DType::kF32, 3));
+  const std::vector<std::int64_t> expected{golden.rows, StepBlocks(golden.vocabulary), 2};
+  if (blocks.shape != expected) {
+    return Malformed(file.path(), "logit_steps are " + format::ShapeText(blocks.shape) +
+                                      ", expected " + format::ShapeText(expected));
+  }
+  golden.logits = FromSteps({Copy<std::uint16_t>(logits), Copy<float>(blocks)}, golden.vocabulary);
+  return OkStatus();
 }
 
 Status ReadSummaries(const format::SafetensorsFile& file, Golden& golden) {
@@ -84,31 +115,21 @@ Status ReadRounding(const format::SafetensorsFile& file, Golden& golden) {
 Result<Golden> ReadGolden(const Path& path, std::int64_t vocabulary) {
   TYLLM_ASSIGN(const format::SafetensorsFile file, format::SafetensorsFile::Open(path));
   TYLLM_ASSIGN(const format::TensorView ids, Find(file, "token_ids", format::DType::kI32, 1));
-  TYLLM_ASSIGN(const format::TensorView logits, Find(file, "logits", format::DType::kF32, 2));
   TYLLM_ASSIGN(const format::TensorView best, Find(file, "best_ids", format::DType::kI32, 1));
   TYLLM_ASSIGN(const format::TensorView segments, Find(file, "segments", format::DType::kF32, 2));
   TYLLM_ASSIGN(const format::TensorView greedy, Find(file, "greedy_ids", format::DType::kI32, 1));
-  const std::int64_t rows = logits.shape[0];
-  if (rows < 1 || rows > ids.shape[0] || logits.shape[1] != vocabulary) {
-    return Malformed(path, "logits are [" + std::to_string(rows) + ", " +
-                               std::to_string(logits.shape[1]) + "] for " +
-                               std::to_string(ids.shape[0]) +
-                               " tokens, expected at most a row a token of " +
-                               std::to_string(vocabulary) + " columns");
-  }
   if (best.shape[0] != ids.shape[0] || segments.shape[1] < 1) {
     return Malformed(path, "best_ids has " + std::to_string(best.shape[0]) + " entries for " +
                                std::to_string(ids.shape[0]) + " tokens, and segments " +
                                std::to_string(segments.shape[1]) + " columns");
   }
   Golden golden{.tokens = Copy<std::int32_t>(ids),
-                .rows = rows,
                 .vocabulary = vocabulary,
-                .logits = Copy<float>(logits),
                 .best = Copy<std::int32_t>(best),
                 .width = segments.shape[1],
                 .segments = Copy<float>(segments),
                 .greedy = Copy<std::int32_t>(greedy)};
+  TYLLM_TRY(ReadLogits(file, golden));
   TYLLM_TRY(ReadSummaries(file, golden));
   TYLLM_TRY(ReadRounding(file, golden));
   return golden;
@@ -118,6 +139,7 @@ Status WriteGoldenFile(FileSystem& files, const Path& path, const Golden& golden
   Path unfinished = path;
   unfinished += ".tmp";
   const std::int64_t tokens = std::ssize(golden.tokens);
+  const SteppedRows logits = ToSteps(golden.logits, golden.vocabulary);
   std::vector<format::TensorSpec> specs = {
       {"token_ids", format::DType::kI32, {tokens}},
       {"best_ids", format::DType::kI32, {tokens}},
@@ -125,7 +147,8 @@ Status WriteGoldenFile(FileSystem& files, const Path& path, const Golden& golden
       {"top_logits", format::DType::kF32, {tokens, golden.top}},
       {"log_sums", format::DType::kF32, {tokens}},
       {"greedy_ids", format::DType::kI32, {std::ssize(golden.greedy)}},
-      {"logits", format::DType::kF32, {golden.rows, golden.vocabulary}},
+      {"logits", format::DType::kU16, {golden.rows, golden.vocabulary}},
+      {"logit_steps", format::DType::kF32, {golden.rows, StepBlocks(golden.vocabulary), 2}},
       {"segments", format::DType::kF32, {golden.segment_count(), golden.width}}};
   if (!golden.rounding.empty()) {
     specs.push_back({"rounding", format::DType::kF32, {std::ssize(golden.rounding)}});
@@ -138,7 +161,8 @@ Status WriteGoldenFile(FileSystem& files, const Path& path, const Golden& golden
   TYLLM_TRY(writer.Write("top_logits", std::as_bytes(std::span(golden.top_logits))));
   TYLLM_TRY(writer.Write("log_sums", std::as_bytes(std::span(golden.log_sums))));
   TYLLM_TRY(writer.Write("greedy_ids", std::as_bytes(std::span(golden.greedy))));
-  TYLLM_TRY(writer.Write("logits", std::as_bytes(std::span(golden.logits))));
+  TYLLM_TRY(writer.Write("logits", std::as_bytes(std::span(logits.steps))));
+  TYLLM_TRY(writer.Write("logit_steps", std::as_bytes(std::span(logits.blocks))));
   TYLLM_TRY(writer.Write("segments", std::as_bytes(std::span(golden.segments))));
   if (!golden.rounding.empty()) {
     TYLLM_TRY(writer.Write("rounding", std::as_bytes(std::span(golden.rounding))));

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "worker/simulator/target_cpu.h"
+#include "worker/simulator/whole_object.h"
 
 namespace tyllm::simulator {
 
@@ -15,6 +16,7 @@ void SharedObjectTraits::Close(void* handle) {
 }
 
 Result<ProgramObject> ProgramObject::Load(const Path& path) {
+  TYLLM_TRY(CheckWholeObject(path));
   // An absolute name: dlopen looks a bare one up in the system's folders.
   std::error_code error;
   const Path absolute = std::filesystem::absolute(path, error);

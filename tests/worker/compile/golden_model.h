@@ -10,6 +10,7 @@
 #include "tests/support/paths.h"
 #include "worker/artifact/manifest.h"
 #include "worker/compile/request.h"
+#include "worker/model/model_shape.h"
 
 namespace tyllm::compile::testing {
 
@@ -28,6 +29,13 @@ inline CompileRequest GoldenRequest(std::int64_t dies) {
   request.cache = SharedCache();
   request.allow_missing_tokenizer = true;
   return request;
+}
+
+/// What a die's file holds of a model whose linear layers have 4 bits: 4.25 bits a weight in groups
+/// of 128, and 12 bits a number of the embedding and the head.
+inline std::int64_t WeightBytes(const model::ModelShape& shape) {
+  const std::int64_t tables = (shape.tied_head ? 1 : 2) * shape.vocabulary * shape.width;
+  return tables * 3 / 2 + (shape.parameters() - tables) * 17 / 32;
 }
 
 /// Relative names and contents of all files.

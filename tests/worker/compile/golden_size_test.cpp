@@ -14,16 +14,9 @@ namespace {
 
 constexpr std::int64_t kMaxKv = 4096;
 
-/// What a die's file holds of a model whose linear layers have 4 bits: 4.25 bits a weight in groups
-/// of 128, and binary16 in the embedding and the head.
-std::int64_t WeightBytes(const model::ModelShape& shape) {
-  const std::int64_t tables = (shape.tied_head ? 1 : 2) * shape.vocabulary * shape.width;
-  return 2 * tables + (shape.parameters() - tables) * 17 / 32;
-}
-
-TEST(Golden, TakesLessThanHalfAPercentOfTheWeightsOfAnyPublishedModel) {
+TEST(Golden, TakesLessThanAQuarterOfAPercentOfTheWeightsOfAnyPublishedModel) {
   for (const model::PublishedModel& published : model::PublishedModels()) {
-    EXPECT_LT(GoldenBytes(published.shape, kMaxKv) * 200, WeightBytes(published.shape))
+    EXPECT_LT(GoldenBytes(published.shape, kMaxKv) * 400, testing::WeightBytes(published.shape))
         << published.name;
   }
 }

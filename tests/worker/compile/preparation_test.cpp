@@ -84,5 +84,12 @@ TEST(PreparationTest, KeyChangesWithWhatTheOutputDependsOn) {
   EXPECT_NE(PrepareQuietly(request)->Key(), key);
 }
 
+TEST(PreparationTest, ProgramsHaveLineTablesWhereTheirSourceIsKept) {
+  CompileRequest request = GoldenRequest(1);
+  EXPECT_EQ(PrepareQuietly(request)->toolchain.flags.find(kLineTables), std::string::npos);
+  request.options.keep_source = true;
+  EXPECT_NE(PrepareQuietly(request)->toolchain.flags.find(kLineTables), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tyllm::compile

@@ -70,7 +70,11 @@ TEST(ReadGolden, GivesWhatWasWritten) {
   const auto read = ReadGolden(path, 3);
   ASSERT_TRUE(read.ok()) << read.status().ToString();
   EXPECT_EQ(read->tokens, golden.tokens);
-  EXPECT_EQ(read->logits, golden.logits);
+  EXPECT_EQ(read->rows, 1);
+  ASSERT_EQ(read->logits.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(read->logits[i], golden.logits[i], 1.5 / 131070 + 1e-6);
+  }
   EXPECT_EQ(read->best, golden.best);
   EXPECT_EQ(read->segments, golden.segments);
   EXPECT_EQ(read->greedy, golden.greedy);
@@ -81,6 +85,34 @@ TEST(ReadGolden, GivesWhatWasWritten) {
   EXPECT_EQ(read->rounding_of_logits(), 0.125);
   EXPECT_EQ(read->Summary(1).top_tokens[1], 0);
   EXPECT_EQ(read->Summary(1).log_sum, 2.25F);
+}
+
+TEST(ReadGolden, LogitsWithoutTheirStepsAreDataLoss) {
+  const testing::TemporaryDirectory directory;
+  const Path path = directory / "golden.safetensors";
+  Golden golden{.tokens = {1, 2},
+                .rows = 2,
+                .vocabulary = 300,
+                .logits = std::vector<float>(600, 1.0F),
+                .best = {0, 0},
+                .top = 1,
+                .top_tokens = {0, 0},
+                .top_logits = {1, 1},
+                .log_sums = {1, 1},
+                .width = 1,
+                .segments = {1},
+                .greedy = {1}};
+  ASSERT_TRUE(WriteGoldenFile(LocalFileSystem(), path, golden).ok());
+  ASSERT_TRUE(ReadGolden(path, 300).ok());
+  EXPECT_EQ(ReadGolden(path, 299).status().code(), StatusCode::kDataLoss);
+  std::string text = *LocalFileSystem().Read(path);
+  const std::string shape = "[2,2,2]";
+  ASSERT_NE(text.find(shape), std::string::npos);
+  text.replace(text.find(shape), shape.size(), "[1,4,2]");
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, text).ok());
+  const Status refused = ReadGolden(path, 300).status();
+  EXPECT_EQ(refused.code(), StatusCode::kDataLoss);
+  EXPECT_NE(refused.message().find("logit_steps"), std::string::npos) << refused.ToString();
 }
 
 TEST(ReadGolden, WhatDoesNotFitIsDataLossThatNamesTheFile) {

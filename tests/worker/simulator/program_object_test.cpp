@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/support/temporary_directory.h"
@@ -46,6 +47,18 @@ TEST(ProgramObject, AFileThatIsNoObjectIsRefused) {
   const Path path = directory.path() / "llm_decode_die0.so";
   std::ofstream(path) << "not an ELF file";
   ExpectRefused(path, "cannot be loaded");
+}
+
+TEST(ProgramObject, AFileThatIsCutOffAnywhereIsRefusedBeforeItIsMapped) {
+  const testing::TemporaryDirectory directory;
+  const Path whole = Object("fine_program");
+  const Path path = directory.path() / "llm_decode_die0.so";
+  const std::uintmax_t bytes = std::filesystem::file_size(whole);
+  for (std::uintmax_t left = 0; left < bytes; left += 509) {
+    std::filesystem::copy_file(whole, path, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::resize_file(path, left);
+    ExpectRefused(path, "cannot be loaded");
+  }
 }
 
 TEST(TargetCpu, TheBaselineRunsEverywhereAndUnknownNamesListTheKnownOnes) {
