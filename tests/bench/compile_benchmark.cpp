@@ -78,16 +78,32 @@ void BM_CopyWithCp(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * model.bytes());
 }
 
+compile::Preparation PrepareFor(std::int64_t dies) {
+  compile::CompileRequest request;
+  request.model = Model::Get().path();
+  request.options.dies = dies;
+  request.allow_missing_tokenizer = true;
+  domain::NoProgress progress;
+  auto prepared = compile::Prepare(request, compile::NeedsCompiler::kNo, progress);
+  TYLLM_CHECK(prepared.ok());
+  return *std::move(prepared);
+}
+
+/// What comes before packing: the model's digest, and a look at all numbers of tables of 16 bits.
+void BM_LookAtModel(benchmark::State& state) {
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(PrepareFor(state.range(0)).model_digest.data());
+  }
+  state.SetBytesProcessed(state.iterations() * Model::Get().bytes());
+  state.counters["peak_rss"] = benchmark::Counter(PeakRss());
+}
+
 void BM_PackForDies(benchmark::State& state) {
   const Model& model = Model::Get();
-  compile::CompileRequest request;
-  request.model = model.path();
-  request.options.dies = state.range(0);
-  const auto prepared = compile::Preflight(request, compile::NeedsCompiler::kNo);
-  TYLLM_CHECK(prepared.ok());
+  const compile::Preparation prepared = PrepareFor(state.range(0));
   std::vector<plan::Schedule> schedules;
-  for (std::int64_t die = 0; die < request.options.dies; ++die) {
-    auto planned = prepared->Plan(die);
+  for (std::int64_t die = 0; die < state.range(0); ++die) {
+    auto planned = prepared.Plan(die);
     TYLLM_CHECK(planned.ok());
     schedules.push_back(std::move((*planned)[0].schedule));
   }
@@ -104,7 +120,7 @@ void BM_PackForDies(benchmark::State& state) {
       bytes += static_cast<std::int64_t>(
           artifact::LayOut(compile::CommonSpecs(schedules[die])).file_bytes);
     }
-    TYLLM_CHECK(compile::WriteCommonParams(LocalFileSystem(), prepared->model.checkpoint, targets,
+    TYLLM_CHECK(compile::WriteCommonParams(LocalFileSystem(), prepared.model.checkpoint, targets,
                                            pool, progress)
                     .ok());
   }
@@ -114,6 +130,7 @@ void BM_PackForDies(benchmark::State& state) {
 }
 
 BENCHMARK(BM_CopyWithCp)->Unit(benchmark::kSecond)->UseRealTime()->Iterations(1);
+BENCHMARK(BM_LookAtModel)->Arg(4)->Unit(benchmark::kSecond)->UseRealTime()->Iterations(1);
 BENCHMARK(BM_PackForDies)->Arg(4)->Unit(benchmark::kSecond)->UseRealTime()->Iterations(1);
 
 }  // namespace
