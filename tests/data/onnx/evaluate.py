@@ -18,7 +18,9 @@ def read_golden(path):
         begin, end = header[name]["data_offsets"]
         return np.frombuffer(data[begin:end], dtype).reshape(header[name]["shape"])
 
-    return tensor("token_ids", np.int32), tensor("logits", np.float32)
+    steps = tensor("logits", np.uint16)
+    blocks = np.repeat(tensor("logit_steps", np.float32), 256, axis=1)[:, :steps.shape[1]]
+    return tensor("token_ids", np.int32), blocks[..., 0] + steps * blocks[..., 1]
 
 
 TYPES = {1: np.float32, 2: np.uint8, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16}
