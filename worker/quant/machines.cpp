@@ -46,6 +46,14 @@ std::int64_t Machines::peak_device_bytes() const {
   return most;
 }
 
+std::int64_t Machines::host_bytes() const {
+  std::int64_t bytes = 0;
+  for (const auto& backend : backends_) {
+    bytes += backend->host_bytes();
+  }
+  return bytes;
+}
+
 MachineWeights::MachineWeights(const Machines& machines, const model::Checkpoint& checkpoint,
                                std::vector<const graph::Block*> blocks)
     : machines_(machines), checkpoint_(checkpoint), blocks_(std::move(blocks)) {

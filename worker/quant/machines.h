@@ -29,6 +29,8 @@ class Machines {
   std::string name() const;
   /// The largest of all.
   std::int64_t peak_device_bytes() const;
+  /// Of the host's memory, for the libraries of all devices.
+  std::int64_t host_bytes() const;
 
  private:
   std::vector<std::unique_ptr<tensor::Backend>> backends_;

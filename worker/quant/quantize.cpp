@@ -114,7 +114,7 @@ class Quantizer {
     report_.warnings = plan_.warnings;
     report_.source_bytes = plan_.source_bytes;
     report_.run.memory_needed_bytes =
-        QuantizationMemory(model_->shape(), options_, lanes_.threads());
+        QuantizationMemory(model_->shape(), options_, lanes_.threads()) + machines_->host_bytes();
     report_.kept_float_bytes = plan_.kept_float_bytes;
     return ReadsText() ? TakeCalibration() : OkStatus();
   }
