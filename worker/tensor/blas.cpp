@@ -3,6 +3,11 @@
 
 #include <cblas.h>
 
+#include <cstdlib>
+#include <string_view>
+
+#include "worker/tensor/blas_core.h"
+
 namespace tyllm::tensor {
 
 namespace {
@@ -13,8 +18,15 @@ blasint Int(std::int64_t value) {
 
 }  // namespace
 
-void ConfineBlasToCallers() {
-  ::openblas_set_num_threads(1);
+void PrepareBlas() {
+  [[maybe_unused]] static const bool kPrepared = [] {
+    ::openblas_set_num_threads(1);
+    const std::string_view better = BetterBlasCore(BlasCore(), InstructionsOfThisProcessor());
+    if (!better.empty() && std::getenv("OPENBLAS_CORETYPE") == nullptr) {
+      UseBlasCore(better);
+    }
+    return true;
+  }();
 }
 
 void MultiplyTransposed(const ProductShape& shape, Tile a, Tile b, float factor, float keep,
