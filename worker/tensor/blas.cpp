@@ -3,7 +3,6 @@
 
 #include <cblas.h>
 
-#include <cstdlib>
 #include <string_view>
 
 #include "worker/tensor/blas_core.h"
@@ -22,8 +21,8 @@ void PrepareBlas() {
   [[maybe_unused]] static const bool kPrepared = [] {
     ::openblas_set_num_threads(1);
     const std::string_view better = BetterBlasCore(BlasCore(), InstructionsOfThisProcessor());
-    if (!better.empty() && std::getenv("OPENBLAS_CORETYPE") == nullptr) {
-      UseBlasCore(better);
+    if (!better.empty()) {
+      PreferBlasCore(better);
     }
     return true;
   }();

@@ -4,7 +4,6 @@
 #include <cblas.h>
 
 #include <cstdlib>
-#include <optional>
 
 extern "C" {
 // Exported by an OpenBLAS for many processors (DYNAMIC_ARCH) and called when it is loaded, but in
@@ -14,26 +13,6 @@ extern "C" {
 }
 
 namespace tyllm::tensor {
-
-namespace {
-
-constexpr const char* kVariable = "OPENBLAS_CORETYPE";
-
-void Choose(const std::string& core) {
-  const char* const set = std::getenv(kVariable);
-  const std::optional<std::string> before =
-      set == nullptr ? std::nullopt : std::optional<std::string>(set);
-  ::setenv(kVariable, core.c_str(), 1);
-  ::gotoblas_dynamic_quit();
-  ::gotoblas_dynamic_init();
-  if (before) {
-    ::setenv(kVariable, before->c_str(), 1);
-  } else {
-    ::unsetenv(kVariable);
-  }
-}
-
-}  // namespace
 
 VectorInstructions InstructionsOfThisProcessor() {
   VectorInstructions has;
@@ -57,17 +36,15 @@ std::string_view BetterBlasCore(std::string_view core, VectorInstructions proces
   return processor.avx512 ? "SkylakeX" : "Haswell";
 }
 
-bool UseBlasCore(std::string_view core) {
+bool PreferBlasCore(std::string_view core) {
   if (gotoblas_dynamic_quit == nullptr || gotoblas_dynamic_init == nullptr) {
     return false;
   }
-  const std::string before = BlasCore();
-  Choose(std::string(core));
-  if (BlasCore() == core) {
-    return true;
-  }
-  Choose(before);
-  return false;
+  constexpr int kKeepWhatIsSet = 0;
+  ::setenv("OPENBLAS_CORETYPE", std::string(core).c_str(), kKeepWhatIsSet);
+  ::gotoblas_dynamic_quit();
+  ::gotoblas_dynamic_init();
+  return BlasCore() == core;
 }
 
 }  // namespace tyllm::tensor

@@ -22,9 +22,9 @@ std::string BlasCore();
 /// kernels of a processor of 2004: a fifth of the speed (docs/adr/0128).
 std::string_view BetterBlasCore(std::string_view core, VectorInstructions processor);
 
-/// Makes OpenBLAS compute with another set; false, and nothing changes, when the library does not
-/// know the name or cannot change. Not while anything computes or reads the environment. For the
-/// whole process.
-bool UseBlasCore(std::string_view core);
+/// Makes OpenBLAS choose again, as OPENBLAS_CORETYPE says, or this where the environment has no
+/// such variable (it has it then). False when it computes with another set afterwards. Not while
+/// anything computes or reads the environment. For the whole process and those that it starts.
+bool PreferBlasCore(std::string_view core);
 
 }  // namespace tyllm::tensor
