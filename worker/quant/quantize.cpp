@@ -105,7 +105,9 @@ class Quantizer {
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
     const auto threads = static_cast<int>(request_.threads);
-    TYLLM_ASSIGN(Machines machines, Machines::Make(request_.device, threads, lanes_));
+    const std::int64_t compensated =
+        options_.method == domain::QuantizeMethod::kAwqGptq ? options_.group_size : 0;
+    TYLLM_ASSIGN(Machines machines, Machines::Make(request_.device, threads, lanes_, compensated));
     machines_.emplace(std::move(machines));
     report_.tool = "tyllm " + std::string(Version());
     report_.architecture = model_->shape().architecture;
