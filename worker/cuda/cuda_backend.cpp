@@ -32,6 +32,11 @@ std::int64_t Numbers(MatrixView x) {
 CudaBackend::CudaBackend(int number)
     : device_(number), products_(device_), name_("cuda:" + std::to_string(number)) {}
 
+void CudaBackend::Finish() {
+  device_.Use();
+  device_.Finish();
+}
+
 const float* CudaBackend::OnDevice(const float* numbers, std::int64_t count, Buffer<float>& kept) {
   const int owner = count == 0 ? device_.number() : OwnerOf(numbers);
   if (owner == device_.number()) {

@@ -27,15 +27,11 @@ constexpr double kMoreDamping = 10.0;
 /// Columns that are taken out of by one product: what is left of them is not computed.
 constexpr std::int64_t kUpdatePanel = 2048;
 
-void CheckGroup(std::int64_t group) {
-  if (!TakesGroup(group)) {
-    throw tensor::DeviceError(false, "groups of " + std::to_string(group) +
-                                         " columns are compensated on the CPU only, the GPU takes "
-                                         "32, 64 and 128; use --device cpu");
-  }
-}
-
 }  // namespace
+
+bool CudaBackend::CompensatesGroups(std::int64_t group) const {
+  return TakesGroup(group);
+}
 
 CudaBackend::Rows CudaBackend::MakeRows(GroupedRows shape) {
   return {device_.Make<std::uint8_t>(shape.numbers()), device_.Make<float>(shape.cells()),
@@ -137,6 +133,9 @@ void CudaBackend::FactorDamped(MatrixView gram, double mean, std::span<const flo
   const std::int64_t n = gram.columns;
   const Buffer<float> added = device_.Make<float>(n);
   for (double damping = kDamping * mean;; damping *= kMoreDamping) {
+    if (!std::isfinite(damping)) {
+      throw tensor::DeviceError(false, "the inputs of a linear layer hold NaN or infinity");
+    }
     Copy(gram, factor);
     std::vector<float> damps;
     for (const float scale : scales) {
@@ -232,7 +231,7 @@ void CudaBackend::Refine(GroupedRows shape, const float* weights, const quant::I
 quant::CodedLinear CudaBackend::CompensateErrors(MatrixView weights,
                                                  const quant::InputMetric& metric,
                                                  quant::GridChoice choice) {
-  CheckGroup(metric.group);
+  TYLLM_CHECK(CompensatesGroups(metric.group));
   device_.Use();
   Buffer<float> kept;
   const GroupedRows shape{weights.rows, weights.columns, metric.group};

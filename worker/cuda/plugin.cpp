@@ -19,6 +19,24 @@ Result<int> CountDevices() {
   return count;
 }
 
+/// What code is made for (CMakeLists.txt); older GPUs fail at their first kernel.
+constexpr int kLowestCapability = 8;
+
+Status CheckCapability(int number) {
+  int major = 0;
+  int minor = 0;
+  Check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, number),
+        "cudaDeviceGetAttribute");
+  Check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, number),
+        "cudaDeviceGetAttribute");
+  if (major >= kLowestCapability) {
+    return OkStatus();
+  }
+  return FailedPrecondition("it has compute capability " + std::to_string(major) + "." +
+                            std::to_string(minor) + ", expected " +
+                            std::to_string(kLowestCapability) + ".0 or later");
+}
+
 Result<std::unique_ptr<tensor::Backend>> Make(int number) {
   TYLLM_ASSIGN(const int count, CountDevices());
   if (number >= count) {
@@ -26,6 +44,7 @@ Result<std::unique_ptr<tensor::Backend>> Make(int number) {
                               (count == 1 ? "" : "s") + ", numbered from 0");
   }
   try {
+    TYLLM_TRY(CheckCapability(number));
     return std::unique_ptr<tensor::Backend>(std::make_unique<CudaBackend>(number));
   } catch (const tensor::DeviceError& error) {
     return FailedPrecondition(error.what());

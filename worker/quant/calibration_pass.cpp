@@ -95,7 +95,9 @@ Status CalibrationPass::RunRound(const graph::Block& stage, Weights weights, std
   std::vector<std::future<Status>> running;
   for (std::size_t i = first; i < last; ++i) {
     running.push_back(std::async(std::launch::async, [&, i] {
-      return RunBatch(stage, i - first, weights, batches_[i], parts[i - first]);
+      const Status status = RunBatch(stage, i - first, weights, batches_[i], parts[i - first]);
+      machines_[i - first].backend.Finish();  // the first machine adds its sums
+      return status;
     }));
   }
   for (std::future<Status>& run : running) {

@@ -26,6 +26,9 @@ class LayerKernels {
  public:
   virtual ~LayerKernels() = default;
 
+  /// Whether CompensateErrors takes groups of so many columns.
+  virtual bool CompensatesGroups(std::int64_t /*group*/) const { return true; }
+
   /// Whether all numbers are finite and no larger than `largest`.
   virtual bool AllWithin(tensor::MatrixView matrix, float largest) = 0;
   /// sums[c] += sum over the rows of |x[., c]|.

@@ -6,7 +6,8 @@
 
 namespace tyllm::quant {
 
-Result<Machines> Machines::Make(std::string_view devices, int threads, tensor::TaskLanes& lanes) {
+Result<Machines> Machines::Make(std::string_view devices, int threads, tensor::TaskLanes& lanes,
+                                std::int64_t compensated_group) {
   Machines machines;
   const std::string all(devices);
   std::string_view rest = devices;
@@ -27,7 +28,17 @@ Result<Machines> Machines::Make(std::string_view devices, int threads, tensor::T
     machines.machines_.push_back({*backend, **machines.kernels_.back()});
     machines.backends_.push_back(std::move(backend));
   }
-  return machines;
+  const tensor::Backend& first = machines.first().backend;
+  if (compensated_group == 0 || machines.first().kernels.CompensatesGroups(compensated_group)) {
+    return machines;
+  }
+  if (devices == "auto") {
+    return Make("cpu", threads, lanes, compensated_group);
+  }
+  return InvalidArgument("group_size is " + std::to_string(compensated_group) + ", " +
+                         std::string(first.name()) +
+                         " makes good rounding errors in groups of 32, 64 and 128 columns; use one "
+                         "of these, --device cpu or --method awq");
 }
 
 std::string Machines::name() const {
@@ -44,6 +55,14 @@ std::int64_t Machines::peak_device_bytes() const {
     most = std::max(most, backend->peak_device_bytes());
   }
   return most;
+}
+
+std::int64_t Machines::host_bytes() const {
+  std::int64_t bytes = 0;
+  for (const auto& backend : backends_) {
+    bytes += backend->host_bytes();
+  }
+  return bytes;
 }
 
 MachineWeights::MachineWeights(const Machines& machines, const model::Checkpoint& checkpoint,

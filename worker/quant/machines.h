@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -15,8 +16,10 @@ namespace tyllm::quant {
 class Machines {
  public:
   /// `devices`: as for tensor::MakeBackend, or several GPUs ("cuda:0,cuda:1"). `lanes` outlive
-  /// this.
-  static Result<Machines> Make(std::string_view devices, int threads, tensor::TaskLanes& lanes);
+  /// this. Errors will be compensated in groups of so many columns, 0: not at all; "auto" is the
+  /// CPU when a GPU cannot do that.
+  static Result<Machines> Make(std::string_view devices, int threads, tensor::TaskLanes& lanes,
+                               std::int64_t compensated_group = 0);
 
   const std::vector<LayerMachine>& all() const { return machines_; }
 
@@ -29,6 +32,8 @@ class Machines {
   std::string name() const;
   /// The largest of all.
   std::int64_t peak_device_bytes() const;
+  /// Of the host's memory, for the libraries of all devices.
+  std::int64_t host_bytes() const;
 
  private:
   std::vector<std::unique_ptr<tensor::Backend>> backends_;

@@ -9,7 +9,8 @@
 namespace tyllm::quant {
 
 /// Bytes of memory that a quantization on a CPU needs at most, pages of mapped files included: they
-/// are given back as soon as they were read. Does not depend on the number of layers.
+/// are given back as soon as they were read. On a GPU the host needs no more than this and
+/// Backend::host_bytes. Does not depend on the number of layers.
 std::int64_t QuantizationMemory(const model::ModelShape& shape,
                                 const domain::QuantizeOptions& options, std::int64_t threads);
 

@@ -105,7 +105,9 @@ class Quantizer {
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
     const auto threads = static_cast<int>(request_.threads);
-    TYLLM_ASSIGN(Machines machines, Machines::Make(request_.device, threads, lanes_));
+    const std::int64_t compensated =
+        options_.method == domain::QuantizeMethod::kAwqGptq ? options_.group_size : 0;
+    TYLLM_ASSIGN(Machines machines, Machines::Make(request_.device, threads, lanes_, compensated));
     machines_.emplace(std::move(machines));
     report_.tool = "tyllm " + std::string(Version());
     report_.architecture = model_->shape().architecture;
@@ -114,7 +116,7 @@ class Quantizer {
     report_.warnings = plan_.warnings;
     report_.source_bytes = plan_.source_bytes;
     report_.run.memory_needed_bytes =
-        QuantizationMemory(model_->shape(), options_, lanes_.threads());
+        QuantizationMemory(model_->shape(), options_, lanes_.threads()) + machines_->host_bytes();
     report_.kept_float_bytes = plan_.kept_float_bytes;
     return ReadsText() ? TakeCalibration() : OkStatus();
   }

@@ -90,6 +90,12 @@ class Backend {
   /// Bytes of its own memory that nobody uses now; 0 when it has none.
   virtual std::int64_t free_device_bytes() const { return 0; }
 
+  /// Bytes of the host's memory that the libraries and the driver of its device take at most.
+  virtual std::int64_t host_bytes() const { return 0; }
+
+  /// Waits for what was asked of it: another backend may use its matrices then.
+  virtual void Finish() {}
+
   /// A matrix of zeros where this backend computes.
   virtual Matrix Zeros(std::int64_t rows, std::int64_t columns) = 0;
   /// A matrix of the host, moved to where this backend computes.

@@ -3,6 +3,10 @@
 
 #include <cblas.h>
 
+#include <string_view>
+
+#include "worker/tensor/blas_core.h"
+
 namespace tyllm::tensor {
 
 namespace {
@@ -13,8 +17,15 @@ blasint Int(std::int64_t value) {
 
 }  // namespace
 
-void ConfineBlasToCallers() {
-  ::openblas_set_num_threads(1);
+void PrepareBlas() {
+  [[maybe_unused]] static const bool kPrepared = [] {
+    ::openblas_set_num_threads(1);
+    const std::string_view better = BetterBlasCore(BlasCore(), InstructionsOfThisProcessor());
+    if (!better.empty()) {
+      PreferBlasCore(better);
+    }
+    return true;
+  }();
 }
 
 void MultiplyTransposed(const ProductShape& shape, Tile a, Tile b, float factor, float keep,

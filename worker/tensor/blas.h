@@ -7,8 +7,9 @@ namespace tyllm::tensor {
 
 /// Tells the BLAS to compute each call on the thread that makes it: this project's pool decides
 /// what runs where, and a call's result depends on its shape alone (ADR "Sums that do not depend on
-/// threads"). For the whole process.
-void ConfineBlasToCallers();
+/// threads"). And to use kernels that fit the processor, unless the environment names some
+/// (blas_core.h). For the whole process, once; before anything computes.
+void PrepareBlas();
 
 /// A row-major matrix inside another: `stride` floats from row to row.
 struct Tile {

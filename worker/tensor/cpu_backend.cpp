@@ -35,7 +35,7 @@ double LogSumExpOfRow(const VectorLoops& loops, std::span<const float> row) {
 CpuBackend::CpuBackend(int threads) : CpuBackend(threads, LoopsForThisProcessor()) {}
 
 CpuBackend::CpuBackend(int threads, const VectorLoops& loops) : lanes_(threads), loops_(loops) {
-  ConfineBlasToCallers();
+  PrepareBlas();
 }
 
 Matrix CpuBackend::Fetch(MatrixView matrix) {

@@ -8,7 +8,7 @@
 namespace tyllm::tensor {
 
 /// Grows with every change of Backend, Matrix, quant::LayerKernels or of this.
-inline constexpr int kDevicePluginAbi = 3;
+inline constexpr int kDevicePluginAbi = 5;
 
 /// What a shared object with a back end exports as `tyllm_device_plugin`. It is built from the same
 /// sources as the program that loads it, by the same compiler: `abi` guards against a stray file.

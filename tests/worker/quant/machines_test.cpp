@@ -157,5 +157,20 @@ TEST(SeveralMachines, AreDifferentGpus) {
   }
 }
 
+TEST(Machines, ThatDoNotTakeAGroupAreNamedOrNotTaken) {
+  tensor::TaskLanes lanes(1);
+  constexpr std::int64_t kGroup = 16;
+  EXPECT_TRUE(Machines::Make("cpu", 1, lanes, kGroup).ok());
+  const auto chosen = Machines::Make("auto", 1, lanes, kGroup);
+  ASSERT_TRUE(chosen.ok());
+  EXPECT_EQ(chosen->name(), "cpu");
+  if (const auto gpu = Machines::Make("cuda:0", 1, lanes); !gpu.ok()) {
+    GTEST_SKIP() << gpu.status().message();
+  }
+  const Status refused = Machines::Make("cuda:0", 1, lanes, kGroup).status();
+  EXPECT_EQ(refused.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(refused.message().find("group_size is 16, cuda:0"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tyllm::quant

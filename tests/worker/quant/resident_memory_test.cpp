@@ -4,12 +4,14 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <string>
 
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/quant/made_model.h"
 #include "worker/quant/quantization_memory.h"
 #include "worker/quant/quantize.h"
 #include "worker/quant/synthesize.h"
+#include "worker/tensor/backend.h"
 
 namespace tyllm::quant {
 namespace {
@@ -50,11 +52,13 @@ QuantizeRequest MakeModel(std::int64_t layers, const Path& folder) {
 }
 
 /// Ends the process: successfully when it took no more memory than it told.
-[[noreturn]] void QuantizeAndExit(std::int64_t layers, domain::QuantizeMethod method) {
+[[noreturn]] void QuantizeAndExit(std::int64_t layers, domain::QuantizeMethod method,
+                                  const std::string& device) {
   int code = EXIT_FAILURE;
   {
     const testing::TemporaryDirectory folder;
     QuantizeRequest request = MakeModel(layers, folder.path());
+    request.device = device;
     request.options.method = method;
     request.options.samples = 16;  // two batches
     testing::internal::WriteText(request.calibration_text, testing::MadeText(100'000));
@@ -73,19 +77,31 @@ QuantizeRequest MakeModel(std::int64_t layers, const Path& folder) {
   std::exit(code);
 }
 
-class ResidentMemory : public ::testing::Test {
+/// Where it is computed: "cpu" or "cuda:0".
+class ResidentMemory : public ::testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override { GTEST_FLAG_SET(death_test_style, "threadsafe"); }  // a fresh process
+  void SetUp() override {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");  // a fresh process
+    if (const auto made = tensor::MakeBackend(GetParam()); !made.ok()) {
+      GTEST_SKIP() << made.status().message();
+    }
+  }
 };
 
-TEST_F(ResidentMemory, OfRoundingIsWhatWasToldWhateverTheFilesHold) {
-  EXPECT_EXIT(QuantizeAndExit(24, domain::QuantizeMethod::kRtn), ::testing::ExitedWithCode(0), "");
+TEST_P(ResidentMemory, OfRoundingIsWhatWasToldWhateverTheFilesHold) {
+  EXPECT_EXIT(QuantizeAndExit(24, domain::QuantizeMethod::kRtn, GetParam()),
+              ::testing::ExitedWithCode(EXIT_SUCCESS), "");
 }
 
-TEST_F(ResidentMemory, OfCalibrationAndCompensationIsWhatWasTold) {
-  EXPECT_EXIT(QuantizeAndExit(2, domain::QuantizeMethod::kAwqGptq), ::testing::ExitedWithCode(0),
-              "");
+TEST_P(ResidentMemory, OfCalibrationAndCompensationIsWhatWasTold) {
+  EXPECT_EXIT(QuantizeAndExit(2, domain::QuantizeMethod::kAwqGptq, GetParam()),
+              ::testing::ExitedWithCode(EXIT_SUCCESS), "");
 }
+
+INSTANTIATE_TEST_SUITE_P(Devices, ResidentMemory, ::testing::Values("cpu", "cuda:0"),
+                         [](const auto& device) {
+                           return std::string(device.param == "cpu" ? "cpu" : "cuda");
+                         });
 
 }  // namespace
 }  // namespace tyllm::quant

@@ -8,7 +8,8 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kFactorThreads = 1024;
-constexpr int kStride = kFactorBlock + 1;
+/// Of an upper triangle.
+constexpr int kTriangle = kFactorBlock * (kFactorBlock + 1) / 2;
 /// Threads that share the sums of one column of the inverse.
 constexpr int kShare = kFactorThreads / kFactorBlock;
 
@@ -35,6 +36,12 @@ __global__ void AddDiagonalKernel(const float* numbers, std::int64_t n, float* m
   }
 }
 
+/// Where an upper triangle has row r of column c: column by column, so that a GPU with 99 KB of
+/// shared memory a block has room for two.
+__device__ int At(int r, int c) {
+  return c * (c + 1) / 2 + r;
+}
+
 /// The columns of the inverse of u, each by kShare neighbouring threads, from its last row up.
 __device__ void InvertUpper(const double* u, int size, float* v) {
   const int column = threadIdx.x / kShare;
@@ -44,22 +51,19 @@ __device__ void InvertUpper(const double* u, int size, float* v) {
   }
   const unsigned mates = ((1U << kShare) - 1U) << (threadIdx.x % kWarp / kShare * kShare);
   if (share == 0) {
-    for (int i = column + 1; i < size; ++i) {
-      v[i * kStride + column] = 0.0F;
-    }
-    v[column * kStride + column] = static_cast<float>(1.0 / u[column * kStride + column]);
+    v[At(column, column)] = static_cast<float>(1.0 / u[At(column, column)]);
   }
   __syncwarp(mates);
   for (int i = column - 1; i >= 0; --i) {
     double sum = 0.0;
     for (int m = i + 1 + share; m <= column; m += kShare) {
-      sum += u[i * kStride + m] * static_cast<double>(v[m * kStride + column]);
+      sum += u[At(i, m)] * static_cast<double>(v[At(m, column)]);
     }
     for (int step = kShare / 2; step > 0; step /= 2) {
       sum += __shfl_xor_sync(mates, sum, step);
     }
     if (share == 0) {
-      v[i * kStride + column] = static_cast<float>(-sum / u[i * kStride + i]);
+      v[At(i, column)] = static_cast<float>(-sum / u[At(i, i)]);
     }
     __syncwarp(mates);
   }
@@ -70,18 +74,20 @@ __device__ void InvertUpper(const double* u, int size, float* v) {
 __global__ void __launch_bounds__(kFactorThreads)
     FactorBlockKernel(float* matrix, std::int64_t n, std::int64_t first, int size, float* inverse,
                       std::int32_t* failed) {
-  extern __shared__ double u[];  // [kFactorBlock, kStride], then the inverse in float
-  auto* v = reinterpret_cast<float*>(u + kFactorBlock * kStride);
+  extern __shared__ double u[];  // a triangle, then that of the inverse in float
+  auto* v = reinterpret_cast<float*>(u + kTriangle);
   float* block = matrix + first * n + first;
   for (int i = threadIdx.x; i < size * size; i += blockDim.x) {
     const int r = i / size;
     const int c = i % size;
-    u[r * kStride + c] = c >= r ? static_cast<double>(block[r * n + c]) : 0.0;
+    if (c >= r) {
+      u[At(r, c)] = static_cast<double>(block[r * n + c]);
+    }
   }
   const int column = threadIdx.x % kFactorBlock;
   for (int k = size - 1; k >= 0; --k) {
     __syncthreads();
-    const double pivot = u[k * kStride + k];
+    const double pivot = u[At(k, k)];
     if (!(pivot > 0.0)) {
       if (threadIdx.x == 0) {
         *failed = 1;
@@ -91,15 +97,15 @@ __global__ void __launch_bounds__(kFactorThreads)
     const double root = sqrt(pivot);
     __syncthreads();
     if (threadIdx.x < k) {
-      u[threadIdx.x * kStride + k] /= root;
+      u[At(threadIdx.x, k)] /= root;
     } else if (threadIdx.x == k) {
-      u[k * kStride + k] = root;
+      u[At(k, k)] = root;
     }
     __syncthreads();
     if (column < k) {
-      const double factor = u[column * kStride + k];
+      const double factor = u[At(column, k)];
       for (int i = threadIdx.x / kFactorBlock; i <= column; i += kShare) {
-        u[i * kStride + column] -= u[i * kStride + k] * factor;
+        u[At(i, column)] -= u[At(i, k)] * factor;
       }
     }
   }
@@ -110,9 +116,9 @@ __global__ void __launch_bounds__(kFactorThreads)
     const int r = i / size;
     const int c = i % size;
     if (c >= r) {
-      block[r * n + c] = static_cast<float>(u[r * kStride + c]);
+      block[r * n + c] = static_cast<float>(u[At(r, c)]);
     }
-    inverse[i] = v[r * kStride + c];
+    inverse[i] = c >= r ? v[At(r, c)] : 0.0F;
   }
 }
 
@@ -170,7 +176,8 @@ void AddDiagonal(const float* numbers, std::int64_t n, float* matrix, cudaStream
 
 void FactorBlock(float* matrix, std::int64_t n, std::int64_t first, int size, float* inverse,
                  std::int32_t* failed, cudaStream_t stream) {
-  constexpr int kBytes = kFactorBlock * kStride * static_cast<int>(sizeof(double) + sizeof(float));
+  constexpr int kBytes = kTriangle * static_cast<int>(sizeof(double) + sizeof(float));
+  static_assert(kBytes <= 99 * 1024, "all GPUs of 8.0 and later");
   cudaFuncSetAttribute(FactorBlockKernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   FactorBlockKernel<<<1, kFactorThreads, kBytes, stream>>>(matrix, n, first, size, inverse, failed);
 }
