@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -198,6 +199,20 @@ class Server::Assembly {
     metrics_.Observe(telemetry::Metric::kStoreCommitSeconds, {}, commit.time.count());
     metrics_.Observe(telemetry::Metric::kStoreOperationsPerCommit, {},
                      static_cast<double>(commit.operations));
+    CountEnded(commit.ended);
+  }
+
+  // Once a sort, since those that end together are often alike.
+  void CountEnded(const std::vector<store::EndedJob>& jobs) {
+    for (auto job = jobs.begin(); job != jobs.end(); ++job) {
+      if (std::find(jobs.begin(), job, *job) == job) {
+        const std::string_view blame = job->blame ? domain::kBlameNames.Name(*job->blame) : "none";
+        metrics_.Count(
+            telemetry::Metric::kJobsEnded,
+            {domain::kJobKindNames.Name(job->kind), domain::kJobStateNames.Name(job->state), blame},
+            static_cast<double>(std::count(job, jobs.end(), *job)));
+      }
+    }
   }
 
   void KeepHouse() {

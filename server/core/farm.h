@@ -13,6 +13,7 @@
 #include "server/core/limits.h"
 #include "server/core/signals.h"
 #include "server/core/whole_trees.h"
+#include "server/sched/run_history.h"
 #include "server/store/log_store.h"
 #include "server/store/store.h"
 
@@ -48,9 +49,10 @@ class Farm {
   Farm& operator=(const Farm&) = delete;
 
   const Parts parts;
-  Attempts attempts;  ///< leases and progress of what runs
-  Fleet fleet;        ///< workers that called
-  Signals signals;    ///< wakes who waits for a change
+  Attempts attempts;          ///< leases and progress of what runs
+  Fleet fleet;                ///< workers that called
+  sched::RunHistory history;  ///< of attempts of late; the queue has it, too
+  Signals signals;            ///< wakes who waits for a change
   WholeTrees whole_trees;
   const std::int64_t started_unix_ms;
   Clock::Steady checkpoints_swept{};  ///< when old ones were looked for

@@ -90,9 +90,18 @@ boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
 }  // namespace
 
 boost::asio::awaitable<Status> Recover(Farm& farm) {
-  TYLLM_CO_ASSIGN(
-      const std::vector<HeldTask> held,
-      co_await farm.parts.store.Look([](store::Queue& queue) { return queue.AllHeld(); }));
+  constexpr std::int64_t kSeen = 2000;
+  std::vector<HeldTask> held;
+  std::vector<store::SeenAttempt> seen;
+  const Status read = co_await farm.parts.store.Look([&](store::Queue& queue) -> Status {
+    TYLLM_ASSIGN(held, queue.AllHeld());
+    TYLLM_ASSIGN(seen, queue.SeenAttempts(kSeen));
+    return OkStatus();
+  });
+  TYLLM_CO_TRY(read);
+  for (const store::SeenAttempt& one : seen) {
+    farm.history.Note(one.size, one.run);
+  }
   FollowQueue(farm, held);
   const std::int64_t now = farm.parts.clock.UnixMillis();
   TYLLM_CO_TRY(co_await farm.parts.store.Run(

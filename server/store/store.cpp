@@ -280,13 +280,13 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
     syncer->BeginCommit();
   }
   const Result<bool> committed = Commit(opened);
+  const bool wrote = committed.ok() && *committed;
   const std::size_t operations = batch.size();
-  const auto observe = [this, begun, operations] {
+  const auto observe = [this, begun, operations, ended = queue->TakeEnded()] {
     if (on_commit) {
-      on_commit({clock.Now() - begun, operations});
+      on_commit({clock.Now() - begun, operations, ended});
     }
   };
-  const bool wrote = committed.ok() && *committed;
   if (syncer) {
     syncer->EndCommit({std::move(batch), committed.status(), wrote, observe});
     return;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
@@ -41,6 +42,7 @@ class Store {
   struct CommitStats {
     std::chrono::duration<double> time;
     std::size_t operations = 0;
+    std::vector<EndedJob> ended;  ///< jobs whose end became durable with it
   };
 
   using OnCommit = std::function<void(const CommitStats&)>;

@@ -9,6 +9,7 @@ using domain::JobState;
 using domain::TaskState;
 
 Status MemoryQueue::Begin() {
+  state_.ended.clear();
   return SetMark();
 }
 
@@ -266,6 +267,10 @@ void MemoryQueue::Follow(Job& job, std::size_t first_new_event, std::int64_t now
   if (IsFinal(state)) {
     job.view.ended_unix_ms = now;
     Tell(job, nullptr, now);
+    EndedJob& ended = state_.ended.emplace_back(EndedJob{job.view.spec.kind, state, {}});
+    if (state == JobState::kFailed) {
+      ended.blame = job.view.failure->blame;
+    }
   }
   job.view.state = state;
   job.view.last_event = static_cast<std::int64_t>(job.events.size());

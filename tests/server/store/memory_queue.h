@@ -21,6 +21,9 @@ class MemoryQueue : public Queue {
   Status Begin() override;
   Result<bool> Commit() override;
   void Rollback() override;
+
+  std::vector<EndedJob> TakeEnded() override { return std::exchange(state_.ended, {}); }
+
   Status SetMark() override;
   Status KeepMark() override;
   Status RevertToMark() override;
@@ -60,8 +63,10 @@ class MemoryQueue : public Queue {
   Result<std::vector<domain::AttemptRecord>> Attempts(TaskId task) override;
   Status NoteDecision(TaskId task, const std::string& text, std::int64_t now) override;
   Result<std::vector<domain::Decision>> Decisions(TaskId task) override;
-  Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns() override;
+  Result<std::vector<SeenAttempt>> SeenAttempts(std::int64_t limit) override;
   Result<TaskCounts> CountTasks(std::int64_t now) override;
+
+  Result<std::vector<std::string>> FindViolations() override { return std::vector<std::string>(); }
 
   Result<std::vector<sched::Lane>> Lanes(std::int64_t now) override;
   Result<std::vector<sched::Candidate>> Candidates(std::int64_t lane, std::int64_t now,
@@ -118,6 +123,8 @@ class MemoryQueue : public Queue {
     std::int64_t ended_ms = 0;
     std::optional<domain::Failure> failure = {};
     std::string toolchain = {};
+    domain::Resources used = {};
+    std::int64_t gpu_too_small = 0;
   };
 
   struct Action {
@@ -176,6 +183,7 @@ class MemoryQueue : public Queue {
     std::map<std::string, double> rates;  ///< of workers
     std::map<std::string, WorkerRecord> workers;
     std::set<std::pair<std::string, std::string>> sessions;
+    std::vector<EndedJob> ended;  ///< by the transaction
   };
 
   Result<Task*> Current(const AttemptId& id);

@@ -209,7 +209,31 @@ TEST_P(EveryQueuesRecords, AttemptsAndDecisionsAreKeptInOrder) {
   EXPECT_EQ(decisions.front().text, "3");
   EXPECT_EQ(decisions.back().text, "102");
   ASSERT_TRUE(queue_->Succeed(second, SampleTree("out"), {}, 3600).ok());
-  EXPECT_EQ(queue_->UsualRuns()->at(domain::TaskKind::kQuantize), 1000);
+}
+
+TEST_P(EveryQueuesRecords, WhatAttemptsUsedAndWhatWasTooSmallForThemIsRemembered) {
+  Add("a");
+  Add("b", [](auto& spec) { spec.quantize.samples = 7; });
+  sched::Verdict too_large = Again();
+  too_large.needs_gpu_memory = 25;
+  ASSERT_TRUE(queue_->EndAttempt(Start({1}), sched::Ending::kFailed, too_large, 3000).ok());
+  ASSERT_TRUE(queue_->EndAttempt(Start({2}), sched::Ending::kFailed, Again(), 3100).ok());
+  const Completed made{.output = SampleTree("out"),
+                       .bytes = 1,
+                       .toolchain_version = "1.0",
+                       .used = {.memory_bytes = 5, .gpu_memory_bytes = 30, .disk_bytes = 1}};
+  ASSERT_TRUE(*queue_->Complete(Start({1}, {"gpu2", "s"}, 3200), made, 3600));
+  const sched::SizeClass size = sched::SizeClassOf(queue_->GetTask({1})->spec);
+  const std::vector<SeenAttempt> seen = {{size, {.gpu_too_small = 24}},
+                                         {size, {.run_ms = 400, .used = made.used}}};
+  EXPECT_EQ(*queue_->SeenAttempts(9), seen);
+  ASSERT_TRUE(queue_->Succeed(Start({2}, {"w", "s"}, 4000), SampleTree("x"), {}, 4100).ok());
+  EXPECT_EQ(queue_->SeenAttempts(9)->size(), 3U);
+  const auto last = *queue_->SeenAttempts(1);
+  ASSERT_EQ(last.size(), 2U) << "one of each";
+  EXPECT_EQ(last[0].run.gpu_too_small, 24);
+  EXPECT_EQ(last[1].run.run_ms, 100);
+  EXPECT_NE(last[1].size, size) << "samples make a difference";
 }
 
 TEST_P(EveryQueuesRecords, TheToolchainOfTheLastAttemptIsKnown) {
