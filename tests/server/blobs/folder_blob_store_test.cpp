@@ -116,5 +116,21 @@ TEST(FolderBlobStore, MoreThanSixteenUploadsOfOneBlobAreRefusedForNow) {
   EXPECT_TRUE((*store)->StartUpload(Id(), 0).ok());
 }
 
+// One fan that can be read after it must not hide it.
+TEST(FolderBlobStore, AFolderThatCannotBeReadIsAnError) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE((*store)->WriteSmall(std::to_string(i)).ok());
+  }
+  std::ofstream(root / "complete/zz") << "no folder";
+  for (int i = 40; i < 80; ++i) {
+    ASSERT_TRUE((*store)->WriteSmall(std::to_string(i)).ok());
+  }
+  const Status removed = (*store)->RemoveUnused({}, 0).status();
+  EXPECT_NE(removed.message().find("complete/zz"), std::string::npos) << removed.ToString();
+  EXPECT_FALSE(OpenFolderBlobStore(LocalFileSystem(), root.path()).ok());
+}
+
 }  // namespace
 }  // namespace tyllm::server::blobs
