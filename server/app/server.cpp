@@ -93,7 +93,7 @@ class Server::Assembly {
         logs_(surroundings.files, folder_.logs()),
         farm_({control_.context().get_executor(), blocking_.get_executor(), store_, logs_, *blobs_,
                surroundings.clock, metrics_, LimitsOf(config), std::string(Version()),
-               folder_.copies()}) {}
+               folder_.copies(), &surroundings.log}) {}
 
   Status Serve() {
     TYLLM_TRY(control_.Await(core::Recover(farm_)));

@@ -187,10 +187,14 @@ void Folder::DropIdleSlots(const Shared& shared, const BlobId& id) const {
   }
 }
 
+Path Folder::SetAsidePath(const BlobId& id) const {
+  return root_ / "corrupt" / id.sha256.Hex();
+}
+
 void Folder::SetAside(const BlobId& id) {
   const Path path = CompletePath(id);
   const std::uint64_t size = SizeOf(path).value_or(0);
-  if (files_.Rename(path, root_ / "corrupt" / path.filename()).ok()) {
+  if (files_.Rename(path, SetAsidePath(id)).ok()) {
     auto shared = shared_.Lock();
     shared->total -= size;
   }

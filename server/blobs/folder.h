@@ -52,6 +52,7 @@ class Folder {
 
   /// Takes a blob whose digest is wrong out of the way, so that it can be uploaded again.
   void SetAside(const BlobId& id);
+  Path SetAsidePath(const BlobId& id) const;
 
   void NoteUse(const BlobId& id);
   Result<BlobStore::Removed> RemoveUnused(std::span<const BlobId> used,

@@ -6,6 +6,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include "common/base/clock.h"
+#include "common/telemetry/log.h"
 #include "common/telemetry/metrics.h"
 #include "server/blobs/blob_store.h"
 #include "server/core/attempts.h"
@@ -36,8 +37,9 @@ class Farm {
     const Clock& clock;
     telemetry::Metrics& metrics;
     Limits limits;
-    std::string version;  ///< of this build; also the toolchain's in action keys
-    Path copies = {};     ///< folder for copies of the queue; made when it is needed
+    std::string version;            ///< of this build; also the toolchain's in action keys
+    Path copies = {};               ///< folder for copies of the queue; made when it is needed
+    telemetry::Log* log = nullptr;  ///< of what goes wrong when nobody asked; null: none
   };
 
   explicit Farm(Parts given)

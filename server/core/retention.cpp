@@ -10,6 +10,7 @@
 
 #include "common/format/tree.h"
 #include "server/core/delete_job.h"
+#include "server/core/trouble_log.h"
 #include "server/store/on_executor.h"
 
 namespace tyllm::server::core {
@@ -53,6 +54,34 @@ boost::asio::awaitable<Status> ForgetOldRows(Farm& farm) {
   });
 }
 
+std::vector<BlobId> FilesOf(const format::Tree& tree) {
+  std::vector<BlobId> files;
+  for (const format::TreeEntry& entry : tree.entries) {
+    files.push_back(entry.blob);
+  }
+  return files;
+}
+
+// The files of a tree in use whose text is not there. One that rotted was set aside: what it still
+// names counts if all of that is there, so that the rot is not in the names.
+Result<std::vector<BlobId>> FilesOfLost(blobs::BlobStore& blobs, const BlobId& tree,
+                                        std::uint64_t limit) {
+  const Result<std::string> text = blobs.ReadSetAside(tree, limit);
+  const Result<format::Tree> parsed =
+      text.ok() ? format::ParseTree(*text) : Result<format::Tree>(text.status());
+  if (parsed.ok()) {
+    const std::vector<BlobId> files = FilesOf(*parsed);
+    TYLLM_ASSIGN(const std::vector<BlobId> missing, blobs.FindMissing(files));
+    if (missing.empty()) {
+      return files;
+    }
+  }
+  return DataLoss(
+      "tree " + tree.ToString() +
+      " is in use, but its text is not there, so nobody knows which files are its; no "
+      "blobs are removed until it is uploaded again or the jobs that use it are deleted");
+}
+
 // The trees and all their files, sorted.
 Result<std::vector<BlobId>> BlobsOf(blobs::BlobStore& blobs, const std::vector<BlobId>& trees,
                                     std::uint64_t limit) {
@@ -60,14 +89,15 @@ Result<std::vector<BlobId>> BlobsOf(blobs::BlobStore& blobs, const std::vector<B
   for (const BlobId& tree : trees) {
     const Result<std::string> text = blobs.ReadSmall(tree, limit);
     if (text.status().code() == StatusCode::kNotFound) {
-      continue;  // of a job whose blobs are gone already
+      TYLLM_ASSIGN(const std::vector<BlobId> files, FilesOfLost(blobs, tree, limit));
+      used.insert(used.end(), files.begin(), files.end());
+      continue;
     }
     // A tree that cannot be read might name anything: nothing is removed then.
     TYLLM_TRY(text.status());
     TYLLM_ASSIGN(const format::Tree parsed, format::ParseTree(*text));
-    for (const format::TreeEntry& entry : parsed.entries) {
-      used.push_back(entry.blob);
-    }
+    const std::vector<BlobId> files = FilesOf(parsed);
+    used.insert(used.end(), files.begin(), files.end());
   }
   std::sort(used.begin(), used.end());
   used.erase(std::unique(used.begin(), used.end()), used.end());
@@ -104,6 +134,7 @@ boost::asio::awaitable<Status> RemoveWhatIsOld(Farm& farm) {
 
 boost::asio::awaitable<void> RemoveOldForever(Farm& farm) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  TroubleLog trouble(farm.parts.log, "removing what is old");
   while (true) {
     timer.expires_after(kInterval);
     const auto [error] =
@@ -111,7 +142,7 @@ boost::asio::awaitable<void> RemoveOldForever(Farm& farm) {
     if (error) {
       co_return;
     }
-    static_cast<void>(co_await RemoveWhatIsOld(farm));  // what failed is tried again
+    trouble.Note(co_await RemoveWhatIsOld(farm));  // what failed is tried again
   }
 }
 

@@ -132,5 +132,15 @@ TEST(FolderBlobStore, AFolderThatCannotBeReadIsAnError) {
   EXPECT_FALSE(OpenFolderBlobStore(LocalFileSystem(), root.path()).ok());
 }
 
+TEST(FolderBlobStore, WhatWasSetAsideCanBeLookedAt) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  EXPECT_EQ((*store)->ReadSetAside(Id(), 100).status().code(), StatusCode::kNotFound);
+  std::fstream(CompletePath(root.path()), std::ios::in | std::ios::out).put('T');
+  EXPECT_FALSE((*store)->ReadSmall(Id(), 100).ok());
+  EXPECT_EQ(*(*store)->ReadSetAside(Id(), 100), "T" + kContent.substr(1));
+}
+
 }  // namespace
 }  // namespace tyllm::server::blobs

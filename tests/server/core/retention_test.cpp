@@ -168,6 +168,27 @@ TEST_F(RetentionTest, WhileATreeCannotBeReadNothingGoes) {
   AgeAll();
   EXPECT_FALSE(Await(CollectBlobs(*farm_)).ok());
   EXPECT_TRUE(*blobs_->Has(orphan));
+  EXPECT_FALSE(Await(CollectBlobs(*farm_)).ok()) << "it was set aside, and is in use still";
+  EXPECT_TRUE(*blobs_->Has(orphan));
+}
+
+TEST_F(RetentionTest, TheFilesOfATreeThatRottedInItsPathsStay) {
+  const domain::JobSpec spec = Spec(JobKind::kConvert);
+  ASSERT_TRUE(Submit("r", spec).ok());
+  const BlobId orphan = *blobs_->WriteSmall("nobody wants this");
+  const auto text = blobs_->ReadSmall(spec.model, 1 << 20);
+  const BlobId file = format::ParseTree(*text)->entries.at(0).blob;
+  {
+    std::ofstream damage(FileOf(spec.model), std::ios::in | std::ios::out | std::ios::binary);
+    damage.seekp(
+        static_cast<std::streamoff>(text->find(format::ParseTree(*text)->entries[0].path)));
+    damage.put('z');
+  }
+  AgeAll();
+  EXPECT_FALSE(Await(CollectBlobs(*farm_)).ok());
+  EXPECT_EQ(Collect(), 1);
+  EXPECT_FALSE(*blobs_->Has(orphan));
+  EXPECT_TRUE(*blobs_->Has(file));
 }
 
 }  // namespace
