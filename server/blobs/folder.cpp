@@ -191,11 +191,15 @@ Path Folder::SetAsidePath(const BlobId& id) const {
   return root_ / "corrupt" / id.sha256.Hex();
 }
 
-void Folder::SetAside(const BlobId& id) {
+// What is there now goes only by another reader that sets it aside, which waits here, or as unused.
+void Folder::SetAside(const BlobId& id, const FileRange& read) {
   const Path path = CompletePath(id);
+  auto shared = shared_.Lock();
+  if (!read.IsAt(path)) {
+    return;
+  }
   const std::uint64_t size = SizeOf(path).value_or(0);
   if (files_.Rename(path, SetAsidePath(id)).ok()) {
-    auto shared = shared_.Lock();
     shared->total -= size;
   }
 }

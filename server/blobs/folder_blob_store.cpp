@@ -127,7 +127,7 @@ class Reader final : public BlobReader {
       const Sha256 found = digest_->Finish();
       digest_.reset();
       if (found != id_.sha256) {
-        folder_.SetAside(id_);
+        folder_.SetAside(id_, range_);
         return DataLoss("blob " + id_.ToString() + " on the server's disk has the digest " +
                         found.Hex() + "; it was set aside, upload it again");
       }

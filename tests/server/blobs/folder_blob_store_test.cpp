@@ -132,6 +132,22 @@ TEST(FolderBlobStore, AFolderThatCannotBeReadIsAnError) {
   EXPECT_FALSE(OpenFolderBlobStore(LocalFileSystem(), root.path()).ok());
 }
 
+TEST(FolderBlobStore, AReaderOfABlobThatRottedLeavesTheOneUploadedSinceInPlace) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  std::fstream(CompletePath(root.path()), std::ios::in | std::ios::out).put('T');
+  auto slow = (*store)->OpenRead(Id(), 0, 0);
+  ASSERT_TRUE(slow.ok());
+  EXPECT_EQ((*store)->ReadSmall(Id(), 100).status().code(), StatusCode::kDataLoss);
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  std::vector<std::byte> buffer(100);
+  ASSERT_TRUE((*slow)->Read(buffer).ok());
+  EXPECT_EQ((*slow)->Read(buffer).status().code(), StatusCode::kDataLoss);
+  EXPECT_EQ(*(*store)->ReadSmall(Id(), 100), kContent);
+  EXPECT_EQ((*store)->TotalBytes(), kContent.size());
+}
+
 TEST(FolderBlobStore, WhatWasSetAsideCanBeLookedAt) {
   const testing::TemporaryDirectory root;
   auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
