@@ -19,6 +19,9 @@ namespace {
 
 constexpr std::chrono::minutes kInterval{10};
 constexpr std::int64_t kJobsAtATime = 100;
+constexpr std::int64_t kRowsAtATime = 1000;
+
+using Forget = Result<std::int64_t> (store::Queue::*)(std::int64_t before, std::int64_t limit);
 
 boost::asio::awaitable<Status> DeleteOldJobs(Farm& farm) {
   const std::int64_t keep = farm.parts.limits.job_keep.count();
@@ -42,16 +45,30 @@ boost::asio::awaitable<Status> DeleteOldJobs(Farm& farm) {
   co_return OkStatus();
 }
 
+// A piece after the other, each a transaction: calls are answered in between.
+boost::asio::awaitable<Status> ForgetInPieces(Farm& farm, Forget forget, std::int64_t before) {
+  bool more = true;
+  while (more) {
+    const Status forgot = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+      TYLLM_ASSIGN(const std::int64_t gone, (queue.*forget)(before, kRowsAtATime));
+      more = gone == kRowsAtATime;
+      return OkStatus();
+    });
+    TYLLM_CO_TRY(forgot);
+  }
+  co_return OkStatus();
+}
+
 boost::asio::awaitable<Status> ForgetOldRows(Farm& farm) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Limits& limits = farm.parts.limits;
-  co_return co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
-    TYLLM_TRY(queue.ForgetRequests(now - limits.request_keep.count()).status());
-    if (limits.result_keep.count() > 0) {
-      TYLLM_TRY(queue.ForgetActions(now - limits.result_keep.count()).status());
-    }
-    return OkStatus();
-  });
+  TYLLM_CO_TRY(co_await ForgetInPieces(farm, &store::Queue::ForgetRequests,
+                                       now - limits.request_keep.count()));
+  if (limits.result_keep.count() > 0) {
+    TYLLM_CO_TRY(co_await ForgetInPieces(farm, &store::Queue::ForgetActions,
+                                         now - limits.result_keep.count()));
+  }
+  co_return OkStatus();
 }
 
 std::vector<BlobId> FilesOf(const format::Tree& tree) {

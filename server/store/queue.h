@@ -261,8 +261,8 @@ class Queue {
   /// Of a change other than Enqueue, which notes its own.
   virtual Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
                              std::int64_t now) = 0;
-  /// Those noted before that time; how many.
-  virtual Result<std::int64_t> ForgetRequests(std::int64_t before) = 0;
+  /// At most `limit` of those noted before that time; how many.
+  virtual Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) = 0;
   /// The new job, as GetJob gives it.
   virtual Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) = 0;
 
@@ -375,8 +375,8 @@ class Queue {
   virtual Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) = 0;
   virtual Status SucceedFromCache(const CacheHit& hit, std::int64_t now) = 0;
   virtual Status ForgetAction(const Sha256& key) = 0;
-  /// Results that nobody made or used since that time; how many.
-  virtual Result<std::int64_t> ForgetActions(std::int64_t before) = 0;
+  /// At most `limit` results that nobody made or used since that time; how many.
+  virtual Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) = 0;
   virtual Result<std::optional<BlobId>> FindResult(const Sha256& key) = 0;
   /// The task that runs the action.
   virtual Result<std::optional<TaskId>> FindRunning(const Sha256& key) = 0;

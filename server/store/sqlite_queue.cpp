@@ -131,8 +131,8 @@ class SqliteQueue final : public Queue {
     return requests::Insert(db_, request_id, answered, now);
   }
 
-  Result<std::int64_t> ForgetRequests(std::int64_t before) override {
-    return requests::RemoveOld(db_, before);
+  Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) override {
+    return requests::RemoveOld(db_, before, limit);
   }
 
   Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override {
@@ -340,8 +340,8 @@ class SqliteQueue final : public Queue {
     return tasks::NoteResult(db_, key, false);
   }
 
-  Result<std::int64_t> ForgetActions(std::int64_t before) override {
-    return actions::RemoveOld(db_, before);
+  Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) override {
+    return actions::RemoveOld(db_, before, limit);
   }
 
   Result<std::optional<BlobId>> FindResult(const Sha256& key) override {

@@ -191,5 +191,20 @@ TEST_F(RetentionTest, TheFilesOfATreeThatRottedInItsPathsStay) {
   EXPECT_TRUE(*blobs_->Has(file));
 }
 
+TEST_F(RetentionTest, ManyOldRequestsGoAtOnce) {
+  constexpr int kMany = 2500;
+  const Status noted = Await(store_->Run([&](store::Queue& queue) -> Status {
+    for (int i = 0; i < kMany; ++i) {
+      TYLLM_TRY(queue.NoteRequest("old" + std::to_string(i), {.method = "UpdateJob"}, 1));
+    }
+    return OkStatus();
+  }));
+  ASSERT_TRUE(noted.ok()) << noted.ToString();
+  ASSERT_TRUE(Await(RemoveWhatIsOld(*farm_)).ok());
+  const auto last = Await(store_->Look(
+      [&](store::Queue& queue) { return queue.FindRequest("old" + std::to_string(kMany - 1)); }));
+  EXPECT_FALSE(last->has_value());
+}
+
 }  // namespace
 }  // namespace tyllm::server::core

@@ -46,7 +46,7 @@ class MemoryQueue : public Queue {
   Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) override;
   Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
                      std::int64_t now) override;
-  Result<std::int64_t> ForgetRequests(std::int64_t before) override;
+  Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) override;
   Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override;
   Result<domain::JobView> GetJob(JobId job) override;
   Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override;
@@ -99,7 +99,7 @@ class MemoryQueue : public Queue {
   Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) override;
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override;
   Status ForgetAction(const Sha256& key) override;
-  Result<std::int64_t> ForgetActions(std::int64_t before) override;
+  Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) override;
   Result<std::optional<BlobId>> FindResult(const Sha256& key) override;
   Result<std::optional<TaskId>> FindRunning(const Sha256& key) override;
   Result<std::vector<BlobId>> TreesInUse() override;

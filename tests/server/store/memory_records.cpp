@@ -65,9 +65,12 @@ Status MemoryQueue::NoteRequest(const std::string& request_id, const AnsweredReq
   return OkStatus();
 }
 
-Result<std::int64_t> MemoryQueue::ForgetRequests(std::int64_t before) {
-  return static_cast<std::int64_t>(std::erase_if(
-      state_.requests, [&](const auto& entry) { return entry.second.at_ms < before; }));
+Result<std::int64_t> MemoryQueue::ForgetRequests(std::int64_t before, std::int64_t limit) {
+  std::int64_t gone = 0;
+  std::erase_if(state_.requests, [&](const auto& entry) {
+    return entry.second.at_ms < before && gone < limit && ++gone > 0;
+  });
+  return gone;
 }
 
 Result<std::vector<JobView>> MemoryQueue::ListJobs(const JobFilter& filter) {
@@ -223,15 +226,17 @@ Result<std::vector<SeenAttempt>> MemoryQueue::SeenAttempts(std::int64_t limit) {
   return seen;
 }
 
-Result<std::int64_t> MemoryQueue::ForgetActions(std::int64_t before) {
-  return static_cast<std::int64_t>(std::erase_if(state_.actions, [&](const auto& entry) {
+Result<std::int64_t> MemoryQueue::ForgetActions(std::int64_t before, std::int64_t limit) {
+  std::int64_t gone = 0;
+  std::erase_if(state_.actions, [&](const auto& entry) {
     const bool wanted =
         std::any_of(state_.tasks.begin(), state_.tasks.end(), [&](const auto& task) {
           return task.second.view.state == domain::TaskState::kQueued &&
                  task.second.key == entry.first;
         });
-    return entry.second.at_ms < before && !wanted;
-  }));
+    return entry.second.at_ms < before && !wanted && gone < limit && ++gone > 0;
+  });
+  return gone;
 }
 
 Result<std::optional<BlobId>> MemoryQueue::FindResult(const Sha256& key) {

@@ -47,8 +47,9 @@ TEST_P(EveryQueuesRecords, RequestsAreRememberedWithWhatTheyDid) {
   const JobId job = Add("s");
   EXPECT_EQ((*queue_->FindRequest("s"))->method, "SubmitJob");
   EXPECT_EQ((*queue_->FindRequest("s"))->job, job);
-  EXPECT_EQ(*queue_->ForgetRequests(1000), 0);
-  EXPECT_EQ(*queue_->ForgetRequests(1001), 2);
+  EXPECT_EQ(*queue_->ForgetRequests(1000, 9), 0);
+  EXPECT_EQ(*queue_->ForgetRequests(1001, 1), 1);
+  EXPECT_EQ(*queue_->ForgetRequests(1001, 9), 1);
   EXPECT_FALSE((*queue_->FindRequest("u")).has_value());
 }
 
@@ -258,8 +259,9 @@ TEST_P(EveryQueuesRecords, JobsThatEndedLongAgoAndUnusedResultsAreFound) {
   const std::vector<JobId> both = {early, late};
   EXPECT_EQ(*queue_->EndedBefore(9000, 9), both);
   ASSERT_TRUE(queue_->Succeed(Start({3}), SampleTree("out"), DigestOf("key"), 5000).ok());
-  EXPECT_EQ(*queue_->ForgetActions(5000), 0);
-  EXPECT_EQ(*queue_->ForgetActions(5001), 1);
+  EXPECT_EQ(*queue_->ForgetActions(5000, 9), 0);
+  EXPECT_EQ(*queue_->ForgetActions(5001, 0), 0);
+  EXPECT_EQ(*queue_->ForgetActions(5001, 9), 1);
   EXPECT_FALSE((*queue_->FindResult(DigestOf("key"))).has_value());
 }
 
