@@ -96,6 +96,9 @@ class Server::Assembly {
                folder_.copies(), &surroundings.log}) {}
 
   Status Serve() {
+    for (const Status& lacking : store_.lacking()) {
+      surroundings_.log.Warning("the queue works, but slower", {{"why", lacking.ToString()}});
+    }
     TYLLM_TRY(control_.Await(core::Recover(farm_)));
     control_.RunUntilStopped(KeepTidy(farm_));
     TYLLM_ASSIGN(const web::Sources sources, MakeSources());

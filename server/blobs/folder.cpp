@@ -168,6 +168,9 @@ Status Folder::Publish(const BlobId& id, const Path& partial) {
   const std::optional<std::uint64_t> before = SizeOf(CompletePath(id));
   const bool there = before == id.size && !doubtful;
   Status status = there ? files_.RemoveAll(partial) : MoveIntoPlace(id, partial);
+  if (status.ok()) {
+    NoteUse(id);  // the file of an upload that went on later may be as old as what nobody uses
+  }
   auto shared = shared_.Lock();
   shared->publishing.erase(id);
   if (status.ok()) {

@@ -107,9 +107,6 @@ Status FindLargestGpu(store::Queue& queue, const Present& present, sched::EndedA
 
 Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::EndedAttempt> facts,
               const Present& present, const sched::Policy& policy, std::int64_t now) {
-  if (IsToolchains(ended.reported)) {
-    TYLLM_TRY(queue.ForgetCheckpoint(ended.task.id.task));
-  }
   if (!facts) {
     return queue.EndCancelled(ended.task.id, now);
   }
@@ -117,6 +114,9 @@ Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::Ende
   TYLLM_TRY(FindLargestGpu(queue, present, *facts));
   const sched::Verdict verdict = sched::Judge(*facts, policy);
   TYLLM_TRY(queue.EndAttempt(ended.task.id, ended.ending, verdict, now));
+  if (IsToolchains(ended.reported)) {
+    TYLLM_TRY(queue.ForgetCheckpoint(ended.task.id.task));
+  }
   return queue.NoteDecision(ended.task.id.task, WhyJudged(*facts, verdict, policy), now);
 }
 

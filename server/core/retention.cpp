@@ -143,9 +143,12 @@ boost::asio::awaitable<Result<blobs::BlobStore::Removed>> CollectBlobs(Farm& far
 }
 
 boost::asio::awaitable<Status> RemoveWhatIsOld(Farm& farm) {
-  TYLLM_CO_TRY(co_await ForgetOldRows(farm));
-  TYLLM_CO_TRY(co_await DeleteOldJobs(farm));
+  // One that fails keeps no other from being done.
+  const Status forgot = co_await ForgetOldRows(farm);
+  const Status deleted = co_await DeleteOldJobs(farm);
   const auto removed = co_await CollectBlobs(farm);
+  TYLLM_CO_TRY(forgot);
+  TYLLM_CO_TRY(deleted);
   co_return removed.status();
 }
 

@@ -11,6 +11,7 @@
 #include "server/core/action_cache.h"
 #include "server/core/checkpoints.h"
 #include "server/core/end_attempts.h"
+#include "server/core/trouble_log.h"
 
 namespace tyllm::server::core {
 
@@ -115,16 +116,21 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
       const std::vector<HeldTask> held,
       co_await farm.parts.store.Look([](store::Queue& queue) { return queue.AllHeld(); }));
   FollowQueue(farm, held);
-  TYLLM_CO_TRY(co_await EndAttempts(farm, FindEnded(farm, held)));
-  TYLLM_CO_TRY(co_await UseCachedResults(farm));
-  TYLLM_CO_TRY(co_await ForgetOldCheckpoints(farm));
-  co_return co_await WakeForDueTasks(farm);
+  // One that fails keeps no other from being done.
+  const Status ended = co_await EndAttempts(farm, FindEnded(farm, held));
+  const Status cached = co_await UseCachedResults(farm);
+  const Status forgot = co_await ForgetOldCheckpoints(farm);
+  const Status woke = co_await WakeForDueTasks(farm);
+  for (const Status& step : {ended, cached, forgot}) {
+    TYLLM_CO_TRY(step);
+  }
+  co_return woke;
 }
 
 boost::asio::awaitable<void> SweepForever(Farm& farm) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
   while (true) {
-    static_cast<void>(co_await Sweep(farm));
+    trouble.Note(co_await Sweep(farm));
     timer.expires_after(farm.parts.limits.sweep_interval);
     const auto [error] =
         co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
@@ -135,3 +141,4 @@ boost::asio::awaitable<void> SweepForever(Farm& farm) {
 }
 
 }  // namespace tyllm::server::core
+  TroubleLog trouble(farm.parts.log, "looking for attempts that are over");

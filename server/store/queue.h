@@ -253,8 +253,6 @@ class Queue {
   virtual Status BeginCopy(const Path& to) = 0;
   /// True when the copy is complete and durable. After an error the copy has ended.
   virtual Result<bool> CopySome(int pages) = 0;
-  /// Ends a copy, complete or not.
-  virtual void EndCopy() = 0;
 
   // Jobs.
   virtual Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) = 0;

@@ -118,8 +118,6 @@ class SqliteQueue final : public Queue {
     return done;
   }
 
-  void EndCopy() override { copy_.reset(); }
-
   // --- Jobs.
 
   Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) override {

@@ -111,6 +111,9 @@ class Store {
   /// OK while operations are accepted. Threads: any.
   Status health() const;
 
+  /// What could not be opened at the start: it works without, slower.
+  const std::vector<Status>& lacking() const;
+
   /// Refuses new operations (kUnavailable), finishes those that came, ends the thread. Idempotent.
   void Stop();
 

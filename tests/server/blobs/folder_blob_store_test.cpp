@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 
+#include "common/base/clock.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 
@@ -156,6 +158,22 @@ TEST(FolderBlobStore, WhatWasSetAsideCanBeLookedAt) {
   std::fstream(CompletePath(root.path()), std::ios::in | std::ios::out).put('T');
   EXPECT_FALSE((*store)->ReadSmall(Id(), 100).ok());
   EXPECT_EQ(*(*store)->ReadSetAside(Id(), 100), "T" + kContent.substr(1));
+}
+
+TEST(FolderBlobStore, AnUploadThatWasCompleteLongAgoIsNewWhenItIsCommitted) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  {
+    auto writer = (*store)->StartUpload(Id(), 0);
+    ASSERT_TRUE((*writer)->Append(std::as_bytes(std::span(kContent))).ok());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(root / "partial")) {
+    std::filesystem::last_write_time(
+        entry.path(), std::filesystem::file_time_type::clock::now() - std::chrono::hours(87600));
+  }
+  const std::int64_t before = SystemClock().UnixMillis() - 3'600'000;
+  ASSERT_TRUE((*(*store)->StartUpload(Id(), kContent.size()))->Commit().ok());
+  EXPECT_EQ((*store)->RemoveUnused({}, before)->blobs, 0);
 }
 
 }  // namespace

@@ -41,8 +41,6 @@ class MemoryQueue : public Queue {
 
   Result<bool> CopySome(int /*pages*/) override { return Unimplemented("nothing on a disk"); }
 
-  void EndCopy() override {}
-
   Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) override;
   Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
                      std::int64_t now) override;
