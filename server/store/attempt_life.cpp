@@ -11,6 +11,7 @@
 #include "server/store/lanes.h"
 #include "server/store/projects.h"
 #include "server/store/rows_json.h"
+#include "server/store/workers.h"
 
 namespace tyllm::server::store {
 
@@ -136,6 +137,7 @@ Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
 
 Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSession& worker,
                            std::int64_t now) {
+  TYLLM_TRY(workers::CheckNotReplaced(ground.db, worker));
   TYLLM_ASSIGN(Place place, FindPlace(ground.db, task));
   tasks::Row& row = place.row();
   if (row.state != TaskState::kQueued) {

@@ -278,6 +278,7 @@ class SqliteQueue final : public Queue {
 
   Status Adopt(const AttemptId& id, const std::string& session) override {
     TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
+    TYLLM_TRY(workers::CheckNotReplaced(db_, {row.holder.worker, session}));
     TYLLM_TRY(tasks::SetSession(db_, row, session));
     return attempts::SetSession(db_, id, session);
   }

@@ -46,6 +46,7 @@ Result<TaskCounts> MemoryQueue::CountTasks(std::int64_t now) {
 }
 
 Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, std::int64_t now) {
+  TYLLM_TRY(CheckNotReplaced(worker));
   const auto it = state_.tasks.find(id);
   if (it == state_.tasks.end()) {
     return NotFound("no such task");
@@ -101,6 +102,7 @@ Result<std::vector<HeldTask>> MemoryQueue::HeldBy(const std::string& worker) {
 
 Status MemoryQueue::Adopt(const AttemptId& id, const std::string& session) {
   TYLLM_ASSIGN(Task* const task, Current(id));
+  TYLLM_TRY(CheckNotReplaced({task->holder.worker, session}));
   task->holder.session = session;
   task->attempts.back().session = session;
   return OkStatus();

@@ -160,13 +160,18 @@ Result<std::vector<JobId>> MemoryQueue::CancelJob(JobId id, std::int64_t now) {
 
 // --- Workers.
 
+Status MemoryQueue::CheckNotReplaced(const WorkerSession& worker) const {
+  const auto record = state_.workers.find(worker.worker);
+  return state_.sessions.contains({worker.worker, worker.session}) &&
+                 record != state_.workers.end() && record->second.session != worker.session
+             ? Aborted("replaced")
+             : OkStatus();
+}
+
 Status MemoryQueue::StartSession(const WorkerSession& worker,
                                  const domain::Capabilities& capabilities, std::int64_t now) {
+  TYLLM_TRY(CheckNotReplaced(worker));
   WorkerRecord& record = state_.workers[worker.worker];
-  if (state_.sessions.contains({worker.worker, worker.session}) &&
-      record.session != worker.session) {
-    return Aborted("replaced");
-  }
   state_.sessions.insert({worker.worker, worker.session});
   if (record.session != worker.session && record.order.mode > domain::WorkerMode::kCordoned) {
     record.order.mode = domain::WorkerMode::kCordoned;

@@ -188,6 +188,7 @@ class MemoryQueue : public Queue {
   Task& WithLabel(const Job& job, const std::string& label);
   std::map<std::string, BlobId> InputsOf(const Task& task);
   bool Waits(const Task& task) const;
+  Status CheckNotReplaced(const WorkerSession& worker) const;
   std::optional<domain::Checkpoint> CheckpointOf(const Task& task) const;
   void Tell(Job& job, const Task* task, std::int64_t now);
   void Follow(Job& job, std::size_t first_new_event, std::int64_t now);

@@ -265,6 +265,20 @@ TEST_P(EveryQueuesRecords, JobsThatEndedLongAgoAndUnusedResultsAreFound) {
   EXPECT_FALSE((*queue_->FindResult(DigestOf("key"))).has_value());
 }
 
+TEST_P(EveryQueuesRecords, AReplacedSessionIsGivenNothing) {
+  Add("a");
+  Add("b");
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "old"}, {}, 1).ok());
+  const auto lease = queue_->StartAttempt({1}, {"gpu1", "old"}, 2);
+  ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "new"}, {}, 3).ok());
+  EXPECT_EQ(queue_->StartAttempt({2}, {"gpu1", "old"}, 4).status().code(), StatusCode::kAborted);
+  ASSERT_TRUE(queue_->Adopt(lease->id, "new").ok());
+  EXPECT_EQ(queue_->Adopt(lease->id, "old").code(), StatusCode::kAborted);
+  EXPECT_EQ(queue_->HeldBy("gpu1")->front().holder.session, "new");
+  EXPECT_TRUE(queue_->StartAttempt({2}, {"gpu1", "new"}, 5).ok());
+}
+
 INSTANTIATE_TEST_SUITE_P(Queues, EveryQueuesRecords, ::testing::Values("memory", "sqlite"),
                          QueueName);
 
