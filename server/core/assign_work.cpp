@@ -57,7 +57,8 @@ class Giving {
     for (const std::size_t i :
          sched::FairOrder(lanes, shares_, worker_.slots, now_, policy_.fairness)) {
       if (!HasRoomFor(lanes[i].key.needs)) {
-        if (now_ - lanes[i].oldest_queued_ms > Milliseconds(kOvertaken).count()) {
+        TYLLM_ASSIGN(const bool held, IsKeptFor(lanes[i]));
+        if (held) {
           return false;
         }
         continue;
@@ -68,6 +69,15 @@ class Giving {
       }
     }
     return false;
+  }
+
+  // Whether something in the lane has waited too long for room; it may have been given meanwhile.
+  Result<bool> IsKeptFor(const sched::Lane& lane) {
+    if (now_ - lane.oldest_queued_ms <= Milliseconds(kOvertaken).count()) {
+      return false;
+    }
+    TYLLM_ASSIGN(const auto waiting, queue_.Candidates(lane.id, now_, 1));
+    return !waiting.empty();
   }
 
   // The first that is for this worker is taken, so others are looked at only if it is not.

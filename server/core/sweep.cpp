@@ -67,6 +67,12 @@ boost::asio::awaitable<Status> ProbeStore(Farm& farm) {
   co_return co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.Probe(now); });
 }
 
+/// What waits, and what projects run already.
+struct Waiting {
+  std::vector<sched::Lane> lanes;
+  sched::Shares shares;
+};
+
 bool SomebodyIsFreeFor(const std::vector<sched::Online>& online, const sched::Lane& lane) {
   return std::any_of(online.begin(), online.end(), [&](const sched::Online& one) {
     return one.takes_work && sched::HasRoom(one, lane.key.needs);
@@ -76,13 +82,20 @@ bool SomebodyIsFreeFor(const std::vector<sched::Online>& online, const sched::La
 // Pauses that are over, and tasks that were left to a worker which did not come.
 boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  TYLLM_CO_ASSIGN(
-      const std::vector<sched::Lane> lanes,
-      co_await farm.parts.store.Look([&](store::Queue& queue) { return queue.Lanes(now); }));
+  const auto look = [&](store::Queue& queue) -> Result<Waiting> {
+    Waiting waiting;
+    TYLLM_ASSIGN(waiting.lanes, queue.Lanes(now));
+    TYLLM_ASSIGN(waiting.shares, queue.Shares(now));
+    return waiting;
+  };
+  TYLLM_CO_ASSIGN(const Waiting waiting, co_await farm.parts.store.Look(look));
   const sched::OnlineWorkers online =
       farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.Presence());
-  if (std::any_of(lanes.begin(), lanes.end(),
-                  [&](const sched::Lane& lane) { return SomebodyIsFreeFor(*online, lane); })) {
+  const auto can_be_given = [&](const sched::Lane& lane) {
+    return !sched::AtRunningLimit(waiting.shares, lane.key.project) &&
+           SomebodyIsFreeFor(*online, lane);
+  };
+  if (std::ranges::any_of(waiting.lanes, can_be_given)) {
     farm.signals.Notify(Topic::Work());
   }
   co_return OkStatus();
@@ -129,6 +142,7 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
 
 boost::asio::awaitable<void> SweepForever(Farm& farm) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  TroubleLog trouble(farm.parts.log, "looking for attempts that are over");
   while (true) {
     trouble.Note(co_await Sweep(farm));
     timer.expires_after(farm.parts.limits.sweep_interval);
@@ -141,4 +155,3 @@ boost::asio::awaitable<void> SweepForever(Farm& farm) {
 }
 
 }  // namespace tyllm::server::core
-  TroubleLog trouble(farm.parts.log, "looking for attempts that are over");

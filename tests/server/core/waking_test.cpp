@@ -31,6 +31,28 @@ class WakingTest : public FarmFixture {
   }
 };
 
+TEST_F(WakingTest, IdleWorkersAreNotWokenForAProjectThatRunsAsMuchAsItMay) {
+  SetLimit(1);
+  Submit("1");
+  Submit("2");
+  ASSERT_EQ(Ask("gpu1").size(), 1U);
+  ASSERT_TRUE(Ask("gpu2").empty());
+  EXPECT_FALSE(SweepWakes());
+  SetLimit(2);
+  EXPECT_TRUE(SweepWakes());
+}
+
+TEST_F(WakingTest, IdleWorkersAreNotWokenForWhatWaitsForAnothersResult) {
+  Submit("1");
+  ASSERT_EQ(Ask("gpu1").size(), 1U);
+  domain::JobSpec same = Spec(JobKind::kConvert);
+  same.model = Upload("1");
+  same.project = "b";
+  ASSERT_TRUE(FarmFixture::Submit("same", same).ok());
+  ASSERT_TRUE(Ask("gpu2").empty());
+  EXPECT_FALSE(SweepWakes());
+}
+
 TEST(TroubleLog, TellsWhenItBeginsAndWhenItIsOver) {
   std::ostringstream out;
   ManualClock clock;
