@@ -53,6 +53,32 @@ class Call {
 
 }  // namespace
 
+/// What came of a call.
+struct Farm::Attempt {
+  Status status;
+  std::optional<Milliseconds> pause = {};  ///< that the server asks for before the next one
+  bool heard = false;                      ///< the server was there, until the end just now
+
+  static Attempt Of(const grpc::Status& answer, bool heard = false) {
+    Attempt attempt{.status = wire::FromGrpc(answer), .heard = heard};
+    if (const auto delay = wire::RetryDelayMillis(answer)) {
+      attempt.pause = Milliseconds(*delay);
+    }
+    return attempt;
+  }
+
+  bool is_silence() const {
+    return status.code() == StatusCode::kUnavailable ||
+           status.code() == StatusCode::kDeadlineExceeded;
+  }
+
+  // The same call may go better. Not so ABORTED, which wants a new decision, nor what is full for
+  // good: a quota, a message.
+  bool is_worth_another() const {
+    return is_silence() || (status.code() == StatusCode::kResourceExhausted && pause);
+  }
+};
+
 struct Farm::Stubs {
   std::unique_ptr<v1::JobService::Stub> jobs;
   std::unique_ptr<v1::AdminService::Stub> admin;
@@ -69,28 +95,35 @@ Farm::Farm(std::shared_ptr<grpc::Channel> channel, std::string address, const Cl
 
 Farm::~Farm() = default;
 
-template <typename Attempt>
-Status Farm::Persist(const Attempt& attempt, const std::stop_token& stop) {
-  Clock::Steady silent_since = clock_.Now();
+template <typename Try>
+Status Farm::Persist(const Try& attempt, const std::stop_token& stop) {
+  Clock::Steady since = clock_.Now();
   Milliseconds pause = kFirstPause;
   while (true) {
-    const Clock::Steady began = clock_.Now();
-    const Status status = attempt();
-    if (clock_.Now() - began > kUnaryLimit) {
-      silent_since = clock_.Now();  // a stream that lived until now
+    const Attempt made = attempt();
+    if (made.heard) {
+      since = clock_.Now();
+      pause = kFirstPause;
     }
-    if (stop.stop_requested() && !status.ok()) {
+    if (stop.stop_requested() && !made.status.ok()) {
       return Cancelled("interrupted");
     }
-    if (status.code() != StatusCode::kUnavailable) {
-      return status;
+    if (!made.is_worth_another()) {
+      return made.status;
     }
-    if (clock_.Now() - silent_since + pause > patience_ || !PauseFor(pause, stop)) {
-      return Unavailable("the server at " + address_ + " does not answer (" + status.message() +
-                         "); check --server or TYLLM_SERVER, and that it runs");
+    const Milliseconds before_next = std::max(pause, made.pause.value_or(pause));
+    if (clock_.Now() - since + before_next > patience_ || !PauseFor(before_next, stop)) {
+      return made.is_silence() ? Unavailable("the server at " + address_ + " does not answer (" +
+                                             made.status.message() +
+                                             "); check --server or TYLLM_SERVER, and that it runs")
+                               : made.status;
     }
     pause = std::min(2 * pause, kLastPause);
   }
+}
+
+bool Farm::Lived(Clock::Steady began) const {
+  return clock_.Now() - began > kUnaryLimit;
 }
 
 template <typename Method, typename Stub, typename Request, typename Response>
@@ -99,16 +132,17 @@ Status Farm::Ask(Stub& stub, Method method, const Request& request, Response& re
   return Persist(
       [&] {
         Call call(stop);
-        return wire::FromGrpc((stub.*method)(call.get(), request, &response));
+        return Attempt::Of((stub.*method)(call.get(), request, &response));
       },
       stop);
 }
 
-Result<domain::JobView> Farm::Submit(const domain::SubmitRequest& request,
+Result<Farm::Submitted> Farm::Submit(const domain::SubmitRequest& request,
                                      const std::stop_token& stop) {
   v1::SubmitJobResponse response;
   TYLLM_TRY(Ask(*stubs_->jobs, &Jobs::SubmitJob, wire::ToProto(request), response, stop));
-  return wire::FromProto(response.job());
+  TYLLM_ASSIGN(domain::JobView job, wire::FromProto(response.job()));
+  return Submitted{std::move(job), response.already_made()};
 }
 
 Result<domain::Validation> Farm::Validate(const domain::JobSpec& spec,
@@ -239,39 +273,39 @@ Result<domain::Project> Farm::SetProject(const domain::Project& project,
   return wire::FromProto(response.project());
 }
 
-Result<std::optional<domain::JobState>> Farm::WatchOnce(
-    domain::JobId job, std::int64_t& after,
-    const std::function<void(const domain::JobEvent&)>& on_event, const std::stop_token& stop) {
+Farm::Attempt Farm::WatchOnce(domain::JobId job, std::int64_t& after,
+                              std::optional<domain::JobState>& state,
+                              const std::function<void(const domain::JobEvent&)>& on_event,
+                              const std::stop_token& stop) {
+  const Clock::Steady began = clock_.Now();
+  bool heard = false;
   Call call(stop, false);
   v1::WatchJobRequest request;
   request.set_job_id(job.ToString());
   request.set_after_event(after);
   const auto stream = stubs_->jobs->WatchJob(call.get(), request);
-  std::optional<domain::JobState> state;
   v1::WatchJobResponse response;
   while (stream->Read(&response)) {
-    TYLLM_ASSIGN(const domain::JobEvent event, wire::FromProto(response));
-    after = std::max(after, event.number);
-    state = event.job_state;
-    on_event(event);
+    const Result<domain::JobEvent> event = wire::FromProto(response);
+    if (!event.ok()) {
+      return {.status = event.status()};
+    }
+    heard = true;
+    after = std::max(after, event->number);
+    state = event->job_state;
+    on_event(*event);
   }
-  TYLLM_TRY(wire::FromGrpc(stream->Finish()));
-  return state && IsFinal(*state) ? state : std::nullopt;
+  return Attempt::Of(stream->Finish(), heard || Lived(began));
 }
 
 Result<domain::JobState> Farm::Watch(domain::JobId job, std::int64_t after,
                                      const std::function<void(const domain::JobEvent&)>& on_event,
                                      const std::stop_token& stop) {
   while (true) {
-    std::optional<domain::JobState> end;
-    TYLLM_TRY(Persist(
-        [&]() -> Status {
-          TYLLM_ASSIGN(end, WatchOnce(job, after, on_event, stop));
-          return OkStatus();
-        },
-        stop));
-    if (end) {
-      return *end;
+    std::optional<domain::JobState> state;
+    TYLLM_TRY(Persist([&] { return WatchOnce(job, after, state, on_event, stop); }, stop));
+    if (state && IsFinal(*state)) {
+      return *state;
     }
     // The stream ended without a final event: everything was told before, or the server went down
     // in good order.
@@ -290,6 +324,8 @@ Status Farm::ReadLog(domain::AttemptId attempt, std::int64_t offset, bool follow
                      const std::stop_token& stop) {
   return Persist(
       [&] {
+        const Clock::Steady began = clock_.Now();
+        bool heard = false;
         Call call(stop, false);
         v1::ReadLogRequest request;
         request.set_task_id(attempt.task.ToString());
@@ -299,10 +335,11 @@ Status Farm::ReadLog(domain::AttemptId attempt, std::int64_t offset, bool follow
         const auto stream = stubs_->jobs->ReadLog(call.get(), request);
         v1::ReadLogResponse response;
         while (stream->Read(&response)) {
+          heard = true;
           sink(response.data());
           offset = response.offset() + static_cast<std::int64_t>(response.data().size());
         }
-        return wire::FromGrpc(stream->Finish());
+        return Attempt::Of(stream->Finish(), heard || Lived(began));
       },
       stop);
 }

@@ -25,8 +25,9 @@ class Channel;
 namespace tyllm::client {
 
 /// A farm's server, as typed calls. Blocking; threads: any, one call of `blobs()` at a time. Unary
-/// calls are tried again while the server does not answer, up to `patience`; they are all
-/// idempotent.
+/// calls are tried again, up to `patience`, while the server does not answer (UNAVAILABLE, a broken
+/// stream, no answer in time) or says when to come back (RESOURCE_EXHAUSTED with RetryInfo: a full
+/// disk); they are all idempotent.
 class Farm {
  public:
   Farm(std::shared_ptr<grpc::Channel> channel, std::string address, const Clock& clock,
@@ -35,7 +36,12 @@ class Farm {
 
   const std::string& address() const { return address_; }
 
-  Result<domain::JobView> Submit(const domain::SubmitRequest& request, const std::stop_token& stop);
+  struct Submitted {
+    domain::JobView job;
+    bool already_made = false;  ///< by the same request before; nothing was queued now
+  };
+
+  Result<Submitted> Submit(const domain::SubmitRequest& request, const std::stop_token& stop);
   /// What would become of the job; nothing is queued.
   Result<domain::Validation> Validate(const domain::JobSpec& spec, const std::stop_token& stop);
   Result<domain::JobView> Get(domain::JobId job, const std::stop_token& stop);
@@ -75,17 +81,20 @@ class Farm {
 
  private:
   struct Stubs;
+  struct Attempt;
   /// A call with one answer, tried again as Persist says.
   template <typename Method, typename Stub, typename Request, typename Response>
   Status Ask(Stub& stub, Method method, const Request& request, Response& response,
              const std::stop_token& stop);
-  /// Repeats `attempt` while it is kUnavailable, up to the patience.
-  template <typename Attempt>
-  Status Persist(const Attempt& attempt, const std::stop_token& stop);
-  /// One stream of events; `after` moves on. Nothing when the stream broke.
-  Result<std::optional<domain::JobState>> WatchOnce(
-      domain::JobId job, std::int64_t& after,
-      const std::function<void(const domain::JobEvent&)>& on_event, const std::stop_token& stop);
+  /// Repeats `attempt`, which gives an Attempt, while that may help, up to the patience.
+  template <typename Try>
+  Status Persist(const Try& attempt, const std::stop_token& stop);
+  /// A stream that began then ends now: longer than a server that is not there keeps one waiting.
+  bool Lived(Clock::Steady began) const;
+  /// One stream of events; `after` moves on, `state` is the last that was told.
+  Attempt WatchOnce(domain::JobId job, std::int64_t& after, std::optional<domain::JobState>& state,
+                    const std::function<void(const domain::JobEvent&)>& on_event,
+                    const std::stop_token& stop);
 
   std::unique_ptr<Stubs> stubs_;
   std::string address_;

@@ -98,6 +98,18 @@ std::string OrUnknown(std::int64_t milliseconds) {
   return milliseconds < 0 ? "not known" : Duration(milliseconds);
 }
 
+// "40 s (30 s to 2 min)", where it was not always the same.
+std::string RunTime(std::int64_t usual, std::int64_t low, std::int64_t high) {
+  if (usual < 0 || low < 0 || low == high) {
+    return OrUnknown(usual);
+  }
+  return OrUnknown(usual) + " (" + Duration(low) + " to " + Duration(high) + ")";
+}
+
+std::string OrDash(std::int64_t bytes) {
+  return bytes == 0 ? "-" : Bytes(static_cast<std::uint64_t>(bytes));
+}
+
 }  // namespace
 
 std::string Describe(const domain::JobExplanation& explanation) {
@@ -116,18 +128,21 @@ std::string Describe(const domain::Validation& validation) {
                         Printable(problem.message));
   }
   std::vector<std::vector<std::string>> rows = {
-      {"task", "cached", "joins", "workers", "free", "usual time"}};
+      {"task", "cached", "joins", "workers", "free", "usual time", "memory", "GPU memory"}};
   for (const domain::TaskForecast& task : validation.tasks) {
-    rows.push_back({Printable(task.label), task.cached ? "yes" : "no",
-                    task.joins ? task.joins->ToString() : "-",
-                    std::to_string(task.eligible_workers), std::to_string(task.free_workers),
-                    OrUnknown(task.expected_run_ms)});
+    rows.push_back(
+        {Printable(task.label), task.cached ? "yes" : "no",
+         task.joins ? task.joins->ToString() : "-", std::to_string(task.eligible_workers),
+         std::to_string(task.free_workers),
+         RunTime(task.expected_run_ms, task.expected_run_low_ms, task.expected_run_high_ms),
+         OrDash(task.expected.memory_bytes), OrDash(task.expected.gpu_memory_bytes)});
   }
   text += validation.tasks.empty() ? "" : Table(rows);
   if (!validation.tasks.empty()) {
     text +=
         fmt::format("expected wait: {}\nexpected run: {}\n", OrUnknown(validation.expected_wait_ms),
-                    OrUnknown(validation.expected_run_ms));
+                    RunTime(validation.expected_run_ms, validation.expected_run_low_ms,
+                            validation.expected_run_high_ms));
   }
   return text;
 }

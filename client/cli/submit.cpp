@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "client/api/submission.h"
 #include "client/cli/commands.h"
 #include "client/cli/follow.h"
 #include "client/cli/job_command.h"
@@ -21,7 +22,7 @@ namespace {
 // Of a pipeline's evaluation, when nothing is said: about 100,000 tokens.
 constexpr std::int64_t kPipelineWindows = 200;
 
-struct Submission {
+struct Request {
   domain::JobSpec spec;
   Path model;
   std::optional<Path> calibration;
@@ -35,7 +36,8 @@ struct Submission {
   std::vector<std::string> labels;
   std::int64_t priority = 0;
   std::vector<std::string> requirements;
-  std::string request_id;  ///< made when none is given
+  std::string request_id;  ///< empty: follows from the request
+  bool again = false;      ///< make another job, though the request may have made one
   bool validate = false;
   bool wait = false;
   std::optional<Path> fetch;
@@ -87,7 +89,7 @@ Status UploadAll(Farm& farm, const Session& session, const std::vector<std::stri
 }
 
 // Of image-text pairs the file and the images of the lines that are used; of texts everything.
-Status UploadCalibration(Farm& farm, const Session& session, Submission& submission) {
+Status UploadCalibration(Farm& farm, const Session& session, Request& submission) {
   if (!submission.calibration) {
     return OkStatus();
   }
@@ -111,7 +113,7 @@ Status UploadCalibration(Farm& farm, const Session& session, Submission& submiss
 }
 
 // Uploads what the job needs and completes its request.
-Status Prepare(Farm& farm, const Session& session, Submission& submission) {
+Status Prepare(Farm& farm, const Session& session, Request& submission) {
   domain::JobSpec& spec = submission.spec;
   TYLLM_TRY(AddLabels(submission.labels, spec));
   TYLLM_TRY(AddRequirements(submission.requirements, spec));
@@ -146,7 +148,7 @@ Status Prepare(Farm& farm, const Session& session, Submission& submission) {
 }
 
 // Only says what would happen; the exit code tells whether the job would be accepted.
-cli::ExitCode Validate(Farm& farm, const Session& session, const Submission& submission) {
+cli::ExitCode Validate(Farm& farm, const Session& session, const Request& submission) {
   const auto validation = farm.Validate(submission.spec, session.stop());
   if (!validation.ok()) {
     return cli::ReportError(validation.status(), submission.json);
@@ -159,20 +161,52 @@ cli::ExitCode Validate(Farm& farm, const Session& session, const Submission& sub
   return refused ? cli::ExitCode::kRefused : cli::ExitCode::kOk;
 }
 
-// Where no answer came, whether there is a job now is known to the server only.
+// Where no answer came, whether there is a job now is known to the server only. `request_id` is
+// empty when it follows from the request.
 Status WithWayOn(const Status& status, const std::string& request_id) {
   const cli::ExitCode code = cli::ExitCodeOf(status);
   if (code != cli::ExitCode::kUnreachable && code != cli::ExitCode::kInterrupted) {
     return status;
   }
-  return Status(status.code(), status.message() +
-                                   "; it is not known whether the job was taken: the same command "
-                                   "with --request-id " +
-                                   request_id + " makes no second one");
+  return Status(status.code(),
+                status.message() +
+                    "; it is not known whether the job was taken: the same command " +
+                    (request_id.empty() ? "" : "with --request-id " + request_id + " ") +
+                    "makes no second one");
+}
+
+// A request of which a repetition is the same names itself; one that is to run whatever there is
+// gets an id of its own, unless it was given one.
+Result<Submission> Submit(Farm& farm, const Session& session, const Request& request) {
+  if (request.request_id.empty() && !request.again && !request.spec.no_cache) {
+    Result<Submission> made = SubmitOnce(farm, request.spec, session.stop());
+    TYLLM_TRY(WithWayOn(made.status(), {}));
+    return made;
+  }
+  const std::string id = request.request_id.empty() ? NewRequestId() : request.request_id;
+  Result<Farm::Submitted> made =
+      farm.Submit({.request_id = id, .spec = request.spec}, session.stop());
+  TYLLM_TRY(WithWayOn(made.status(), id));
+  return Submission{*std::move(made), id};
+}
+
+// To standard error: what goes to standard output is the job.
+void SayWhatBecameOfIt(const Session& session, const Submission& made) {
+  const domain::JobView& job = made.submitted.job;
+  if (!made.submitted.already_made) {
+    fmt::print(stderr, "submitted {0}, request {1}; follow it with: {2} watch {0}\n",
+               job.id.ToString(), made.request_id, session.CommandLine());
+    return;
+  }
+  fmt::print(stderr,
+             "{0} was made by the same request before ({1}) and is {2}: nothing was queued now. "
+             "Follow it with: {3} watch {0}; --again makes another job\n",
+             job.id.ToString(), made.request_id, domain::kJobStateNames.Name(job.state),
+             session.CommandLine());
 }
 
 // Follows and fetches as asked; what goes to standard output is the job.
-cli::ExitCode Finish(Farm& farm, const Session& session, const Submission& submission,
+cli::ExitCode Finish(Farm& farm, const Session& session, const Request& submission,
                      const domain::JobView& job) {
   const cli::ExitCode end = FollowJob(farm, session, job.id, submission.json);
   if (end == cli::ExitCode::kInterrupted || end == cli::ExitCode::kUnreachable) {
@@ -201,7 +235,7 @@ cli::ExitCode Finish(Farm& farm, const Session& session, const Submission& submi
   return end;
 }
 
-cli::ExitCode Run(const Session& session, Submission& submission) {
+cli::ExitCode Run(const Session& session, Request& submission) {
   const auto farm = session.Connect();
   if (!farm.ok()) {
     return cli::ReportError(farm.status(), submission.json);
@@ -212,29 +246,24 @@ cli::ExitCode Run(const Session& session, Submission& submission) {
   if (submission.validate) {
     return Validate(**farm, session, submission);
   }
-  if (submission.request_id.empty()) {
-    submission.request_id = NewRequestId();
+  const auto made = Submit(**farm, session, submission);
+  if (!made.ok()) {
+    return cli::ReportError(made.status(), submission.json);
   }
-  const auto job = (*farm)->Submit({submission.request_id, submission.spec}, session.stop());
-  if (!job.ok()) {
-    return cli::ReportError(WithWayOn(job.status(), submission.request_id), submission.json);
-  }
+  SayWhatBecameOfIt(session, *made);
+  const domain::JobView& job = made->submitted.job;
   if (submission.wait || submission.fetch) {
-    fmt::print(stderr, "submitted {}\n", job->id.ToString());
-    return Finish(**farm, session, submission, *job);
+    return Finish(**farm, session, submission, job);
   }
-  if (submission.json) {
-    fmt::print("{}\n", format::CompactJson(format::ToJson(*job)));
-  } else {
-    fmt::print("{}\n", job->id.ToString());
-  }
+  fmt::print("{}\n",
+             submission.json ? format::CompactJson(format::ToJson(job)) : job.id.ToString());
   return cli::ExitCode::kOk;
 }
 
 // The options that every kind of job has, and the run function.
-std::shared_ptr<Submission> DeclareJob(cli::CommandSpec& spec, Session& session,
-                                       domain::JobKind kind) {
-  auto submission = std::make_shared<Submission>();
+std::shared_ptr<Request> DeclareJob(cli::CommandSpec& spec, Session& session,
+                                    domain::JobKind kind) {
+  auto submission = std::make_shared<Request>();
   submission->spec.kind = kind;
   spec.options = {
       {"--model", "DIR", "model folder to upload; files that the server has are not sent again",
@@ -250,8 +279,12 @@ std::shared_ptr<Submission> DeclareJob(cli::CommandSpec& spec, Session& session,
       {"--require", "PROPERTY=VALUE",
        "of the workers of its tasks; also >= for numbers, ~ for a preference; repeatable",
        &submission->requirements},
-      {"--request-id", "ID", "a job that was made with this id in the last day is not made again",
+      {"--request-id", "ID",
+       "a job that was made with this id in the last day is not made again (default: an id that "
+       "follows from the request)",
        &submission->request_id},
+      {"--again", "", "make another job, even if the same request made one in the last day",
+       &submission->again},
       {"--validate", "", "upload, then say what would happen, and queue nothing",
        &submission->validate},
       {"--wait", "", "follow the job to its end; the exit code says how it ended",
@@ -263,7 +296,7 @@ std::shared_ptr<Submission> DeclareJob(cli::CommandSpec& spec, Session& session,
   return submission;
 }
 
-void AddCalibration(cli::CommandSpec& spec, Submission& submission) {
+void AddCalibration(cli::CommandSpec& spec, Request& submission) {
   spec.options.push_back(
       {"--calibration", "PATH",
        "calibration text to upload: a UTF-8 text, JSON lines, a folder of these; JSON lines that "
@@ -272,14 +305,14 @@ void AddCalibration(cli::CommandSpec& spec, Submission& submission) {
        &submission.calibration});
 }
 
-void AddTokenizer(cli::CommandSpec& spec, Submission& submission) {
+void AddTokenizer(cli::CommandSpec& spec, Request& submission) {
   spec.options.push_back({"--source-tokenizer", "DIR",
                           "folder whose tokenizer files go into the compiled model, not the "
                           "model's",
                           &submission.tokenizer});
 }
 
-void AddText(cli::CommandSpec& spec, Submission& submission) {
+void AddText(cli::CommandSpec& spec, Request& submission) {
   spec.options.push_back({"--perplexity", "FILE",
                           "text to evaluate on (default: the worker's built-in text)",
                           &submission.text});

@@ -89,6 +89,9 @@ struct tyllm::format::Members<tyllm::domain::TaskForecast> {
       Member{"free_workers", &V::free_workers},
       Member{"shortfalls", &V::shortfalls},
       Member{"expected_run_ms", &V::expected_run_ms},
+      Member{"expected_run_low_ms", &V::expected_run_low_ms},
+      Member{"expected_run_high_ms", &V::expected_run_high_ms},
+      Member{"expected", &V::expected},
   };
 };
 
@@ -100,5 +103,7 @@ struct tyllm::format::Members<tyllm::domain::Validation> {
       Member{"tasks", &V::tasks},
       Member{"expected_wait_ms", &V::expected_wait_ms},
       Member{"expected_run_ms", &V::expected_run_ms},
+      Member{"expected_run_low_ms", &V::expected_run_low_ms},
+      Member{"expected_run_high_ms", &V::expected_run_high_ms},
   };
 };

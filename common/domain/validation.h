@@ -46,7 +46,10 @@ struct TaskForecast {
   std::int32_t eligible_workers = 0;
   std::int32_t free_workers = 0;
   std::vector<Shortfall> shortfalls;  ///< why no worker that is here can take it
-  std::int64_t expected_run_ms = -1;  ///< -1: nothing to tell from
+  std::int64_t expected_run_ms = -1;  ///< the median of late; -1: nothing to tell from
+  std::int64_t expected_run_low_ms = -1;
+  std::int64_t expected_run_high_ms = -1;
+  Resources expected;  ///< the most that such tasks used of late; 0: not known
 
   bool operator==(const TaskForecast&) const = default;
 };
@@ -56,6 +59,8 @@ struct Validation {
   std::vector<TaskForecast> tasks;
   std::int64_t expected_wait_ms = -1;  ///< until its first task that must run starts
   std::int64_t expected_run_ms = -1;   ///< of what must run, one worker a task
+  std::int64_t expected_run_low_ms = -1;
+  std::int64_t expected_run_high_ms = -1;
 
   bool operator==(const Validation&) const = default;
 };

@@ -17,6 +17,7 @@ enum class Metric : std::uint8_t {
   kQueueOldestAge,
   kQueueWait,
   kJobsSubmitted,
+  kJobsEnded,
   kAttemptsStarted,
   kAttemptsEnded,
   kAttemptsLost,
@@ -24,6 +25,8 @@ enum class Metric : std::uint8_t {
   kLeases,
   kFencedCalls,
   kCacheHits,
+  kCacheMerged,
+  kCacheMisses,
   kLogBytes,
   kWorkers,
   kWorkerHeartbeatAge,
@@ -40,6 +43,8 @@ enum class Metric : std::uint8_t {
   kStoreCommitSeconds,
   kStoreOperationsPerCommit,
   kStoreWalBytes,
+  kStoreDatabaseBytes,
+  kInvariantViolations,
   kDataFreeBytes,
   kBackupAge,
   kCertificateRemaining,
@@ -82,13 +87,16 @@ inline constexpr std::array<std::string_view, 3> kLossReasons{"lease_lost", "sta
 inline constexpr std::array<std::string_view, 2> kFencingMethods{"WorkerService.Sync",
                                                                  "WorkerService.AppendLog"};
 inline constexpr std::array<std::string_view, 2> kDirections{"in", "out"};
+inline constexpr std::array<std::string_view, 2> kClasses{"batch", "interactive"};
+inline constexpr std::array<std::string_view, 5> kKinds{"quantize", "convert", "evaluate",
+                                                        "compile_die", "assemble"};
 
 struct MetricRow {
   Metric metric;
   MetricType type;
   std::string_view name;
   std::string_view help;
-  std::array<MetricLabel, 2> labels{};
+  std::array<MetricLabel, 3> labels{};
   std::span<const double> buckets = kShortSeconds;  ///< of a histogram
 };
 
@@ -100,8 +108,11 @@ inline constexpr std::array kMetrics{
               "tyllm_tasks",
               "Tasks of jobs that have not ended, by state.",
               {"state"}},
-    MetricRow{Metric::kQueueOldestAge, MetricType::kGauge, "tyllm_queue_oldest_age_seconds",
-              "How long the oldest queued task has been due; 0 without one."},
+    MetricRow{Metric::kQueueOldestAge,
+              MetricType::kGauge,
+              "tyllm_queue_oldest_age_seconds",
+              "How long the oldest queued task of a class of jobs has been due; 0 without one.",
+              {MetricLabel{"class", kClasses}}},
     MetricRow{
         Metric::kQueueWait,
         MetricType::kHistogram,
@@ -112,6 +123,12 @@ inline constexpr std::array kMetrics{
         kLongSeconds},
     MetricRow{Metric::kJobsSubmitted, MetricType::kCounter, "tyllm_jobs_submitted_total",
               "Jobs accepted."},
+    MetricRow{Metric::kJobsEnded,
+              MetricType::kCounter,
+              "tyllm_jobs_ended_total",
+              "Jobs that have ended, by kind, state and, of those that failed, whose turn it is "
+              "(else none).",
+              {"kind", "state", "blame"}},
     MetricRow{Metric::kAttemptsStarted, MetricType::kCounter, "tyllm_attempts_started_total",
               "Attempts leased to workers."},
     MetricRow{Metric::kAttemptsEnded,
@@ -139,8 +156,22 @@ inline constexpr std::array kMetrics{
         "tyllm_fenced_calls_total",
         "What was said of attempts that are not their task's current one, refused, by method.",
         {MetricLabel{"method", kFencingMethods}}},
-    MetricRow{Metric::kCacheHits, MetricType::kCounter, "tyllm_cache_hits_total",
-              "Tasks whose output was there already."},
+    MetricRow{Metric::kCacheHits,
+              MetricType::kCounter,
+              "tyllm_cache_hits_total",
+              "Tasks whose output was there when they were queued, by kind.",
+              {MetricLabel{"kind", kKinds}}},
+    MetricRow{Metric::kCacheMerged,
+              MetricType::kCounter,
+              "tyllm_cache_merged_total",
+              "Tasks that waited for another one's run of the same action and got its output, by "
+              "kind.",
+              {MetricLabel{"kind", kKinds}}},
+    MetricRow{Metric::kCacheMisses,
+              MetricType::kCounter,
+              "tyllm_cache_misses_total",
+              "Tasks that might have used a result and had to run, by kind.",
+              {MetricLabel{"kind", kKinds}}},
     MetricRow{Metric::kLogBytes, MetricType::kCounter, "tyllm_log_bytes_total",
               "Log bytes of attempts, stored."},
     MetricRow{Metric::kWorkers,
@@ -202,6 +233,10 @@ inline constexpr std::array kMetrics{
     MetricRow{Metric::kStoreWalBytes, MetricType::kGauge, "tyllm_store_wal_bytes",
               "Bytes of the queue's write-ahead log, the part that is free to be written over "
               "included."},
+    MetricRow{Metric::kStoreDatabaseBytes, MetricType::kGauge, "tyllm_store_database_bytes",
+              "Bytes of the queue's file, without its write-ahead log."},
+    MetricRow{Metric::kInvariantViolations, MetricType::kGauge, "tyllm_invariant_violations",
+              "Rows of running and waiting tasks that break a rule of the queue; to be 0 always."},
     MetricRow{Metric::kDataFreeBytes, MetricType::kGauge, "tyllm_data_free_bytes",
               "Free bytes of the file system that holds the data folder."},
     MetricRow{Metric::kBackupAge, MetricType::kGauge, "tyllm_backup_age_seconds",

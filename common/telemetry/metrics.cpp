@@ -8,6 +8,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "common/base/status.h"
@@ -32,8 +33,8 @@ prometheus::Histogram::BucketBoundaries BucketsOf(const MetricRow& row) {
 }
 
 std::size_t LabelCount(const MetricRow& row) {
-  return static_cast<std::size_t>(!row.labels[0].name.empty()) +
-         static_cast<std::size_t>(!row.labels[1].name.empty());
+  return static_cast<std::size_t>(std::ranges::count_if(
+      row.labels, [](const MetricLabel& label) { return !label.name.empty(); }));
 }
 
 prometheus::Labels LabelsOf(const MetricRow& row, Metrics::Labels values) {

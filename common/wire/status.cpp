@@ -85,6 +85,29 @@ void AddDetails(const ErrorDetails& details, google::rpc::Status& rich) {
   }
 }
 
+// What gRPC says of a stream that ended without an answer: the other end, or something on the way,
+// reset it.
+bool IsBrokenStream(const grpc::Status& status) {
+  const std::string& message = status.error_message();
+  return status.error_details().empty() && (message.find("RST_STREAM") != std::string::npos ||
+                                            message.find("Stream removed") != std::string::npos);
+}
+
+// The first detail of that kind.
+template <typename Detail>
+std::optional<Detail> FindDetail(const grpc::Status& status) {
+  google::rpc::Status rich;
+  if (!rich.ParseFromString(status.error_details())) {
+    return std::nullopt;
+  }
+  for (const google::protobuf::Any& any : rich.details()) {
+    if (Detail detail; any.UnpackTo(&detail)) {
+      return detail;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 grpc::Status ToGrpc(const Status& status, std::string_view reason) {
@@ -111,23 +134,25 @@ Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) {
     return OkStatus();
   }
+  if (IsBrokenStream(status)) {
+    return Unavailable("the connection broke: " + status.error_message());
+  }
   const int code = status.error_code();
   const bool known = code > 0 && code <= static_cast<int>(StatusCode::kUnauthenticated);
   return {known ? static_cast<StatusCode>(code) : StatusCode::kUnknown, status.error_message()};
 }
 
 std::string ReasonOf(const grpc::Status& status) {
-  google::rpc::Status rich;
-  if (!rich.ParseFromString(status.error_details())) {
-    return {};
+  const auto info = FindDetail<google::rpc::ErrorInfo>(status);
+  return info && info->domain() == kErrorDomain ? info->reason() : std::string();
+}
+
+std::optional<std::int64_t> RetryDelayMillis(const grpc::Status& status) {
+  const auto retry = FindDetail<google::rpc::RetryInfo>(status);
+  if (!retry) {
+    return std::nullopt;
   }
-  for (const google::protobuf::Any& detail : rich.details()) {
-    google::rpc::ErrorInfo info;
-    if (detail.UnpackTo(&info) && info.domain() == kErrorDomain) {
-      return info.reason();
-    }
-  }
-  return {};
+  return retry->retry_delay().seconds() * 1000 + retry->retry_delay().nanos() / 1'000'000;
 }
 
 }  // namespace tyllm::wire

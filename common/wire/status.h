@@ -50,8 +50,14 @@ grpc::Status ToGrpc(const Status& status, const ErrorDetails& details);
 /// code's name unless there is more to tell a program. Messages are cut at kMaxErrorBytes.
 grpc::Status ToGrpc(const Status& status, std::string_view reason = {});
 
-/// Code and message; a number that is no canonical code is kUnknown.
+/// Code and message; a number that is no canonical code is kUnknown. A stream that the network or a
+/// proxy broke is kUnavailable, whatever gRPC makes of it (INTERNAL, UNKNOWN, CANCELLED, ...): the
+/// server has not answered.
 Status FromGrpc(const grpc::Status& status);
+
+/// For how long the one who answered wants to be left alone before the same call is made again;
+/// nothing when the error says nothing of it.
+std::optional<std::int64_t> RetryDelayMillis(const grpc::Status& status);
 
 /// The ErrorInfo's reason; empty when the error did not come from a tyllm-server's use case (the
 /// network, a proxy).

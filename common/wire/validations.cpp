@@ -42,6 +42,9 @@ v1::TaskForecast ToProto(const domain::TaskForecast& forecast) {
   proto.set_free_workers(forecast.free_workers);
   AddAll(forecast.shortfalls, *proto.mutable_shortfalls());
   proto.set_expected_run_ms(forecast.expected_run_ms);
+  proto.set_expected_run_low_ms(forecast.expected_run_low_ms);
+  proto.set_expected_run_high_ms(forecast.expected_run_high_ms);
+  *proto.mutable_expected() = wire::ToProto(forecast.expected);
   return proto;
 }
 
@@ -59,6 +62,9 @@ Result<domain::TaskForecast> FromProto(const v1::TaskForecast& proto) {
   forecast.free_workers = proto.free_workers();
   TYLLM_ASSIGN(forecast.shortfalls, ReadAll<domain::Shortfall>(proto.shortfalls(), "shortfalls"));
   forecast.expected_run_ms = proto.expected_run_ms();
+  forecast.expected_run_low_ms = proto.expected_run_low_ms();
+  forecast.expected_run_high_ms = proto.expected_run_high_ms();
+  forecast.expected = wire::FromProto(proto.expected());
   return forecast;
 }
 
@@ -74,6 +80,8 @@ v1::Validation ToProto(const domain::Validation& validation) {
   }
   proto.set_expected_wait_ms(validation.expected_wait_ms);
   proto.set_expected_run_ms(validation.expected_run_ms);
+  proto.set_expected_run_low_ms(validation.expected_run_low_ms);
+  proto.set_expected_run_high_ms(validation.expected_run_high_ms);
   return proto;
 }
 
@@ -87,6 +95,8 @@ Result<domain::Validation> FromProto(const v1::Validation& proto) {
   }
   validation.expected_wait_ms = proto.expected_wait_ms();
   validation.expected_run_ms = proto.expected_run_ms();
+  validation.expected_run_low_ms = proto.expected_run_low_ms();
+  validation.expected_run_high_ms = proto.expected_run_high_ms();
   return validation;
 }
 

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -92,9 +93,12 @@ class Server::Assembly {
         logs_(surroundings.files, folder_.logs()),
         farm_({control_.context().get_executor(), blocking_.get_executor(), store_, logs_, *blobs_,
                surroundings.clock, metrics_, LimitsOf(config), std::string(Version()),
-               folder_.copies()}) {}
+               folder_.copies(), &surroundings.log}) {}
 
   Status Serve() {
+    for (const Status& lacking : store_.lacking()) {
+      surroundings_.log.Warning("the queue works, but slower", {{"why", lacking.ToString()}});
+    }
     TYLLM_TRY(control_.Await(core::Recover(farm_)));
     control_.RunUntilStopped(KeepTidy(farm_));
     TYLLM_ASSIGN(const web::Sources sources, MakeSources());
@@ -198,6 +202,20 @@ class Server::Assembly {
     metrics_.Observe(telemetry::Metric::kStoreCommitSeconds, {}, commit.time.count());
     metrics_.Observe(telemetry::Metric::kStoreOperationsPerCommit, {},
                      static_cast<double>(commit.operations));
+    CountEnded(commit.ended);
+  }
+
+  // Once a sort, since those that end together are often alike.
+  void CountEnded(const std::vector<store::EndedJob>& jobs) {
+    for (auto job = jobs.begin(); job != jobs.end(); ++job) {
+      if (std::find(jobs.begin(), job, *job) == job) {
+        const std::string_view blame = job->blame ? domain::kBlameNames.Name(*job->blame) : "none";
+        metrics_.Count(
+            telemetry::Metric::kJobsEnded,
+            {domain::kJobKindNames.Name(job->kind), domain::kJobStateNames.Name(job->state), blame},
+            static_cast<double>(std::count(job, jobs.end(), *job)));
+      }
+    }
   }
 
   void KeepHouse() {

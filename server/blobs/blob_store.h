@@ -70,6 +70,10 @@ class BlobStore {
   /// The whole blob. Larger than `limit` is kFailedPrecondition.
   Result<std::string> ReadSmall(const BlobId& id, std::uint64_t limit);
 
+  /// What was found in place of a blob whose digest was wrong, as it was; at most `limit` bytes.
+  /// kNotFound when none was set aside.
+  virtual Result<std::string> ReadSetAside(const BlobId& id, std::uint64_t limit) = 0;
+
   /// Stores a blob that is in memory; no error when it is there already.
   Result<BlobId> WriteSmall(std::string_view content);
 

@@ -2,6 +2,7 @@
 #include "server/blobs/file_range.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,6 +38,13 @@ Result<std::size_t> FileRange::Read(std::span<std::byte> buffer) {
       return FromErrno(errno, "reading " + path_.string());
     }
   }
+}
+
+bool FileRange::IsAt(const Path& path) const {
+  struct stat open{};
+  struct stat named{};
+  return ::fstat(fd_.get(), &open) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }
 
 }  // namespace tyllm::server::blobs

@@ -17,6 +17,9 @@ class FileRange {
   /// As BlobReader::Read. A file that ends before `end` is kDataLoss.
   Result<std::size_t> Read(std::span<std::byte> buffer);
 
+  /// The file is still the one of that name.
+  bool IsAt(const Path& path) const;
+
  private:
   FileRange(Fd fd, Path path, std::uint64_t offset, std::uint64_t end)
       : fd_(std::move(fd)), path_(std::move(path)), offset_(offset), end_(end) {}

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <system_error>
 
+#include "common/base/list_folder.h"
+
 namespace tyllm::server::blobs {
 
 namespace {
@@ -39,16 +41,14 @@ Status Folder::Open() {
   TYLLM_TRY(files_.SyncDirectory(root_.has_parent_path() ? root_.parent_path() : Path(".")));
   std::uint64_t total = 0;
   std::set<Path> fans;
-  std::error_code error;
-  for (const fs::directory_entry& fan : fs::directory_iterator(root_ / "complete", error)) {
-    for (const fs::directory_entry& blob : fs::directory_iterator(fan.path(), error)) {
-      total += SizeOf(blob.path()).value_or(0);
+  TYLLM_ASSIGN(const std::vector<Path> found, ListFolder(root_ / "complete"));
+  for (const Path& fan : found) {
+    TYLLM_ASSIGN(const std::vector<Path> complete, ListFolder(fan));
+    for (const Path& blob : complete) {
+      total += SizeOf(blob).value_or(0);
     }
-    TYLLM_TRY(files_.SyncDirectory(fan.path()));
-    fans.insert(fan.path());
-  }
-  if (error) {
-    return FromErrno(error.value(), "reading the blob folder " + root_.string());
+    TYLLM_TRY(files_.SyncDirectory(fan));
+    fans.insert(fan);
   }
   TYLLM_TRY(files_.SyncDirectory(root_ / "complete"));
   auto shared = shared_.Lock();
@@ -168,6 +168,9 @@ Status Folder::Publish(const BlobId& id, const Path& partial) {
   const std::optional<std::uint64_t> before = SizeOf(CompletePath(id));
   const bool there = before == id.size && !doubtful;
   Status status = there ? files_.RemoveAll(partial) : MoveIntoPlace(id, partial);
+  if (status.ok()) {
+    NoteUse(id);  // the file of an upload that went on later may be as old as what nobody uses
+  }
   auto shared = shared_.Lock();
   shared->publishing.erase(id);
   if (status.ok()) {
@@ -187,11 +190,19 @@ void Folder::DropIdleSlots(const Shared& shared, const BlobId& id) const {
   }
 }
 
-void Folder::SetAside(const BlobId& id) {
+Path Folder::SetAsidePath(const BlobId& id) const {
+  return root_ / "corrupt" / id.sha256.Hex();
+}
+
+// What is there now goes only by another reader that sets it aside, which waits here, or as unused.
+void Folder::SetAside(const BlobId& id, const FileRange& read) {
   const Path path = CompletePath(id);
+  auto shared = shared_.Lock();
+  if (!read.IsAt(path)) {
+    return;
+  }
   const std::uint64_t size = SizeOf(path).value_or(0);
-  if (files_.Rename(path, root_ / "corrupt" / path.filename()).ok()) {
-    auto shared = shared_.Lock();
+  if (files_.Rename(path, SetAsidePath(id)).ok()) {
     shared->total -= size;
   }
 }
@@ -214,37 +225,34 @@ bool Folder::RemoveIfUnused(const Path& path, std::int64_t before_unix_millis) {
 Result<BlobStore::Removed> Folder::RemoveUnused(std::span<const BlobId> used,
                                                 std::int64_t before_unix_millis) {
   BlobStore::Removed removed;
-  std::error_code error;
-  for (const fs::directory_entry& fan : fs::directory_iterator(root_ / "complete", error)) {
-    for (const fs::directory_entry& blob : fs::directory_iterator(fan.path(), error)) {
-      const auto digest = Sha256::FromHex(blob.path().filename().string());
-      const std::optional<std::uint64_t> size = SizeOf(blob.path());
+  TYLLM_ASSIGN(const std::vector<Path> fans, ListFolder(root_ / "complete"));
+  for (const Path& fan : fans) {
+    TYLLM_ASSIGN(const std::vector<Path> complete, ListFolder(fan));
+    for (const Path& blob : complete) {
+      const auto digest = Sha256::FromHex(blob.filename().string());
+      const std::optional<std::uint64_t> size = SizeOf(blob);
       if (!digest.ok() || !size ||
           std::binary_search(used.begin(), used.end(), BlobId{*digest, *size})) {
         continue;  // not a blob, or one that is wanted
       }
-      if (RemoveIfUnused(blob.path(), before_unix_millis)) {
+      if (RemoveIfUnused(blob, before_unix_millis)) {
         ++removed.blobs;
         removed.bytes += *size;
       }
     }
   }
-  if (error) {
-    return FromErrno(error.value(), "reading the blob folder " + root_.string());
-  }
   return removed;
 }
 
 Status Folder::DropStaleUploads(std::int64_t before_unix_millis) {
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(root_ / "partial", error)) {
+  TYLLM_ASSIGN(const std::vector<Path> partial, ListFolder(root_ / "partial"));
+  for (const Path& path : partial) {
     auto shared = shared_.Lock();
-    if (!shared->writing.contains(entry.path()) &&
-        ModifiedUnixMillis(entry.path()) < before_unix_millis) {
-      TYLLM_TRY(files_.RemoveAll(entry.path()));
+    if (!shared->writing.contains(path) && ModifiedUnixMillis(path) < before_unix_millis) {
+      TYLLM_TRY(files_.RemoveAll(path));
     }
   }
-  return error ? FromErrno(error.value(), "reading " + (root_ / "partial").string()) : OkStatus();
+  return OkStatus();
 }
 
 }  // namespace tyllm::server::blobs

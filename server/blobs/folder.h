@@ -10,6 +10,7 @@
 #include "common/base/file_system.h"
 #include "common/base/guarded.h"
 #include "server/blobs/blob_store.h"
+#include "server/blobs/file_range.h"
 
 namespace tyllm::server::blobs {
 
@@ -50,8 +51,10 @@ class Folder {
   /// Moves a complete and synced upload to its final name, durably.
   Status Publish(const BlobId& id, const Path& partial);
 
-  /// Takes a blob whose digest is wrong out of the way, so that it can be uploaded again.
-  void SetAside(const BlobId& id);
+  /// Takes a blob whose digest is wrong out of the way, so that it can be uploaded again. Nothing
+  /// when `read` is not what is there now: another reader was first, and it was uploaded since.
+  void SetAside(const BlobId& id, const FileRange& read);
+  Path SetAsidePath(const BlobId& id) const;
 
   void NoteUse(const BlobId& id);
   Result<BlobStore::Removed> RemoveUnused(std::span<const BlobId> used,

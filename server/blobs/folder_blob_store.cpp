@@ -127,7 +127,7 @@ class Reader final : public BlobReader {
       const Sha256 found = digest_->Finish();
       digest_.reset();
       if (found != id_.sha256) {
-        folder_.SetAside(id_);
+        folder_.SetAside(id_, range_);
         return DataLoss("blob " + id_.ToString() + " on the server's disk has the digest " +
                         found.Hex() + "; it was set aside, upload it again");
       }
@@ -177,6 +177,23 @@ class FolderBlobStore final : public BlobStore {
     TYLLM_ASSIGN(FileRange range, FileRange::Open(folder_.CompletePath(id), offset, end));
     return std::unique_ptr<BlobReader>(
         std::make_unique<Reader>(folder_, id, std::move(range), offset == 0 && end == id.size));
+  }
+
+  Result<std::string> ReadSetAside(const BlobId& id, std::uint64_t limit) override {
+    const Path path = folder_.SetAsidePath(id);
+    std::error_code error;
+    if (!std::filesystem::exists(path, error)) {
+      return NotFound("nothing was set aside of blob " + id.ToString());
+    }
+    const std::uint64_t size = std::min(id.size, limit);
+    TYLLM_ASSIGN(FileRange range, FileRange::Open(path, 0, size));
+    std::string bytes(size, '\0');
+    for (std::size_t done = 0; done < size;) {
+      TYLLM_ASSIGN(const std::size_t got,
+                   range.Read(std::as_writable_bytes(std::span(bytes)).subspan(done)));
+      done += got;
+    }
+    return bytes;
   }
 
   std::uint64_t TotalBytes() override { return folder_.total_bytes(); }

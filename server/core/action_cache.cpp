@@ -27,7 +27,11 @@ boost::asio::awaitable<Status> Use(Farm& farm, store::CacheHit hit) {
     co_return OkStatus();  // somebody else has used it
   }
   TYLLM_CO_TRY(status);
-  farm.parts.metrics.Count(telemetry::Metric::kCacheHits, {}, complete ? 1 : 0);
+  if (complete) {
+    using telemetry::Metric;
+    farm.parts.metrics.Count(hit.waited ? Metric::kCacheMerged : Metric::kCacheHits,
+                             {domain::kTaskKindNames.Name(hit.kind)});
+  }
   farm.signals.Notify(Topic::Of(hit.job));
   farm.signals.Notify(Topic::LogOf(hit.task));
   co_return OkStatus();

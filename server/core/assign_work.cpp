@@ -57,7 +57,8 @@ class Giving {
     for (const std::size_t i :
          sched::FairOrder(lanes, shares_, worker_.slots, now_, policy_.fairness)) {
       if (!HasRoomFor(lanes[i].key.needs)) {
-        if (now_ - lanes[i].oldest_queued_ms > Milliseconds(kOvertaken).count()) {
+        TYLLM_ASSIGN(const bool held, IsKeptFor(lanes[i]));
+        if (held) {
           return false;
         }
         continue;
@@ -68,6 +69,15 @@ class Giving {
       }
     }
     return false;
+  }
+
+  // Whether something in the lane has waited too long for room; it may have been given meanwhile.
+  Result<bool> IsKeptFor(const sched::Lane& lane) {
+    if (now_ - lane.oldest_queued_ms <= Milliseconds(kOvertaken).count()) {
+      return false;
+    }
+    TYLLM_ASSIGN(const auto waiting, queue_.Candidates(lane.id, now_, 1));
+    return !waiting.empty();
   }
 
   // The first that is for this worker is taken, so others are looked at only if it is not.
@@ -112,8 +122,27 @@ class Giving {
     }
   }
 
-  Result<bool> GiveOneOf(const std::vector<sched::Candidate>& candidates, const sched::Lane& lane) {
-    const auto picked = sched::Pick(worker_.asking, lane.key.needs, candidates, now_, policy_);
+  // Hardly ever is there anything to know of a task's size.
+  Result<bool> IsLeftToLargerGpu(const sched::Candidate& task, const sched::Needs& needs) {
+    if (worker_.too_large.empty()) {
+      return false;
+    }
+    TYLLM_ASSIGN(const store::TaskRecord record, queue_.GetTask(task.id));
+    const auto wanted = worker_.too_large.find(sched::SizeClassOf(record.spec));
+    return wanted != worker_.too_large.end() &&
+           sched::IsLeftToLargerGpu(worker_.asking, needs, task, wanted->second, now_, policy_);
+  }
+
+  Result<bool> GiveOneOf(std::vector<sched::Candidate> candidates, const sched::Lane& lane) {
+    auto picked = sched::Pick(worker_.asking, lane.key.needs, candidates, now_, policy_);
+    while (picked) {
+      TYLLM_ASSIGN(const bool left, IsLeftToLargerGpu(candidates[*picked], lane.key.needs));
+      if (!left) {
+        break;
+      }
+      candidates.erase(candidates.begin() + static_cast<std::ptrdiff_t>(*picked));
+      picked = sched::Pick(worker_.asking, lane.key.needs, candidates, now_, policy_);
+    }
     if (!picked) {
       return false;
     }
@@ -124,7 +153,8 @@ class Giving {
     DropLike(candidates[*picked]);
     const domain::Resources resources = sched::ResourcesOf(lane.key.needs);
     worker_.used = sched::Sum(worker_.used, resources);
-    given_.push_back({std::move(lease), resources, waited});
+    const bool missed = candidates[*picked].shared_key && lease.id.attempt == 1;
+    given_.push_back({std::move(lease), resources, waited, missed});
     worker_.asking.held.push_back(task);
     const auto& capabilities = worker_.asking.worker->capabilities;
     sched::NoteStart(shares_, lane.key, sched::RateOf(capabilities, policy_.fairness));

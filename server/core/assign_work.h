@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "server/sched/placement.h"
@@ -15,6 +16,9 @@ struct FreeWorker {
   sched::Slots slots;  ///< of all workers that take work
   int free_slots = 0;
   domain::Resources used;  ///< by its tasks, as they are taken to
+  /// Tasks that want a larger GPU than it has, by what was seen of late, and how large; empty where
+  /// nobody has a larger one.
+  std::map<sched::SizeClass, std::int64_t> too_large = {};
 };
 
 /// A task that a worker gets.
@@ -22,6 +26,7 @@ struct Given {
   store::Lease lease;
   domain::Resources resources;
   std::int64_t waited_ms = 0;  ///< since it was due
+  bool missed = false;         ///< it might have used a result, and begins because there is none
 };
 
 /// Leases what the worker gets now: lanes in the fair order, of each lane the first task that is

@@ -41,6 +41,7 @@ bool Attempts::Heard(const domain::AttemptId& id, const domain::Progress& progre
 void Attempts::NoteAction(const store::Lease& lease, const std::string& toolchain_version) {
   if (const auto it = live_.find(lease.id); it != live_.end()) {
     it->second.toolchain_version = toolchain_version;
+    it->second.size = sched::SizeClassOf(lease.spec);
     it->second.key = domain::ActionKey(lease.spec, lease.inputs, toolchain_version);
   }
 }

@@ -24,6 +24,7 @@ class Attempts {
     std::optional<domain::Checkpoint> checkpoint;  ///< the newest that is in the queue
     std::string toolchain_version;                 ///< of the worker that it was given to
     std::optional<Sha256> key;                     ///< of its action with that version
+    std::optional<sched::SizeClass> size = {};     ///< of one that was given by this server
   };
 
   /// The queue has this attempt. What is not known of it counts as heard of now.

@@ -16,7 +16,9 @@ namespace tyllm::server::core {
 struct FarmCounts {
   std::map<domain::JobState, std::int64_t> jobs;
   std::map<domain::TaskState, std::int64_t> tasks;  ///< of jobs that have not ended
-  std::int64_t oldest_due_age_ms = 0;  ///< how long the oldest queued task has been due
+  /// How long the oldest queued task of each class of jobs has been due; 0 of one without.
+  std::map<domain::JobClass, std::int64_t> oldest_due_age_ms;
+  std::int64_t violations = 0;  ///< rows that break a rule of the queue (Queue::FindViolations)
 };
 
 boost::asio::awaitable<Result<FarmCounts>> CountFarm(Farm& farm);

@@ -38,7 +38,6 @@ boost::asio::awaitable<sched::EndedAttempt> Describe(Farm& farm, const Ended& en
   facts.ending = ended.ending;
   facts.reported = ended.reported;
   facts.spent = ended.task.spent;
-  facts.largest_gpu_memory = farm.fleet.LargestGpuMemory();
   if (const Attempts::Live* const live = farm.attempts.Find(ended.task.id)) {
     facts.stage = live->progress.stage;
   }
@@ -73,27 +72,51 @@ std::string WhyJudged(const sched::EndedAttempt& facts, const sched::Verdict& ve
          " losses so far";
 }
 
-// A server that has just started has not heard of all workers that are there.
-Status AddWorkersOfBefore(store::Queue& queue, sched::EndedAttempt& facts) {
-  TYLLM_ASSIGN(const std::vector<store::WorkerRecord> workers, queue.ListWorkers());
-  for (const store::WorkerRecord& worker : workers) {
-    facts.largest_gpu_memory =
-        std::max(facts.largest_gpu_memory, worker.capabilities.gpu_memory_bytes);
+bool IsOutOfGpuMemory(const sched::EndedAttempt& facts) {
+  return facts.reported && facts.reported->out_of_memory == domain::MemoryKind::kGpu;
+}
+
+/// Who there is, when attempts end.
+struct Present {
+  sched::OnlineWorkers online;
+  bool all = true;  ///< false: a server that has just started has not heard of everybody
+};
+
+// For a task that a GPU was too small for: the largest that it could be given to.
+Status FindLargestGpu(store::Queue& queue, const Present& present, sched::EndedAttempt& facts) {
+  if (!IsOutOfGpuMemory(facts)) {
+    return OkStatus();
+  }
+  TYLLM_ASSIGN(const sched::LaneKey lane, queue.LaneKeyOf(facts.id.task));
+  const auto look = [&](const domain::Capabilities& worker) {
+    if (sched::CanTake(worker, lane.needs)) {
+      facts.largest_gpu_memory = std::max(facts.largest_gpu_memory, worker.gpu_memory_bytes);
+    }
+  };
+  for (const sched::Online& one : *present.online) {
+    look(one.worker->capabilities);
+  }
+  if (!present.all) {
+    TYLLM_ASSIGN(const std::vector<store::WorkerRecord> workers, queue.ListWorkers());
+    for (const store::WorkerRecord& worker : workers) {
+      look(worker.capabilities);
+    }
   }
   return OkStatus();
 }
 
 Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::EndedAttempt> facts,
-              const sched::Policy& policy, std::int64_t now) {
-  if (IsToolchains(ended.reported)) {
-    TYLLM_TRY(queue.ForgetCheckpoint(ended.task.id.task));
-  }
+              const Present& present, const sched::Policy& policy, std::int64_t now) {
   if (!facts) {
     return queue.EndCancelled(ended.task.id, now);
   }
   TYLLM_ASSIGN(facts->lost_by, queue.LostBy(ended.task.id.task));
+  TYLLM_TRY(FindLargestGpu(queue, present, *facts));
   const sched::Verdict verdict = sched::Judge(*facts, policy);
   TYLLM_TRY(queue.EndAttempt(ended.task.id, ended.ending, verdict, now));
+  if (IsToolchains(ended.reported)) {
+    TYLLM_TRY(queue.ForgetCheckpoint(ended.task.id.task));
+  }
   return queue.NoteDecision(ended.task.id.task, WhyJudged(*facts, verdict, policy), now);
 }
 
@@ -115,6 +138,15 @@ void Count(telemetry::Metrics& metrics, sched::Ending ending) {
   }
 }
 
+// Tasks like it are left to larger ones from now on.
+void NoteTooSmallGpu(Farm& farm, const Ended& ended,
+                     const std::optional<sched::EndedAttempt>& facts) {
+  const Attempts::Live* const live = farm.attempts.Find(ended.task.id);
+  if (facts && IsOutOfGpuMemory(*facts) && facts->gpu_memory > 0 && live != nullptr && live->size) {
+    farm.history.Note(*live->size, {.gpu_too_small = facts->gpu_memory});
+  }
+}
+
 }  // namespace
 
 boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended) {
@@ -128,13 +160,13 @@ boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended)
       facts[i] = co_await Describe(farm, ended[i]);
     }
   }
+  const sched::Policy& policy = farm.parts.limits.policy;
+  const Present present{farm.fleet.OnlineSince(farm.parts.clock.Now() - policy.Presence()),
+                        !IsNew(farm)};
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Status recorded = co_await farm.parts.store.Run([&](store::Queue& queue) {
     for (std::size_t i = 0; i < ended.size(); ++i) {
-      if (facts[i] && IsNew(farm)) {
-        TYLLM_TRY(AddWorkersOfBefore(queue, *facts[i]));
-      }
-      const Status status = Record(queue, ended[i], facts[i], farm.parts.limits.policy, now);
+      const Status status = Record(queue, ended[i], facts[i], present, policy, now);
       if (status.code() != StatusCode::kAborted) {
         TYLLM_TRY(status);
       }
@@ -142,9 +174,10 @@ boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended)
     return OkStatus();
   });
   TYLLM_CO_TRY(recorded);
-  for (const Ended& one : ended) {
-    Count(farm.parts.metrics, one.ending);
-    AttemptIsOver(farm, one.task);
+  for (std::size_t i = 0; i < ended.size(); ++i) {
+    Count(farm.parts.metrics, ended[i].ending);
+    NoteTooSmallGpu(farm, ended[i], facts[i]);
+    AttemptIsOver(farm, ended[i].task);
   }
   co_return OkStatus();
 }

@@ -12,21 +12,48 @@ namespace tyllm::server::core {
 
 namespace {
 
-using UsualRuns = std::map<domain::TaskKind, std::int64_t>;
+/// What the farm's history says of a job's tasks, by label.
+class Past {
+ public:
+  Past(const sched::RunHistory& history, const domain::JobPlan& plan) {
+    for (const domain::PlannedTask& task : plan.tasks) {
+      const sched::SizeClass size = sched::SizeClassOf(task.spec);
+      known_[task.label] = {history.TimesOf(size), history.MostUsed(size)};
+    }
+  }
+
+  std::optional<std::int64_t> UsualRun(const std::string& label) const {
+    const auto found = known_.find(label);
+    return found == known_.end() || !found->second.times
+               ? std::nullopt
+               : std::optional(found->second.times->usual);
+  }
+
+  std::int64_t GpuMemory(const std::string& label) const {
+    const auto found = known_.find(label);
+    return found == known_.end() ? 0 : found->second.used.gpu_memory_bytes;
+  }
+
+ private:
+  struct Known {
+    std::optional<sched::RunTimes> times;
+    domain::Resources used;
+  };
+
+  std::map<std::string, Known> known_;
+};
 
 /// What of the queue bears on a job's waiting tasks.
 struct Snapshot {
   std::vector<store::PendingRecord> tasks;
   std::vector<std::int64_t> ahead;  ///< of each
   sched::Shares shares;
-  UsualRuns usual;
 };
 
 Result<Snapshot> Take(store::Queue& queue, QueueReading reading, domain::JobId job) {
   Snapshot snapshot;
   TYLLM_TRY(reading.Look());
   TYLLM_ASSIGN(snapshot.tasks, queue.Pending(job));
-  TYLLM_ASSIGN(snapshot.usual, queue.UsualRuns());
   for (const store::PendingRecord& task : snapshot.tasks) {
     std::int64_t ahead = 0;
     if (task.state == domain::TaskState::kQueued && !task.joined) {
@@ -38,13 +65,9 @@ Result<Snapshot> Take(store::Queue& queue, QueueReading reading, domain::JobId j
   return snapshot;
 }
 
-std::optional<std::int64_t> UsualRunOf(const UsualRuns& usual, domain::TaskKind kind) {
-  const auto found = usual.find(kind);
-  return found == usual.end() ? std::nullopt : std::optional(found->second);
-}
-
 // When the job is expected to end, if its tasks are of kinds that have been done before.
-std::int64_t ExpectedEnd(const domain::JobView& job, const UsualRuns& usual, std::int64_t now) {
+std::int64_t ExpectedEnd(const domain::JobView& job, const domain::JobPlan& plan, const Past& past,
+                         std::int64_t now) {
   std::int64_t wait = 0;
   const auto left = [&](const std::string& label) -> std::int64_t {
     const auto task = std::find_if(job.tasks.begin(), job.tasks.end(),
@@ -52,7 +75,7 @@ std::int64_t ExpectedEnd(const domain::JobView& job, const UsualRuns& usual, std
     if (task == job.tasks.end() || IsFinal(task->state)) {
       return 0;
     }
-    const std::optional<std::int64_t> run = UsualRunOf(usual, task->kind);
+    const std::optional<std::int64_t> run = past.UsualRun(label);
     if (!run) {
       return -1;
     }
@@ -62,19 +85,20 @@ std::int64_t ExpectedEnd(const domain::JobView& job, const UsualRuns& usual, std
     wait = std::max(wait, task->pending ? task->pending->expected_wait_ms : 0);
     return *run;
   };
-  const std::int64_t path = LongestPath(domain::PlanJob(job.spec), left);
+  const std::int64_t path = LongestPath(plan, left);
   return path < 0 ? 0 : now + wait + path;
 }
 
 sched::PendingTask ToPending(const store::PendingRecord& record, std::int64_t ahead,
-                             const UsualRuns& usual) {
+                             const Past& past, const std::string& label) {
   return {.state = record.state,
           .lane = record.lane_key,
           .waits_for = record.waits_for,
           .joined = record.joined,
           .not_before_ms = record.not_before_ms,
           .ahead = ahead,
-          .usual_run_ms = UsualRunOf(usual, record.lane_key.needs.kind)};
+          .usual_run_ms = past.UsualRun(label),
+          .wanted_gpu_memory = past.GpuMemory(label)};
 }
 
 // Every task of the job has a worker that can take it.
@@ -100,16 +124,18 @@ boost::asio::awaitable<Status> AddPending(Farm& farm, domain::JobView& job) {
   TYLLM_CO_ASSIGN(const Snapshot snapshot, co_await farm.parts.store.Look([&](store::Queue& queue) {
     return Take(queue, QueueReading(queue, online, fairness, now), job.id);
   }));
+  const domain::JobPlan plan = domain::PlanJob(job.spec);
+  const Past past(farm.history, plan);
   for (std::size_t i = 0; i < snapshot.tasks.size(); ++i) {
     for (domain::TaskView& task : job.tasks) {
       if (task.id == snapshot.tasks[i].id && task.state == snapshot.tasks[i].state) {
         task.pending =
-            sched::ExplainPending(ToPending(snapshot.tasks[i], snapshot.ahead[i], snapshot.usual),
+            sched::ExplainPending(ToPending(snapshot.tasks[i], snapshot.ahead[i], past, task.label),
                                   online, snapshot.shares, now);
       }
     }
   }
-  job.expected_end_unix_ms = ExpectedEnd(job, snapshot.usual, now);
+  job.expected_end_unix_ms = ExpectedEnd(job, plan, past, now);
   co_return OkStatus();
 }
 

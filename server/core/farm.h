@@ -6,6 +6,7 @@
 #include <boost/asio/any_io_executor.hpp>
 
 #include "common/base/clock.h"
+#include "common/telemetry/log.h"
 #include "common/telemetry/metrics.h"
 #include "server/blobs/blob_store.h"
 #include "server/core/attempts.h"
@@ -13,6 +14,7 @@
 #include "server/core/limits.h"
 #include "server/core/signals.h"
 #include "server/core/whole_trees.h"
+#include "server/sched/run_history.h"
 #include "server/store/log_store.h"
 #include "server/store/store.h"
 
@@ -35,8 +37,9 @@ class Farm {
     const Clock& clock;
     telemetry::Metrics& metrics;
     Limits limits;
-    std::string version;  ///< of this build; also the toolchain's in action keys
-    Path copies = {};     ///< folder for copies of the queue; made when it is needed
+    std::string version;            ///< of this build; also the toolchain's in action keys
+    Path copies = {};               ///< folder for copies of the queue; made when it is needed
+    telemetry::Log* log = nullptr;  ///< of what goes wrong when nobody asked; null: none
   };
 
   explicit Farm(Parts given)
@@ -48,9 +51,10 @@ class Farm {
   Farm& operator=(const Farm&) = delete;
 
   const Parts parts;
-  Attempts attempts;  ///< leases and progress of what runs
-  Fleet fleet;        ///< workers that called
-  Signals signals;    ///< wakes who waits for a change
+  Attempts attempts;          ///< leases and progress of what runs
+  Fleet fleet;                ///< workers that called
+  sched::RunHistory history;  ///< of attempts of late; the queue has it, too
+  Signals signals;            ///< wakes who waits for a change
   WholeTrees whole_trees;
   const std::int64_t started_unix_ms;
   Clock::Steady checkpoints_swept{};  ///< when old ones were looked for

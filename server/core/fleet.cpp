@@ -11,13 +11,13 @@ const Fleet::Member* Fleet::Find(const std::string& worker) const {
   return it == members_.end() ? nullptr : &it->second;
 }
 
-void Fleet::Begin(const domain::WorkerSession& from, const domain::ModeOrder& order) {
+void Fleet::Begin(const domain::WorkerSession& from, const domain::ModeOrder& order,
+                  Clock::Steady now) {
   Member& member = members_[from.worker];
   member.session = from.session;
-  member.order = order;
   member.settled = false;
   member.killed.reset();  // that was another process
-  online_ = {};
+  SetOrder(from.worker, order, now);
 }
 
 void Fleet::Hear(const std::string& worker, std::shared_ptr<const sched::WorkerState> state,
@@ -86,16 +86,6 @@ void Fleet::Refresh(Clock::Steady since) const {
     online_.oldest = std::min(online_.oldest, member.seen);
   }
   online_.workers = std::make_shared<const std::vector<sched::Online>>(std::move(workers));
-}
-
-std::int64_t Fleet::LargestGpuMemory() const {
-  std::int64_t largest = 0;
-  for (const auto& [name, member] : members_) {
-    if (member.state != nullptr) {
-      largest = std::max(largest, member.state->capabilities.gpu_memory_bytes);
-    }
-  }
-  return largest;
 }
 
 }  // namespace tyllm::server::core

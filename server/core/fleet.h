@@ -33,8 +33,8 @@ class Fleet {
 
   const Member* Find(const std::string& worker) const;
 
-  /// A worker's session, new or another than before.
-  void Begin(const domain::WorkerSession& from, const domain::ModeOrder& order);
+  /// A worker's session, new or another than before, and what a person has decided of the worker.
+  void Begin(const domain::WorkerSession& from, const domain::ModeOrder& order, Clock::Steady now);
 
   // Of workers that have a session.
 
@@ -51,8 +51,6 @@ class Fleet {
   sched::OnlineWorkers OnlineSince(Clock::Steady since) const;
   /// Of the workers of OnlineSince that take work.
   int SlotsSince(Clock::Steady since) const;
-  /// Of the largest GPU of any of them; 0 without one.
-  std::int64_t LargestGpuMemory() const;
 
  private:
   /// What OnlineSince gave last.

@@ -10,6 +10,7 @@
 
 #include "common/format/tree.h"
 #include "server/core/delete_job.h"
+#include "server/core/trouble_log.h"
 #include "server/store/on_executor.h"
 
 namespace tyllm::server::core {
@@ -18,6 +19,9 @@ namespace {
 
 constexpr std::chrono::minutes kInterval{10};
 constexpr std::int64_t kJobsAtATime = 100;
+constexpr std::int64_t kRowsAtATime = 1000;
+
+using Forget = Result<std::int64_t> (store::Queue::*)(std::int64_t before, std::int64_t limit);
 
 boost::asio::awaitable<Status> DeleteOldJobs(Farm& farm) {
   const std::int64_t keep = farm.parts.limits.job_keep.count();
@@ -41,16 +45,58 @@ boost::asio::awaitable<Status> DeleteOldJobs(Farm& farm) {
   co_return OkStatus();
 }
 
+// A piece after the other, each a transaction: calls are answered in between.
+boost::asio::awaitable<Status> ForgetInPieces(Farm& farm, Forget forget, std::int64_t before) {
+  bool more = true;
+  while (more) {
+    const Status forgot = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
+      TYLLM_ASSIGN(const std::int64_t gone, (queue.*forget)(before, kRowsAtATime));
+      more = gone == kRowsAtATime;
+      return OkStatus();
+    });
+    TYLLM_CO_TRY(forgot);
+  }
+  co_return OkStatus();
+}
+
 boost::asio::awaitable<Status> ForgetOldRows(Farm& farm) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Limits& limits = farm.parts.limits;
-  co_return co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
-    TYLLM_TRY(queue.ForgetRequests(now - limits.request_keep.count()).status());
-    if (limits.result_keep.count() > 0) {
-      TYLLM_TRY(queue.ForgetActions(now - limits.result_keep.count()).status());
+  TYLLM_CO_TRY(co_await ForgetInPieces(farm, &store::Queue::ForgetRequests,
+                                       now - limits.request_keep.count()));
+  if (limits.result_keep.count() > 0) {
+    TYLLM_CO_TRY(co_await ForgetInPieces(farm, &store::Queue::ForgetActions,
+                                         now - limits.result_keep.count()));
+  }
+  co_return OkStatus();
+}
+
+std::vector<BlobId> FilesOf(const format::Tree& tree) {
+  std::vector<BlobId> files;
+  for (const format::TreeEntry& entry : tree.entries) {
+    files.push_back(entry.blob);
+  }
+  return files;
+}
+
+// The files of a tree in use whose text is not there. One that rotted was set aside: what it still
+// names counts if all of that is there, so that the rot is not in the names.
+Result<std::vector<BlobId>> FilesOfLost(blobs::BlobStore& blobs, const BlobId& tree,
+                                        std::uint64_t limit) {
+  const Result<std::string> text = blobs.ReadSetAside(tree, limit);
+  const Result<format::Tree> parsed =
+      text.ok() ? format::ParseTree(*text) : Result<format::Tree>(text.status());
+  if (parsed.ok()) {
+    const std::vector<BlobId> files = FilesOf(*parsed);
+    TYLLM_ASSIGN(const std::vector<BlobId> missing, blobs.FindMissing(files));
+    if (missing.empty()) {
+      return files;
     }
-    return OkStatus();
-  });
+  }
+  return DataLoss(
+      "tree " + tree.ToString() +
+      " is in use, but its text is not there, so nobody knows which files are its; no "
+      "blobs are removed until it is uploaded again or the jobs that use it are deleted");
 }
 
 // The trees and all their files, sorted.
@@ -60,14 +106,15 @@ Result<std::vector<BlobId>> BlobsOf(blobs::BlobStore& blobs, const std::vector<B
   for (const BlobId& tree : trees) {
     const Result<std::string> text = blobs.ReadSmall(tree, limit);
     if (text.status().code() == StatusCode::kNotFound) {
-      continue;  // of a job whose blobs are gone already
+      TYLLM_ASSIGN(const std::vector<BlobId> files, FilesOfLost(blobs, tree, limit));
+      used.insert(used.end(), files.begin(), files.end());
+      continue;
     }
     // A tree that cannot be read might name anything: nothing is removed then.
     TYLLM_TRY(text.status());
     TYLLM_ASSIGN(const format::Tree parsed, format::ParseTree(*text));
-    for (const format::TreeEntry& entry : parsed.entries) {
-      used.push_back(entry.blob);
-    }
+    const std::vector<BlobId> files = FilesOf(parsed);
+    used.insert(used.end(), files.begin(), files.end());
   }
   std::sort(used.begin(), used.end());
   used.erase(std::unique(used.begin(), used.end()), used.end());
@@ -96,14 +143,18 @@ boost::asio::awaitable<Result<blobs::BlobStore::Removed>> CollectBlobs(Farm& far
 }
 
 boost::asio::awaitable<Status> RemoveWhatIsOld(Farm& farm) {
-  TYLLM_CO_TRY(co_await ForgetOldRows(farm));
-  TYLLM_CO_TRY(co_await DeleteOldJobs(farm));
+  // One that fails keeps no other from being done.
+  const Status forgot = co_await ForgetOldRows(farm);
+  const Status deleted = co_await DeleteOldJobs(farm);
   const auto removed = co_await CollectBlobs(farm);
+  TYLLM_CO_TRY(forgot);
+  TYLLM_CO_TRY(deleted);
   co_return removed.status();
 }
 
 boost::asio::awaitable<void> RemoveOldForever(Farm& farm) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  TroubleLog trouble(farm.parts.log, "removing what is old");
   while (true) {
     timer.expires_after(kInterval);
     const auto [error] =
@@ -111,7 +162,7 @@ boost::asio::awaitable<void> RemoveOldForever(Farm& farm) {
     if (error) {
       co_return;
     }
-    static_cast<void>(co_await RemoveWhatIsOld(farm));  // what failed is tried again
+    trouble.Note(co_await RemoveWhatIsOld(farm));  // what failed is tried again
   }
 }
 

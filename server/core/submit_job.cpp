@@ -142,6 +142,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
       co_return Refused(std::move(inputs.problems));
     }
     TYLLM_CO_ASSIGN(answer.job, co_await GetJob(farm, *same));
+    answer.already_made = true;
     co_return answer;
   }
   Facts facts;
@@ -163,6 +164,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
     co_return Refused(std::move(over));
   }
   TYLLM_CO_TRY(job.status());
+  answer.already_made = !job->made;
   TYLLM_CO_ASSIGN(answer.job, co_await Queued(farm, *std::move(job)));
   co_return answer;
 }

@@ -16,6 +16,7 @@ namespace tyllm::server::core {
 /// One of these.
 struct Submitted {
   std::optional<domain::JobView> job;
+  bool already_made = false;                     ///< the job is one that the request made before
   std::optional<domain::Validation> validation;  ///< with validate_only
   std::vector<domain::Problem> refused;          ///< everything that was found wrong
 };

@@ -11,6 +11,7 @@
 #include "server/core/action_cache.h"
 #include "server/core/checkpoints.h"
 #include "server/core/end_attempts.h"
+#include "server/core/trouble_log.h"
 
 namespace tyllm::server::core {
 
@@ -66,6 +67,12 @@ boost::asio::awaitable<Status> ProbeStore(Farm& farm) {
   co_return co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.Probe(now); });
 }
 
+/// What waits, and what projects run already.
+struct Waiting {
+  std::vector<sched::Lane> lanes;
+  sched::Shares shares;
+};
+
 bool SomebodyIsFreeFor(const std::vector<sched::Online>& online, const sched::Lane& lane) {
   return std::any_of(online.begin(), online.end(), [&](const sched::Online& one) {
     return one.takes_work && sched::HasRoom(one, lane.key.needs);
@@ -75,13 +82,20 @@ bool SomebodyIsFreeFor(const std::vector<sched::Online>& online, const sched::La
 // Pauses that are over, and tasks that were left to a worker which did not come.
 boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  TYLLM_CO_ASSIGN(
-      const std::vector<sched::Lane> lanes,
-      co_await farm.parts.store.Look([&](store::Queue& queue) { return queue.Lanes(now); }));
+  const auto look = [&](store::Queue& queue) -> Result<Waiting> {
+    Waiting waiting;
+    TYLLM_ASSIGN(waiting.lanes, queue.Lanes(now));
+    TYLLM_ASSIGN(waiting.shares, queue.Shares(now));
+    return waiting;
+  };
+  TYLLM_CO_ASSIGN(const Waiting waiting, co_await farm.parts.store.Look(look));
   const sched::OnlineWorkers online =
       farm.fleet.OnlineSince(farm.parts.clock.Now() - farm.parts.limits.policy.Presence());
-  if (std::any_of(lanes.begin(), lanes.end(),
-                  [&](const sched::Lane& lane) { return SomebodyIsFreeFor(*online, lane); })) {
+  const auto can_be_given = [&](const sched::Lane& lane) {
+    return !sched::AtRunningLimit(waiting.shares, lane.key.project) &&
+           SomebodyIsFreeFor(*online, lane);
+  };
+  if (std::ranges::any_of(waiting.lanes, can_be_given)) {
     farm.signals.Notify(Topic::Work());
   }
   co_return OkStatus();
@@ -90,9 +104,18 @@ boost::asio::awaitable<Status> WakeForDueTasks(Farm& farm) {
 }  // namespace
 
 boost::asio::awaitable<Status> Recover(Farm& farm) {
-  TYLLM_CO_ASSIGN(
-      const std::vector<HeldTask> held,
-      co_await farm.parts.store.Look([](store::Queue& queue) { return queue.AllHeld(); }));
+  constexpr std::int64_t kSeen = 2000;
+  std::vector<HeldTask> held;
+  std::vector<store::SeenAttempt> seen;
+  const Status read = co_await farm.parts.store.Look([&](store::Queue& queue) -> Status {
+    TYLLM_ASSIGN(held, queue.AllHeld());
+    TYLLM_ASSIGN(seen, queue.SeenAttempts(kSeen));
+    return OkStatus();
+  });
+  TYLLM_CO_TRY(read);
+  for (const store::SeenAttempt& one : seen) {
+    farm.history.Note(one.size, one.run);
+  }
   FollowQueue(farm, held);
   const std::int64_t now = farm.parts.clock.UnixMillis();
   TYLLM_CO_TRY(co_await farm.parts.store.Run(
@@ -106,16 +129,22 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
       const std::vector<HeldTask> held,
       co_await farm.parts.store.Look([](store::Queue& queue) { return queue.AllHeld(); }));
   FollowQueue(farm, held);
-  TYLLM_CO_TRY(co_await EndAttempts(farm, FindEnded(farm, held)));
-  TYLLM_CO_TRY(co_await UseCachedResults(farm));
-  TYLLM_CO_TRY(co_await ForgetOldCheckpoints(farm));
-  co_return co_await WakeForDueTasks(farm);
+  // One that fails keeps no other from being done.
+  const Status ended = co_await EndAttempts(farm, FindEnded(farm, held));
+  const Status cached = co_await UseCachedResults(farm);
+  const Status forgot = co_await ForgetOldCheckpoints(farm);
+  const Status woke = co_await WakeForDueTasks(farm);
+  for (const Status& step : {ended, cached, forgot}) {
+    TYLLM_CO_TRY(step);
+  }
+  co_return woke;
 }
 
 boost::asio::awaitable<void> SweepForever(Farm& farm) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  TroubleLog trouble(farm.parts.log, "looking for attempts that are over");
   while (true) {
-    static_cast<void>(co_await Sweep(farm));
+    trouble.Note(co_await Sweep(farm));
     timer.expires_after(farm.parts.limits.sweep_interval);
     const auto [error] =
         co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));

@@ -25,6 +25,7 @@ bool Contains(const std::vector<domain::TaskId>& all, domain::TaskId one) {
 struct Wait {
   domain::TaskKind kind;
   std::int64_t ms = 0;
+  bool missed = false;  ///< a result that it might have used
 };
 
 /// An attempt for the worker to begin.
@@ -99,8 +100,8 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
   TYLLM_ASSIGN(found.used, UsedBy(queue, found.held));
   worker.used = found.used;
   TYLLM_ASSIGN(std::vector<Given> given, AssignWork(queue, std::move(worker), policy, now));
-  for (auto& [lease, resources, waited_ms] : given) {
-    found.waits.push_back({lease.spec.kind, waited_ms});
+  for (auto& [lease, resources, waited_ms, missed] : given) {
+    found.waits.push_back({lease.spec.kind, waited_ms, missed});
     found.held.push_back({.id = lease.id,
                           .job = lease.job,
                           .kind = lease.spec.kind,
@@ -188,11 +189,23 @@ class Turn {
     worker.asking.worker = farm_.fleet.Find(request_.from.worker)->state;
     worker.asking.online = farm_.fleet.OnlineSince(since);
     worker.slots.total = farm_.fleet.SlotsSince(since);
+    worker.too_large = TooLarge(*worker.asking.worker, *worker.asking.online);
     for (const domain::HeldAttempt& held : request_.held) {
       // What is acknowledged in this answer is forgotten before the new attempt is begun.
       worker.asking.held.push_back(held.id.task);
     }
     return worker;
+  }
+
+  std::map<sched::SizeClass, std::int64_t> TooLarge(
+      const sched::WorkerState& worker, const std::vector<sched::Online>& online) const {
+    const std::int64_t here = worker.capabilities.gpu_memory_bytes;
+    auto larger =
+        here > 0 ? farm_.history.WantMoreThan(here) : std::map<sched::SizeClass, std::int64_t>();
+    const bool somebody = !larger.empty() && std::ranges::any_of(online, [&](const auto& other) {
+      return other.worker->capabilities.gpu_memory_bytes > here;
+    });
+    return somebody ? larger : std::map<sched::SizeClass, std::int64_t>();
   }
 
   void Begin(const Start& start) {
@@ -217,9 +230,12 @@ class Turn {
   void CountStarts(const std::vector<Wait>& waits) {
     telemetry::Metrics& metrics = farm_.parts.metrics;
     for (const Wait& wait : waits) {
+      const std::string_view kind = domain::kTaskKindNames.Name(wait.kind);
       metrics.Count(telemetry::Metric::kAttemptsStarted);
-      metrics.Observe(telemetry::Metric::kQueueWait, {domain::kTaskKindNames.Name(wait.kind)},
-                      static_cast<double>(wait.ms) / 1000);
+      metrics.Observe(telemetry::Metric::kQueueWait, {kind}, static_cast<double>(wait.ms) / 1000);
+      if (wait.missed) {
+        metrics.Count(telemetry::Metric::kCacheMisses, {kind});
+      }
     }
   }
 

@@ -32,8 +32,6 @@ class Forecaster {
       : farm_(farm), spec_(spec), plan_(domain::PlanJob(spec)), online_(OnlineNow(farm)) {}
 
   boost::asio::awaitable<Result<domain::Validation>> Run() {
-    TYLLM_CO_ASSIGN(usual_, co_await farm_.parts.store.Look(
-                                [](store::Queue& queue) { return queue.UsualRuns(); }));
     domain::Validation validation;
     for (const PlannedTask& task : plan_.tasks) {
       TYLLM_CO_ASSIGN(TaskForecast forecast, co_await Look(task));
@@ -43,20 +41,31 @@ class Forecaster {
       validation.tasks.push_back(std::move(forecast));
     }
     TYLLM_CO_ASSIGN(validation.expected_wait_ms, co_await ExpectedWait(validation.tasks));
-    validation.expected_run_ms = LongestPath(plan_, [&](const std::string& label) {
-      const auto task = std::find_if(validation.tasks.begin(), validation.tasks.end(),
-                                     [&](const auto& one) { return one.label == label; });
-      return task->cached ? 0 : task->expected_run_ms;
-    });
+    validation.expected_run_ms = Together(validation, &TaskForecast::expected_run_ms);
+    validation.expected_run_low_ms = Together(validation, &TaskForecast::expected_run_low_ms);
+    validation.expected_run_high_ms = Together(validation, &TaskForecast::expected_run_high_ms);
     co_return validation;
   }
 
  private:
+  // Of all that must run.
+  std::int64_t Together(const domain::Validation& validation,
+                        std::int64_t TaskForecast::* time) const {
+    return LongestPath(plan_, [&](const std::string& label) {
+      const auto task = std::ranges::find(validation.tasks, label, &TaskForecast::label);
+      return task->cached ? 0 : (*task).*time;
+    });
+  }
+
   boost::asio::awaitable<Result<TaskForecast>> Look(const PlannedTask& task) {
     TaskForecast forecast{.label = task.label, .kind = task.spec.kind};
-    if (const auto usual = usual_.find(task.spec.kind); usual != usual_.end()) {
-      forecast.expected_run_ms = usual->second;
+    const sched::SizeClass size = sched::SizeClassOf(task.spec);
+    if (const auto times = farm_.history.TimesOf(size)) {
+      forecast.expected_run_low_ms = times->low;
+      forecast.expected_run_ms = times->usual;
+      forecast.expected_run_high_ms = times->high;
     }
+    forecast.expected = farm_.history.MostUsed(size);
     CountWorkers(task, forecast);
     const auto inputs = InputsOf(task);
     if (!inputs) {
@@ -137,6 +146,7 @@ class Forecaster {
     if (first->expected_run_ms >= 0) {
       waiting.usual_run_ms = first->expected_run_ms;
     }
+    waiting.wanted_gpu_memory = first->expected.gpu_memory_bytes;
     const std::int64_t now = farm_.parts.clock.UnixMillis();
     const sched::Fairness& fairness = farm_.parts.limits.policy.fairness;
     sched::Shares shares;
@@ -155,7 +165,6 @@ class Forecaster {
   const domain::JobSpec& spec_;
   const domain::JobPlan plan_;
   const std::vector<sched::Online> online_;
-  std::map<domain::TaskKind, std::int64_t> usual_;
   std::map<std::string, BlobId> outputs_;  ///< that are there, by label
 };
 

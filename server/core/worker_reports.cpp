@@ -137,7 +137,7 @@ class Outcomes {
     }
     const auto* const success = std::get_if<domain::Succeeded>(&held.outcome);
     if (success != nullptr && task.state == domain::TaskState::kLeased) {
-      co_return co_await TakeSuccess(task, success->output, held.stages);
+      co_return co_await TakeSuccess(task, success->output, held);
     }
     co_return co_await End(task, EndingOf(held), FailureOf(held));
   }
@@ -154,10 +154,10 @@ class Outcomes {
   }
 
   boost::asio::awaitable<Status> TakeSuccess(HeldTask task, BlobId output,
-                                             std::vector<domain::StageTime> stages) {
+                                             const HeldAttempt& held) {
     const Clock::Steady now = farm_.parts.clock.Now();
     if (const auto known = farm_.whole_trees.Find(output, now)) {
-      Add(std::move(task), output, known->bytes, std::move(stages));
+      Add(std::move(task), output, known->bytes, held);
       co_return OkStatus();
     }
     const Result<TreeCheck> check = co_await CheckTree(farm_, output);
@@ -170,7 +170,7 @@ class Outcomes {
     }
     const std::int64_t bytes = BytesOf(check->tree);
     farm_.whole_trees.Note(output, {.bytes = bytes, .files = check->tree.entries.size()}, now);
-    Add(std::move(task), output, bytes, std::move(stages));
+    Add(std::move(task), output, bytes, held);
     co_return OkStatus();
   }
 
@@ -182,13 +182,13 @@ class Outcomes {
     co_return OkStatus();
   }
 
-  void Add(HeldTask task, const BlobId& output, std::int64_t bytes,
-           std::vector<domain::StageTime> stages) {
+  void Add(HeldTask task, const BlobId& output, std::int64_t bytes, const HeldAttempt& held) {
     const std::optional<Sha256> key = KeyOf(task.id);
     successes_.push_back({.task = std::move(task),
                           .output = output,
                           .bytes = bytes,
-                          .stages = std::move(stages),
+                          .stages = held.stages,
+                          .used = held.used,
                           .key = key});
   }
 
@@ -215,6 +215,15 @@ void Fence(Farm& farm, const HeldAttempt& held, SyncReply& reply) {
   reply.stop.push_back(held.id.task);
   if (HasEnded(held)) {
     reply.acknowledged.push_back(held.id.task);  // too late to matter
+  }
+}
+
+void NoteRun(Farm& farm, const Success& success) {
+  const Attempts::Live* const live = farm.attempts.Find(success.task.id);
+  if (live != nullptr && live->size) {
+    const std::int64_t ran = farm.parts.clock.UnixMillis() - success.task.started_unix_ms;
+    farm.history.Note(*live->size,
+                      {.run_ms = std::max<std::int64_t>(0, ran), .used = success.used});
   }
 }
 
@@ -275,7 +284,7 @@ Status RecordSuccesses(store::Queue& queue, const SyncRequest& request,
                        std::vector<Success>& successes, std::int64_t now) {
   for (Success& success : successes) {
     const store::Completed made{success.output, success.bytes,
-                                request.capabilities.toolchain_version, success.key};
+                                request.capabilities.toolchain_version, success.key, success.used};
     TYLLM_ASSIGN(success.recorded, queue.Complete(success.task.id, made, now));
   }
   return OkStatus();
@@ -285,6 +294,7 @@ void AcknowledgeSuccesses(Farm& farm, const std::vector<Success>& successes, Syn
   for (const Success& success : successes) {
     if (success.recorded) {
       CountSuccess(farm.parts.metrics, success);
+      NoteRun(farm, success);
     } else {
       CountFenced(farm);
     }

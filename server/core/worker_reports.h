@@ -19,6 +19,7 @@ struct Success {
   BlobId output;
   std::int64_t bytes = 0;  ///< of the output's files
   std::vector<domain::StageTime> stages;
+  domain::Resources used = {};
   std::optional<Sha256> key = std::nullopt;  ///< of the action, when it is known
   bool recorded = false;                     ///< false after RecordSuccesses: it came too late
 };

@@ -77,8 +77,7 @@ boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& r
     TYLLM_CO_ASSIGN(const domain::ModeOrder order,
                     co_await farm.parts.store.Run(
                         [&](store::Queue& queue) { return StartSession(queue, request, now); }));
-    farm.fleet.Begin(request.from, order);
-    farm.fleet.SetOrder(request.from.worker, order, clock.Now());
+    farm.fleet.Begin(request.from, order, clock.Now());
   }
   const auto& state = farm.fleet.Find(request.from.worker)->state;
   farm.fleet.Hear(request.from.worker, StateOf(request, state), request.draining, clock);

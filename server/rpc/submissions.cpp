@@ -199,6 +199,7 @@ awaitable<Status> SubmitTo(Call& call, core::Farm& farm, Result<domain::SubmitRe
   }
   if (answer.job) {
     *response->mutable_job() = wire::ToProto(*answer.job);
+    response->set_already_made(answer.already_made);
   }
   if (answer.validation) {
     *response->mutable_validation() = wire::ToProto(*answer.validation);

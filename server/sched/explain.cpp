@@ -15,12 +15,14 @@ using domain::PendingReason;
 struct Takers {
   std::int32_t eligible = 0;
   std::int32_t free = 0;
-  std::int32_t full = 0;  ///< have a free slot, and no room beside their tasks
+  std::int32_t full = 0;   ///< have a free slot, and no room beside their tasks
+  std::int32_t small = 0;  ///< are free, with a GPU of less than such tasks wanted of late
+  bool larger = false;     ///< somebody has as much
   std::int64_t slots = 0;
   std::int32_t cordoned = 0;  ///< could, but get nothing new
 };
 
-Takers Count(std::span<const Online> online, const Needs& needs) {
+Takers Count(std::span<const Online> online, const Needs& needs, std::int64_t wanted_gpu_memory) {
   Takers takers;
   for (const Online& one : online) {
     if (!CanTake(one.worker->capabilities, needs)) {
@@ -31,7 +33,10 @@ Takers Count(std::span<const Online> online, const Needs& needs) {
       continue;
     }
     ++takers.eligible;
+    const std::int64_t gpu_memory = one.worker->capabilities.gpu_memory_bytes;
     takers.free += HasRoom(one, needs) ? 1 : 0;
+    takers.small += HasRoom(one, needs) && gpu_memory > 0 && gpu_memory < wanted_gpu_memory ? 1 : 0;
+    takers.larger = takers.larger || gpu_memory >= wanted_gpu_memory;
     takers.full += one.free_slots > 0 && !HasRoom(one, needs) ? 1 : 0;
     takers.slots += one.worker->capabilities.slots;
   }
@@ -132,6 +137,13 @@ Why WhyNow(const PendingTask& task, const Takers& takers, const Shares& shares, 
                                  : "") +
                 "; " + ahead};
   }
+  if (takers.small == takers.free && takers.larger) {
+    return {PendingReason::kBusy,
+            "tasks like it wanted a GPU of " +
+                Quantity("gpu_memory_bytes", std::to_string(task.wanted_gpu_memory)) +
+                " of late; workers that have as much are busy, " + Workers(takers.free) +
+                " with less would be free: it is left to a larger one for up to an hour"};
+  }
   if (task.ahead > 0) {
     return {PendingReason::kTurn, ahead + ", by share of the project, priority and age"};
   }
@@ -157,7 +169,7 @@ std::int64_t ExpectedWait(const PendingTask& task, const Takers& takers, const W
 
 Pending ExplainPending(const PendingTask& task, std::span<const Online> online,
                        const Shares& shares, std::int64_t now) {
-  const Takers takers = Count(online, task.lane.needs);
+  const Takers takers = Count(online, task.lane.needs, task.wanted_gpu_memory);
   if (takers.eligible == 0) {
     return NoWorker(task, online, takers);
   }

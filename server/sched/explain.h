@@ -22,12 +22,14 @@ struct PendingTask {
   std::optional<domain::TaskId> joined;  ///< the task that runs the same action
   std::int64_t not_before_ms = 0;
   std::int64_t ahead = 0;                    ///< tasks that are served before it
-  std::optional<std::int64_t> usual_run_ms;  ///< of tasks of its kind, of late
+  std::optional<std::int64_t> usual_run_ms;  ///< of tasks like it, of late
+  std::int64_t wanted_gpu_memory = 0;        ///< likewise (RunHistory::MostUsed)
 };
 
 /// Why it does not run, the first of: nobody can take it (said even of one whose inputs are still
 /// missing), inputs, the same action runs, a pause after a failure, the project's limit, everybody
-/// is busy, others come first, it is about to start. `online` are the workers that are there.
+/// is busy or has too small a GPU by what was seen, others come first, it is about to start.
+/// `online` are the workers that are there.
 domain::Pending ExplainPending(const PendingTask& task, std::span<const Online> online,
                                const Shares& shares, std::int64_t now);
 

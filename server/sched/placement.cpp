@@ -50,6 +50,18 @@ bool HasRoom(const Online& worker, const Needs& needs) {
   return worker.free_slots > 0 && HasRoom(worker.worker->capabilities, worker.used, needs);
 }
 
+bool IsLeftToLargerGpu(const Asking& asking, const Needs& needs, const Candidate& task,
+                       std::int64_t expected, std::int64_t now, const Policy& policy) {
+  const std::int64_t here = asking.worker->capabilities.gpu_memory_bytes;
+  if (here == 0 || here >= expected || now - task.due_ms >= policy.larger_gpu_wait.count()) {
+    return false;
+  }
+  return std::any_of(asking.online->begin(), asking.online->end(), [&](const Online& other) {
+    return other.worker->capabilities.gpu_memory_bytes >= expected &&
+           MayTake(asking, other, needs, task);
+  });
+}
+
 std::optional<std::size_t> Pick(const Asking& asking, const Needs& needs,
                                 std::span<const Candidate> candidates, std::int64_t now,
                                 const Policy& policy) {

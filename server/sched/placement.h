@@ -67,4 +67,11 @@ std::optional<std::size_t> Pick(const Asking& asking, const Needs& needs,
                                 std::span<const Candidate> candidates, std::int64_t now,
                                 const Policy& policy);
 
+/// Whether the task is left to a larger GPU than the asking worker's, which has some: tasks like it
+/// wanted `expected` bytes of late, which is more than this one has, and somebody is there who has
+/// as much, takes work, can take the task and was not lost with it. It is a guess, so nothing is
+/// left for longer than policy.larger_gpu_wait, and nothing where nobody is larger.
+bool IsLeftToLargerGpu(const Asking& asking, const Needs& needs, const Candidate& task,
+                       std::int64_t expected, std::int64_t now, const Policy& policy);
+
 }  // namespace tyllm::server::sched

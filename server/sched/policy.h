@@ -73,6 +73,8 @@ struct Policy {
   /// A task is left this long to a free worker that suits it better (its inputs are there, a
   /// preference is met, it has not failed there).
   Milliseconds placement_wait = std::chrono::seconds(5);
+  /// A task is left this long to a GPU of the size that tasks like it wanted of late.
+  Milliseconds larger_gpu_wait = std::chrono::hours(1);
   Fairness fairness;
 
   /// A worker that was silent for so long is not there.

@@ -11,8 +11,9 @@ constexpr Sql kPut{
 constexpr Sql kRemove{"DELETE FROM actions WHERE key = ?1"};
 constexpr Sql kTouch{"UPDATE actions SET at_ms = max(at_ms, ?2) WHERE key = ?1"};
 constexpr Sql kRemoveOld{
-    "DELETE FROM actions WHERE at_ms < ?1 AND NOT EXISTS(SELECT 1 FROM tasks INDEXED BY "
-    "tasks_queued_key WHERE state = 1 AND action_key = actions.key)"};
+    "DELETE FROM actions WHERE key IN (SELECT key FROM actions WHERE at_ms < ?1 AND NOT "
+    "EXISTS(SELECT 1 FROM tasks INDEXED BY tasks_queued_key WHERE state = 1 AND action_key = "
+    "actions.key) LIMIT ?2)"};
 constexpr Sql kFind{"SELECT output, task FROM actions WHERE key = ?1"};
 
 }  // namespace
@@ -29,8 +30,8 @@ Status Touch(Database& db, const Sha256& key, std::int64_t now) {
   return db.Change(kTouch, key, now).status();
 }
 
-Result<std::int64_t> RemoveOld(Database& db, std::int64_t before) {
-  return db.Change(kRemoveOld, before);
+Result<std::int64_t> RemoveOld(Database& db, std::int64_t before, std::int64_t limit) {
+  return db.Change(kRemoveOld, before, limit);
 }
 
 Result<std::optional<Entry>> Find(Database& db, const Sha256& key) {

@@ -15,7 +15,7 @@ Status Remove(Database& db, const Sha256& key);
 /// It is used now.
 Status Touch(Database& db, const Sha256& key, std::int64_t now);
 /// Those that were not made or used since, and that no queued task waits to use; how many.
-Result<std::int64_t> RemoveOld(Database& db, std::int64_t before);
+Result<std::int64_t> RemoveOld(Database& db, std::int64_t before, std::int64_t limit);
 
 struct Entry {
   BlobId output;

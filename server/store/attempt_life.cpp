@@ -11,6 +11,7 @@
 #include "server/store/lanes.h"
 #include "server/store/projects.h"
 #include "server/store/rows_json.h"
+#include "server/store/workers.h"
 
 namespace tyllm::server::store {
 
@@ -28,7 +29,7 @@ std::string Number(domain::Attempt attempt) {
 
 Status Progress(const Ground& ground, const tasks::Row& row, TaskState state,
                 const std::string& what, std::int64_t now) {
-  return ProgressJob(ground.db, row.job, {Tell(row, state, what)}, ground.toolchain_version, now);
+  return ProgressJob(ground, row.job, {Tell(row, state, what)}, now);
 }
 
 // What the attempt that ends now has cost, which its project is charged.
@@ -72,8 +73,7 @@ Status CheckCurrent(const tasks::Row& row, const AttemptId& id) {
 
 Status Progress(const Ground& ground, Place& place, const std::string& what, std::int64_t now) {
   const tasks::Row& row = place.row();
-  return ProgressJob(ground.db, place.rows, {Tell(row, row.state, what)}, ground.toolchain_version,
-                     now);
+  return ProgressJob(ground, place.rows, {Tell(row, row.state, what)}, now);
 }
 
 Result<std::map<std::string, BlobId>> InputsOf(Place& place) {
@@ -98,12 +98,14 @@ Result<Lease> LeaseOf(const Ground& ground, Place& place) {
 
 // Of a task that is leased.
 Status SetSucceeded(const Ground& ground, Place& place, const BlobId& output,
-                    const std::optional<Sha256>& key, std::int64_t now) {
+                    const std::optional<Sha256>& key, const domain::Resources& used,
+                    std::int64_t now) {
   tasks::Row& row = place.row();
   TYLLM_ASSIGN(const double seconds, ChargeProject(ground, row, now));
   TYLLM_TRY(tasks::SetSucceeded(ground.db, row, output, seconds, now));
   TYLLM_TRY(checkpoints::Remove(ground.db, row));
-  TYLLM_TRY(attempts::End(ground.db, row.attempt_id(), sched::Ending::kSucceeded, now));
+  TYLLM_TRY(
+      attempts::End(ground.db, row.attempt_id(), sched::Ending::kSucceeded, now, {.used = used}));
   if (key) {
     TYLLM_TRY(actions::Put(ground.db, *key, output, row.id, now));
     TYLLM_TRY(tasks::NoteResult(ground.db, *key, true));
@@ -119,6 +121,14 @@ HeldTask ToHeld(const tasks::Row& row) {
   return {row.attempt_id(), row.job, row.kind, row.state, row.holder, row.spent, row.started_ms};
 }
 
+std::vector<HeldTask> AllToHeld(const std::vector<tasks::Row>& rows) {
+  std::vector<HeldTask> held;
+  for (const tasks::Row& row : rows) {
+    held.push_back(ToHeld(row));
+  }
+  return held;
+}
+
 Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
   TYLLM_ASSIGN(tasks::Row row, tasks::Get(db, id.task));
   TYLLM_TRY(CheckCurrent(row, id));
@@ -127,6 +137,7 @@ Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
 
 Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSession& worker,
                            std::int64_t now) {
+  TYLLM_TRY(workers::CheckNotReplaced(ground.db, worker));
   TYLLM_ASSIGN(Place place, FindPlace(ground.db, task));
   tasks::Row& row = place.row();
   if (row.state != TaskState::kQueued) {
@@ -155,7 +166,7 @@ Status Succeed(const Ground& ground, const AttemptId& id, const BlobId& output,
   TYLLM_TRY(CheckCurrent(place.row(), id));
   return place.row().state == TaskState::kCancelling
              ? EndCancelled(ground, id, now)
-             : SetSucceeded(ground, place, output, key, now);
+             : SetSucceeded(ground, place, output, key, {}, now);
 }
 
 Result<bool> Complete(const Ground& ground, const AttemptId& id, const Completed& made,
@@ -178,7 +189,7 @@ Result<bool> Complete(const Ground& ground, const AttemptId& id, const Completed
   if (!key) {
     TYLLM_ASSIGN(key, KeyUnder(place, made.toolchain_version));
   }
-  TYLLM_TRY(SetSucceeded(ground, place, made.output, key, now));
+  TYLLM_TRY(SetSucceeded(ground, place, made.output, key, made.used, now));
   return true;
 }
 
@@ -209,7 +220,10 @@ Status EndAttempt(const Ground& ground, const AttemptId& id, sched::Ending endin
     TYLLM_TRY(lanes::AskForGpuMemory(ground.db, id.task, verdict.needs_gpu_memory));
   }
   TYLLM_TRY(tasks::SetJudged(ground.db, row, verdict, now));
-  TYLLM_TRY(attempts::End(ground.db, id, ending, now, &verdict.failure));
+  TYLLM_TRY(
+      attempts::End(ground.db, id, ending, now,
+                    {.failure = &verdict.failure,
+                     .gpu_too_small = std::max<std::int64_t>(0, verdict.needs_gpu_memory - 1)}));
   const std::string why = ": " + verdict.failure.reason + ": " + verdict.failure.message;
   if (verdict.again) {
     return Progress(ground, row, TaskState::kQueued,
@@ -226,7 +240,7 @@ Status EndCancelled(const Ground& ground, const AttemptId& id, std::int64_t now)
   }
   TYLLM_TRY(Charge(ground, row, now));
   TYLLM_TRY(tasks::SetCancelled(ground.db, row, TaskState::kCancelled, now));
-  TYLLM_TRY(attempts::End(ground.db, id, sched::Ending::kStopped, now));
+  TYLLM_TRY(attempts::End(ground.db, id, sched::Ending::kStopped, now, {}));
   return Progress(ground, row, TaskState::kCancelled, " has stopped", now);
 }
 

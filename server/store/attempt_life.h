@@ -12,6 +12,7 @@
 namespace tyllm::server::store {
 
 HeldTask ToHeld(const tasks::Row& row);
+std::vector<HeldTask> AllToHeld(const std::vector<tasks::Row>& rows);
 /// The attempt's row while the attempt is the task's current one and runs; else kAborted.
 Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/attempts.h"
 
-#include <algorithm>
-
 #include "server/store/rows_json.h"
 
 namespace tyllm::server::store::attempts {
@@ -15,16 +13,23 @@ constexpr Sql kInsert{
     "'$.toolchain_version') FROM workers WHERE name = ?3), ''))"};
 constexpr Sql kSetSession{"UPDATE attempts SET session = ?3 WHERE task = ?1 AND attempt = ?2"};
 constexpr Sql kEnd{
-    "UPDATE attempts SET ended_ms = ?3, ending = ?4, failure = ?5, log_bytes = ?6 "
+    "UPDATE attempts SET ended_ms = ?3, ending = ?4, failure = ?5, log_bytes = ?6, "
+    "memory_bytes = ?7, gpu_memory_bytes = ?8, disk_bytes = ?9, gpu_too_small = ?10 "
     "WHERE task = ?1 AND attempt = ?2"};
 constexpr Sql kOf{
     "SELECT attempt, worker, session, started_ms, ended_ms, ending, failure, log_bytes "
     "FROM attempts WHERE task = ?1 ORDER BY attempt"};
 constexpr Sql kLastToolchain{
     "SELECT toolchain FROM attempts WHERE task = ?1 ORDER BY attempt DESC LIMIT 1"};
-constexpr Sql kRuns{
-    "SELECT t.kind, a.ended_ms - a.started_ms FROM attempts AS a INDEXED BY attempts_succeeded "
-    "JOIN tasks AS t ON t.id = a.task WHERE a.ending = 0 ORDER BY a.ended_ms DESC LIMIT 200"};
+// Each half goes through an index of its own.
+constexpr Sql kSeen{
+    "SELECT t.spec, s.ms, s.memory_bytes, s.gpu_memory_bytes, s.disk_bytes, s.gpu_too_small "
+    "FROM (SELECT * FROM (SELECT task, ended_ms, ended_ms - started_ms AS ms, memory_bytes, "
+    "gpu_memory_bytes, disk_bytes, gpu_too_small FROM attempts INDEXED BY attempts_succeeded "
+    "WHERE ending = 0 ORDER BY ended_ms DESC LIMIT ?1) UNION ALL SELECT * FROM (SELECT task, "
+    "ended_ms, NULL, memory_bytes, gpu_memory_bytes, disk_bytes, gpu_too_small FROM attempts "
+    "INDEXED BY attempts_gpu_too_small WHERE gpu_too_small > 0 ORDER BY ended_ms DESC LIMIT ?1)) "
+    "AS s JOIN tasks AS t ON t.id = s.task ORDER BY s.ended_ms"};
 constexpr Sql kHasEnded{
     "SELECT ended_ms IS NOT NULL FROM attempts WHERE task = ?1 AND attempt = ?2"};
 
@@ -39,13 +44,17 @@ Status SetSession(Database& db, const AttemptId& id, const std::string& session)
 }
 
 Status End(Database& db, const AttemptId& id, sched::Ending ending, std::int64_t now,
-           const domain::Failure* failure) {
+           const Remains& remains) {
   std::optional<std::string> why;
-  if (failure != nullptr) {
-    why = ToColumn(*failure);
+  std::int64_t log_bytes = 0;
+  if (remains.failure != nullptr) {
+    why = ToColumn(*remains.failure);
+    log_bytes = remains.failure->log_bytes;
   }
-  const std::int64_t log_bytes = failure == nullptr ? 0 : failure->log_bytes;
-  return db.ChangeOne(id.ToString(), kEnd, id.task.value, id.attempt, now, ending, why, log_bytes);
+  const domain::Resources& used = remains.used;
+  return db.ChangeOne(id.ToString(), kEnd, id.task.value, id.attempt, now, ending, why, log_bytes,
+                      used.memory_bytes, used.gpu_memory_bytes, used.disk_bytes,
+                      remains.gpu_too_small);
 }
 
 Result<std::vector<domain::AttemptRecord>> Of(Database& db, TaskId task) {
@@ -78,24 +87,24 @@ Result<std::string> LastToolchain(Database& db, TaskId task) {
   return found ? rows.Text(0) : std::string();
 }
 
-Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns(Database& db) {
-  std::map<domain::TaskKind, std::vector<std::int64_t>> times;
-  TYLLM_ASSIGN(Rows rows, db.Query(kRuns));
+Result<std::vector<SeenAttempt>> Seen(Database& db, std::int64_t limit) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kSeen, limit));
+  std::vector<SeenAttempt> seen;
   while (true) {
     TYLLM_ASSIGN(const bool more, rows.Next());
     if (!more) {
-      break;
+      return seen;
     }
-    TYLLM_ASSIGN(const auto kind, EnumColumn<domain::TaskKind>(rows.Integer(0)));
-    times[kind].push_back(rows.Integer(1));
+    TYLLM_ASSIGN(const auto spec, FromColumn<domain::TaskSpec>(rows.Text(0), "tasks.spec"));
+    SeenAttempt& one = seen.emplace_back(SeenAttempt{sched::SizeClassOf(spec), {}});
+    if (!rows.IsNull(1)) {
+      one.run.run_ms = rows.Integer(1);
+    }
+    one.run.used.memory_bytes = rows.Integer(2);
+    one.run.used.gpu_memory_bytes = rows.Integer(3);
+    one.run.used.disk_bytes = rows.Integer(4);
+    one.run.gpu_too_small = rows.Integer(5);
   }
-  std::map<domain::TaskKind, std::int64_t> medians;
-  for (auto& [kind, of_kind] : times) {
-    const auto middle = of_kind.begin() + static_cast<std::ptrdiff_t>(of_kind.size() / 2);
-    std::nth_element(of_kind.begin(), middle, of_kind.end());
-    medians[kind] = *middle;
-  }
-  return medians;
 }
 
 Result<bool> HasEnded(Database& db, const AttemptId& id) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -13,15 +12,22 @@ namespace tyllm::server::store::attempts {
 
 Status Insert(Database& db, const AttemptId& id, const WorkerSession& holder, std::int64_t now);
 Status SetSession(Database& db, const AttemptId& id, const std::string& session);
-/// `failure` when it ended without result.
+
+/// What is kept of an attempt that has ended, besides when and how.
+struct Remains {
+  const domain::Failure* failure = nullptr;  ///< when it ended without result
+  domain::Resources used = {};
+  std::int64_t gpu_too_small = 0;  ///< bytes of the GPU that was
+};
+
 Status End(Database& db, const AttemptId& id, sched::Ending ending, std::int64_t now,
-           const domain::Failure* failure = nullptr);
+           const Remains& remains);
 /// Oldest first.
 Result<std::vector<domain::AttemptRecord>> Of(Database& db, TaskId task);
 /// Toolchain of the task's last attempt; empty before the first.
 Result<std::string> LastToolchain(Database& db, TaskId task);
-/// Median time of the last attempts that succeeded, by kind of task.
-Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns(Database& db);
+/// Queue::SeenAttempts.
+Result<std::vector<SeenAttempt>> Seen(Database& db, std::int64_t limit);
 /// kNotFound when there was no such attempt.
 Result<bool> HasEnded(Database& db, const AttemptId& id);
 

@@ -204,6 +204,11 @@ Result<std::unique_ptr<Database>> Database::Open(const std::string& file, const 
   TYLLM_ASSIGN(Fd owner, LockOwner(file));
   TYLLM_ASSIGN(std::unique_ptr<Database> database, Connect(file, vfs, kSettings));
   database->owner_ = std::move(owner);
+  // A process that was killed may have left in the log what the disk does not have yet, and nothing
+  // of that may be answered from before.
+  TYLLM_ASSIGN(const std::unique_ptr<LogSync> sync,
+               OpenLogFileSync(database->LogPath(), vfs, database->log_is_lost_));
+  TYLLM_TRY(sync->Sync());
   return database;
 }
 
@@ -213,8 +218,12 @@ Result<std::unique_ptr<Database>> Database::OpenReader() const {
   return reader;
 }
 
+std::string Database::LogPath() const {
+  return std::string(sqlite3_db_filename(connection_.get(), "main")) + "-wal";
+}
+
 Result<std::unique_ptr<LogSync>> Database::OpenLogSync() {
-  const std::string log = std::string(sqlite3_db_filename(connection_.get(), "main")) + "-wal";
+  const std::string log = LogPath();
   TYLLM_ASSIGN(std::unique_ptr<LogSync> sync, OpenLogFileSync(log, vfs_, log_is_lost_));
   TYLLM_TRY(Execute(kSyncedByOthers));
   if (vfs_.empty()) {

@@ -133,6 +133,7 @@ class Database {
   static Result<std::unique_ptr<Database>> Connect(const std::string& file, const std::string& vfs,
                                                    const char* settings);
 
+  std::string LogPath() const;
   Result<sqlite3_stmt*> Prepare(const Sql& sql);
   /// The Status of a SQLite result code, noted when it concerns the storage.
   Status Failed(int code);

@@ -2,6 +2,7 @@
 #include "server/store/database_check.h"
 
 #include <array>
+#include <span>
 
 #include "server/store/schema.h"
 
@@ -59,6 +60,22 @@ constexpr std::array kInvariants = {
          "1 FROM job_trees WHERE job = t.job AND tree = t.output)"}},
 };
 
+/// Each goes through an index of the few rows that it is about, however many others there are.
+constexpr std::array kLiveInvariants = {
+    Invariant{"a task that is held has a running attempt",
+              {"SELECT 't' || id FROM tasks AS t WHERE state IN (2, 3) AND NOT EXISTS(SELECT 1 "
+               "FROM attempts WHERE task = t.id AND attempt = t.attempt AND ended_ms IS NULL)"}},
+    Invariant{"no other attempt of a task that is held runs",
+              {"SELECT 't' || id FROM tasks AS t WHERE state IN (2, 3) AND EXISTS(SELECT 1 FROM "
+               "attempts WHERE task = t.id AND attempt <> t.attempt AND ended_ms IS NULL)"}},
+    Invariant{"a task that is held belongs to a job that has not ended",
+              {"SELECT 't' || id FROM tasks AS t WHERE state IN (2, 3) AND NOT EXISTS(SELECT 1 "
+               "FROM jobs WHERE id = t.job AND ended_ms IS NULL)"}},
+    Invariant{"the result that a queued task is to use is there",
+              {"SELECT 't' || id FROM tasks AS t WHERE state = 1 AND has_result = 1 AND NOT "
+               "EXISTS(SELECT 1 FROM actions WHERE key = t.action_key)"}},
+};
+
 constexpr Sql kIntegrity{"PRAGMA integrity_check(20)"};
 constexpr Sql kForeignKeys{"PRAGMA foreign_key_check"};
 constexpr Sql kSkipIds{"UPDATE sqlite_sequence SET seq = seq + 1000000"};
@@ -75,6 +92,17 @@ Result<std::vector<std::string>> FirstColumn(Database& database, const Sql& sql,
     found.push_back(rows.Text(0));
   }
   return found;
+}
+
+Status CheckRules(Database& database, std::span<const Invariant> rules,
+                  std::vector<std::string>& problems) {
+  for (const Invariant& invariant : rules) {
+    TYLLM_ASSIGN(const auto broken, FirstColumn(database, invariant.sql, kMostNamed));
+    for (const std::string& what : broken) {
+      problems.push_back(what + ": " + invariant.rule);
+    }
+  }
+  return OkStatus();
 }
 
 Status CheckWithSqlite(Database& database, std::vector<std::string>& problems) {
@@ -104,12 +132,13 @@ Result<std::vector<std::string>> CheckDatabase(const Path& file) {
   }
   std::vector<std::string> problems;
   TYLLM_TRY(CheckWithSqlite(*database, problems));
-  for (const Invariant& invariant : kInvariants) {
-    TYLLM_ASSIGN(const auto broken, FirstColumn(*database, invariant.sql, kMostNamed));
-    for (const std::string& what : broken) {
-      problems.push_back(what + ": " + invariant.rule);
-    }
-  }
+  TYLLM_TRY(CheckRules(*database, kInvariants, problems));
+  return problems;
+}
+
+Result<std::vector<std::string>> CheckLive(Database& database) {
+  std::vector<std::string> problems;
+  TYLLM_TRY(CheckRules(database, kLiveInvariants, problems));
   return problems;
 }
 

@@ -15,6 +15,10 @@ namespace tyllm::server::store {
 /// lines.
 Result<std::vector<std::string>> CheckDatabase(const Path& file);
 
+/// What breaks those rules that are quickly looked at: of tasks that somebody holds, and of queued
+/// ones whose result is there. For any connection, while a server runs.
+Result<std::vector<std::string>> CheckLive(Database& database);
+
 /// After a restore: ids that were given out after the backup are not given out again, so that a
 /// worker or a client of that time cannot mean something else by them.
 Status SkipIds(Database& database);

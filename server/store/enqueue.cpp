@@ -59,6 +59,7 @@ class Beginning {
     TYLLM_TRY(WriteEvents(id));
     if (ends) {
       TYLLM_TRY(jobs::Advance(db, id, state_, last_event, now_));
+      ground_.ended.push_back({job_.spec.kind, state_, {}});
     }
     return View(id, last_event);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace tyllm::server::store {
@@ -25,7 +26,9 @@ struct Log {
   sqlite3_file* file;
   std::vector<char> gathered;
   std::int64_t offset;  ///< of what is gathered
-  bool ends_transaction;
+  std::int64_t end;     ///< of what was written last, or is gathered
+  bool header_was_last;
+  bool ends_transaction;  ///< the frame of the last header
 
   static Log& Of(sqlite3_file* file) { return *reinterpret_cast<Log*>(file); }  // NOLINT
 
@@ -63,18 +66,27 @@ struct LogCalls {
     return flushed == SQLITE_OK ? closed : flushed;
   }
 
+  // What waits is a frame behind what was written last, and its transaction goes on. All else is
+  // written at once: SQLite corrects checksums of frames that are there (those that a transaction
+  // changed twice) after the transaction's last frame, and nothing need follow.
   static int Write(sqlite3_file* file, const void* from, int length, sqlite3_int64 offset) {
     Log& log = Log::Of(file);
     const char* const bytes = static_cast<const char*>(from);
+    const bool is_header = length == kFrameHeader;
+    const bool is_page_of_header = std::exchange(log.header_was_last, is_header) && !is_header;
+    if (is_header) {
+      log.ends_transaction =
+          std::any_of(bytes + kSizeFrom, bytes + kSizeTo, [](char byte) { return byte != 0; });
+    }
+    if (std::exchange(log.end, offset + length) != offset) {
+      const int code = log.Flush();
+      return code == SQLITE_OK ? log.file->pMethods->xWrite(log.file, from, length, offset) : code;
+    }
     if (const int code = log.Append(bytes, length, offset); code != SQLITE_OK) {
       return code;
     }
-    if (length == kFrameHeader) {
-      log.ends_transaction =
-          std::any_of(bytes + kSizeFrom, bytes + kSizeTo, [](char byte) { return byte != 0; });
-      return SQLITE_OK;
-    }
-    return log.ends_transaction ? log.Flush() : SQLITE_OK;
+    const bool waits = is_header || (is_page_of_header && !log.ends_transaction);
+    return waits ? SQLITE_OK : log.Flush();
   }
 
   template <auto kMethod, typename... Arguments>
@@ -123,6 +135,8 @@ int OpenLog(sqlite3_vfs* over, const char* path, sqlite3_file* file, int flags, 
                    .file = below,
                    .gathered = {},
                    .offset = 0,
+                   .end = -1,
+                   .header_was_last = false,
                    .ends_transaction = false};
   }
   return code;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "server/sched/policy.h"
 #include "server/store/database.h"
+#include "server/store/queue.h"
 
 namespace tyllm::server::store {
 
@@ -13,6 +15,7 @@ struct Ground {
   Database& db;
   std::string toolchain_version;  ///< goes into action keys
   sched::Fairness fairness;       ///< how use is counted
+  std::vector<EndedJob>& ended;   ///< by the transaction so far; operations add to it
 };
 
 }  // namespace tyllm::server::store

@@ -42,26 +42,25 @@ Result<AllInputs> InputsOfWaiting(const std::vector<tasks::Row>& rows) {
   return inputs;
 }
 
-Status MakeReady(Database& db, const std::vector<tasks::Row>& rows, tasks::Row& row,
-                 const std::vector<domain::TaskInput>& given, std::string_view toolchain_version,
-                 std::int64_t now) {
+Status MakeReady(const Ground& ground, const std::vector<tasks::Row>& rows, tasks::Row& row,
+                 const std::vector<domain::TaskInput>& given, std::int64_t now) {
   TYLLM_ASSIGN(const auto inputs, ResolveInputs(rows, row.id, given));
   TYLLM_ASSIGN(const auto spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
-  TYLLM_TRY(
-      tasks::SetReady(db, row, domain::ActionKey(spec, inputs, toolchain_version), inputs, now));
+  const Sha256 key = domain::ActionKey(spec, inputs, ground.toolchain_version);
+  TYLLM_TRY(tasks::SetReady(ground.db, row, key, inputs, now));
   row.state = TaskState::kQueued;
   return OkStatus();
 }
 
-Status TakeSteps(Database& db, std::vector<tasks::Row>& rows, std::vector<events::Draft>& drafts,
-                 std::string_view toolchain_version, std::int64_t now) {
+Status TakeSteps(const Ground& ground, std::vector<tasks::Row>& rows,
+                 std::vector<events::Draft>& drafts, std::int64_t now) {
   TYLLM_ASSIGN(const AllInputs inputs, InputsOfWaiting(rows));
   for (const sched::Step& step : StepsFor(rows, inputs)) {
     tasks::Row& row = rows[step.node];
     if (step.event == domain::TaskEvent::kInputsReady) {
-      TYLLM_TRY(MakeReady(db, rows, row, inputs[step.node], toolchain_version, now));
+      TYLLM_TRY(MakeReady(ground, rows, row, inputs[step.node], now));
     } else {
-      TYLLM_TRY(tasks::SetCancelled(db, row, TaskState::kCancelled, now));
+      TYLLM_TRY(tasks::SetCancelled(ground.db, row, TaskState::kCancelled, now));
       row.state = TaskState::kCancelled;
     }
     drafts.push_back(Tell(row, step.event));
@@ -95,28 +94,34 @@ events::Draft TellEnd(domain::JobState state) {
   return {.text = "job " + std::string(domain::kJobStateNames.Name(state)), .task = std::nullopt};
 }
 
-Status ProgressJob(Database& db, JobId job, std::vector<events::Draft> drafts,
-                   std::string_view toolchain_version, std::int64_t now) {
-  TYLLM_ASSIGN(std::vector<tasks::Row> rows, tasks::OfJob(db, job));
-  return ProgressJob(db, rows, std::move(drafts), toolchain_version, now);
+Status ProgressJob(const Ground& ground, JobId job, std::vector<events::Draft> drafts,
+                   std::int64_t now) {
+  TYLLM_ASSIGN(std::vector<tasks::Row> rows, tasks::OfJob(ground.db, job));
+  return ProgressJob(ground, rows, std::move(drafts), now);
 }
 
-Status ProgressJob(Database& db, std::vector<tasks::Row>& rows, std::vector<events::Draft> drafts,
-                   std::string_view toolchain_version, std::int64_t now) {
+Status ProgressJob(const Ground& ground, std::vector<tasks::Row>& rows,
+                   std::vector<events::Draft> drafts, std::int64_t now) {
   const JobId job = rows.front().job;
-  TYLLM_TRY(TakeSteps(db, rows, drafts, toolchain_version, now));
-  TYLLM_ASSIGN(const jobs::Standing before, jobs::StandingOf(db, job));
+  TYLLM_TRY(TakeSteps(ground, rows, drafts, now));
+  const bool ends =
+      std::ranges::all_of(rows, [](const tasks::Row& row) { return IsFinal(row.state); });
+  TYLLM_ASSIGN(const jobs::Standing before, jobs::StandingOf(ground.db, job, ends));
   const domain::JobState state = StateOf(rows, before.cancel_asked);
-  if (IsFinal(state)) {
+  if (ends) {
     drafts.push_back(TellEnd(state));
+    ground.ended.push_back({before.kind, state, {}});
+    if (state == domain::JobState::kFailed) {
+      ground.ended.back().blame = before.blame;
+    }
   }
   // Only the last of them shows the new state: whoever sees a final state has seen all.
   std::int64_t number = before.last_event;
   for (const events::Draft& draft : drafts) {
     const bool is_last = &draft == &drafts.back();
-    TYLLM_TRY(events::Insert(db, job, ++number, draft, is_last ? state : before.state, now));
+    TYLLM_TRY(events::Insert(ground.db, job, ++number, draft, is_last ? state : before.state, now));
   }
-  return jobs::Advance(db, job, state, number, now);
+  return jobs::Advance(ground.db, job, state, number, now);
 }
 
 Result<std::map<std::string, BlobId>> ResolveInputs(const std::vector<tasks::Row>& job_tasks,

@@ -3,24 +3,23 @@
 
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "server/sched/settle.h"
-#include "server/store/database.h"
 #include "server/store/events.h"
+#include "server/store/ground.h"
 #include "server/store/tasks.h"
 
 namespace tyllm::server::store {
 
 /// What a change of a job's tasks leads to, in the same transaction: waiting tasks become ready or
 /// are cancelled, the job's state follows, and `drafts` and all this become events.
-Status ProgressJob(Database& db, JobId job, std::vector<events::Draft> drafts,
-                   std::string_view toolchain_version, std::int64_t now);
+Status ProgressJob(const Ground& ground, JobId job, std::vector<events::Draft> drafts,
+                   std::int64_t now);
 /// For who has read the job's tasks: `rows` are all of them as they stand after the change, and
 /// then as they stand after what it led to.
-Status ProgressJob(Database& db, std::vector<tasks::Row>& rows, std::vector<events::Draft> drafts,
-                   std::string_view toolchain_version, std::int64_t now);
+Status ProgressJob(const Ground& ground, std::vector<tasks::Row>& rows,
+                   std::vector<events::Draft> drafts, std::int64_t now);
 
 /// Of each task of a job; of those that do not wait it may be left out.
 using AllInputs = std::vector<std::vector<domain::TaskInput>>;

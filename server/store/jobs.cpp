@@ -16,7 +16,9 @@ constexpr Sql kInsert{
 constexpr Sql kInsertLabel{"INSERT INTO job_labels(job, key, value) VALUES(?1, ?2, ?3)"};
 constexpr Sql kDeleteLabels{"DELETE FROM job_labels WHERE job = ?1"};
 constexpr Sql kGet{TYLLM_JOB_COLUMNS "WHERE id = ?1"};
-constexpr Sql kStanding{"SELECT state, cancel_asked, last_event FROM jobs WHERE id = ?1"};
+constexpr Sql kStanding{
+    "SELECT state, cancel_asked, last_event, CASE WHEN ?2 THEN json_extract(spec, '$.kind') END, "
+    "CASE WHEN ?2 THEN json_extract(failure, '$.blame') END FROM jobs WHERE id = ?1"};
 constexpr Sql kCount{"SELECT state, count(*) FROM jobs GROUP BY state"};
 constexpr Sql kAskCancel{"UPDATE jobs SET cancel_asked = 1 WHERE id = ?1"};
 constexpr Sql kSetPriority{"UPDATE jobs SET priority = ?2 WHERE id = ?1"};
@@ -94,8 +96,8 @@ Result<Row> Get(Database& db, JobId id) {
   return found ? Read(rows) : NoJob(id);
 }
 
-Result<Standing> StandingOf(Database& db, JobId id) {
-  TYLLM_ASSIGN(Rows rows, db.Query(kStanding, id.value));
+Result<Standing> StandingOf(Database& db, JobId id, bool ends) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kStanding, id.value, ends));
   TYLLM_ASSIGN(const bool found, rows.Next());
   if (!found) {
     return NoJob(id);
@@ -104,6 +106,12 @@ Result<Standing> StandingOf(Database& db, JobId id) {
   TYLLM_ASSIGN(standing.state, EnumColumn<JobState>(rows.Integer(0)));
   standing.cancel_asked = rows.Integer(1) != 0;
   standing.last_event = rows.Integer(2);
+  if (!rows.IsNull(3)) {
+    TYLLM_ASSIGN(standing.kind, domain::kJobKindNames.Parse(rows.Text(3)));
+  }
+  if (!rows.IsNull(4)) {
+    TYLLM_ASSIGN(standing.blame, domain::kBlameNames.Parse(rows.Text(4)));
+  }
   return standing;
 }
 

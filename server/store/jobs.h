@@ -45,13 +45,17 @@ struct Standing {
   domain::JobState state = domain::JobState::kQueued;
   bool cancel_asked = false;
   std::int64_t last_event = 0;
+  // Of a job that ends, else as they are here:
+  domain::JobKind kind = domain::JobKind::kPipeline;
+  std::optional<domain::Blame> blame;  ///< of its failure
 };
 
 /// kNotFound when there is no such job.
-Result<Standing> StandingOf(Database& db, JobId id);
+Result<Standing> StandingOf(Database& db, JobId id, bool ends);
 /// The row of a statement that selects TYLLM_JOB_COLUMNS.
 Result<Row> Read(const Rows& rows);
-Result<std::vector<Row>> List(Database& db, const JobFilter& filter);
+/// Without tasks and outputs.
+Result<std::vector<domain::JobView>> List(Database& db, const JobFilter& filter);
 Result<std::map<domain::JobState, std::int64_t>> Count(Database& db);
 Status AskCancel(Database& db, JobId id);
 /// Of a job that has not ended.

@@ -133,9 +133,7 @@ class Listing {
   std::optional<std::string> labels_;
 };
 
-}  // namespace
-
-Result<std::vector<Row>> List(Database& db, const JobFilter& filter) {
+Result<std::vector<Row>> Find(Database& db, const JobFilter& filter) {
   Listing listing(db, filter);
   std::vector<Row> found;
   switch (filter.order) {
@@ -151,6 +149,18 @@ Result<std::vector<Row>> List(Database& db, const JobFilter& filter) {
       return found;
   }
   return Internal("an order of jobs without a statement");
+}
+
+}  // namespace
+
+Result<std::vector<domain::JobView>> List(Database& db, const JobFilter& filter) {
+  TYLLM_ASSIGN(const std::vector<Row> rows, Find(db, filter));
+  std::vector<domain::JobView> views;
+  for (const Row& row : rows) {
+    TYLLM_ASSIGN(domain::JobView view, ToView(row));
+    views.push_back(std::move(view));
+  }
+  return views;
 }
 
 }  // namespace tyllm::server::store::jobs

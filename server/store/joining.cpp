@@ -18,8 +18,8 @@ events::Draft TellNewOwner(const tasks::Row& running, JobId from) {
           .attempt = running.attempt};
 }
 
-Result<std::vector<JobId>> HandOver(Database& db, JobId job, std::string_view toolchain_version,
-                                    std::int64_t now) {
+Result<std::vector<JobId>> HandOver(const Ground& ground, JobId job, std::int64_t now) {
+  Database& db = ground.db;
   std::vector<JobId> heirs;
   TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db, job));
   for (const tasks::Row& row : rows) {
@@ -32,7 +32,7 @@ Result<std::vector<JobId>> HandOver(Database& db, JobId job, std::string_view to
     }
     TYLLM_TRY(tasks::Exchange(db, row, *waiting));
     TYLLM_ASSIGN(const tasks::Row moved, tasks::Get(db, row.id));
-    TYLLM_TRY(ProgressJob(db, moved.job, {TellNewOwner(moved, job)}, toolchain_version, now));
+    TYLLM_TRY(ProgressJob(ground, moved.job, {TellNewOwner(moved, job)}, now));
     heirs.push_back(moved.job);
   }
   return heirs;
@@ -46,14 +46,14 @@ events::Draft TellCancelled(const tasks::Row& row, domain::TaskState state) {
 
 }  // namespace
 
-Result<std::vector<JobId>> CancelJob(Database& db, JobId job, std::string_view toolchain_version,
-                                     std::int64_t now) {
+Result<std::vector<JobId>> CancelJob(const Ground& ground, JobId job, std::int64_t now) {
+  Database& db = ground.db;
   TYLLM_ASSIGN(const jobs::Row row, jobs::Get(db, job));
   if (IsFinal(row.state) || row.cancel_asked) {
     return std::vector<JobId>();
   }
   TYLLM_TRY(jobs::AskCancel(db, job));
-  TYLLM_ASSIGN(std::vector<JobId> heirs, HandOver(db, job, toolchain_version, now));
+  TYLLM_ASSIGN(std::vector<JobId> heirs, HandOver(ground, job, now));
   std::vector<events::Draft> drafts = {{.text = "cancellation asked for", .task = {}}};
   TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db, job));
   for (const tasks::Row& task : rows) {
@@ -62,7 +62,7 @@ Result<std::vector<JobId>> CancelJob(Database& db, JobId job, std::string_view t
       drafts.push_back(TellCancelled(task, *next));
     }
   }
-  TYLLM_TRY(ProgressJob(db, job, std::move(drafts), toolchain_version, now));
+  TYLLM_TRY(ProgressJob(ground, job, std::move(drafts), now));
   return heirs;
 }
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <string_view>
 #include <vector>
 
-#include "server/store/database.h"
-#include "server/store/queue.h"
+#include "server/store/ground.h"
 
 namespace tyllm::server::store {
 
@@ -14,7 +12,6 @@ namespace tyllm::server::store {
 /// running one becomes the waiting job's task, the waiting one the job's that is cancelled. So an
 /// attempt is cancelled only when the last who wants its result has gone. Returns the jobs that got
 /// one.
-Result<std::vector<JobId>> CancelJob(Database& db, JobId job, std::string_view toolchain_version,
-                                     std::int64_t now);
+Result<std::vector<JobId>> CancelJob(const Ground& ground, JobId job, std::int64_t now);
 
 }  // namespace tyllm::server::store

@@ -24,9 +24,12 @@ constexpr Sql kProjectOf{"SELECT project FROM lanes WHERE id = ?1"};
 constexpr Sql kNext{
     "SELECT lane FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND lane > ?1 "
     "ORDER BY lane LIMIT 1"};
+// Of what can be given out: as kCandidates in tasks.cpp.
 constexpr Sql kOldestDue{
-    "SELECT job, queued_ms FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND lane = ?1 AND "
-    "not_before_ms <= ?2 ORDER BY job, position LIMIT 1"};
+    "SELECT job, queued_ms FROM tasks AS t INDEXED BY tasks_queued WHERE state = 1 AND lane = ?1 "
+    "AND not_before_ms <= ?2 AND has_result = 0 AND NOT (use_cache AND EXISTS(SELECT 1 FROM tasks "
+    "AS r WHERE r.state IN (2, 3) AND r.action_key = t.action_key)) ORDER BY job, position LIMIT "
+    "1"};
 constexpr Sql kCountBefore{
     "SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND "
     "lane = ?1 AND job < ?2 LIMIT ?3)"};

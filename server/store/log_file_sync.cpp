@@ -32,6 +32,7 @@ class LogFileSync final : public LogSync {
     }
   }
 
+  // As one who may create it: SQLite then makes the name durable with the first sync.
   Status Open(const std::string& vfs) {
     sqlite3_vfs* const found = sqlite3_vfs_find(vfs.empty() ? nullptr : vfs.c_str());
     if (found == nullptr) {
@@ -40,7 +41,8 @@ class LogFileSync final : public LogSync {
     const auto size = static_cast<std::size_t>(found->szOsFile);
     memory_.resize(size / sizeof(std::max_align_t) + 1);
     const int code = found->xOpen(found, path_.c_str(), file(),
-                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL, nullptr);
+                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL,
+                                  nullptr);
     return code == SQLITE_OK ? OkStatus() : Failed("opening", code);
   }
 

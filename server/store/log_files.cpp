@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "common/base/handle.h"
+#include "common/base/list_folder.h"
 
 namespace tyllm::server::store {
 
@@ -114,14 +115,15 @@ Status LogFiles::Remove(domain::TaskId task) {
 
 Result<std::vector<domain::TaskId>> LogFiles::Tasks() const {
   std::vector<domain::TaskId> tasks;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(root_, error)) {
-    if (const auto task = domain::TaskId::Parse(entry.path().filename().string()); task.ok()) {
+  const Result<std::vector<Path>> found = ListFolder(root_);
+  if (found.status().code() == StatusCode::kNotFound) {
+    return tasks;  // no attempt has logged anything yet
+  }
+  TYLLM_TRY(found.status());
+  for (const Path& folder : *found) {
+    if (const auto task = domain::TaskId::Parse(folder.filename().string()); task.ok()) {
       tasks.push_back(*task);
     }
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    return FromErrno(error.value(), "reading " + root_.string());
   }
   return tasks;
 }

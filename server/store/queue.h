@@ -18,6 +18,7 @@
 #include "server/sched/fair_order.h"
 #include "server/sched/placement.h"
 #include "server/sched/retry.h"
+#include "server/sched/run_history.h"
 #include "server/sched/shares.h"
 #include "server/store/log_sync.h"
 
@@ -101,6 +102,15 @@ struct Completed {
   std::string toolchain_version;  ///< of who made it
   /// Of the lease's action with that version, where the caller knows it: it is not found out again.
   std::optional<Sha256> key = std::nullopt;
+  domain::Resources used = {};  ///< at most, by the attempt
+};
+
+/// What an attempt has shown of tasks like its own.
+struct SeenAttempt {
+  sched::SizeClass size;
+  sched::SeenRun run;
+
+  bool operator==(const SeenAttempt&) const = default;
 };
 
 /// A task that some worker holds.
@@ -141,6 +151,8 @@ struct CacheHit {
   JobId job;
   Sha256 key;
   BlobId output;
+  domain::TaskKind kind = domain::TaskKind::kQuantize;
+  bool waited = false;  ///< the result was made while the task was queued
 
   bool operator==(const CacheHit&) const = default;
 };
@@ -148,7 +160,17 @@ struct CacheHit {
 /// What there is to do.
 struct TaskCounts {
   std::map<domain::TaskState, std::int64_t> by_state;  ///< of jobs that have not ended
-  std::optional<std::int64_t> oldest_due_ms;           ///< since when the oldest queued task is due
+  /// Since when the oldest queued task of a class is due; none of one without.
+  std::map<domain::JobClass, std::int64_t> oldest_due_ms;
+};
+
+/// A job that has come to its end.
+struct EndedJob {
+  domain::JobKind kind = domain::JobKind::kPipeline;
+  domain::JobState state = domain::JobState::kSucceeded;
+  std::optional<domain::Blame> blame = {};  ///< of one that failed
+
+  bool operator==(const EndedJob&) const = default;
 };
 
 /// A project with what it has had and has.
@@ -212,6 +234,9 @@ class Queue {
   /// True when anything was changed. After an error the transaction is to be rolled back.
   virtual Result<bool> Commit() = 0;
   virtual void Rollback() = 0;
+  /// Jobs that the transaction which was committed last has ended, in the order of their ends;
+  /// once.
+  virtual std::vector<EndedJob> TakeEnded() = 0;
   virtual Status SetMark() = 0;
   virtual Status KeepMark() = 0;
   virtual Status RevertToMark() = 0;
@@ -228,16 +253,14 @@ class Queue {
   virtual Status BeginCopy(const Path& to) = 0;
   /// True when the copy is complete and durable. After an error the copy has ended.
   virtual Result<bool> CopySome(int pages) = 0;
-  /// Ends a copy, complete or not.
-  virtual void EndCopy() = 0;
 
   // Jobs.
   virtual Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) = 0;
   /// Of a change other than Enqueue, which notes its own.
   virtual Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
                              std::int64_t now) = 0;
-  /// Those noted before that time; how many.
-  virtual Result<std::int64_t> ForgetRequests(std::int64_t before) = 0;
+  /// At most `limit` of those noted before that time; how many.
+  virtual Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) = 0;
   /// The new job, as GetJob gives it.
   virtual Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) = 0;
 
@@ -275,10 +298,14 @@ class Queue {
   virtual Status NoteDecision(TaskId task, const std::string& text, std::int64_t now) = 0;
   /// Oldest first.
   virtual Result<std::vector<domain::Decision>> Decisions(TaskId task) = 0;
-  /// Median time of the last attempts that succeeded, by kind; kinds without any are not in it.
-  virtual Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns() = 0;
+  /// Of attempts that succeeded, and of those that found a GPU too small, the last ones of each; in
+  /// the order of their ends.
+  virtual Result<std::vector<SeenAttempt>> SeenAttempts(std::int64_t limit) = 0;
 
   virtual Result<TaskCounts> CountTasks(std::int64_t now) = 0;
+  /// What breaks a rule of the queue among the tasks that run or whose result is there: a line
+  /// each, none while all is well.
+  virtual Result<std::vector<std::string>> FindViolations() = 0;
 
   // Who is next.
   /// Lanes with a task that is due, by number.
@@ -346,8 +373,8 @@ class Queue {
   virtual Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) = 0;
   virtual Status SucceedFromCache(const CacheHit& hit, std::int64_t now) = 0;
   virtual Status ForgetAction(const Sha256& key) = 0;
-  /// Results that nobody made or used since that time; how many.
-  virtual Result<std::int64_t> ForgetActions(std::int64_t before) = 0;
+  /// At most `limit` results that nobody made or used since that time; how many.
+  virtual Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) = 0;
   virtual Result<std::optional<BlobId>> FindResult(const Sha256& key) = 0;
   /// The task that runs the action.
   virtual Result<std::optional<TaskId>> FindRunning(const Sha256& key) = 0;

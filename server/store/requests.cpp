@@ -9,7 +9,9 @@ constexpr Sql kFind{"SELECT method, fingerprint, job FROM requests WHERE request
 constexpr Sql kInsert{
     "INSERT INTO requests(request_id, method, fingerprint, job, at_ms) "
     "VALUES(?1, ?2, ?3, ?4, ?5)"};
-constexpr Sql kRemoveOld{"DELETE FROM requests WHERE at_ms < ?1"};
+constexpr Sql kRemoveOld{
+    "DELETE FROM requests WHERE request_id IN (SELECT request_id FROM requests WHERE at_ms < ?1 "
+    "ORDER BY at_ms LIMIT ?2)"};
 
 }  // namespace
 
@@ -35,8 +37,8 @@ Status Insert(Database& db, const std::string& request_id, const AnsweredRequest
   return db.Change(kInsert, request_id, answered.method, answered.fingerprint, job, now).status();
 }
 
-Result<std::int64_t> RemoveOld(Database& db, std::int64_t before) {
-  return db.Change(kRemoveOld, before);
+Result<std::int64_t> RemoveOld(Database& db, std::int64_t before, std::int64_t limit) {
+  return db.Change(kRemoveOld, before, limit);
 }
 
 }  // namespace tyllm::server::store::requests

@@ -13,6 +13,6 @@ namespace tyllm::server::store::requests {
 Result<std::optional<AnsweredRequest>> Find(Database& db, const std::string& request_id);
 Status Insert(Database& db, const std::string& request_id, const AnsweredRequest& answered,
               std::int64_t now);
-Result<std::int64_t> RemoveOld(Database& db, std::int64_t before);
+Result<std::int64_t> RemoveOld(Database& db, std::int64_t before, std::int64_t limit);
 
 }  // namespace tyllm::server::store::requests

@@ -10,6 +10,7 @@
 #include "server/store/schema_queue.h"
 #include "server/store/schema_records.h"
 #include "server/store/schema_requests.h"
+#include "server/store/schema_sizes.h"
 #include "server/store/schema_upserts.h"
 
 namespace tyllm::server::store {
@@ -21,8 +22,8 @@ constexpr std::int64_t kApplicationId = 0x74796c6d;  // "tylm"
 // Step i leads from schema i to i + 1. A released step is never changed: add another.
 // docs/formats/sqlite_schema.md says what the columns mean.
 constexpr std::array kSteps = {
-    schema::kQueue, schema::kRequests, schema::kCheckpoints,
-    schema::kLanes, schema::kRecords,  schema::kUpserts,
+    schema::kQueue,   schema::kRequests, schema::kCheckpoints, schema::kLanes,
+    schema::kRecords, schema::kUpserts,  schema::kSizes,
 };
 
 constexpr Sql kGetVersion{"PRAGMA user_version"};

@@ -8,6 +8,7 @@
 #include "server/store/attempts.h"
 #include "server/store/checkpoints.h"
 #include "server/store/database.h"
+#include "server/store/database_check.h"
 #include "server/store/database_copy.h"
 #include "server/store/decisions.h"
 #include "server/store/enqueue.h"
@@ -38,26 +39,18 @@ constexpr Sql kProbe{
     "INSERT INTO probes(id, at_ms) VALUES(1, ?1) ON CONFLICT(id) DO UPDATE SET "
     "at_ms = excluded.at_ms"};
 
-std::vector<HeldTask> AllToHeld(const std::vector<tasks::Row>& rows) {
-  std::vector<HeldTask> held;
-  for (const tasks::Row& row : rows) {
-    held.push_back(ToHeld(row));
-  }
-  return held;
-}
-
 class SqliteQueue final : public Queue {
  public:
   SqliteQueue(std::unique_ptr<Database> database, const SqliteOptions& options)
       : database_(std::move(database)),
         db_(*database_),
-        ground_{db_, options.toolchain_version, options.fairness} {}
+        ground_{db_, options.toolchain_version, options.fairness, ended_} {}
 
   /// On another connection.
   SqliteQueue(std::unique_ptr<Database> database, const Ground& ground)
       : database_(std::move(database)),
         db_(*database_),
-        ground_{db_, ground.toolchain_version, ground.fairness} {}
+        ground_{db_, ground.toolchain_version, ground.fairness, ended_} {}
 
   Result<std::unique_ptr<Queue>> OpenReader() override {
     TYLLM_ASSIGN(std::unique_ptr<Database> reader, db_.OpenReader());
@@ -68,6 +61,7 @@ class SqliteQueue final : public Queue {
 
   Status Begin() override {
     running_.Forget();
+    ended_.clear();
     return db_.Begin();
   }
 
@@ -75,15 +69,22 @@ class SqliteQueue final : public Queue {
 
   void Rollback() override {
     running_.Forget();
+    ended_.clear();
     db_.Rollback();
   }
 
-  Status SetMark() override { return db_.Change(kSetMark).status(); }
+  std::vector<EndedJob> TakeEnded() override { return std::exchange(ended_, {}); }
+
+  Status SetMark() override {
+    ended_at_mark_ = ended_.size();
+    return db_.Change(kSetMark).status();
+  }
 
   Status KeepMark() override { return db_.Change(kKeepMark).status(); }
 
   Status RevertToMark() override {
     running_.Forget();
+    ended_.resize(ended_at_mark_);
     TYLLM_TRY(db_.Change(kRevertToMark).status());
     return db_.Change(kKeepMark).status();
   }
@@ -117,8 +118,6 @@ class SqliteQueue final : public Queue {
     return done;
   }
 
-  void EndCopy() override { copy_.reset(); }
-
   // --- Jobs.
 
   Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) override {
@@ -130,8 +129,8 @@ class SqliteQueue final : public Queue {
     return requests::Insert(db_, request_id, answered, now);
   }
 
-  Result<std::int64_t> ForgetRequests(std::int64_t before) override {
-    return requests::RemoveOld(db_, before);
+  Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) override {
+    return requests::RemoveOld(db_, before, limit);
   }
 
   Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override {
@@ -141,18 +140,14 @@ class SqliteQueue final : public Queue {
   Result<domain::JobView> GetJob(JobId job) override { return ViewOf(db_, job); }
 
   Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override {
-    TYLLM_ASSIGN(const std::vector<jobs::Row> rows, jobs::List(db_, filter));
-    std::vector<domain::JobView> views;
-    for (const jobs::Row& row : rows) {
-      TYLLM_ASSIGN(domain::JobView view, jobs::ToView(row));
-      views.push_back(std::move(view));
-    }
-    return views;
+    return jobs::List(db_, filter);
   }
 
   Result<std::map<domain::JobState, std::int64_t>> CountJobs() override { return jobs::Count(db_); }
 
   Result<TaskCounts> CountTasks(std::int64_t now) override { return tasks::Count(db_, now); }
+
+  Result<std::vector<std::string>> FindViolations() override { return CheckLive(db_); }
 
   Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                     std::int64_t limit) override {
@@ -161,7 +156,7 @@ class SqliteQueue final : public Queue {
   }
 
   Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) override {
-    return store::CancelJob(db_, job, ground_.toolchain_version, now);
+    return store::CancelJob(ground_, job, now);
   }
 
   Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override {
@@ -206,8 +201,8 @@ class SqliteQueue final : public Queue {
     return decisions::Of(db_, task);
   }
 
-  Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns() override {
-    return attempts::UsualRuns(db_);
+  Result<std::vector<SeenAttempt>> SeenAttempts(std::int64_t limit) override {
+    return attempts::Seen(db_, limit);
   }
 
   // --- Who is next.
@@ -283,6 +278,7 @@ class SqliteQueue final : public Queue {
 
   Status Adopt(const AttemptId& id, const std::string& session) override {
     TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
+    TYLLM_TRY(workers::CheckNotReplaced(db_, {row.holder.worker, session}));
     TYLLM_TRY(tasks::SetSession(db_, row, session));
     return attempts::SetSession(db_, id, session);
   }
@@ -343,8 +339,8 @@ class SqliteQueue final : public Queue {
     return tasks::NoteResult(db_, key, false);
   }
 
-  Result<std::int64_t> ForgetActions(std::int64_t before) override {
-    return actions::RemoveOld(db_, before);
+  Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) override {
+    return actions::RemoveOld(db_, before, limit);
   }
 
   Result<std::optional<BlobId>> FindResult(const Sha256& key) override {
@@ -375,6 +371,8 @@ class SqliteQueue final : public Queue {
  private:
   std::unique_ptr<Database> database_;
   Database& db_;
+  std::vector<EndedJob> ended_;  ///< by the transaction
+  std::size_t ended_at_mark_ = 0;
   const Ground ground_;
   RunningTasks running_{db_};
   std::unique_ptr<DatabaseCopy> copy_;

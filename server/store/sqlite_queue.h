@@ -17,8 +17,9 @@ struct SqliteOptions {
   Path copies = {};               ///< an older schema is copied there before it is migrated
 };
 
-/// The queue in one SQLite file (docs/formats/sqlite_schema.md): WAL, synchronous=FULL, migrated to
-/// this program's schema. Errors: kFailedPrecondition for a newer schema or a file of another
+/// The queue in one SQLite file (docs/formats/sqlite_schema.md): WAL, and what a commit
+/// wrote is on the disk when it returns, or once its log was synced (Queue::OpenLogSync). Migrated
+/// to this program's schema. Errors: kFailedPrecondition for a newer schema or a file of another
 /// program, kUnavailable when another process has it open.
 Result<std::unique_ptr<Queue>> OpenSqliteQueue(const SqliteOptions& options);
 

@@ -34,11 +34,17 @@ struct Store::Thread {
   Thread(std::unique_ptr<Queue> given, const Clock& given_clock, OnCommit given_on_commit)
       : queue(std::move(given)), clock(given_clock), on_commit(std::move(given_on_commit)) {
     // Without one the writing thread looks, too.
-    if (auto opened = queue->OpenReader(); opened.ok()) {
+    auto opened = queue->OpenReader();
+    if (opened.ok()) {
       reader = *std::move(opened);
+    } else {
+      lacking.push_back(opened.status().Annotate("opening a second connection, for reading"));
     }
     // Without one a commit is durable when it returns.
-    if (auto log = queue->OpenLogSync(); log.ok() && *log) {
+    auto log = queue->OpenLogSync();
+    if (!log.ok()) {
+      lacking.push_back(log.status().Annotate("having another thread sync the log"));
+    } else if (*log) {
       syncer = std::make_unique<LogSyncer>(
           *std::move(log), LogSyncer::Hooks{[this](const Status& broken) { NoteFault(broken); },
                                             [this] { WakeWriter(); }});
@@ -82,6 +88,7 @@ struct Store::Thread {
   Guarded<Inbox> reading;  ///< of the reading one
   Guarded<Condition> condition;
   std::unique_ptr<LogSyncer> syncer;  ///< of `queue`
+  std::vector<Status> lacking;
   std::thread writer_thread;
   std::thread reader_thread;
 };
@@ -280,13 +287,13 @@ void Store::Thread::RunBatch(std::unique_ptr<Operation> first) {
     syncer->BeginCommit();
   }
   const Result<bool> committed = Commit(opened);
+  const bool wrote = committed.ok() && *committed;
   const std::size_t operations = batch.size();
-  const auto observe = [this, begun, operations] {
+  const auto observe = [this, begun, operations, ended = queue->TakeEnded()] {
     if (on_commit) {
-      on_commit({clock.Now() - begun, operations});
+      on_commit({clock.Now() - begun, operations, ended});
     }
   };
-  const bool wrote = committed.ok() && *committed;
   if (syncer) {
     syncer->EndCommit({std::move(batch), committed.status(), wrote, observe});
     return;
@@ -354,6 +361,10 @@ Store::~Store() {
 Status Store::health() const {
   auto view = thread_->condition.Lock();
   return view->health;
+}
+
+const std::vector<Status>& Store::lacking() const {
+  return thread_->lacking;
 }
 
 void Store::Stop() {

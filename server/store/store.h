@@ -8,6 +8,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_executor.hpp>
@@ -41,6 +42,7 @@ class Store {
   struct CommitStats {
     std::chrono::duration<double> time;
     std::size_t operations = 0;
+    std::vector<EndedJob> ended;  ///< jobs whose end became durable with it
   };
 
   using OnCommit = std::function<void(const CommitStats&)>;
@@ -108,6 +110,9 @@ class Store {
 
   /// OK while operations are accepted. Threads: any.
   Status health() const;
+
+  /// What could not be opened at the start: it works without, slower.
+  const std::vector<Status>& lacking() const;
 
   /// Refuses new operations (kUnavailable), finishes those that came, ends the thread. Idempotent.
   void Stop();

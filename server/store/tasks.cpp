@@ -41,8 +41,8 @@ constexpr Sql kCount{
     "SELECT t.state, count(*) FROM jobs AS j JOIN tasks AS t ON t.job = j.id "
     "WHERE j.state IN (0, 1, 2) GROUP BY t.state"};
 constexpr Sql kOldestDue{
-    "SELECT max(queued_ms, not_before_ms) AS due FROM tasks WHERE state = 1 AND "
-    "not_before_ms <= ?1 ORDER BY due LIMIT 1"};
+    "SELECT l.job_class, min(max(t.queued_ms, t.not_before_ms)) FROM lanes AS l JOIN tasks AS t "
+    "ON t.lane = l.id WHERE t.state = 1 AND t.not_before_ms <= ?1 GROUP BY l.job_class"};
 constexpr Sql kLostBy{
     "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending = 2 ORDER BY worker"};
 constexpr Sql kFailedOn{
@@ -286,11 +286,14 @@ Result<TaskCounts> Count(Database& db, std::int64_t now) {
     counts.by_state[state] = rows.Integer(1);
   }
   TYLLM_ASSIGN(Rows oldest, db.Query(kOldestDue, now));
-  TYLLM_ASSIGN(const bool found, oldest.Next());
-  if (found) {
-    counts.oldest_due_ms = oldest.Integer(0);
+  while (true) {
+    TYLLM_ASSIGN(const bool more, oldest.Next());
+    if (!more) {
+      return counts;
+    }
+    TYLLM_ASSIGN(const auto job_class, EnumColumn<domain::JobClass>(oldest.Integer(0)));
+    counts.oldest_due_ms[job_class] = oldest.Integer(1);
   }
-  return counts;
 }
 
 std::string TreesColumn(const std::map<std::string, BlobId>& inputs) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "server/store/rows_json.h"
 #include "server/store/tasks.h"
 
 // Queued tasks whose results are there already, or are now.
@@ -7,8 +8,9 @@ namespace tyllm::server::store::tasks {
 namespace {
 
 constexpr Sql kCacheHits{
-    "SELECT t.id, t.action_key, a.output, t.job FROM tasks AS t JOIN actions AS a ON a.key = "
-    "t.action_key "
+    "SELECT t.id, t.action_key, a.output, t.job, t.kind, t.queued_ms < coalesce((SELECT "
+    "m.ended_ms FROM tasks AS m WHERE m.id = a.task), 0) FROM tasks AS t JOIN actions AS a "
+    "ON a.key = t.action_key "
     "WHERE t.state = 1 AND t.has_result = 1 ORDER BY t.job, t.position LIMIT ?1"};
 constexpr Sql kWaitsForResult{
     "SELECT 1 FROM tasks INDEXED BY tasks_queued_key WHERE state = 1 AND action_key = ?1 LIMIT 1"};
@@ -26,8 +28,13 @@ Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit) {
       return hits;
     }
     TYLLM_ASSIGN(const BlobId output, BlobId::Parse(rows.Text(2)));
-    hits.push_back({TaskId{rows.Integer(0)}, JobId{rows.Integer(3)},
-                    rows.Digest(1).value_or(Sha256{}), output});
+    TYLLM_ASSIGN(const auto kind, EnumColumn<domain::TaskKind>(rows.Integer(4)));
+    hits.push_back({.task = TaskId{rows.Integer(0)},
+                    .job = JobId{rows.Integer(3)},
+                    .key = rows.Digest(1).value_or(Sha256{}),
+                    .output = output,
+                    .kind = kind,
+                    .waited = rows.Integer(5) != 0});
   }
 }
 

@@ -25,6 +25,8 @@ constexpr Sql kList{
     "name"};
 constexpr Sql kSetMode{"UPDATE workers SET mode = ?2, mode_reason = ?3 WHERE name = ?1"};
 
+}  // namespace
+
 Status CheckNotReplaced(Database& db, const WorkerSession& worker) {
   TYLLM_ASSIGN(Rows rows, db.Query(kFindSession, worker.worker, worker.session));
   TYLLM_ASSIGN(const bool known, rows.Next());
@@ -35,8 +37,6 @@ Status CheckNotReplaced(Database& db, const WorkerSession& worker) {
   }
   return OkStatus();
 }
-
-}  // namespace
 
 Status StartSession(Database& db, const WorkerSession& worker,
                     const domain::Capabilities& capabilities, std::int64_t now, double rate) {

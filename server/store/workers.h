@@ -10,6 +10,8 @@
 // Tables workers and sessions.
 namespace tyllm::server::store::workers {
 
+/// kAborted for a session that a later one of the worker's name has replaced.
+Status CheckNotReplaced(Database& db, const WorkerSession& worker);
 /// `rate`: device-seconds that a second of it costs.
 Status StartSession(Database& db, const WorkerSession& worker,
                     const domain::Capabilities& capabilities, std::int64_t now, double rate);

@@ -50,10 +50,10 @@ void TakeWorkers(const std::vector<domain::WorkerView>& workers, std::int64_t no
   metrics.Set(Metric::kLeases, {}, static_cast<double>(leases));
 }
 
-void TakeWal(const Sources& sources, Metrics& metrics) {
+double BytesOf(const Path& file) {
   std::error_code error;  // where there is none yet, it has no bytes
-  const std::uintmax_t bytes = std::filesystem::file_size(sources.data / "queue.db-wal", error);
-  metrics.Set(Metric::kStoreWalBytes, {}, error ? 0 : static_cast<double>(bytes));
+  const std::uintmax_t bytes = std::filesystem::file_size(file, error);
+  return error ? 0 : static_cast<double>(bytes);
 }
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
@@ -92,13 +92,18 @@ boost::asio::awaitable<void> Scrape(const Sources& sources) {
   if (const auto free = sources.files.FreeBytes(sources.data); free.ok()) {
     metrics.Set(Metric::kDataFreeBytes, {}, static_cast<double>(*free));
   }
-  TakeWal(sources, metrics);
+  metrics.Set(Metric::kStoreDatabaseBytes, {}, BytesOf(sources.data / "queue.db"));
+  metrics.Set(Metric::kStoreWalBytes, {}, BytesOf(sources.data / "queue.db-wal"));
   TakeBackup(sources, metrics);
   TakeCertificate(sources, metrics);
   if (const auto counts = co_await core::CountFarm(sources.farm); counts.ok()) {
     TakeStates(domain::kJobStateNames, counts->jobs, Metric::kJobs, metrics);
     TakeStates(domain::kTaskStateNames, counts->tasks, Metric::kTasks, metrics);
-    metrics.Set(Metric::kQueueOldestAge, {}, static_cast<double>(counts->oldest_due_age_ms) / 1000);
+    for (const auto& [job_class, age] : counts->oldest_due_age_ms) {
+      metrics.Set(Metric::kQueueOldestAge, {domain::kJobClassNames.Name(job_class)},
+                  static_cast<double>(age) / 1000);
+    }
+    metrics.Set(Metric::kInvariantViolations, {}, static_cast<double>(counts->violations));
   }
   if (const auto workers = co_await core::ListWorkers(sources.farm); workers.ok()) {
     TakeWorkers(*workers, farm.parts.clock.UnixMillis(), metrics);

@@ -91,6 +91,32 @@ TEST(ClientPromises, ASubmissionThatIsRepeatedMakesOneJob) {
   EXPECT_EQ(farm.Client({"list", "--json"}).Json().size(), 1U);
 }
 
+TEST(ClientPromises, TheSameRequestMakesOneJobUntilItComesToNothing) {
+  Farm farm;
+  farm.StartServer();
+  const Ran first = farm.Client(QuickQuantization({}));
+  EXPECT_EQ(first.out, "j1\n");
+  EXPECT_NE(first.err.find("submitted j1, request "), std::string::npos) << first.err;
+  EXPECT_NE(first.err.find(" watch j1\n"), std::string::npos) << first.err;
+  const Ran second = farm.Client(QuickQuantization({}));
+  EXPECT_EQ(second.out, "j1\n");
+  EXPECT_NE(second.err.find("j1 was made by the same request before"), std::string::npos)
+      << second.err;
+  EXPECT_NE(second.err.find("is queued: nothing was queued now"), std::string::npos) << second.err;
+  // What is asked for otherwise is another request.
+  EXPECT_EQ(farm.Client(QuickQuantization({"--label", "by=me"})).out, "j2\n");
+  EXPECT_EQ(farm.Client(QuickQuantization({"--again"})).out, "j3\n");
+  EXPECT_EQ(farm.Client(QuickQuantization({"--no-cache"})).out, "j4\n");
+  EXPECT_EQ(farm.Client(QuickQuantization({"--no-cache"})).out, "j5\n");
+  // One that was cancelled, or deleted, has a successor, and that one is found again.
+  EXPECT_EQ(farm.Client({"cancel", "j1"}).code, 0);
+  EXPECT_EQ(farm.Client(QuickQuantization({})).out, "j6\n");
+  EXPECT_EQ(farm.Client(QuickQuantization({})).out, "j6\n");
+  EXPECT_EQ(farm.Client({"cancel", "j6"}).code, 0);
+  EXPECT_EQ(farm.Client({"delete", "j6"}).code, 0);
+  EXPECT_EQ(farm.Client(QuickQuantization({})).out, "j7\n");
+}
+
 TEST(ClientPromises, AWatchGoesOnOverALostServerAndTellsEveryEventOnce) {
   Farm farm;
   farm.StartServer();

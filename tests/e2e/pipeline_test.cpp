@@ -70,8 +70,9 @@ TEST(Pipeline, TheSameRequestTwiceCostsNothing) {
   Farm farm;
   farm.StartServer();
   farm.StartWorker();
-  const std::vector<std::string> request = {"submit",  "quantize",  "--method", "rtn",
-                                            "--model", DemoModel(), "--wait",   "--json"};
+  const std::vector<std::string> request = {"submit", "quantize", "--method",
+                                            "rtn",    "--model",  DemoModel(),
+                                            "--wait", "--json",   "--again"};
   const Ran first = farm.Client(request);
   ASSERT_EQ(first.code, 0) << first.err;
   EXPECT_EQ(farm.StopWorker(), 0);  // nobody could run it again

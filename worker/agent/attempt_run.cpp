@@ -275,6 +275,11 @@ std::optional<domain::Outcome> AttemptRun::RunChild(const Path& order,
   if (!end.ok()) {
     return WorkerFailure("JOB_NOT_STARTED", end.status());
   }
+  {
+    auto state = state_.Lock();
+    state->used.gpu_memory_bytes =
+        std::max(state->used.gpu_memory_bytes, end->used.gpu_memory_bytes);
+  }
   if (end->stopped) {
     return domain::Stopped{};
   }

@@ -40,10 +40,16 @@ class RecordReader {
 
   const domain::Progress& last() const { return last_; }
 
+  const domain::Resources& used() const { return used_; }
+
  private:
   void Take(std::string_view line) {
     const auto json = format::ParseJson(line, "progress record");
     if (!json.ok()) {
+      return;
+    }
+    if (json->is_object() && json->contains("used")) {
+      TakeUsed((*json)["used"]);
       return;
     }
     auto record =
@@ -54,9 +60,18 @@ class RecordReader {
     }
   }
 
+  void TakeUsed(const format::Json& json) {
+    const auto used =
+        format::FromJson<domain::Resources>(json, "used", format::UnknownKeys::kIgnore);
+    if (used.ok()) {
+      used_ = *used;
+    }
+  }
+
   const std::function<void(const domain::Progress&)>& on_progress_;
   std::string pending_;
   domain::Progress last_;
+  domain::Resources used_;
 };
 
 Result<Fd> OpenLog(const Path& log) {
@@ -104,6 +119,7 @@ class Watch {
     while (HasProgress() && ReadSome(progress_.get(), records_)) {
     }
     end.progress = records_.last();
+    end.used = records_.used();
     return end;
   }
 

@@ -8,6 +8,7 @@
 
 #include "common/base/child_process.h"
 #include "common/base/clock.h"
+#include "common/domain/matching.h"
 #include "common/domain/progress.h"
 #include "worker/agent/memory_kills.h"
 
@@ -27,6 +28,7 @@ struct ChildEnd {
   ExitStatus exit;
   bool stopped = false;                           ///< a stop was requested while it ran
   domain::Progress progress;                      ///< the last record
+  domain::Resources used;                         ///< as far as it said
   MemoryEvidence memory = MemoryEvidence::kNone;  ///< of kills while it ran
 };
 

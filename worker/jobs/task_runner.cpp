@@ -103,7 +103,9 @@ Result<TaskReport> RunQuantize(const Work& work) {
   request.device = work.order.device;
   TYLLM_ASSIGN(const quant::QuantizationReport report,
                quant::Quantize(request, work.progress, {work.files, work.clock}));
-  return TaskReport{.text = ReportText(report), .violations = {}};
+  return TaskReport{.text = ReportText(report),
+                    .violations = {},
+                    .gpu_memory_bytes = report.run.peak_device_bytes};
 }
 
 Result<TaskReport> RunConvert(const Work& work) {

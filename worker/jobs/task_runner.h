@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "common/base/clock.h"
@@ -22,6 +23,7 @@ struct TaskReport {
   std::string text;  ///< for its log
   std::string
       violations;  ///< conditions of the order that hold of the result; empty when none does
+  std::int64_t gpu_memory_bytes = 0;  ///< the most that it used; 0: none, or not known
 };
 
 /// Does what an order says, with the code that the commands of `tyllm` use, and leaves order.output

@@ -7,6 +7,8 @@
 #include <functional>
 #include <set>
 
+#include "common/domain/job.h"
+
 namespace tyllm::telemetry {
 namespace {
 
@@ -39,18 +41,29 @@ TEST(Metrics, EveryMetricCanMove) {
     };
     std::string series(row.name);
     series += row.type == MetricType::kHistogram ? "_sum" : "";
-    if (row.labels[0].name.empty()) {
-      move({});
-    } else if (row.labels[1].name.empty()) {
-      move({"x"});
-      series += "{" + std::string(row.labels[0].name) + "=\"x\"}";
-    } else {
-      move({"x", "y"});
-      // prometheus-cpp sorts labels by name
-      const std::string first = std::string(row.labels[0].name) + "=\"x\"";
-      const std::string second = std::string(row.labels[1].name) + "=\"y\"";
-      series += "{" + (first < second ? first + "," + second : second + "," + first) + "}";
+    std::set<std::string> labels;  // prometheus-cpp sorts them by name
+    for (const MetricLabel& label : row.labels) {
+      if (!label.name.empty()) {
+        labels.insert(std::string(label.name) + "=\"x\"");
+      }
     }
+    switch (labels.size()) {
+      case 0:
+        move({});
+        break;
+      case 1:
+        move({"x"});
+        break;
+      case 2:
+        move({"x", "x"});
+        break;
+      default:
+        move({"x", "x", "x"});
+    }
+    for (const std::string& label : labels) {
+      series += (series.find('{') == std::string::npos ? "{" : ",") + label;
+    }
+    series += labels.empty() ? "" : "}";
     EXPECT_TRUE(Has(metrics.Text(), series + " 7")) << series << "\n" << metrics.Text();
   }
 }
@@ -67,6 +80,19 @@ TEST(Metrics, KnownValuesOfALabelAreThereFromTheStart) {
   EXPECT_TRUE(Has(metrics.Text(), "tyllm_fenced_calls_total{method=\"WorkerService.Sync\"} 0"));
   EXPECT_TRUE(Has(metrics.Text(), "tyllm_attempts_lost_total{reason=\"late\"} 0"));
   EXPECT_FALSE(Has(metrics.Text(), "tyllm_jobs{state=\"\"} 0"));
+}
+
+template <typename Names, typename Values>
+void ExpectSame(const Names& names, const Values& values) {
+  ASSERT_EQ(names.rows().size(), values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    EXPECT_EQ(names.rows()[i].second, values[i]);
+  }
+}
+
+TEST(MetricTable, ValuesOfLabelsAreTheNamesThatEverythingElseUses) {
+  ExpectSame(domain::kTaskKindNames, kKinds);
+  ExpectSame(domain::kJobClassNames, kClasses);
 }
 
 TEST(Metrics, AHistogramHasTheBucketsOfItsRow) {

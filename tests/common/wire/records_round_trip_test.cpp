@@ -102,9 +102,14 @@ TEST(WireValidations, GoThereAndBack) {
                        .eligible_workers = 1,
                        .free_workers = 2,
                        .shortfalls = {{{"cpus", domain::MatchRule::kMinimum, "2"}, "1"}},
-                       .expected_run_ms = 5}};
+                       .expected_run_ms = 5,
+                       .expected_run_low_ms = 4,
+                       .expected_run_high_ms = 9,
+                       .expected = {.memory_bytes = 1, .gpu_memory_bytes = 2}}};
   validation.expected_wait_ms = 6;
   validation.expected_run_ms = 7;
+  validation.expected_run_low_ms = 3;
+  validation.expected_run_high_ms = 11;
   EXPECT_EQ(*FromProto(ToProto(validation)), validation);
   const domain::ServerCapabilities capabilities{"1", {"v"}, {"f"}, {"sha256"}, 1, 2,  3, 4,
                                                 5,   6,     7,     8,          9, 10, 11};

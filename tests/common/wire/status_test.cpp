@@ -23,6 +23,28 @@ TEST(WireStatus, ACodeThatIsNotCanonicalIsUnknown) {
             StatusCode::kUnknown);
 }
 
+TEST(WireStatus, AStreamThatBrokeMeansThatTheServerHasNotAnswered) {
+  for (const auto code : {grpc::INTERNAL, grpc::UNKNOWN, grpc::CANCELLED}) {
+    const Status status = FromGrpc(grpc::Status(code, "Received RST_STREAM with error code 2"));
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+    EXPECT_NE(status.message().find("RST_STREAM with error code 2"), std::string::npos);
+  }
+  EXPECT_EQ(FromGrpc(grpc::Status(grpc::UNKNOWN, "Stream removed")).code(),
+            StatusCode::kUnavailable);
+  EXPECT_EQ(FromGrpc(grpc::Status(grpc::INTERNAL, "failed to parse")).code(),
+            StatusCode::kInternal);
+  EXPECT_EQ(FromGrpc(ToGrpc(Internal("RST_STREAM is what a log says"))).code(),
+            StatusCode::kInternal)
+      << "the server's own words, whatever they are";
+}
+
+TEST(WireStatus, AnErrorTellsWhenItIsWorthTryingAgain) {
+  EXPECT_EQ(RetryDelayMillis(ToGrpc(ResourceExhausted("full"), {.retry_delay_ms = 30'250})),
+            30'250);
+  EXPECT_EQ(RetryDelayMillis(ToGrpc(ResourceExhausted("too large"))), std::nullopt);
+  EXPECT_EQ(RetryDelayMillis(grpc::Status(grpc::UNAVAILABLE, "connection refused")), std::nullopt);
+}
+
 TEST(WireStatus, TheReasonIsTheCodesNameUnlessGiven) {
   EXPECT_EQ(ReasonOf(ToGrpc(NotFound("no job j1"))), "NOT_FOUND");
   EXPECT_EQ(ReasonOf(ToGrpc(FailedPrecondition("no"), "MISSING_BLOBS")), "MISSING_BLOBS");

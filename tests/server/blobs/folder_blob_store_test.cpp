@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <fstream>
 
+#include "common/base/clock.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 
@@ -114,6 +116,64 @@ TEST(FolderBlobStore, MoreThanSixteenUploadsOfOneBlobAreRefusedForNow) {
   EXPECT_EQ((*store)->StartUpload(Id(), 0).status().code(), StatusCode::kUnavailable);
   writers.pop_back();
   EXPECT_TRUE((*store)->StartUpload(Id(), 0).ok());
+}
+
+// One fan that can be read after it must not hide it.
+TEST(FolderBlobStore, AFolderThatCannotBeReadIsAnError) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE((*store)->WriteSmall(std::to_string(i)).ok());
+  }
+  std::ofstream(root / "complete/zz") << "no folder";
+  for (int i = 40; i < 80; ++i) {
+    ASSERT_TRUE((*store)->WriteSmall(std::to_string(i)).ok());
+  }
+  const Status removed = (*store)->RemoveUnused({}, 0).status();
+  EXPECT_NE(removed.message().find("complete/zz"), std::string::npos) << removed.ToString();
+  EXPECT_FALSE(OpenFolderBlobStore(LocalFileSystem(), root.path()).ok());
+}
+
+TEST(FolderBlobStore, AReaderOfABlobThatRottedLeavesTheOneUploadedSinceInPlace) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  std::fstream(CompletePath(root.path()), std::ios::in | std::ios::out).put('T');
+  auto slow = (*store)->OpenRead(Id(), 0, 0);
+  ASSERT_TRUE(slow.ok());
+  EXPECT_EQ((*store)->ReadSmall(Id(), 100).status().code(), StatusCode::kDataLoss);
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  std::vector<std::byte> buffer(100);
+  ASSERT_TRUE((*slow)->Read(buffer).ok());
+  EXPECT_EQ((*slow)->Read(buffer).status().code(), StatusCode::kDataLoss);
+  EXPECT_EQ(*(*store)->ReadSmall(Id(), 100), kContent);
+  EXPECT_EQ((*store)->TotalBytes(), kContent.size());
+}
+
+TEST(FolderBlobStore, WhatWasSetAsideCanBeLookedAt) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
+  EXPECT_EQ((*store)->ReadSetAside(Id(), 100).status().code(), StatusCode::kNotFound);
+  std::fstream(CompletePath(root.path()), std::ios::in | std::ios::out).put('T');
+  EXPECT_FALSE((*store)->ReadSmall(Id(), 100).ok());
+  EXPECT_EQ(*(*store)->ReadSetAside(Id(), 100), "T" + kContent.substr(1));
+}
+
+TEST(FolderBlobStore, AnUploadThatWasCompleteLongAgoIsNewWhenItIsCommitted) {
+  const testing::TemporaryDirectory root;
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  {
+    auto writer = (*store)->StartUpload(Id(), 0);
+    ASSERT_TRUE((*writer)->Append(std::as_bytes(std::span(kContent))).ok());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(root / "partial")) {
+    std::filesystem::last_write_time(
+        entry.path(), std::filesystem::file_time_type::clock::now() - std::chrono::hours(87600));
+  }
+  const std::int64_t before = SystemClock().UnixMillis() - 3'600'000;
+  ASSERT_TRUE((*(*store)->StartUpload(Id(), kContent.size()))->Commit().ok());
+  EXPECT_EQ((*store)->RemoveUnused({}, before)->blobs, 0);
 }
 
 }  // namespace

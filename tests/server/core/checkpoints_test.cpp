@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/checkpoints.h"
 
+#include "server/core/end_attempts.h"
 #include "tests/server/core/await.h"
 
 namespace tyllm::server::core {
@@ -82,6 +83,21 @@ TEST_F(CheckpointsTest, AfterACrashOfTheToolchainTheNextAttemptBeginsAnew) {
   Advance(std::chrono::hours(1));
   ASSERT_TRUE(Sweep().ok());
   EXPECT_EQ(NextFrom("gpu2"), std::nullopt);
+}
+
+TEST_F(CheckpointsTest, ACrashOfAnAttemptThatIsOverTakesNothingFromTheNext) {
+  ASSERT_TRUE(Submit("r", Spec(JobKind::kQuantize)).ok());
+  const AttemptId first = Ask("gpu1").at(0).id;
+  const auto held = Await(store_->Look([](store::Queue& queue) { return queue.HeldBy("gpu1"); }));
+  Report("gpu1", first, domain::Stopped{});
+  const AttemptId second = Ask("gpu2").at(0).id;
+  const BlobId tree = Upload("layer 1");
+  ASSERT_TRUE(Sync(From("gpu2", {Running(second, tree)})).ok());
+  const domain::Failure crash{.blame = domain::Blame::kToolchain, .reason = "CRASHED"};
+  const Ended late{.task = held->at(0), .ending = sched::Ending::kFailed, .reported = crash};
+  ASSERT_TRUE(Await(EndAttempts(*farm_, {late})).ok());
+  Report("gpu2", second, domain::Stopped{});
+  EXPECT_EQ(NextFrom("gpu2"), tree);
 }
 
 TEST_F(CheckpointsTest, ALaterJobOfTheSameActionGoesOnFromItUnlessItWantsNoCache) {

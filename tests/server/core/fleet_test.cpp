@@ -14,7 +14,7 @@ class FleetTest : public ::testing::Test {
     sched::WorkerState state{.name = worker, .capabilities = {}, .trees = {}};
     state.capabilities.slots = slots;
     if (fleet_.Find(worker) == nullptr) {
-      fleet_.Begin({.worker = worker, .session = "s"}, {});
+      fleet_.Begin({.worker = worker, .session = "s"}, {}, clock_.Now());
     }
     const auto& known = fleet_.Find(worker)->state;
     fleet_.Hear(worker,

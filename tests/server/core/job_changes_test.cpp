@@ -231,7 +231,24 @@ TEST_F(JobChanges, ValidationTellsEverythingAndQueuesNothing) {
   EXPECT_FALSE(again.tasks[0].cached);
   EXPECT_EQ(again.tasks[0].eligible_workers, 1);
   EXPECT_EQ(again.expected_run_ms, 20'000);  // one after the other
-  EXPECT_EQ(Await(ListJobs(*farm_, {}))->jobs.size(), 1U);
+  EXPECT_EQ(again.expected_run_low_ms, 20'000);
+  EXPECT_EQ(again.expected_run_high_ms, 20'000);
+  // And the like took longer once, with more memory.
+  ASSERT_TRUE(Submit("s", spec).ok());
+  const auto slow = Ask("gpu1");
+  Advance(seconds(40));
+  SyncRequest report = From("gpu1", {{.id = slow.at(0).id,
+                                      .progress = {},
+                                      .outcome = domain::Succeeded{Upload("die0")},
+                                      .used = {.memory_bytes = 5000}}});
+  ASSERT_TRUE(Sync(report).ok());
+  const domain::Validation slower = *Validate(spec)->validation;
+  EXPECT_EQ(slower.tasks[0].expected_run_low_ms, 10'000);
+  EXPECT_EQ(slower.tasks[0].expected_run_high_ms, 40'000);
+  EXPECT_EQ(slower.tasks[0].expected.memory_bytes, 5000);
+  EXPECT_EQ(slower.expected_run_low_ms, 20'000);
+  EXPECT_EQ(slower.expected_run_high_ms, 50'000);
+  EXPECT_EQ(Await(ListJobs(*farm_, {}))->jobs.size(), 2U);
 }
 
 TEST_F(JobChanges, ValidationListsMissingBlobsQuotasAndWrongFields) {

@@ -74,10 +74,16 @@ TEST_F(JobUseCases, TheSameJobTwiceCostsNothing) {
   EXPECT_EQ(again->state, JobState::kSucceeded);
   EXPECT_TRUE(again->tasks[2].cached);
   EXPECT_EQ(again->outputs.at("artifact"), Upload("all"));
-  EXPECT_EQ(Counted("tyllm_cache_hits_total"), "3");
+  EXPECT_EQ(Counted("tyllm_cache_hits_total{kind=\"compile_die\"}"), "2");
+  EXPECT_EQ(Counted("tyllm_cache_hits_total{kind=\"assemble\"}"), "1");
+  EXPECT_EQ(Counted("tyllm_cache_misses_total{kind=\"compile_die\"}"), "2");
+  EXPECT_EQ(Counted("tyllm_cache_misses_total{kind=\"assemble\"}"), "1");
+  EXPECT_EQ(Counted("tyllm_cache_merged_total{kind=\"assemble\"}"), "0");
   domain::JobSpec fresh = spec;
   fresh.no_cache = true;
   EXPECT_EQ(Submit("c", fresh)->state, JobState::kQueued);
+  EXPECT_EQ(Ask("gpu1").size(), 1U);
+  EXPECT_EQ(Counted("tyllm_cache_misses_total{kind=\"compile_die\"}"), "2") << "it did not look";
 }
 
 TEST_F(JobUseCases, AJobThatRunsAlreadyIsJoined) {
@@ -86,9 +92,13 @@ TEST_F(JobUseCases, AJobThatRunsAlreadyIsJoined) {
   const AttemptId id = Ask("gpu1").at(0).id;
   const JobId joined = Submit("b", spec)->id;
   EXPECT_TRUE(Ask("gpu2").empty());
+  Advance(std::chrono::seconds(1));
   Report("gpu1", id, domain::Succeeded{Upload("out")});
   EXPECT_EQ(Get(joined).state, JobState::kSucceeded);
   EXPECT_TRUE(Get(joined).tasks[0].cached);
+  EXPECT_EQ(Counted("tyllm_cache_merged_total{kind=\"convert\"}"), "1");
+  EXPECT_EQ(Counted("tyllm_cache_hits_total{kind=\"convert\"}"), "0");
+  EXPECT_EQ(Counted("tyllm_cache_misses_total{kind=\"convert\"}"), "1");
 }
 
 TEST_F(JobUseCases, AResultWhoseBlobsAreGoneIsMadeAgain) {

@@ -168,6 +168,42 @@ TEST_F(RetentionTest, WhileATreeCannotBeReadNothingGoes) {
   AgeAll();
   EXPECT_FALSE(Await(CollectBlobs(*farm_)).ok());
   EXPECT_TRUE(*blobs_->Has(orphan));
+  EXPECT_FALSE(Await(CollectBlobs(*farm_)).ok()) << "it was set aside, and is in use still";
+  EXPECT_TRUE(*blobs_->Has(orphan));
+}
+
+TEST_F(RetentionTest, TheFilesOfATreeThatRottedInItsPathsStay) {
+  const domain::JobSpec spec = Spec(JobKind::kConvert);
+  ASSERT_TRUE(Submit("r", spec).ok());
+  const BlobId orphan = *blobs_->WriteSmall("nobody wants this");
+  const auto text = blobs_->ReadSmall(spec.model, 1 << 20);
+  const BlobId file = format::ParseTree(*text)->entries.at(0).blob;
+  {
+    std::ofstream damage(FileOf(spec.model), std::ios::in | std::ios::out | std::ios::binary);
+    damage.seekp(
+        static_cast<std::streamoff>(text->find(format::ParseTree(*text)->entries[0].path)));
+    damage.put('z');
+  }
+  AgeAll();
+  EXPECT_FALSE(Await(CollectBlobs(*farm_)).ok());
+  EXPECT_EQ(Collect(), 1);
+  EXPECT_FALSE(*blobs_->Has(orphan));
+  EXPECT_TRUE(*blobs_->Has(file));
+}
+
+TEST_F(RetentionTest, ManyOldRequestsGoAtOnce) {
+  constexpr int kMany = 2500;
+  const Status noted = Await(store_->Run([&](store::Queue& queue) -> Status {
+    for (int i = 0; i < kMany; ++i) {
+      TYLLM_TRY(queue.NoteRequest("old" + std::to_string(i), {.method = "UpdateJob"}, 1));
+    }
+    return OkStatus();
+  }));
+  ASSERT_TRUE(noted.ok()) << noted.ToString();
+  ASSERT_TRUE(Await(RemoveWhatIsOld(*farm_)).ok());
+  const auto last = Await(store_->Look(
+      [&](store::Queue& queue) { return queue.FindRequest("old" + std::to_string(kMany - 1)); }));
+  EXPECT_FALSE(last->has_value());
 }
 
 }  // namespace

@@ -378,6 +378,15 @@ TEST_F(JobCalls, EveryDeclaredMetricIsExportedAndTheWorkMovesThem) {
         << row.name << " is declared and never exported";
   }
   EXPECT_EQ(MetricValue(after, "tyllm_jobs_submitted_total"), "1");
+  EXPECT_EQ(MetricValue(after,
+                        "tyllm_jobs_ended_total{blame=\"none\",kind=\"convert\",state="
+                        "\"succeeded\"}"),
+            "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_cache_misses_total{kind=\"convert\"}"), "1");
+  EXPECT_EQ(MetricValue(after, "tyllm_cache_hits_total{kind=\"convert\"}"), "0");
+  EXPECT_EQ(MetricValue(after, "tyllm_queue_oldest_age_seconds{class=\"batch\"}"), "0");
+  EXPECT_EQ(MetricValue(after, "tyllm_invariant_violations"), "0");
+  EXPECT_GE(std::stod(MetricValue(after, "tyllm_store_database_bytes")), 4096);
   EXPECT_EQ(MetricValue(after, "tyllm_attempts_started_total"), "1");
   EXPECT_EQ(MetricValue(after, "tyllm_queue_wait_seconds_count{kind=\"convert\"}"), "1");
   EXPECT_EQ(MetricValue(after, "tyllm_stage_seconds_sum{kind=\"convert\",stage=\"convert\"}"),
@@ -406,6 +415,34 @@ TEST_F(JobCalls, EveryDeclaredMetricIsExportedAndTheWorkMovesThem) {
   const auto page = testing::HttpGet(server_.server().http_address(), "/");
   EXPECT_EQ(page.status, 200);
   EXPECT_NE(page.body.find("gpu1"), std::string::npos);
+}
+
+TEST_F(JobCalls, EndedJobsAreCountedByKindStateAndBlame) {
+  const auto ended = [&](const std::string& state, const std::string& blame) {
+    const std::string page = testing::HttpGet(server_.server().http_address(), "/metrics").body;
+    return MetricValue(page, "tyllm_jobs_ended_total{blame=\"" + blame +
+                                 "\",kind=\"convert\",state=\"" + state + "\"}");
+  };
+  SubmitGood("a");
+  const v1::Assignment work = Lease();
+  v1::SyncRequest request;
+  v1::Held& held = *request.add_held();
+  held.set_task_id(work.task_id());
+  held.set_attempt(work.attempt());
+  held.mutable_failure()->set_blame(v1::BLAME_MODEL);
+  held.mutable_failure()->set_reason("NAN_WEIGHTS");
+  v1::SyncResponse response;
+  ASSERT_TRUE(Sync(request, response).ok());
+  EXPECT_EQ(ended("failed", "model"), "1");
+  EXPECT_EQ(ended("failed", "user"), "absent");
+  const v1::Job second = SubmitGood("b");
+  v1::CancelJobRequest cancel;
+  cancel.set_job_id(second.id());
+  v1::CancelJobResponse cancelled;
+  CallContext context;
+  ASSERT_TRUE(jobs_->CancelJob(&context, cancel, &cancelled).ok());
+  EXPECT_EQ(ended("cancelled", "none"), "1");
+  EXPECT_EQ(ended("succeeded", "none"), "absent");
 }
 
 }  // namespace

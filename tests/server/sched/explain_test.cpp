@@ -55,6 +55,9 @@ TEST(ExplainPending, TableOfReasons) {
   PendingTask behind = Task();
   behind.ahead = 3;
   behind.usual_run_ms = 10'000;
+  PendingTask large = Task();
+  large.wanted_gpu_memory = 60LL << 30;
+  large.usual_run_ms = 5'000;
   PendingTask huge = Task(80LL << 30);
   huge.state = TaskState::kWaiting;
   Shares full;
@@ -96,6 +99,22 @@ TEST(ExplainPending, TableOfReasons) {
        "3 tasks are served before it",
        10'000},
       {Task(), {Worker(1)}, {}, PendingReason::kStarting, "the next call", 0},
+      {large,
+       {Worker(1), Worker(0, true, 80LL << 30)},
+       {},
+       PendingReason::kBusy,
+       "tasks like it wanted a GPU of 60.0 GiB of late; workers that have as much are busy, 1 "
+       "worker "
+       "with less would be free",
+       1'250},
+      {large, {Worker(1)}, {}, PendingReason::kStarting, "the next call", 0},
+      {large, {Worker(1), Worker(1, true, 80LL << 30)}, {}, PendingReason::kStarting, "next", 0},
+      {large,
+       {Worker(1, true, 0), Worker(0, true, 80LL << 30)},
+       {},
+       PendingReason::kStarting,
+       "the next call",
+       0},
   };
   for (const Case& c : cases) {
     const domain::Pending pending = ExplainPending(c.task, c.online, c.shares, kNow);

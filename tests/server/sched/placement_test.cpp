@@ -46,6 +46,56 @@ Candidate WithInputs(Candidate candidate, std::vector<BlobId> inputs) {
   return candidate;
 }
 
+TEST(IsLeftToLargerGpu, TableOfGuesses) {
+  const auto worker = [](const std::string& name, std::int64_t gpu_memory) {
+    WorkerState state{.name = name, .capabilities = {}, .trees = {}};
+    state.capabilities.gpu_memory_bytes = gpu_memory;
+    return std::make_shared<const WorkerState>(std::move(state));
+  };
+  const auto small = worker("small", 24);
+  const auto large = worker("large", 80);
+  const auto cpu = worker("cpu", 0);
+  const Needs any{TaskKind::kQuantize, {}};
+  const Policy policy;
+  const std::int64_t hour = Milliseconds(policy.larger_gpu_wait).count();
+
+  struct Case {
+    std::shared_ptr<const WorkerState> asking;
+    Online other;
+    Candidate task;
+    std::int64_t expected;
+    bool left;
+    const char* why;
+  };
+
+  const Candidate task = Task(1, 0);
+  const std::vector<Case> cases = {
+      {small, {large, 0}, task, 60, true, "even while the larger one is busy"},
+      {small, {large, 1}, task, 24, false, "it fits"},
+      {small, {large, 1}, task, 0, false, "nothing was seen"},
+      {small, {large, 1}, task, 81, false, "nobody is large enough: whoever asks tries it"},
+      {small, {large, 1, false}, task, 60, false, "the larger one takes nothing new"},
+      {small, {large, 1}, LostBy(task, {"large"}), 60, false, "it brought the larger one down"},
+      {small, {large, 0}, Task(1, -hour), 60, false, "it has waited for long enough"},
+      {small, {large, 0}, Task(1, 1 - hour), 60, true, "not yet"},
+      {large, {small, 1}, task, 60, false, "it is the larger one itself"},
+      {large, {small, 1}, task, 99, false, "nobody is larger"},
+      {cpu, {large, 1}, task, 60, false, "who has no GPU needs none of its memory"},
+  };
+  for (const Case& c : cases) {
+    const Asking asking{
+        c.asking,
+        {},
+        std::make_shared<const std::vector<Online>>(std::vector<Online>{c.other, {c.asking, 1}})};
+    EXPECT_EQ(IsLeftToLargerGpu(asking, any, c.task, c.expected, 0, policy), c.left) << c.why;
+  }
+  const Needs other_kind{TaskKind::kQuantize, {{"label.zone", MatchRule::kExact, "z"}}};
+  const Asking asking{
+      small, {}, std::make_shared<const std::vector<Online>>(std::vector<Online>{{large, 1}})};
+  EXPECT_FALSE(IsLeftToLargerGpu(asking, other_kind, task, 60, 0, policy))
+      << "the larger one cannot take it";
+}
+
 TEST(Pick, TableOfSnapshots) {
   const auto a = Worker("a");
   const auto b = Worker("b");

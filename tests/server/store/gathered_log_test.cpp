@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 
 #include "server/store/database.h"
 #include "tests/server/store/fault_vfs.h"
@@ -83,6 +85,32 @@ TEST_F(GatheredLogTest, ATransactionThatSpillsReadsWhatItWrote) {
   ASSERT_TRUE(database_->Commit().ok());
   EXPECT_EQ(CountIn(*database_), 700);
   EXPECT_EQ(Check(*database_), "ok");
+}
+
+TEST_F(GatheredLogTest, PagesThatSpilledAndChangedAgainAreInTheFilesAtCommit) {
+  ASSERT_TRUE(Fill(500).ok());
+  ASSERT_TRUE(database_->Execute("PRAGMA synchronous=NORMAL; PRAGMA cache_size=20;").ok());
+  ASSERT_TRUE(database_->Execute("PRAGMA wal_autocheckpoint=0").ok());
+  ASSERT_TRUE(database_->Begin().ok());
+  for (const std::int64_t rows : {700, 700, 10}) {
+    ASSERT_TRUE(database_->Change(kFill, rows).ok());
+  }
+  ASSERT_TRUE(database_->Commit().ok());
+  // As a killed process leaves them.
+  const std::string copy = (folder_ / "copy.db").string();
+  for (const char* const part : {"", "-wal"}) {
+    std::filesystem::copy_file((folder_ / "q.db").string() + part, copy + part);
+  }
+  sqlite3* raw = nullptr;
+  ASSERT_EQ(sqlite3_open_v2(copy.c_str(), &raw, SQLITE_OPEN_READWRITE, nullptr), SQLITE_OK);
+  const UniqueHandle<ConnectionTraits> connection(raw);
+  std::int64_t count = 0;
+  const auto note = [](void* out, int, char** values, char**) {
+    *static_cast<std::int64_t*>(out) = std::atoll(values[0]);
+    return 0;
+  };
+  ASSERT_EQ(sqlite3_exec(raw, "SELECT count(*) FROM rows", note, &count, nullptr), SQLITE_OK);
+  EXPECT_EQ(count, 700);
 }
 
 TEST_F(GatheredLogTest, WhatCouldNotBeWrittenIsNotWrittenLater) {

@@ -82,6 +82,14 @@ TEST_P(Joining, TheProjectThatHasItInTheEndPays) {
   EXPECT_DOUBLE_EQ(queue_->GetProject("b")->total_seconds, 5);
 }
 
+TEST_P(Joining, ALaneOfTasksThatWaitForOthersHasNothingToGive) {
+  Submit("a");
+  Submit("b");
+  EXPECT_EQ(queue_->Lanes(9999)->size(), 2U);
+  Start({1});
+  EXPECT_TRUE(queue_->Lanes(9999)->empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Queues, Joining, ::testing::Values("sqlite", "memory"), QueueName);
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "server/store/database.h"
+#include "tests/server/store/fault_vfs.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::server::store {
@@ -78,6 +79,31 @@ TEST_F(LogFileSyncTest, TransactionsGoIntoTheZeros) {
   EXPECT_EQ(std::filesystem::file_size(LogOf(File("a.db"))), size);
   Copy(File("a.db"), File("b.db"));
   EXPECT_EQ(Count(*Open(File("b.db"))), 200);
+}
+
+// What it had committed and not synced only the machine's memory may have.
+TEST_F(LogFileSyncTest, WhatAKilledProcessLeftIsOnTheDiskBeforeItIsShown) {
+  FaultVfs disk;
+  const auto open = [&] {
+    auto database = Database::Open(File("a.db").string(), disk.name());
+    EXPECT_TRUE(database.ok()) << database.status().ToString();
+    return *std::move(database);
+  };
+  const auto kill = [&](std::unique_ptr<Database> database) {
+    disk.FailAfter(0, FaultVfs::Fault::kCrash);
+    database.reset();
+    disk.Heal();
+  };
+  auto database = open();
+  ASSERT_TRUE(database->Execute("CREATE TABLE rows(id INTEGER PRIMARY KEY)").ok());
+  ASSERT_TRUE(database->OpenLogSync().ok());
+  Add(*database, 3);
+  kill(std::move(database));
+  database = open();
+  EXPECT_EQ(Count(*database), 3);
+  kill(std::move(database));
+  disk.LoseUnsynced();
+  EXPECT_EQ(Count(*open()), 3);
 }
 
 TEST_F(LogFileSyncTest, WhatCannotBeMadeLongerStays) {

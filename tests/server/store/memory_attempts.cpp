@@ -37,13 +37,16 @@ Result<TaskCounts> MemoryQueue::CountTasks(std::int64_t now) {
     ++counts.by_state[task.view.state];
     if (task.view.state == TaskState::kQueued && task.not_before <= now) {
       const std::int64_t due = std::max(task.not_before, task.view.queued_unix_ms);
-      counts.oldest_due_ms = std::min(counts.oldest_due_ms.value_or(due), due);
+      const domain::JobClass job_class = state_.jobs.at(task.job).view.spec.job_class;
+      std::int64_t& oldest = counts.oldest_due_ms.try_emplace(job_class, due).first->second;
+      oldest = std::min(oldest, due);
     }
   }
   return counts;
 }
 
 Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, std::int64_t now) {
+  TYLLM_TRY(CheckNotReplaced(worker));
   const auto it = state_.tasks.find(id);
   if (it == state_.tasks.end()) {
     return NotFound("no such task");
@@ -99,6 +102,7 @@ Result<std::vector<HeldTask>> MemoryQueue::HeldBy(const std::string& worker) {
 
 Status MemoryQueue::Adopt(const AttemptId& id, const std::string& session) {
   TYLLM_ASSIGN(Task* const task, Current(id));
+  TYLLM_TRY(CheckNotReplaced({task->holder.worker, session}));
   task->holder.session = session;
   task->attempts.back().session = session;
   return OkStatus();
@@ -112,6 +116,7 @@ Result<bool> MemoryQueue::Complete(const AttemptId& id, const Completed& made, s
   TYLLM_ASSIGN(const Lease lease, GetLease(id));
   if (held->state == domain::TaskState::kLeased) {
     TYLLM_TRY(AddTree(lease.job, made.output, made.bytes));
+    state_.tasks[id.task].attempts.back().used = made.used;
   }
   TYLLM_TRY(Succeed(id, made.output,
                     domain::ActionKey(lease.spec, lease.inputs, made.toolchain_version), now));
@@ -149,6 +154,7 @@ Status MemoryQueue::EndAttempt(const AttemptId& id, sched::Ending ending,
   }
   Charge(*task, now);
   EndLast(*task, ending, now, verdict.failure);
+  task->attempts.back().gpu_too_small = std::max<std::int64_t>(0, verdict.needs_gpu_memory - 1);
   task->spent = verdict.spent;
   if (verdict.again && verdict.needs_gpu_memory > 0) {
     sched::LaneKey key = state_.lanes[static_cast<std::size_t>(task->lane) - 1];
@@ -214,7 +220,11 @@ Result<std::vector<CacheHit>> MemoryQueue::CacheHits(std::int64_t limit) {
   for (const auto& [id, task] : state_.tasks) {
     if (task.view.state == TaskState::kQueued && task.use_cache &&
         state_.actions.contains(*task.key) && static_cast<std::int64_t>(hits.size()) < limit) {
-      hits.push_back({id, task.job, *task.key, state_.actions[*task.key].output});
+      const Action& action = state_.actions[*task.key];
+      const auto maker = state_.tasks.find(action.task);
+      hits.push_back({id, task.job, *task.key, action.output, task.view.kind,
+                      maker != state_.tasks.end() &&
+                          task.view.queued_unix_ms < maker->second.view.ended_unix_ms});
     }
   }
   return hits;

@@ -9,6 +9,7 @@ using domain::JobState;
 using domain::TaskState;
 
 Status MemoryQueue::Begin() {
+  state_.ended.clear();
   return SetMark();
 }
 
@@ -159,13 +160,18 @@ Result<std::vector<JobId>> MemoryQueue::CancelJob(JobId id, std::int64_t now) {
 
 // --- Workers.
 
+Status MemoryQueue::CheckNotReplaced(const WorkerSession& worker) const {
+  const auto record = state_.workers.find(worker.worker);
+  return state_.sessions.contains({worker.worker, worker.session}) &&
+                 record != state_.workers.end() && record->second.session != worker.session
+             ? Aborted("replaced")
+             : OkStatus();
+}
+
 Status MemoryQueue::StartSession(const WorkerSession& worker,
                                  const domain::Capabilities& capabilities, std::int64_t now) {
+  TYLLM_TRY(CheckNotReplaced(worker));
   WorkerRecord& record = state_.workers[worker.worker];
-  if (state_.sessions.contains({worker.worker, worker.session}) &&
-      record.session != worker.session) {
-    return Aborted("replaced");
-  }
   state_.sessions.insert({worker.worker, worker.session});
   if (record.session != worker.session && record.order.mode > domain::WorkerMode::kCordoned) {
     record.order.mode = domain::WorkerMode::kCordoned;
@@ -266,6 +272,10 @@ void MemoryQueue::Follow(Job& job, std::size_t first_new_event, std::int64_t now
   if (IsFinal(state)) {
     job.view.ended_unix_ms = now;
     Tell(job, nullptr, now);
+    EndedJob& ended = state_.ended.emplace_back(EndedJob{job.view.spec.kind, state, {}});
+    if (state == JobState::kFailed) {
+      ended.blame = job.view.failure->blame;
+    }
   }
   job.view.state = state;
   job.view.last_event = static_cast<std::int64_t>(job.events.size());

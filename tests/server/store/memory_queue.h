@@ -21,6 +21,9 @@ class MemoryQueue : public Queue {
   Status Begin() override;
   Result<bool> Commit() override;
   void Rollback() override;
+
+  std::vector<EndedJob> TakeEnded() override { return std::exchange(state_.ended, {}); }
+
   Status SetMark() override;
   Status KeepMark() override;
   Status RevertToMark() override;
@@ -38,12 +41,10 @@ class MemoryQueue : public Queue {
 
   Result<bool> CopySome(int /*pages*/) override { return Unimplemented("nothing on a disk"); }
 
-  void EndCopy() override {}
-
   Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) override;
   Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
                      std::int64_t now) override;
-  Result<std::int64_t> ForgetRequests(std::int64_t before) override;
+  Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) override;
   Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override;
   Result<domain::JobView> GetJob(JobId job) override;
   Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override;
@@ -60,8 +61,10 @@ class MemoryQueue : public Queue {
   Result<std::vector<domain::AttemptRecord>> Attempts(TaskId task) override;
   Status NoteDecision(TaskId task, const std::string& text, std::int64_t now) override;
   Result<std::vector<domain::Decision>> Decisions(TaskId task) override;
-  Result<std::map<domain::TaskKind, std::int64_t>> UsualRuns() override;
+  Result<std::vector<SeenAttempt>> SeenAttempts(std::int64_t limit) override;
   Result<TaskCounts> CountTasks(std::int64_t now) override;
+
+  Result<std::vector<std::string>> FindViolations() override { return std::vector<std::string>(); }
 
   Result<std::vector<sched::Lane>> Lanes(std::int64_t now) override;
   Result<std::vector<sched::Candidate>> Candidates(std::int64_t lane, std::int64_t now,
@@ -94,7 +97,7 @@ class MemoryQueue : public Queue {
   Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) override;
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override;
   Status ForgetAction(const Sha256& key) override;
-  Result<std::int64_t> ForgetActions(std::int64_t before) override;
+  Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) override;
   Result<std::optional<BlobId>> FindResult(const Sha256& key) override;
   Result<std::optional<TaskId>> FindRunning(const Sha256& key) override;
   Result<std::vector<BlobId>> TreesInUse() override;
@@ -118,6 +121,8 @@ class MemoryQueue : public Queue {
     std::int64_t ended_ms = 0;
     std::optional<domain::Failure> failure = {};
     std::string toolchain = {};
+    domain::Resources used = {};
+    std::int64_t gpu_too_small = 0;
   };
 
   struct Action {
@@ -176,12 +181,14 @@ class MemoryQueue : public Queue {
     std::map<std::string, double> rates;  ///< of workers
     std::map<std::string, WorkerRecord> workers;
     std::set<std::pair<std::string, std::string>> sessions;
+    std::vector<EndedJob> ended;  ///< by the transaction
   };
 
   Result<Task*> Current(const AttemptId& id);
   Task& WithLabel(const Job& job, const std::string& label);
   std::map<std::string, BlobId> InputsOf(const Task& task);
   bool Waits(const Task& task) const;
+  Status CheckNotReplaced(const WorkerSession& worker) const;
   std::optional<domain::Checkpoint> CheckpointOf(const Task& task) const;
   void Tell(Job& job, const Task* task, std::int64_t now);
   void Follow(Job& job, std::size_t first_new_event, std::int64_t now);

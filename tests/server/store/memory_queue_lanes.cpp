@@ -47,7 +47,7 @@ Result<std::vector<sched::Lane>> MemoryQueue::Lanes(std::int64_t now) {
   for (std::size_t i = 0; i < state_.lanes.size(); ++i) {
     const auto id = static_cast<std::int64_t>(i) + 1;
     for (const Task* task : QueuedIn(id)) {
-      if (task->not_before <= now) {
+      if (task->not_before <= now && !Waits(*task)) {
         found.push_back({id, state_.lanes[i], task->job, task->view.queued_unix_ms});
         break;
       }

@@ -65,9 +65,12 @@ Status MemoryQueue::NoteRequest(const std::string& request_id, const AnsweredReq
   return OkStatus();
 }
 
-Result<std::int64_t> MemoryQueue::ForgetRequests(std::int64_t before) {
-  return static_cast<std::int64_t>(std::erase_if(
-      state_.requests, [&](const auto& entry) { return entry.second.at_ms < before; }));
+Result<std::int64_t> MemoryQueue::ForgetRequests(std::int64_t before, std::int64_t limit) {
+  std::int64_t gone = 0;
+  std::erase_if(state_.requests, [&](const auto& entry) {
+    return entry.second.at_ms < before && gone < limit && ++gone > 0;
+  });
+  return gone;
 }
 
 Result<std::vector<JobView>> MemoryQueue::ListJobs(const JobFilter& filter) {
@@ -195,32 +198,45 @@ Result<std::vector<domain::Decision>> MemoryQueue::Decisions(TaskId task) {
                                      : std::vector<domain::Decision>();
 }
 
-Result<std::map<domain::TaskKind, std::int64_t>> MemoryQueue::UsualRuns() {
-  std::map<domain::TaskKind, std::vector<std::int64_t>> times;
+Result<std::vector<SeenAttempt>> MemoryQueue::SeenAttempts(std::int64_t limit) {
+  std::multimap<std::int64_t, SeenAttempt> succeeded;
+  std::multimap<std::int64_t, SeenAttempt> too_large;
   for (const auto& [id, task] : state_.tasks) {
     for (const Attempt& one : task.attempts) {
+      SeenAttempt seen{sched::SizeClassOf(task.planned.spec),
+                       {.run_ms = {}, .used = one.used, .gpu_too_small = one.gpu_too_small}};
       if (one.ending == sched::Ending::kSucceeded) {
-        times[task.view.kind].push_back(one.ended_ms - one.started_ms);
+        seen.run.run_ms = one.ended_ms - one.started_ms;
+        succeeded.emplace(one.ended_ms, seen);
+      } else if (one.gpu_too_small > 0) {
+        too_large.emplace(one.ended_ms, seen);
       }
     }
   }
-  std::map<domain::TaskKind, std::int64_t> medians;
-  for (auto& [kind, of_kind] : times) {
-    std::sort(of_kind.begin(), of_kind.end());
-    medians[kind] = of_kind[of_kind.size() / 2];
+  for (auto* const all : {&succeeded, &too_large}) {
+    while (static_cast<std::int64_t>(all->size()) > limit) {
+      all->erase(all->begin());
+    }
   }
-  return medians;
+  succeeded.merge(too_large);
+  std::vector<SeenAttempt> seen;
+  for (const auto& [ended_ms, one] : succeeded) {
+    seen.push_back(one);
+  }
+  return seen;
 }
 
-Result<std::int64_t> MemoryQueue::ForgetActions(std::int64_t before) {
-  return static_cast<std::int64_t>(std::erase_if(state_.actions, [&](const auto& entry) {
+Result<std::int64_t> MemoryQueue::ForgetActions(std::int64_t before, std::int64_t limit) {
+  std::int64_t gone = 0;
+  std::erase_if(state_.actions, [&](const auto& entry) {
     const bool wanted =
         std::any_of(state_.tasks.begin(), state_.tasks.end(), [&](const auto& task) {
           return task.second.view.state == domain::TaskState::kQueued &&
                  task.second.key == entry.first;
         });
-    return entry.second.at_ms < before && !wanted;
-  }));
+    return entry.second.at_ms < before && !wanted && gone < limit && ++gone > 0;
+  });
+  return gone;
 }
 
 Result<std::optional<BlobId>> MemoryQueue::FindResult(const Sha256& key) {

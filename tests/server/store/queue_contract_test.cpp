@@ -149,16 +149,17 @@ TEST_P(QueueContract, ARetryIsNotDueBeforeItsTime) {
 }
 
 TEST_P(QueueContract, TasksOfLiveJobsAreCountedAndTheOldestDueOneIsKnown) {
-  EXPECT_FALSE(queue_->CountTasks(9999)->oldest_due_ms.has_value());
+  EXPECT_TRUE(queue_->CountTasks(9999)->oldest_due_ms.empty());
   Enqueue(SampleJob("a", JobKind::kConvert));  // at 1000
   Enqueue(SampleJob("b", JobKind::kConvert));
   EXPECT_EQ(queue_->CountTasks(9999)->by_state.at(domain::TaskState::kQueued), 2);
-  EXPECT_EQ(queue_->CountTasks(9999)->oldest_due_ms, 1000);
+  using Oldest = std::map<domain::JobClass, std::int64_t>;
+  EXPECT_EQ(queue_->CountTasks(9999)->oldest_due_ms, (Oldest{{domain::JobClass::kBatch, 1000}}));
   ASSERT_TRUE(queue_->EndAttempt(Start({1}), sched::Ending::kFailed, Again(500), 3000).ok());
   const AttemptId second = Start({2});
   EXPECT_EQ(queue_->CountTasks(3499)->by_state.at(domain::TaskState::kLeased), 1);
-  EXPECT_FALSE(queue_->CountTasks(3499)->oldest_due_ms.has_value()) << "not due before its retry";
-  EXPECT_EQ(queue_->CountTasks(3500)->oldest_due_ms, 3500);
+  EXPECT_TRUE(queue_->CountTasks(3499)->oldest_due_ms.empty()) << "not due before its retry";
+  EXPECT_EQ(queue_->CountTasks(3500)->oldest_due_ms, (Oldest{{domain::JobClass::kBatch, 3500}}));
   Succeed(second);
   EXPECT_FALSE(queue_->CountTasks(9999)->by_state.contains(domain::TaskState::kSucceeded));
 }
@@ -250,7 +251,8 @@ TEST_P(QueueContract, AnActionWithAResultIsNotRunButSucceedsFromTheCache) {
   EXPECT_TRUE(Due().empty());
   const auto hits = queue_->CacheHits(10);
   ASSERT_EQ(hits->size(), 1U);
-  EXPECT_EQ(hits->front(), (CacheHit{{2}, again, key, SampleTree("out")}));
+  EXPECT_EQ(hits->front(),
+            (CacheHit{{2}, again, key, SampleTree("out"), domain::TaskKind::kConvert, true}));
   ASSERT_TRUE(queue_->SucceedFromCache(hits->front(), 4000).ok());
   EXPECT_TRUE(Job(again).tasks[0].cached);
   EXPECT_EQ(Job(again).tasks[0].attempt, 0);

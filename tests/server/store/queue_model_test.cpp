@@ -70,6 +70,8 @@ TEST_P(QueueModel, RandomOperationsCommitsAndCrashesAgreeWithTheNaiveQueue) {
     } else {
       ASSERT_TRUE(real_->Commit().ok());
       ASSERT_TRUE(model_.Commit().ok());
+      ASSERT_EQ(real_->TakeEnded(), model_.TakeEnded());
+      ASSERT_EQ(real_->TakeEnded(), std::vector<EndedJob>());
     }
   }
 }

@@ -47,8 +47,9 @@ TEST_P(EveryQueuesRecords, RequestsAreRememberedWithWhatTheyDid) {
   const JobId job = Add("s");
   EXPECT_EQ((*queue_->FindRequest("s"))->method, "SubmitJob");
   EXPECT_EQ((*queue_->FindRequest("s"))->job, job);
-  EXPECT_EQ(*queue_->ForgetRequests(1000), 0);
-  EXPECT_EQ(*queue_->ForgetRequests(1001), 2);
+  EXPECT_EQ(*queue_->ForgetRequests(1000, 9), 0);
+  EXPECT_EQ(*queue_->ForgetRequests(1001, 1), 1);
+  EXPECT_EQ(*queue_->ForgetRequests(1001, 9), 1);
   EXPECT_FALSE((*queue_->FindRequest("u")).has_value());
 }
 
@@ -209,7 +210,31 @@ TEST_P(EveryQueuesRecords, AttemptsAndDecisionsAreKeptInOrder) {
   EXPECT_EQ(decisions.front().text, "3");
   EXPECT_EQ(decisions.back().text, "102");
   ASSERT_TRUE(queue_->Succeed(second, SampleTree("out"), {}, 3600).ok());
-  EXPECT_EQ(queue_->UsualRuns()->at(domain::TaskKind::kQuantize), 1000);
+}
+
+TEST_P(EveryQueuesRecords, WhatAttemptsUsedAndWhatWasTooSmallForThemIsRemembered) {
+  Add("a");
+  Add("b", [](auto& spec) { spec.quantize.samples = 7; });
+  sched::Verdict too_large = Again();
+  too_large.needs_gpu_memory = 25;
+  ASSERT_TRUE(queue_->EndAttempt(Start({1}), sched::Ending::kFailed, too_large, 3000).ok());
+  ASSERT_TRUE(queue_->EndAttempt(Start({2}), sched::Ending::kFailed, Again(), 3100).ok());
+  const Completed made{.output = SampleTree("out"),
+                       .bytes = 1,
+                       .toolchain_version = "1.0",
+                       .used = {.memory_bytes = 5, .gpu_memory_bytes = 30, .disk_bytes = 1}};
+  ASSERT_TRUE(*queue_->Complete(Start({1}, {"gpu2", "s"}, 3200), made, 3600));
+  const sched::SizeClass size = sched::SizeClassOf(queue_->GetTask({1})->spec);
+  const std::vector<SeenAttempt> seen = {{size, {.gpu_too_small = 24}},
+                                         {size, {.run_ms = 400, .used = made.used}}};
+  EXPECT_EQ(*queue_->SeenAttempts(9), seen);
+  ASSERT_TRUE(queue_->Succeed(Start({2}, {"w", "s"}, 4000), SampleTree("x"), {}, 4100).ok());
+  EXPECT_EQ(queue_->SeenAttempts(9)->size(), 3U);
+  const auto last = *queue_->SeenAttempts(1);
+  ASSERT_EQ(last.size(), 2U) << "one of each";
+  EXPECT_EQ(last[0].run.gpu_too_small, 24);
+  EXPECT_EQ(last[1].run.run_ms, 100);
+  EXPECT_NE(last[1].size, size) << "samples make a difference";
 }
 
 TEST_P(EveryQueuesRecords, TheToolchainOfTheLastAttemptIsKnown) {
@@ -234,9 +259,24 @@ TEST_P(EveryQueuesRecords, JobsThatEndedLongAgoAndUnusedResultsAreFound) {
   const std::vector<JobId> both = {early, late};
   EXPECT_EQ(*queue_->EndedBefore(9000, 9), both);
   ASSERT_TRUE(queue_->Succeed(Start({3}), SampleTree("out"), DigestOf("key"), 5000).ok());
-  EXPECT_EQ(*queue_->ForgetActions(5000), 0);
-  EXPECT_EQ(*queue_->ForgetActions(5001), 1);
+  EXPECT_EQ(*queue_->ForgetActions(5000, 9), 0);
+  EXPECT_EQ(*queue_->ForgetActions(5001, 0), 0);
+  EXPECT_EQ(*queue_->ForgetActions(5001, 9), 1);
   EXPECT_FALSE((*queue_->FindResult(DigestOf("key"))).has_value());
+}
+
+TEST_P(EveryQueuesRecords, AReplacedSessionIsGivenNothing) {
+  Add("a");
+  Add("b");
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "old"}, {}, 1).ok());
+  const auto lease = queue_->StartAttempt({1}, {"gpu1", "old"}, 2);
+  ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "new"}, {}, 3).ok());
+  EXPECT_EQ(queue_->StartAttempt({2}, {"gpu1", "old"}, 4).status().code(), StatusCode::kAborted);
+  ASSERT_TRUE(queue_->Adopt(lease->id, "new").ok());
+  EXPECT_EQ(queue_->Adopt(lease->id, "old").code(), StatusCode::kAborted);
+  EXPECT_EQ(queue_->HeldBy("gpu1")->front().holder.session, "new");
+  EXPECT_TRUE(queue_->StartAttempt({2}, {"gpu1", "new"}, 5).ok());
 }
 
 INSTANTIATE_TEST_SUITE_P(Queues, EveryQueuesRecords, ::testing::Values("memory", "sqlite"),

@@ -91,6 +91,34 @@ TEST_F(SchemaTest, WhatHasEndedCannotChangeWhateverTheProgramDoes) {
   }
 }
 
+TEST_F(SchemaTest, WhatBreaksARuleOfRunningTasksIsFoundByTheQueueItself) {
+  {
+    const auto queue = OpenQueue();
+    ASSERT_TRUE((*queue)->Begin().ok());
+    for (const char* request : {"a", "b", "c"}) {
+      ASSERT_TRUE((*queue)->Enqueue(SampleJob(request, domain::JobKind::kConvert), 1).ok());
+    }
+    ASSERT_TRUE((*queue)->StartAttempt({1}, {"w", "s"}, 2).ok());
+    ASSERT_TRUE((*queue)->StartAttempt({2}, {"w", "s"}, 2).ok());
+    ASSERT_TRUE((*queue)->Commit().ok());
+    EXPECT_EQ(*(*queue)->FindViolations(), std::vector<std::string>());
+  }
+  const auto found_after = [&](const char* damage) {
+    EXPECT_TRUE(Open()->Execute(damage).ok()) << damage;
+    return *(*OpenQueue())->FindViolations();
+  };
+  std::vector<std::string> all = {"t1: a task that is held has a running attempt"};
+  EXPECT_EQ(found_after("UPDATE attempts SET ended_ms = 3, ending = 5 WHERE task = 1"), all);
+  all.emplace_back("t2: no other attempt of a task that is held runs");
+  EXPECT_EQ(found_after("INSERT INTO attempts(task, attempt, worker, session, started_ms) "
+                        "VALUES(2, 9, 'w', 's', 1)"),
+            all);
+  all.emplace_back("t2: a task that is held belongs to a job that has not ended");
+  EXPECT_EQ(found_after("UPDATE jobs SET state = 4, ended_ms = 5 WHERE id = 2"), all);
+  all.emplace_back("t3: the result that a queued task is to use is there");
+  EXPECT_EQ(found_after("UPDATE tasks SET use_cache = 1, has_result = 1 WHERE id = 3"), all);
+}
+
 TEST_F(SchemaTest, RowsThatMakeNoSenseAreRefused) {
   ASSERT_TRUE(OpenQueue().ok());
   const auto database = Open();

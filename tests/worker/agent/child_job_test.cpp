@@ -44,6 +44,15 @@ TEST_F(ChildJobTest, GivesEveryProgressRecordAndKeepsOutputAndErrorsInTheLog) {
   EXPECT_EQ(Log(), "hello\ntrouble\n");
 }
 
+TEST_F(ChildJobTest, WhatTheJobSaysThatItUsedIsKeptAndIsNoProgress) {
+  const ChildEnd end =
+      Run(R"(echo '{"stage":"a"}' >&3; echo '{"used":{"gpu_memory_bytes":7,"later":1}}' >&3; )"
+          R"(echo '{"used":"much"}' >&3)");
+  EXPECT_EQ(end.used.gpu_memory_bytes, 7);
+  EXPECT_EQ(progress_.size(), 1U);
+  EXPECT_EQ(end.progress.stage, "a");
+}
+
 TEST_F(ChildJobTest, AStopEndsTheWholeGroupEvenIfItRefuses) {
   // Says over the progress pipe that its trap is set; only then is it stopped.
   const auto stop_when_ready = [this](const domain::Progress&) { stop_.request_stop(); };

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "common/base/version.h"
+#include "common/domain/matching.h"
 #include "common/format/json.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/installed.h"
@@ -15,6 +18,20 @@
 namespace tyllm::app {
 
 namespace {
+
+// For the agent, behind the progress: what only the job knows of what it took.
+void TellUsed(const Invocation& invocation, const jobs::TaskReport& report) {
+  const Fd pipe = invocation.ProgressPipe();
+  if (!pipe || report.gpu_memory_bytes == 0) {
+    return;
+  }
+  const domain::Resources used{.gpu_memory_bytes = report.gpu_memory_bytes};
+  format::Json json;
+  json["used"] = format::ToJson(used);
+  const std::string line = format::CompactJson(json) + "\n";
+  // A courtesy, like progress itself: shorter than what a pipe takes at once, or nobody reads.
+  static_cast<void>(::write(pipe.get(), line.data(), line.size()) < 0);
+}
 
 Result<cli::ExitCode> RunOrder(const Path& spec, const Invocation& invocation) {
   TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(spec));
@@ -27,6 +44,7 @@ Result<cli::ExitCode> RunOrder(const Path& spec, const Invocation& invocation) {
   TYLLM_ASSIGN(const jobs::TaskReport report,
                jobs::RunTask(order, {calibration, evaluation}, LocalFileSystem(), SystemClock(),
                              *invocation.OpenProgress(), VendorSettingsOf({})));
+  TellUsed(invocation, report);
   std::cout << report.text << std::flush;
   if (report.violations.empty()) {
     return cli::ExitCode::kOk;
