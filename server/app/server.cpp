@@ -37,7 +37,8 @@ using std::chrono::hours;
 using std::chrono::seconds;
 
 constexpr std::size_t kLongestSocketPath = 107;
-constexpr int kBlockingThreads = 4;
+constexpr int kTransferThreads = 4;
+constexpr int kBlockingThreads = 2;
 constexpr Milliseconds kHousekeepingInterval = hours(1);
 constexpr Milliseconds kWorkerStopLimit = seconds(20);
 
@@ -103,6 +104,7 @@ class Server::Assembly {
     control_.RunUntilStopped(KeepTidy(farm_));
     TYLLM_ASSIGN(const web::Sources sources, MakeSources());
     rpc::Environment environment{farm_, metrics_, surroundings_.log};
+    environment.transfers = transfers_.get_executor();
     environment.upload_idle_limit = seconds(config_.upload_idle_seconds);
     TYLLM_ASSIGN(rpc_, rpc::RpcServer::Start(environment, RpcOptions()));
     web::HttpServer::Options http;
@@ -149,6 +151,7 @@ class Server::Assembly {
     if (http_) {
       http_->Stop();
     }
+    transfers_.join();
     blocking_.join();
     store_.Stop();
     logs_.Stop();
@@ -238,6 +241,7 @@ class Server::Assembly {
 
   telemetry::Metrics metrics_;
   ControlThread control_;
+  boost::asio::thread_pool transfers_{kTransferThreads};
   boost::asio::thread_pool blocking_{kBlockingThreads};
   std::unique_ptr<blobs::BlobStore> blobs_;
   store::Store store_;

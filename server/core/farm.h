@@ -30,7 +30,7 @@ class Farm {
  public:
   struct Parts {
     boost::asio::any_io_executor control;
-    boost::asio::any_io_executor blocking;  ///< a few threads for reading blobs
+    boost::asio::any_io_executor blocking;  ///< a few threads for looking at blobs
     store::Store& store;
     store::LogStore& logs;
     blobs::BlobStore& blobs;

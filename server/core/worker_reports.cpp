@@ -257,6 +257,14 @@ boost::asio::awaitable<Result<std::vector<Success>>> TakeReports(Farm& farm,
   if (!standing) {
     TYLLM_CO_ASSIGN(standing, co_await Settle(farm, request));
   }
+  for (std::size_t i = 0; i < request.held.size(); ++i) {
+    if (standing->named[i]) {
+      Renew(farm, request.held[i], *standing->named[i], reply);
+    } else {
+      Fence(farm, request.held[i], reply);
+    }
+  }
+  // What follows may wait for the disk.
   std::vector<Success> successes;
   Outcomes outcomes(farm, request, reply, successes);
   bool ended = false;
@@ -264,10 +272,8 @@ boost::asio::awaitable<Result<std::vector<Success>>> TakeReports(Farm& farm,
     const HeldAttempt& held = request.held[i];
     const std::optional<HeldTask>& task = standing->named[i];
     if (!task) {
-      Fence(farm, held, reply);
       continue;
     }
-    Renew(farm, held, *task, reply);
     TYLLM_CO_TRY(co_await KeepCheckpoint(farm, held));
     if (HasEnded(held)) {
       ended = true;

@@ -7,8 +7,8 @@
 #include "server/rpc/unary.h"
 #include "tyllm/v1/blobs.grpc.pb.h"
 
-// Calls of this service run wholly on the blocking pool: they touch the blob store, which blocks on
-// the disk, and nothing of the farm's other state.
+// Calls of this service run wholly on the threads for transfers: they touch the blob store, which
+// blocks on the disk, and nothing of the farm's other state.
 namespace tyllm::server::rpc {
 
 namespace {
@@ -128,7 +128,7 @@ class BlobService final : public v1::BlobService::CallbackService {
   grpc::ServerUnaryReactor* FindMissing(grpc::CallbackServerContext* /*context*/,
                                         const v1::FindMissingRequest* request,
                                         v1::FindMissingResponse* response) override {
-    return Unary(environment_, "BlobService.FindMissing", blocking(), wire::FromProto(*request),
+    return Unary(environment_, "BlobService.FindMissing", transfers(), wire::FromProto(*request),
                  FindMissingOf, response,
                  [](const std::vector<BlobId>& missing, v1::FindMissingResponse& to) {
                    to = wire::MissingToProto(missing);
@@ -138,7 +138,7 @@ class BlobService final : public v1::BlobService::CallbackService {
   grpc::ServerUnaryReactor* QueryUpload(grpc::CallbackServerContext* /*context*/,
                                         const v1::QueryUploadRequest* request,
                                         v1::QueryUploadResponse* response) override {
-    return Unary(environment_, "BlobService.QueryUpload", blocking(),
+    return Unary(environment_, "BlobService.QueryUpload", transfers(),
                  wire::FromProto(request->blob()).Annotate("blob"), StateOfUpload, response,
                  [](const UploadState& state, v1::QueryUploadResponse& to) {
                    to.set_offset(state.offset);
@@ -149,23 +149,23 @@ class BlobService final : public v1::BlobService::CallbackService {
   grpc::ServerReadReactor<v1::UploadRequest>* Upload(grpc::CallbackServerContext* /*context*/,
                                                      v1::UploadResponse* response) override {
     return Serve<UploadStream>(
-        environment_, "BlobService.Upload", blocking(),
+        environment_, "BlobService.Upload", transfers(),
         [&](UploadStream& stream) { return ReceiveBlob(stream, environment_, response); });
   }
 
   grpc::ServerWriteReactor<v1::DownloadResponse>* Download(
       grpc::CallbackServerContext* /*context*/, const v1::DownloadRequest* request) override {
     return Serve<DownloadStream>(
-        environment_, "BlobService.Download", blocking(), [&](DownloadStream& stream) {
+        environment_, "BlobService.Download", transfers(), [&](DownloadStream& stream) {
           return SendBlob(stream, environment_, wire::FromProto(request->blob()).Annotate("blob"),
                           request->offset(), request->limit());
         });
   }
 
  private:
-  /// Each call's own place on the pool: one thing at a time.
-  boost::asio::any_io_executor blocking() const {
-    return boost::asio::make_strand(environment_.farm.parts.blocking);
+  /// Each call's own place on those threads: one thing at a time.
+  boost::asio::any_io_executor transfers() const {
+    return boost::asio::make_strand(environment_.transfers);
   }
 
   const Environment environment_;

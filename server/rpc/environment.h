@@ -3,6 +3,8 @@
 
 #include <chrono>
 
+#include <boost/asio/any_io_executor.hpp>
+
 #include "common/telemetry/log.h"
 #include "common/telemetry/metrics.h"
 #include "server/core/farm.h"
@@ -14,6 +16,9 @@ struct Environment {
   core::Farm& farm;
   telemetry::Metrics& metrics;
   telemetry::Log& log;
+  /// A few threads for blobs on their way. A server gives them threads of their own: resuming a
+  /// large upload reads all that came, and what the farm looks at must not wait for that.
+  boost::asio::any_io_executor transfers = farm.parts.blocking;
   /// An upload that gets no byte for so long is ended; what came is kept.
   Milliseconds upload_idle_limit = std::chrono::seconds(60);
   /// How long a stream without news sleeps before it looks again.
