@@ -5,8 +5,10 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "common/base/clock.h"
@@ -221,6 +223,23 @@ std::string Line(const VisualAccuracy& accuracy, const std::string& name) {
 }
 
 }  // namespace
+
+Status CheckVisualChoices(const Path& questions, std::int64_t most, Participants models) {
+  TYLLM_ASSIGN(const std::vector<VisualQuestion> loaded, LoadVisualQuestions(questions, most));
+  for (const VisualQuestion& question : loaded) {
+    std::error_code error;
+    if (question.image.empty() && !std::filesystem::is_regular_file(question.image_file, error)) {
+      return NotFound("question of line " + std::to_string(question.line) + " of " +
+                      questions.string() + ": its image " + question.image_file.string() +
+                      " is no file, expected an image there");
+    }
+  }
+  for (const Participant& participant : models) {
+    TYLLM_TRY(forward::VisualPrompter::Open(participant.model).status());
+    TYLLM_TRY(FindLetters(participant.model, participant.tokenizer).status());
+  }
+  return OkStatus();
+}
 
 VisualChoiceReport EmptyVisualReport(bool with_reference) {
   VisualChoiceReport report;

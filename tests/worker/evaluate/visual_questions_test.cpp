@@ -10,6 +10,7 @@
 #include "tests/support/paths.h"
 #include "tests/support/seeing_model.h"
 #include "tests/support/temporary_directory.h"
+#include "worker/evaluate/evaluate.h"
 #include "worker/evaluate/visual_choice.h"
 
 namespace tyllm::evaluate {
@@ -133,6 +134,20 @@ TEST_F(OneVisualQuestion, LogitsThatAreNotNumbersAreDamage) {
   const Status status = Ask();
   EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status.message();
   EXPECT_NE(status.message().find("line 2"), std::string::npos) << status.message();
+}
+
+TEST_F(OneVisualQuestion, MediaThatCannotBeReadAreFoundBeforeAnythingIsMeasured) {
+  std::ofstream(folder_ / "bad.png") << "no image";
+  domain::NoProgress progress;
+  const auto report = Evaluate({.model = model_,
+                                .text = folder_ / "q.tsv",
+                                .options = {.window = 8, .prompts = {"What?"}, .max_tokens = 2},
+                                .media = {{folder_ / "bad.png"}},
+                                .device = "cpu"},
+                               LocalFileSystem(), SystemClock(), progress);
+  ASSERT_FALSE(report.ok());
+  EXPECT_NE(report.status().message().find("prompt 1"), std::string::npos)
+      << report.status().message();
 }
 
 TEST(VisualChoices, AnImageThatIsNotThereNamesTheLine) {
