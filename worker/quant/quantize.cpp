@@ -79,6 +79,7 @@ class Quantizer {
   /// Everything that the folder is to hold.
   Status Fill(const Staging& staging) {
     TYLLM_ASSIGN(PartFiles parts, PartFiles::Open(services_.files, staging.path(), plan_.parts,
+    report_.run.layers_resumed = KeepFinishedLayers(parts);
                                                   request_.single_file_bytes));
     TYLLM_TRY(CheckDisk(parts));
     Tell("prepare", 1, 1, "models", Needs(parts));
@@ -187,13 +188,9 @@ class Quantizer {
   /// The part of layer `k`: the embedding comes before the layers.
   static std::size_t PartOfLayer(std::int64_t k) { return static_cast<std::size_t>(k) + 1; }
 
-  /// Layers that an earlier run finished.
-  std::int64_t CountFinishedLayers(const PartFiles& parts) const {
-    std::int64_t finished = 0;
-    while (finished < Layers() && parts.Find(PartOfLayer(finished)) != nullptr) {
-      ++finished;
-    }
-    return finished;
+  /// Layers that an earlier run finished, up to the first that is missing or damaged.
+  std::int64_t KeepFinishedLayers(PartFiles& parts) const {
+    return static_cast<std::int64_t>(parts.ForgetBehindGap(PartOfLayer(0), PartOfLayer(Layers())));
   }
 
   /// Layers whose weights this run has to read: those that are not finished and, where a text is
@@ -213,8 +210,7 @@ class Quantizer {
   Status QuantizeLayers(PartFiles& parts, BackgroundWork& writing) {
     CalibrationPass calibration(machines_->all(), model_->shape(),
                                 {options_.calibration.image_weight, options_.follows_quantized()});
-    const std::int64_t finished = CountFinishedLayers(parts);
-    report_.run.layers_resumed = finished;
+    const std::int64_t finished = report_.run.layers_resumed;
     const std::vector<const graph::Block*> blocks = LayersToRead(parts, finished);
     if (ReadsText() && finished < Layers()) {
       TYLLM_TRY(StartCalibration(calibration));
