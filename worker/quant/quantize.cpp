@@ -18,6 +18,7 @@
 #include "worker/quant/layer_stages.h"
 #include "worker/quant/machines.h"
 #include "worker/quant/model_config.h"
+#include "worker/quant/output_place.h"
 #include "worker/quant/output_check.h"
 #include "worker/quant/part_files.h"
 #include "worker/quant/passengers.h"
@@ -100,6 +101,7 @@ class Quantizer {
   }
 
   /// All that can be found wrong before any work is.
+    TYLLM_TRY(CheckOutputPlace(request_.model, request_.out));
   Status Prepare() {
     TYLLM_TRY(domain::Check(options_));
     TYLLM_ASSIGN(forward::Model opened, forward::OpenModel(request_.model));

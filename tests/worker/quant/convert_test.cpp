@@ -84,6 +84,14 @@ TEST_F(Converting, AModelWhoseOnlyWeightFileHasANumberReadsBack) {
   EXPECT_EQ(Tensors(folder_ / "awq").size(), Tensors(folder_ / "amtc").size());
 }
 
+TEST_F(Converting, RefusesAnOutputFolderInTheModelDirectory) {
+  testing::WriteModel(Amtc(), folder_ / "amtc");
+  domain::NoProgress progress;
+  const auto report = Convert({folder_ / "amtc", folder_ / "amtc" / "awq", {}}, progress);
+  EXPECT_EQ(report.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(report.status().message(), HasSubstr("lies in the model directory"));
+}
+
 TEST_F(Converting, CopiesAllOtherFilesAndSaysHowTheModelIsQuantized) {
   testing::WriteModel(Amtc(), folder_ / "amtc");
   ASSERT_TRUE(Run().ok());

@@ -287,6 +287,22 @@ TEST_F(Quantizing, RefusesAFolderThatHoldsSomething) {
   EXPECT_EQ(Run(SmallModel()).status().code(), StatusCode::kAlreadyExists);
 }
 
+TEST_F(Quantizing, RefusesAnOutputFolderInTheModelDirectory) {
+  testing::WriteModel(SmallModel(), request_.model);
+  const auto before = testing::FilesOf(request_.model);
+  std::filesystem::create_directory_symlink(request_.model, folder_ / "link");
+  for (const Path& out : {request_.model / "out", request_.model / "extra" / ".." / "out" / "",
+                          folder_ / "link" / "deep" / "out", request_.model}) {
+    request_.out = out;
+    const auto report = Quantize(request_, progress_);
+    EXPECT_EQ(report.status().code(), StatusCode::kInvalidArgument) << out;
+    EXPECT_THAT(report.status().message(), HasSubstr("lies in the model directory"));
+  }
+  EXPECT_TRUE(testing::FilesOf(request_.model) == before);
+  request_.out = folder_ / "model-out";
+  EXPECT_TRUE(Quantize(request_, progress_).ok());
+}
+
 TEST_F(Quantizing, SaysThatTheDiskIsFull) {
   testing::WriteModel(SmallModel(), request_.model);
   testing::FaultyFileSystem files(20);
