@@ -5,7 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include "common/base/digest.h"
 #include "common/base/staging.h"
 #include "common/base/version.h"
 #include "worker/model/linear_formats.h"
@@ -18,8 +17,8 @@
 #include "worker/quant/layer_stages.h"
 #include "worker/quant/machines.h"
 #include "worker/quant/model_config.h"
-#include "worker/quant/output_place.h"
 #include "worker/quant/output_check.h"
+#include "worker/quant/output_place.h"
 #include "worker/quant/part_files.h"
 #include "worker/quant/passengers.h"
 #include "worker/quant/quantization_key.h"
@@ -54,8 +53,7 @@ class Quantizer {
       TYLLM_TRY(Prepare());
       TYLLM_ASSIGN(const std::string key,
                    QuantizationKey(model_->checkpoint, options_, machines_->name(), batches_));
-      TYLLM_ASSIGN(Staging staging,
-                   Staging::Open(services_.files, request_.out, key + pairs_digest_));
+      TYLLM_ASSIGN(Staging staging, Staging::Open(services_.files, request_.out, key + pairs_key_));
       Status done = Fill(staging);
       if (!done.ok()) {
         if (!IsWorthResuming(done.code())) {
@@ -80,8 +78,8 @@ class Quantizer {
   /// Everything that the folder is to hold.
   Status Fill(const Staging& staging) {
     TYLLM_ASSIGN(PartFiles parts, PartFiles::Open(services_.files, staging.path(), plan_.parts,
-    report_.run.layers_resumed = KeepFinishedLayers(parts);
                                                   request_.single_file_bytes));
+    report_.run.layers_resumed = KeepFinishedLayers(parts);
     TYLLM_TRY(CheckDisk(parts));
     Tell("prepare", 1, 1, "models", Needs(parts));
     BackgroundWork writing(machines_->have_own_memory());
@@ -101,9 +99,9 @@ class Quantizer {
   }
 
   /// All that can be found wrong before any work is.
-    TYLLM_TRY(CheckOutputPlace(request_.model, request_.out));
   Status Prepare() {
     TYLLM_TRY(domain::Check(options_));
+    TYLLM_TRY(CheckOutputPlace(request_.model, request_.out));
     TYLLM_ASSIGN(forward::Model opened, forward::OpenModel(request_.model));
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
@@ -130,8 +128,7 @@ class Quantizer {
     }
     TYLLM_ASSIGN(const std::optional<Path> pairs, format::FindPairFile(request_.calibration_text));
     if (pairs) {
-      TYLLM_ASSIGN(const BlobId blob, DigestOfFile(*pairs));
-      pairs_digest_ = blob.sha256.Hex();
+      TYLLM_ASSIGN(pairs_key_, ImagePairsKey(*pairs, options_.samples));
       TYLLM_ASSIGN(batches_, ReadImageCalibration(*model_, machines_->first().backend, *pairs,
                                                   options_, progress_, report_));
       return OkStatus();
@@ -379,7 +376,7 @@ class Quantizer {
   tensor::TaskLanes lanes_;
   tensor::TaskLanes writing_lanes_;  ///< of what is written in the background
   std::optional<Machines> machines_;
-  std::string pairs_digest_;  ///< of the images' descriptions, where calibration has images
+  std::string pairs_key_;  ///< where calibration has images
   std::optional<forward::Model> model_;
   QuantizePlan plan_;
   std::vector<forward::TokenBatch> batches_;
