@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
 #include "common/base/file_system.h"
+#include "common/base/handle.h"
 
 namespace tyllm {
 
@@ -17,14 +19,23 @@ bool IsUnfinishedName(std::string_view name);
 /// is kept: "<final>.partial" stays when the work is killed or fails, and the next one with
 /// the same key goes on there, on this machine or on another that the folder was copied to without
 /// its scratch folder. Work of another key is thrown away, and so is what a kill left under an
-/// unfinished name. Files in it must get their names only when they are complete.
+/// unfinished name. Files in it must get their names only when they are complete. One process at a
+/// time: the key file is locked while a Staging lives.
 class Staging {
  public:
   /// Says what the unfinished work is of; not part of the result.
   static constexpr const char* kKeyFile = ".request";
 
-  /// kAlreadyExists when `final_path` exists and is not an empty folder.
-  static Result<Staging> Open(FileSystem& files, const Path& final_path, const std::string& key);
+  /// Where the key is while "<final>.partial" is removed or gets its name: whoever is killed
+  /// meanwhile leaves no folder of which nobody knows whose it is.
+  static Path KeyBeside(const Path& partial);
+
+  enum class Unfinished : std::uint8_t { kKeep, kThrowAway };
+
+  /// kAlreadyExists when `final_path` exists and is not an empty folder, or "<final>.partial" holds
+  /// something without a key; kFailedPrecondition while another process writes there.
+  static Result<Staging> Open(FileSystem& files, const Path& final_path, const std::string& key,
+                              Unfinished unfinished = Unfinished::kKeep);
 
   /// Where to write.
   const Path& path() const { return path_; }
@@ -45,10 +56,14 @@ class Staging {
   Staging(FileSystem& files, Path final_path, Path path)
       : files_(&files), final_(std::move(final_path)), path_(std::move(path)) {}
 
+  /// Locks what is there and says in resumed_ whether it is of the same key.
+  Status Find(const std::string& key);
+
   FileSystem* files_;
   Path final_;
   Path path_;
   bool resumed_ = false;
+  Fd lock_;
 };
 
 }  // namespace tyllm

@@ -21,7 +21,7 @@ struct MadeLayer {
   MadeLayer(std::int64_t out, std::int64_t in)
       : weights(testing::MadeMatrix("weights", out, in)),
         statistics(testing::StatisticsOf(testing::MadeInputs("inputs", 64, in))) {
-    tensor::ConfineBlasToCallers();
+    tensor::PrepareBlas();
   }
 
   tensor::Matrix weights;

@@ -80,6 +80,11 @@ Result<format::Tree> PartialTree::Digest(const Files& files) {
   return tree;
 }
 
+bool PartialTree::IsEnding() const {
+  std::error_code error;
+  return fs::exists(Staging::KeyBeside(folder_), error);
+}
+
 Result<bool> PartialTree::IsAsTaken() const {
   TYLLM_ASSIGN(const Files files, List());
   return !files.empty() && files == taken_;
@@ -88,7 +93,7 @@ Result<bool> PartialTree::IsAsTaken() const {
 Result<std::optional<format::Tree>> PartialTree::Take() {
   for (int look = 0; look < kLooks; ++look) {
     TYLLM_ASSIGN(const Files files, List());
-    if (files.empty() || files == taken_) {
+    if (files.empty() || files == taken_ || IsEnding()) {
       return std::optional<format::Tree>();
     }
     TYLLM_TRY(Link(files));

@@ -49,6 +49,9 @@ class PartialTree {
   using Files = std::map<std::string, File>;  // in the order of trees
 
   Result<Files> List() const;
+  /// Whether the job is about to name or remove the folder, whose key is not in it any more: nobody
+  /// could go on with a snapshot of it.
+  bool IsEnding() const;
   Status Link(const Files& files) const;
   Result<format::Tree> Digest(const Files& files);
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "worker/forward/embedding_rows.h"
 #include "worker/forward/generator.h"
 #include "worker/model/generation_config.h"
 
@@ -53,6 +54,7 @@ class Asker {
         return TooLong(subject, question, positions);
       }
     }
+    TYLLM_TRY(CheckTokens(letters, prompt).Annotate(directory_.string()));
     asked_.shortened += shots < subject.examples.size() ? 1 : 0;
     for (ScoredText& text : letters.texts) {
       text.group = group;
@@ -74,6 +76,12 @@ class Asker {
         const std::string text,
         model::WriteChatPrompt(directory_, MessageOf(subject, question, shots), **ask_.chat));
     return tokenizer_.Encode(text);
+  }
+
+  Status CheckTokens(const LetterScoring& letters, const std::vector<std::int32_t>& prompt) const {
+    TYLLM_TRY(CheckTexts(letters.texts, shape_.vocabulary));
+    return forward::CheckIds({.sequences = 1, .length = std::ssize(prompt), .ids = prompt},
+                             shape_.vocabulary);
   }
 
   Status TooLong(const Subject& subject, const Question& question, std::int64_t positions) const {

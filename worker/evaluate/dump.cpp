@@ -9,6 +9,7 @@
 #include "common/format/safetensors.h"
 #include "worker/forward/streamed_pass.h"
 #include "worker/forward/visual_prompt.h"
+#include "worker/tensor/backend.h"
 
 namespace tyllm::evaluate {
 
@@ -115,7 +116,40 @@ Result<std::vector<std::int32_t>> NarrowIds(const std::vector<std::int64_t>& ids
   return std::vector<std::int32_t>(ids.begin(), ids.end());
 }
 
-Status Dump(const DumpRequest& request, FileSystem& files) {
+namespace {
+
+/// What goes away unless it gets its name, also when a device fails.
+class PartialFile {
+ public:
+  PartialFile(FileSystem& files, Path file)
+      : files_(files), file_(std::move(file)), path_(file_.string() + ".partial") {}
+
+  PartialFile(const PartialFile&) = delete;
+  PartialFile& operator=(const PartialFile&) = delete;
+
+  /// The first error is the one to tell.
+  ~PartialFile() {
+    if (!has_name_) {
+      static_cast<void>(files_.RemoveAll(path_));
+    }
+  }
+
+  const Path& path() const { return path_; }
+
+  Status Commit() {
+    TYLLM_TRY(files_.Rename(path_, file_));
+    has_name_ = true;
+    return OkStatus();
+  }
+
+ private:
+  FileSystem& files_;
+  Path file_;
+  Path path_;
+  bool has_name_ = false;
+};
+
+Status DumpOn(const DumpRequest& request, FileSystem& files) {
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
   TYLLM_ASSIGN(const forward::Model model, forward::OpenModel(request.model));
   TYLLM_ASSIGN(const forward::VisualSequence sequence, ReadSequence(request, model, *backend));
@@ -125,18 +159,17 @@ Status Dump(const DumpRequest& request, FileSystem& files) {
                            std::to_string(model.shape().max_positions) +
                            ", the model's positions (max_position_embeddings or sliding_window)");
   }
-  Path partial = request.file;
-  partial += ".partial";
-  Status status = WriteDump(model, *backend, sequence, files, partial);
-  if (status.ok()) {
-    status = files.Rename(partial, request.file);
-  }
-  if (!status.ok()) {
-    static_cast<void>(files.RemoveAll(partial));  // the first error is the one to tell
-    return status;
-  }
+  PartialFile partial(files, request.file);
+  TYLLM_TRY(WriteDump(model, *backend, sequence, files, partial.path()));
+  TYLLM_TRY(partial.Commit());
   const Path folder = request.file.parent_path();
   return files.SyncDirectory(folder.empty() ? Path(".") : folder);
+}
+
+}  // namespace
+
+Status Dump(const DumpRequest& request, FileSystem& files) {
+  return tensor::CatchDeviceErrors([&] { return DumpOn(request, files); });
 }
 
 }  // namespace tyllm::evaluate

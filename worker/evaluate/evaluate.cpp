@@ -45,6 +45,14 @@ struct Work {
   AskOptions Ask(const Request& request) const {
     return {.options = &request.options, .chat = &chat};
   }
+
+  SampleOptions Samples(const Request& request) const {
+    return {.prompts = request.options.prompts,
+            .chat = chat,
+            .max_tokens = request.options.max_tokens,
+            .stop = request.options.stop,
+            .media = request.media};
+  }
 };
 
 Result<Work> Prepare(const Request& request, FileSystem& files) {
@@ -69,6 +77,11 @@ Result<Work> Prepare(const Request& request, FileSystem& files) {
     TYLLM_ASSIGN(work.questions,
                  PrepareQuestions(files, *request.questions, work.Ask(request), work.models));
   }
+  if (request.visual_questions) {
+    TYLLM_TRY(
+        CheckVisualChoices(*request.visual_questions, request.options.max_questions, work.models));
+  }
+  TYLLM_TRY(CheckSamples(work.Samples(request), work.models));
   return work;
 }
 
@@ -152,12 +165,8 @@ Result<std::string> Measure(const Request& request, const Work& work, tensor::Ba
                                                       progress));
   }
   if (!request.options.prompts.empty()) {
-    TYLLM_ASSIGN(report.samples, WriteSamples({.prompts = request.options.prompts,
-                                               .chat = work.chat,
-                                               .max_tokens = request.options.max_tokens,
-                                               .stop = request.options.stop,
-                                               .media = request.media},
-                                              work.models, backend, progress));
+    TYLLM_ASSIGN(report.samples,
+                 WriteSamples(work.Samples(request), work.models, backend, progress));
   }
   return answers;
 }

@@ -9,6 +9,7 @@
 #include "worker/forward/visual_prompt.h"
 #include "worker/model/generation_config.h"
 #include "worker/model/tokenizer.h"
+#include "worker/tensor/backend.h"
 
 namespace tyllm::evaluate {
 
@@ -61,10 +62,8 @@ Result<forward::VisualSequence> Prompt(const GenerateRequest& request, const for
   return prompter.Read({ids, std::move(media)}, backend);
 }
 
-}  // namespace
-
-Result<Generation> Generate(const GenerateRequest& request, const Clock& clock,
-                            domain::ProgressSink& progress) {
+Result<Generation> GenerateOn(const GenerateRequest& request, const Clock& clock,
+                              domain::ProgressSink& progress) {
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
   TYLLM_ASSIGN(const forward::Model model, forward::OpenModel(request.model));
   TYLLM_ASSIGN(const std::optional<model::Tokenizer> tokenizer, LoadTokenizer(request));
@@ -100,6 +99,13 @@ Result<Generation> Generate(const GenerateRequest& request, const Clock& clock,
     generation.text = tokenizer->Decode(generation.token_ids);
   }
   return generation;
+}
+
+}  // namespace
+
+Result<Generation> Generate(const GenerateRequest& request, const Clock& clock,
+                            domain::ProgressSink& progress) {
+  return tensor::CatchDeviceErrors([&] { return GenerateOn(request, clock, progress); });
 }
 
 }  // namespace tyllm::evaluate

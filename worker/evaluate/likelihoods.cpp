@@ -2,6 +2,7 @@
 #include "worker/evaluate/likelihoods.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "worker/evaluate/text_batches.h"
@@ -229,6 +230,17 @@ std::int64_t ScoringBlocks(const forward::Model& model) {
   return static_cast<std::int64_t>(model.BodyBlocks().size()) + 1;
 }
 
+Status CheckTexts(std::span<const ScoredText> texts, std::int64_t vocabulary) {
+  for (const ScoredText& text : texts) {
+    std::vector<std::int32_t> ids = text.ids;
+    std::ranges::transform(text.targets, std::back_inserter(ids), &ScoredText::Target::token);
+    const std::int64_t length = std::ssize(ids);
+    TYLLM_TRY(
+        forward::CheckIds({.sequences = 1, .length = length, .ids = std::move(ids)}, vocabulary));
+  }
+  return OkStatus();
+}
+
 Result<std::vector<std::vector<double>>> LogLikelihoods(const forward::Model& model,
                                                         tensor::Backend& backend,
                                                         std::span<const ScoredText> texts,
@@ -236,6 +248,8 @@ Result<std::vector<std::vector<double>>> LogLikelihoods(const forward::Model& mo
   for (const ScoredText& text : texts) {
     TYLLM_CHECK(!text.ids.empty() && !text.targets.empty());
   }
+  TYLLM_TRY(
+      CheckTexts(texts, model.shape().vocabulary).Annotate(model.checkpoint.directory().string()));
   return LikelihoodRun(model, backend, texts, on_texts).Run();
 }
 

@@ -31,6 +31,10 @@ using OnTexts = std::function<void(std::int64_t texts)>;
 
 std::int64_t ScoringBlocks(const forward::Model& model);
 
+/// kInvalidArgument, naming the token, where a text holds or asks for one that is not in the
+/// model's vocabulary: the tokenizer is another model's.
+Status CheckTexts(std::span<const ScoredText> texts, std::int64_t vocabulary);
+
 /// For each text the natural logarithm of p(token | ids[0 .. row]) of its targets, in their order.
 /// Texts run in batches of about 2048 tokens, shorter ones filled up behind their end, where causal
 /// attention does not look. Each block is read once for every gibibyte of hidden states; in memory

@@ -22,15 +22,47 @@ Result<std::vector<std::int32_t>> Encode(const SampleOptions& options,
   return participant.tokenizer.Encode(text);
 }
 
-/// Of prompts about images and videos; the tower runs once for each prompt.
-Result<forward::VisualSequence> Look(const SampleOptions& options, const Participant& participant,
-                                     const forward::VisualPrompter& prompter,
-                                     const std::string& prompt, tensor::Backend& backend) {
+/// Of a prompt about images and videos: placeholders stand for them.
+Result<forward::VisualPrompt> Write(const SampleOptions& options, const Participant& participant,
+                                    const forward::VisualPrompter& prompter,
+                                    const std::string& prompt) {
   forward::VisualPrompt asked;
   TYLLM_ASSIGN(asked.media, prompter.Load(options.media));
   TYLLM_ASSIGN(const std::string text, prompter.Write(participant.tokenizer, prompt, asked.media));
   TYLLM_ASSIGN(asked.ids, Encode(options, participant, text));
+  return asked;
+}
+
+/// The tower runs once for each prompt.
+Result<forward::VisualSequence> Look(const SampleOptions& options, const Participant& participant,
+                                     const forward::VisualPrompter& prompter,
+                                     const std::string& prompt, tensor::Backend& backend) {
+  TYLLM_ASSIGN(forward::VisualPrompt asked, Write(options, participant, prompter, prompt));
   return prompter.Read(std::move(asked), backend);
+}
+
+/// None where there is nothing to see.
+Result<std::optional<forward::VisualPrompter>> OpenPrompter(const SampleOptions& options,
+                                                            const Participant& participant) {
+  if (options.media.empty()) {
+    return std::optional<forward::VisualPrompter>();
+  }
+  TYLLM_ASSIGN(forward::VisualPrompter prompter, forward::VisualPrompter::Open(participant.model));
+  return std::optional(std::move(prompter));
+}
+
+/// Tokens of a prompt, those of its media included.
+Result<std::int64_t> LengthOf(const SampleOptions& options, const Participant& participant,
+                              const std::optional<forward::VisualPrompter>& prompter,
+                              const std::string& prompt) {
+  if (!prompter) {
+    TYLLM_ASSIGN(const std::vector<std::int32_t> ids, Encode(options, participant, prompt));
+    return std::ssize(ids);
+  }
+  TYLLM_ASSIGN(const forward::VisualPrompt asked, Write(options, participant, *prompter, prompt));
+  TYLLM_ASSIGN(const std::vector<std::int32_t> ids,
+               vision::ExpandPlaceholders(prompter->tower().shape, asked.ids, asked.media));
+  return std::ssize(ids);
 }
 
 Result<Requests> RequestsOf(const SampleOptions& options, const Participant& participant,
@@ -39,10 +71,8 @@ Result<Requests> RequestsOf(const SampleOptions& options, const Participant& par
   if (options.stop) {
     TYLLM_ASSIGN(stop, model::StopTokens(participant.directory));
   }
-  std::optional<forward::VisualPrompter> prompter;
-  if (!options.media.empty()) {
-    TYLLM_ASSIGN(prompter, forward::VisualPrompter::Open(participant.model));
-  }
+  TYLLM_ASSIGN(const std::optional<forward::VisualPrompter> prompter,
+               OpenPrompter(options, participant));
   Requests requests;
   for (const std::string& prompt : options.prompts) {
     forward::VisualSequence sequence;
@@ -61,6 +91,23 @@ Result<Requests> RequestsOf(const SampleOptions& options, const Participant& par
 }
 
 }  // namespace
+
+Status CheckSamples(const SampleOptions& options, Participants models) {
+  for (const Participant& participant : models) {
+    TYLLM_ASSIGN(const std::optional<forward::VisualPrompter> prompter,
+                 OpenPrompter(options, participant));
+    for (std::size_t i = 0; i < options.prompts.size(); ++i) {
+      const std::string what = participant.directory.string() + ": prompt " + std::to_string(i + 1);
+      Result<std::int64_t> length = LengthOf(options, participant, prompter, options.prompts[i]);
+      if (!length.ok()) {
+        return length.status().Annotate(what);
+      }
+      TYLLM_TRY(forward::CheckRoom(participant.model.shape(), *length, options.max_tokens)
+                    .Annotate(what));
+    }
+  }
+  return OkStatus();
+}
 
 Result<std::vector<Sample>> WriteSamples(const SampleOptions& options, Participants models,
                                          tensor::Backend& backend, domain::ProgressSink& progress) {

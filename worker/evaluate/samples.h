@@ -22,6 +22,10 @@ struct SampleOptions {
   std::vector<vision::Medium> media;  ///< what each prompt is about; needs a model that sees
 };
 
+/// What can be found wrong with prompts and media before any model runs: a model that does not see,
+/// media that cannot be read, prompts that leave no room for the new tokens.
+Status CheckSamples(const SampleOptions& options, Participants models);
+
 /// The prompts as each model continues them greedily: texts before and after quantization, side by
 /// side. Reports the stage "generate" in texts.
 Result<std::vector<Sample>> WriteSamples(const SampleOptions& options, Participants models,

@@ -3,13 +3,17 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <system_error>
 #include <utility>
 
 #include "common/base/clock.h"
 #include "worker/evaluate/visual_questions.h"
+#include "worker/forward/embedding_rows.h"
 #include "worker/forward/streamed_pass.h"
 #include "worker/forward/visual_prompt.h"
 #include "worker/model/chat_template.h"
@@ -33,6 +37,26 @@ std::string MessageOf(const VisualQuestion& question) {
   return text + kInstruction;
 }
 
+using Letters = std::array<std::int32_t, kVisualChoices>;
+
+/// Tokens of the letters that may be answers.
+Result<Letters> FindLetters(const forward::Model& model, const model::Tokenizer& tokenizer) {
+  Letters letters{};
+  const std::string directory = model.checkpoint.directory().string();
+  for (std::int64_t i = 0; i < kVisualChoices; ++i) {
+    const std::string letter(1, static_cast<char>('A' + i));
+    TYLLM_ASSIGN(const std::vector<std::int32_t> ids, tokenizer.Encode(letter));
+    if (ids.size() != 1) {
+      return Unimplemented(directory + ": the tokenizer has no token for the letter " + letter);
+    }
+    TYLLM_TRY(forward::CheckIds({.sequences = 1, .length = 1, .ids = {ids.front()}},
+                                model.shape().vocabulary)
+                  .Annotate(directory + ": the letter " + letter));
+    letters[static_cast<std::size_t>(i)] = ids.front();
+  }
+  return letters;
+}
+
 /// Asks one model.
 class Examinee {
  public:
@@ -43,7 +67,7 @@ class Examinee {
         std::unique_ptr<Examinee>(new Examinee(std::move(model), std::move(tokenizer), backend));
     TYLLM_ASSIGN(forward::VisualPrompter prompter, forward::VisualPrompter::Open(examinee->model_));
     examinee->prompter_.emplace(std::move(prompter));
-    TYLLM_TRY(examinee->FindLetters());
+    TYLLM_ASSIGN(examinee->letters_, FindLetters(examinee->model_, examinee->tokenizer_));
     return examinee;
   }
 
@@ -74,17 +98,11 @@ class Examinee {
   Examinee(forward::Model model, model::Tokenizer tokenizer, tensor::Backend& backend)
       : model_(std::move(model)), tokenizer_(std::move(tokenizer)), backend_(backend) {}
 
-  Status FindLetters() {
-    for (std::int64_t i = 0; i < kVisualChoices; ++i) {
-      const std::string letter(1, static_cast<char>('A' + i));
-      TYLLM_ASSIGN(const std::vector<std::int32_t> ids, tokenizer_.Encode(letter));
-      if (ids.size() != 1) {
-        return Unimplemented(model_.checkpoint.directory().string() +
-                             ": the tokenizer has no token for the letter " + letter);
-      }
-      letters_[static_cast<std::size_t>(i)] = ids.front();
-    }
-    return OkStatus();
+  Status NotFinite(const VisualQuestion& question) const {
+    return DataLoss("model " + model_.checkpoint.directory().string() +
+                    " computes numbers that are not finite for the question of line " +
+                    std::to_string(question.line) +
+                    "; its weights are damaged or overflow: fetch or make it again");
   }
 
   Result<vision::LoadedMedium> Load(const VisualQuestion& question) const {
@@ -142,6 +160,9 @@ class Examinee {
       const auto likes = [&](std::size_t choice) {
         return logits.row(0)[static_cast<std::size_t>(letters_[choice])];
       };
+      if (!std::ranges::all_of(logits.row(0), [](float x) { return std::isfinite(x); })) {
+        return NotFinite(questions[i]);
+      }
       std::size_t best = 0;
       for (std::size_t choice = 1; choice < static_cast<std::size_t>(choices); ++choice) {
         best = likes(choice) > likes(best) ? choice : best;
@@ -155,7 +176,7 @@ class Examinee {
   model::Tokenizer tokenizer_;
   tensor::Backend& backend_;
   std::optional<forward::VisualPrompter> prompter_;
-  std::array<std::int32_t, kVisualChoices> letters_{};
+  Letters letters_{};
 };
 
 void Count(bool right, VisualAccuracy& accuracy) {
@@ -202,6 +223,23 @@ std::string Line(const VisualAccuracy& accuracy, const std::string& name) {
 }
 
 }  // namespace
+
+Status CheckVisualChoices(const Path& questions, std::int64_t most, Participants models) {
+  TYLLM_ASSIGN(const std::vector<VisualQuestion> loaded, LoadVisualQuestions(questions, most));
+  for (const VisualQuestion& question : loaded) {
+    std::error_code error;
+    if (question.image.empty() && !std::filesystem::is_regular_file(question.image_file, error)) {
+      return NotFound("question of line " + std::to_string(question.line) + " of " +
+                      questions.string() + ": its image " + question.image_file.string() +
+                      " is no file, expected an image there");
+    }
+  }
+  for (const Participant& participant : models) {
+    TYLLM_TRY(forward::VisualPrompter::Open(participant.model).status());
+    TYLLM_TRY(FindLetters(participant.model, participant.tokenizer).status());
+  }
+  return OkStatus();
+}
 
 VisualChoiceReport EmptyVisualReport(bool with_reference) {
   VisualChoiceReport report;

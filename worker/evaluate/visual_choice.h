@@ -10,6 +10,7 @@
 
 #include "common/domain/progress.h"
 #include "common/format/json.h"
+#include "worker/evaluate/participant.h"
 
 namespace tyllm::evaluate {
 
@@ -52,6 +53,10 @@ struct VisualChoiceReport {
 
   bool operator==(const VisualChoiceReport&) const = default;
 };
+
+/// What can be found wrong before any model runs: a file of questions or images that are not there,
+/// a model that does not see or has no letters to answer with.
+Status CheckVisualChoices(const Path& questions, std::int64_t most, Participants models);
 
 /// A report without results: every figure is there, and 0.
 VisualChoiceReport EmptyVisualReport(bool with_reference);

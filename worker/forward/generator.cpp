@@ -74,21 +74,18 @@ Generator::Generator(const Model& model, tensor::Backend& backend, std::int64_t 
       runner_(backend, model.shape()),
       resident_(model.shape().parameters() * 4 <= resident_bytes) {}
 
-Status Generator::Check(const Request& request) const {
-  if (request.prompt.empty()) {
+Status CheckRoom(const model::ModelShape& shape, std::int64_t prompt, std::int64_t max_tokens) {
+  if (prompt < 1) {
     return InvalidArgument("the prompt has no tokens, expected at least one");
   }
-  if (request.max_tokens < 1) {
-    return InvalidArgument("max tokens is " + std::to_string(request.max_tokens) +
-                           ", expected 1 or more");
+  if (max_tokens < 1) {
+    return InvalidArgument("max tokens is " + std::to_string(max_tokens) + ", expected 1 or more");
   }
-  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
-  const std::int64_t positions = model_.shape().max_positions;
-  if (prompt > positions || request.max_tokens > positions - prompt) {
+  const std::int64_t positions = shape.max_positions;
+  if (prompt > positions || max_tokens > positions - prompt) {
     return InvalidArgument(
-        "the prompt has " + std::to_string(prompt) + " tokens and " +
-        std::to_string(request.max_tokens) + " more are wanted, but the model has " +
-        std::to_string(positions) +
+        "the prompt has " + std::to_string(prompt) + " tokens and " + std::to_string(max_tokens) +
+        " more are wanted, but the model has " + std::to_string(positions) +
         " positions (max_position_embeddings or sliding_window of config.json); ask for fewer "
         "tokens");
   }
@@ -189,7 +186,7 @@ Status Generator::Grow(std::vector<Text>& texts, const OnToken& on_token, const 
 Result<std::vector<std::vector<std::int32_t>>> Generator::GenerateAll(
     std::span<const Request> requests, const OnText& on_text) {
   for (const Request& request : requests) {
-    TYLLM_TRY(Check(request));
+    TYLLM_TRY(CheckRoom(model_.shape(), std::ssize(request.prompt), request.max_tokens));
     TYLLM_TRY(forward::Check(request.sampling));
   }
   TYLLM_TRY(LoadResident());
@@ -214,7 +211,7 @@ Result<std::vector<std::vector<std::int32_t>>> Generator::GenerateAll(
 
 Result<std::vector<std::int32_t>> Generator::Generate(const Request& request,
                                                       const OnToken& on_token) {
-  TYLLM_TRY(Check(request));
+  TYLLM_TRY(CheckRoom(model_.shape(), std::ssize(request.prompt), request.max_tokens));
   TYLLM_TRY(forward::Check(request.sampling));
   TYLLM_TRY(LoadResident());
   std::vector<Text> texts;

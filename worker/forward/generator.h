@@ -12,6 +12,10 @@
 
 namespace tyllm::forward {
 
+/// kInvalidArgument where a prompt of so many tokens and the new ones do not fit the model's
+/// positions, or one of them is none.
+Status CheckRoom(const model::ModelShape& shape, std::int64_t prompt, std::int64_t max_tokens);
+
 /// Text of a model, computed in float32 with a cache of keys and values. `model` and
 /// `backend` outlive it.
 class Generator {
@@ -54,7 +58,6 @@ class Generator {
  private:
   struct Text;
 
-  Status Check(const Request& request) const;
   Status LoadResident();
   /// Bytes of keys and values of a request's last token.
   std::int64_t CacheBytes(const Request& request) const;

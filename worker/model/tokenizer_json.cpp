@@ -27,7 +27,9 @@ constexpr std::string_view kByteLevelPattern =
 
 Status Unsupported(std::string_view what, std::string_view found, std::string_view supported) {
   return Unimplemented(std::string(what) + " is " + std::string(found) +
-                       ", which is not supported; supported: " + std::string(supported));
+                       ", which is not supported; supported: " + std::string(supported) +
+                       ". Only byte-level tokenizers are read: `tyllm quantize --method rtn` needs "
+                       "no text and so no tokenizer, awq and awq+gptq need one that is byte-level");
 }
 
 std::string Quoted(std::string_view text) {

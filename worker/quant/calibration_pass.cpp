@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "worker/forward/embedding_rows.h"
+#include "worker/quant/calibration_check.h"
 #include "worker/quant/followed_batches.h"
 
 namespace tyllm::quant {
@@ -25,6 +26,8 @@ Status CalibrationPass::Start(const graph::Block& embedding, const model::Checkp
     const std::size_t machine = batches_.size() % machines_.size();
     TYLLM_ASSIGN(tensor::Matrix hidden,
                  forward::EmbedTokens(runners_[machine], checkpoint, embedding, batch));
+    TYLLM_TRY(CheckEmbedded(embedding.nodes.front().weight, batch, hidden, machines_[machine])
+                  .Annotate(checkpoint.directory().string()));
     tokens_ += hidden.rows();
     batches_.push_back({batch.sequences, batch.lengths, std::move(hidden), batch.visual});
   }
@@ -134,8 +137,10 @@ Result<LayerStatistics> CalibrationPass::RunStage(
     }
   }
   ReleaseMemory();
-  return LayerStatistics{sums.statistics.TakeInputs(), sums.statistics.TakeGates(),
-                         sums.drift.Take()};
+  LayerStatistics statistics{sums.statistics.TakeInputs(), sums.statistics.TakeGates(),
+                             sums.drift.Take()};
+  TYLLM_TRY(CheckStatistics(stage, statistics, machines_.front()));
+  return statistics;
 }
 
 Status CalibrationPass::PassStage(const graph::Block& stage, Weights weights) {

@@ -34,7 +34,7 @@ class CalibrationPass {
   /// A block's weights on every machine, in their order.
   using Weights = std::span<const forward::BlockWeights>;
 
-  /// Turns the tokens into hidden states.
+  /// Turns the tokens into hidden states, which must be finite.
   Status Start(const graph::Block& embedding, const model::Checkpoint& checkpoint,
                std::vector<forward::TokenBatch> batches);
   /// Runs the next stage over all windows and says what its linears' inputs are like, and how far

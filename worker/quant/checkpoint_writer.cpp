@@ -6,6 +6,13 @@
 
 namespace tyllm::quant {
 
+namespace {
+
+/// The one weight file that readers find without an index.
+constexpr const char* kWholeModel = "model.safetensors";
+
+}  // namespace
+
 CheckpointWriter::CheckpointWriter(FileSystem& files, Path directory, std::vector<Shard> shards)
     : files_(&files),
       directory_(std::move(directory)),
@@ -47,7 +54,7 @@ Status CheckpointWriter::Finish() {
       return Internal("tensor '" + name + "' was announced but not written");
     }
   }
-  if (shards_.size() > 1) {
+  if (shards_.size() != 1 || shards_.front().file != kWholeModel) {
     return WriteFileAtomically(*files_, directory_ / "model.safetensors.index.json",
                                IndexText(shards_));
   }

@@ -17,9 +17,9 @@
 
 namespace tyllm::quant {
 
-/// Writes the weight files and, where there are several, their index into a folder. All tensors are
-/// announced first, so that every file's header is known and tensors go to the disk as they come;
-/// a file is synced and closed when its last tensor is in. Not thread-safe.
+/// Writes the weight files and, unless the only one is model.safetensors, their index into a
+/// folder. All tensors are announced first, so that every file's header is known and tensors go to
+/// the disk as they come; a file is synced and closed when its last tensor is in. Not thread-safe.
 class CheckpointWriter {
  public:
   /// `files` outlives the writer.

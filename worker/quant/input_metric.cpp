@@ -2,6 +2,7 @@
 #include "worker/quant/input_metric.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <numeric>
 
@@ -14,9 +15,10 @@ namespace {
 using tensor::Matrix;
 
 /// Added to the diagonal of G, of its mean: GPTQ's. Where float32 needs more, ten times as much
-/// until it is enough.
+/// until it is enough. The last try outweighs the sum of any row of finite numbers.
 constexpr double kDamping = 0.01;
 constexpr double kMoreDamping = 10.0;
+constexpr int kDampingTries = 12;
 constexpr std::int64_t kRowRun = 16;
 
 std::vector<float> DiagonalOf(const Matrix& gram) {
@@ -45,12 +47,23 @@ Matrix OrderedGram(const Matrix& gram, std::span<const float> scales,
   return ordered;
 }
 
+Matrix Identity(std::int64_t size) {
+  Matrix identity(size, size);
+  for (std::int64_t i = 0; i < size; ++i) {
+    identity.row(i)[static_cast<std::size_t>(i)] = 1.0F;
+  }
+  return identity;
+}
+
 /// Of gram + damping on the diagonal, where `divisor(i)` is what input i was divided by: inputs are
-/// damped before that, so that scales do not change who is damped.
+/// damped before that, so that scales do not change who is damped. What is not finite has no
+/// factor: CheckStatistics refuses it before, and here it gets the identity instead of tries
+/// without end.
 template <typename Divisor>
 Matrix DampedFactorOf(const Matrix& gram, double mean, const Divisor& divisor,
                       tensor::TaskLanes& lanes) {
-  for (double damping = kDamping * mean;; damping *= kMoreDamping) {
+  double damping = kDamping * mean;
+  for (int tries = 0; tries < kDampingTries && std::isfinite(damping); ++tries) {
     Matrix factor = gram;
     for (std::int64_t i = 0; i < factor.rows(); ++i) {
       const double scale = divisor(i);
@@ -59,7 +72,9 @@ Matrix DampedFactorOf(const Matrix& gram, double mean, const Divisor& divisor,
     if (FactorUpper(factor, lanes)) {
       return factor;
     }
+    damping *= kMoreDamping;
   }
+  return Identity(gram.rows());
 }
 
 }  // namespace

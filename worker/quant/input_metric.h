@@ -34,7 +34,8 @@ std::vector<std::int64_t> TreatmentOrder(std::span<const float> diagonal,
 double MeanDiagonal(std::span<const float> diagonal);
 
 /// U with gram + damping = U U^T: a hundredth of the mean diagonal, and ten times as much where
-/// float32 needs more, until it is enough. What is below the diagonal means nothing.
+/// float32 needs more, until it is enough. What is below the diagonal means nothing. `gram` is
+/// finite; otherwise the result is the identity.
 tensor::Matrix DampedFactor(const tensor::Matrix& gram, tensor::TaskLanes& lanes);
 
 /// Of inputs with the Gram matrix `gram` [n, n] that were divided by `scales` [n].

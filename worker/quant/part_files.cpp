@@ -126,6 +126,14 @@ std::optional<PartRecord> PartFiles::ReadFinished(std::size_t part) const {
   return *std::move(record);
 }
 
+std::size_t PartFiles::ForgetBehindGap(std::size_t first, std::size_t last) {
+  const auto begin = records_.begin() + static_cast<std::ptrdiff_t>(first);
+  const auto end = records_.begin() + static_cast<std::ptrdiff_t>(last);
+  const auto gap = std::find(begin, end, std::nullopt);
+  std::fill(gap, end, std::nullopt);
+  return static_cast<std::size_t>(gap - begin);
+}
+
 Result<format::SafetensorsFile> PartFiles::OpenFinished(std::size_t part) const {
   TYLLM_CHECK(records_[part].has_value());
   return format::SafetensorsFile::Open(FileOf(part));

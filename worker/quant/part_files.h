@@ -52,6 +52,10 @@ class PartFiles {
     return records_[part] ? &*records_[part] : nullptr;
   }
 
+  /// Forgets the parts of [first, last) behind the first one that is not done, as what is made one
+  /// after another is made again from there. Gives the number of those that stay.
+  std::size_t ForgetBehindGap(std::size_t first, std::size_t last);
+
   /// The file of a part that is done.
   Result<format::SafetensorsFile> OpenFinished(std::size_t part) const;
 

@@ -2,9 +2,11 @@
 #include "worker/quant/quantization_key.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "common/base/digest.h"
 #include "common/base/version.h"
+#include "common/format/image_pairs.h"
 #include "common/format/json.h"
 
 namespace tyllm::quant {
@@ -56,8 +58,25 @@ Result<std::string> QuantizationKey(const model::Checkpoint& checkpoint,
     stream.Update("\n" + std::to_string(batch.sequences) + " " + std::to_string(batch.length) +
                   "\n");
     stream.Update(std::as_bytes(std::span(batch.ids)));
+    for (const std::int64_t length : batch.lengths) {
+      stream.Update(" " + std::to_string(length));
+    }
   }
   TYLLM_TRY(AddModel(checkpoint, stream));
+  return stream.Finish().Hex();
+}
+
+Result<std::string> ImagePairsKey(const Path& file, std::int64_t most) {
+  TYLLM_ASSIGN(const BlobId descriptions, DigestOfFile(file));
+  Sha256Stream stream;
+  stream.Update(descriptions.ToString() + "\n");
+  TYLLM_ASSIGN(const std::vector<format::ImagePair> pairs, format::ReadImagePairs(file, most));
+  for (const format::ImagePair& pair : pairs) {
+    for (const Path& image : pair.Images()) {
+      TYLLM_ASSIGN(const BlobId blob, DigestOfFile(image));
+      stream.Update(blob.ToString() + "\n");
+    }
+  }
   return stream.Finish().Hex();
 }
 

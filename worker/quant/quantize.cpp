@@ -5,7 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include "common/base/digest.h"
 #include "common/base/staging.h"
 #include "common/base/version.h"
 #include "worker/model/linear_formats.h"
@@ -19,6 +18,7 @@
 #include "worker/quant/machines.h"
 #include "worker/quant/model_config.h"
 #include "worker/quant/output_check.h"
+#include "worker/quant/output_place.h"
 #include "worker/quant/part_files.h"
 #include "worker/quant/passengers.h"
 #include "worker/quant/quantization_key.h"
@@ -53,8 +53,7 @@ class Quantizer {
       TYLLM_TRY(Prepare());
       TYLLM_ASSIGN(const std::string key,
                    QuantizationKey(model_->checkpoint, options_, machines_->name(), batches_));
-      TYLLM_ASSIGN(Staging staging,
-                   Staging::Open(services_.files, request_.out, key + pairs_digest_));
+      TYLLM_ASSIGN(Staging staging, Staging::Open(services_.files, request_.out, key + pairs_key_));
       Status done = Fill(staging);
       if (!done.ok()) {
         if (!IsWorthResuming(done.code())) {
@@ -80,6 +79,7 @@ class Quantizer {
   Status Fill(const Staging& staging) {
     TYLLM_ASSIGN(PartFiles parts, PartFiles::Open(services_.files, staging.path(), plan_.parts,
                                                   request_.single_file_bytes));
+    report_.run.layers_resumed = KeepFinishedLayers(parts);
     TYLLM_TRY(CheckDisk(parts));
     Tell("prepare", 1, 1, "models", Needs(parts));
     BackgroundWork writing(machines_->have_own_memory());
@@ -101,6 +101,7 @@ class Quantizer {
   /// All that can be found wrong before any work is.
   Status Prepare() {
     TYLLM_TRY(domain::Check(options_));
+    TYLLM_TRY(CheckOutputPlace(request_.model, request_.out));
     TYLLM_ASSIGN(forward::Model opened, forward::OpenModel(request_.model));
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
@@ -129,8 +130,7 @@ class Quantizer {
     }
     TYLLM_ASSIGN(const std::optional<Path> pairs, format::FindPairFile(request_.calibration_text));
     if (pairs) {
-      TYLLM_ASSIGN(const BlobId blob, DigestOfFile(*pairs));
-      pairs_digest_ = blob.sha256.Hex();
+      TYLLM_ASSIGN(pairs_key_, ImagePairsKey(*pairs, options_.samples));
       TYLLM_ASSIGN(batches_, ReadImageCalibration(*model_, machines_->first().backend, *pairs,
                                                   options_, progress_, report_));
       return OkStatus();
@@ -189,13 +189,9 @@ class Quantizer {
   /// The part of layer `k`: the embedding comes before the layers.
   static std::size_t PartOfLayer(std::int64_t k) { return static_cast<std::size_t>(k) + 1; }
 
-  /// Layers that an earlier run finished.
-  std::int64_t CountFinishedLayers(const PartFiles& parts) const {
-    std::int64_t finished = 0;
-    while (finished < Layers() && parts.Find(PartOfLayer(finished)) != nullptr) {
-      ++finished;
-    }
-    return finished;
+  /// Layers that an earlier run finished, up to the first that is missing or damaged.
+  std::int64_t KeepFinishedLayers(PartFiles& parts) const {
+    return static_cast<std::int64_t>(parts.ForgetBehindGap(PartOfLayer(0), PartOfLayer(Layers())));
   }
 
   /// Layers whose weights this run has to read: those that are not finished and, where a text is
@@ -215,8 +211,7 @@ class Quantizer {
   Status QuantizeLayers(PartFiles& parts, BackgroundWork& writing) {
     CalibrationPass calibration(machines_->all(), model_->shape(),
                                 {options_.calibration.image_weight, options_.follows_quantized()});
-    const std::int64_t finished = CountFinishedLayers(parts);
-    report_.run.layers_resumed = finished;
+    const std::int64_t finished = report_.run.layers_resumed;
     const std::vector<const graph::Block*> blocks = LayersToRead(parts, finished);
     if (ReadsText() && finished < Layers()) {
       TYLLM_TRY(StartCalibration(calibration));
@@ -383,7 +378,7 @@ class Quantizer {
   tensor::TaskLanes lanes_;
   tensor::TaskLanes writing_lanes_;  ///< of what is written in the background
   std::optional<Machines> machines_;
-  std::string pairs_digest_;  ///< of the images' descriptions, where calibration has images
+  std::string pairs_key_;  ///< where calibration has images
   std::optional<forward::Model> model_;
   QuantizePlan plan_;
   std::vector<forward::TokenBatch> batches_;

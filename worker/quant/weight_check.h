@@ -6,8 +6,8 @@
 
 namespace tyllm::quant {
 
-/// Whether the output can hold a layer's weights: linears in 4 bits with an fp16 scale, all else in
-/// fp16. The error names the tensor and the number.
+/// Whether the output can hold a layer's weights: linears in 4 bits with an fp16 scale, all else,
+/// biases too, in fp16. The error names the tensor and the number.
 Status CheckWeights(const graph::Block& block, const forward::BlockWeights& weights,
                     const LayerMachine& machine);
 

@@ -56,6 +56,16 @@ TEST_F(PartialTreeTest, NothingOrNothingNewGivesNothing) {
   EXPECT_EQ(Names().size(), 2U) << "the upload failed";
 }
 
+TEST_F(PartialTreeTest, NothingIsTakenOfAFolderWhoseKeyHasLeft) {
+  Put("config.json", "{}");
+  fs::create_directories(work_);
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), folder_ / "output.partial.request", "key").ok());
+  EXPECT_TRUE(Names().empty());
+  fs::remove(folder_ / "output.partial.request");
+  EXPECT_EQ(Names().size(), 1U);
+}
+
 TEST_F(PartialTreeTest, TheSnapshotStaysWhatItWasWhileTheJobGoesOn) {
   Put("state", "first");
   const auto tree = tree_.Take();

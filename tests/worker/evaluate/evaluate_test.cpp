@@ -239,5 +239,40 @@ TEST_F(EvaluateTest, AnOutputFolderThatExistsIsRefused) {
   EXPECT_TRUE(std::filesystem::exists(directory / "file"));
 }
 
+/// Says whether any work was told of.
+class HeardProgress final : public domain::ProgressSink {
+ public:
+  void Report(const domain::Progress&) override { heard = true; }
+
+  bool heard = false;
+};
+
+TEST_F(EvaluateTest, BadInputsAreFoundBeforeAnythingIsMeasured) {
+  const testing::TemporaryDirectory folder;
+  std::ofstream(folder / "q.tsv") << "question\tanswer\timage\nWhat?\tA\ta.png\n";
+  std::ofstream(folder / "a.png") << "no image";
+  std::filesystem::create_directory(folder / "bare");
+  std::ofstream(folder / "bare" / "q.tsv") << "question\tanswer\timage\nWhat?\tA\tno.png\n";
+  const Request good{.model = kDemo, .text = text_, .device = "cpu"};
+  std::vector<std::pair<Request, StatusCode>> bad(5, {good, StatusCode::kInvalidArgument});
+  bad[0].first.visual_questions = folder / "no.tsv";
+  bad[0].second = StatusCode::kNotFound;
+  bad[1].first.visual_questions = folder / "bare";
+  bad[1].second = StatusCode::kNotFound;
+  bad[2].first.visual_questions = folder / "q.tsv";  // and a model that does not see
+  bad[2].second = StatusCode::kFailedPrecondition;
+  bad[3].first.options.prompts = {"The river is"};
+  bad[3].first.options.max_tokens = 1'000'000;
+  bad[4].first.options.prompts = {"The river is"};
+  bad[4].first.media = {{folder / "a.png"}};
+  bad[4].second = StatusCode::kFailedPrecondition;
+  for (const auto& [request, code] : bad) {
+    HeardProgress progress;
+    const auto report = Evaluate(request, LocalFileSystem(), SystemClock(), progress);
+    EXPECT_EQ(report.status().code(), code) << report.status().ToString();
+    EXPECT_FALSE(progress.heard) << report.status().ToString();
+  }
+}
+
 }  // namespace
 }  // namespace tyllm::evaluate

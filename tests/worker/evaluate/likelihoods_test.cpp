@@ -124,5 +124,19 @@ TEST(CutTexts, BatchesKeepToTheirSizeAndHaveEveryTextOnce) {
   }
 }
 
+TEST(Likelihoods, OfATokenThatTheModelHasNotGotAreRefused) {
+  const forward::Model model = *forward::OpenModel(kDemo);
+  const auto backend = *tensor::MakeBackend("cpu", 1);
+  const auto vocabulary = static_cast<std::int32_t>(model.shape().vocabulary);
+  for (const std::int32_t token : {-1, vocabulary, 1 << 30}) {
+    const std::vector<ScoredText> texts = {{.ids = {5, 6}, .targets = {{1, 7}, {1, token}}}};
+    const auto scores = LogLikelihoods(model, *backend, texts, [](std::int64_t) {});
+    ASSERT_EQ(scores.status().code(), StatusCode::kInvalidArgument);
+    const std::string& message = scores.status().message();
+    EXPECT_NE(message.find("has id " + std::to_string(token)), std::string::npos) << message;
+    EXPECT_NE(message.find("the model's own tokenizer"), std::string::npos) << message;
+  }
+}
+
 }  // namespace
 }  // namespace tyllm::evaluate

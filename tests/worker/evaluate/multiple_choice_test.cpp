@@ -131,6 +131,25 @@ TEST(MultipleChoice, QuestionsWithoutRoomForAllExamplesAreAskedWithFewer) {
   EXPECT_GT(report->questions->shortened, 0);
 }
 
+TEST(MultipleChoice, LettersThatAreNotInTheVocabularyAreRefusedBeforeAnyWork) {
+  const testing::TemporaryDirectory directory;
+  std::filesystem::copy(kDemo, directory / "other");
+  auto tokenizer = *format::ReadJsonFile(directory / "other" / "tokenizer.json");
+  auto& vocabulary = tokenizer["model"]["vocab"];
+  const std::string letter = "\u0120C";  // " C"
+  ASSERT_TRUE(vocabulary.contains(letter));
+  vocabulary[letter] = 70000;
+  std::ofstream(directory / "other" / "tokenizer.json", std::ios::trunc) << tokenizer;
+  const auto report = EvaluateWith({.model = directory / "other",
+                                    .questions = kQuestions,
+                                    .options = {.max_questions = 1},
+                                    .device = "cpu",
+                                    .out = directory / "out"});
+  EXPECT_EQ(report.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(report.status().message().find("has id 70000"), std::string::npos)
+      << report.status().message();
+}
+
 TEST(MultipleChoice, AQuestionThatNeverFitsIsNamed) {
   const testing::TemporaryDirectory directory;
   std::string text;

@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "tests/support/paths.h"
 #include "tests/support/seeing_model.h"
 #include "tests/support/temporary_directory.h"
+#include "worker/evaluate/evaluate.h"
 #include "worker/evaluate/visual_choice.h"
 
 namespace tyllm::evaluate {
@@ -86,6 +88,66 @@ TEST(VisualChoices, AModelIsScoredByCategoryAndAgainstItsReference) {
   EXPECT_EQ(*report->agreement, 1.0);
   EXPECT_EQ(report->reference->all.right, 1);
   EXPECT_NE(ReportText(*report).find("answered alike"), std::string::npos);
+}
+
+/// A model that sees, and one question about its picture.
+class OneVisualQuestion : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    tyllm::testing::MakeSeeingModel("tiny-qwen2-vl", model_);
+    const Path golden = Path(tyllm::testing::kTestData) / "goldens" / "tiny-qwen2-vl";
+    std::filesystem::copy_file(golden / "image.png", folder_ / "a.png");
+    std::ofstream(folder_ / "q.tsv") << "question\tA\tB\tanswer\timage\nWhat?\ta\tb\tA\ta.png\n";
+  }
+
+  Status Ask() {
+    domain::NoProgress progress;
+    return EvaluateVisualChoices(
+               {.model = model_, .reference = {}, .questions = folder_ / "q.tsv", .device = "cpu"},
+               progress)
+        .status();
+  }
+
+  tyllm::testing::TemporaryDirectory folder_;
+  Path model_ = folder_ / "model";
+};
+
+TEST_F(OneVisualQuestion, LettersThatAreNotInTheVocabularyAreRefused) {
+  auto tokenizer = *format::ReadJsonFile(model_ / "tokenizer.json");
+  tokenizer["model"]["vocab"]["B"] = 70000;
+  std::ofstream(model_ / "tokenizer.json") << tokenizer;
+  const Status status = Ask();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("letter B"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("has id 70000"), std::string::npos) << status.message();
+}
+
+TEST_F(OneVisualQuestion, LogitsThatAreNotNumbersAreDamage) {
+  std::string weights = *LocalFileSystem().Read(model_ / "model.safetensors");
+  std::uint64_t header = 0;
+  std::memcpy(&header, weights.data(), sizeof(header));
+  const auto json = format::Json::parse(weights.substr(sizeof(header), header));
+  const std::size_t at = json["model.norm.weight"]["data_offsets"][0].get<std::size_t>();
+  weights.replace(sizeof(header) + header + at, 4, "\xff\xff\xff\x7f");  // NaN of any float type
+  std::filesystem::remove(model_ / "model.safetensors");
+  std::ofstream(model_ / "model.safetensors", std::ios::binary) << weights;
+  const Status status = Ask();
+  EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status.message();
+  EXPECT_NE(status.message().find("line 2"), std::string::npos) << status.message();
+}
+
+TEST_F(OneVisualQuestion, MediaThatCannotBeReadAreFoundBeforeAnythingIsMeasured) {
+  std::ofstream(folder_ / "bad.png") << "no image";
+  domain::NoProgress progress;
+  const auto report = Evaluate({.model = model_,
+                                .text = folder_ / "q.tsv",
+                                .options = {.window = 8, .prompts = {"What?"}, .max_tokens = 2},
+                                .media = {{folder_ / "bad.png"}},
+                                .device = "cpu"},
+                               LocalFileSystem(), SystemClock(), progress);
+  ASSERT_FALSE(report.ok());
+  EXPECT_NE(report.status().message().find("prompt 1"), std::string::npos)
+      << report.status().message();
 }
 
 TEST(VisualChoices, AnImageThatIsNotThereNamesTheLine) {

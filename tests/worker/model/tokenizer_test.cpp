@@ -226,6 +226,15 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"/added_tokens/0/content", "he", "in model.vocab it has 256"},
         Refusal{"/extra", 1, "unknown key 'extra'"}));
 
+TEST(TokenizerTest, SaysWhatToDoWithoutAByteLevelOne) {
+  const std::string error = ErrorAfter([](Json& json) {  // Mistral-7B-v0.1's
+    json["normalizer"] = {{"type", "Sequence"},
+                          {"normalizers", {{{"type", "Prepend"}, {"prepend", "_"}}}}};
+  });
+  EXPECT_NE(error.find("normalizer is 'Sequence'"), std::string::npos) << error;
+  EXPECT_NE(error.find("--method rtn"), std::string::npos) << error;
+}
+
 TEST(TokenizerTest, GivesUpOnAPatternThatNeedsAbsurdlyManySteps) {
   Json json = ByteTokenizerJson();
   json["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "(?:a+)+b|c";

@@ -68,6 +68,30 @@ TEST_F(Converting, KeepsEveryByteUnderAutoAwqsNames) {
   EXPECT_EQ(after.at("model.norm.weight"), before.at("model.norm.weight"));
 }
 
+TEST_F(Converting, AModelWhoseOnlyWeightFileHasANumberReadsBack) {
+  testing::WriteModel(Amtc(), folder_ / "amtc");
+  const std::string numbered = "model-00001-of-00001.safetensors";
+  std::filesystem::rename(folder_ / "amtc" / "model.safetensors", folder_ / "amtc" / numbered);
+  format::Json index{{"metadata", format::Json::object()}};
+  const auto file = format::SafetensorsFile::Open(folder_ / "amtc" / numbered);
+  for (const auto& [name, view] : file->tensors()) {
+    index["weight_map"][name] = numbered;
+  }
+  testing::internal::WriteText(folder_ / "amtc" / "model.safetensors.index.json",
+                               format::CompactJson(index));
+  const auto report = Run();
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_EQ(Tensors(folder_ / "awq").size(), Tensors(folder_ / "amtc").size());
+}
+
+TEST_F(Converting, RefusesAnOutputFolderInTheModelDirectory) {
+  testing::WriteModel(Amtc(), folder_ / "amtc");
+  domain::NoProgress progress;
+  const auto report = Convert({folder_ / "amtc", folder_ / "amtc" / "awq", {}}, progress);
+  EXPECT_EQ(report.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_THAT(report.status().message(), HasSubstr("lies in the model directory"));
+}
+
 TEST_F(Converting, CopiesAllOtherFilesAndSaysHowTheModelIsQuantized) {
   testing::WriteModel(Amtc(), folder_ / "amtc");
   ASSERT_TRUE(Run().ok());

@@ -65,6 +65,18 @@ TEST_P(Parts, MakeAModelThatReadsBack) {
   EXPECT_EQ(std::filesystem::exists(folder_ / "model.safetensors.index.json"), GetParam() == 0);
 }
 
+TEST_P(Parts, BehindOneThatIsMissingAreForgotten) {
+  PartFiles parts = Open();
+  ASSERT_TRUE(Write(parts, 1, "b", "12345678").ok());
+  EXPECT_EQ(parts.ForgetBehindGap(1, 2), 1U);
+  EXPECT_NE(parts.Find(1), nullptr);
+  EXPECT_EQ(parts.ForgetBehindGap(0, 2), 0U);
+  EXPECT_EQ(parts.Find(1), nullptr);
+  ASSERT_TRUE(Write(parts, 0, "a", "abcd").ok());
+  ASSERT_TRUE(Write(parts, 1, "b", "12345678").ok());
+  EXPECT_TRUE(parts.Assemble().ok());
+}
+
 TEST_P(Parts, OfWhichOneIsMissingMakeNoModel) {
   PartFiles parts = Open();
   ASSERT_TRUE(Write(parts, 0, "a", "abcd").ok());

@@ -230,6 +230,37 @@ TEST_F(Quantizing, RefusesWeightsThatAreNotNumbersNamingTheTensor) {
   }
 }
 
+TEST_F(Quantizing, RefusesABiasThatIsNoNumberNamingTheTensor) {
+  format::Json config = SmallModel().config;
+  config["architectures"] = {"Qwen2ForCausalLM"};
+  config["model_type"] = "qwen2";
+  const std::string name = "model.layers.1.self_attn.v_proj.bias";
+  for (const auto method : {domain::QuantizeMethod::kAwqGptq, domain::QuantizeMethod::kRtn}) {
+    for (const int code : {0x7e00, 0x7c00}) {  // NaN and infinity
+      request_.options.method = method;
+      const auto bad = static_cast<std::uint16_t>(code);
+      ModelDirectory model = ModelDirectory::Float(config);
+      std::memcpy(model.tensors.at(name).bytes.data() + 6, &bad, sizeof(bad));
+      EXPECT_THAT(Refusal(model, StatusCode::kInvalidArgument),
+                  AllOf(HasSubstr(name), HasSubstr("position 3")));
+    }
+  }
+}
+
+TEST_F(Quantizing, RefusesAModelThatOverflowsNamingTheLinear) {
+  ModelDirectory model = SmallModel();
+  constexpr std::uint16_t kLarge = 0x7b00;  // 57344
+  for (const char* name : {"post_attention_layernorm", "mlp.gate_proj", "mlp.up_proj"}) {
+    std::vector<std::byte>& bytes =
+        model.tensors.at("model.layers.0." + std::string(name) + ".weight").bytes;
+    for (std::size_t at = 0; at < bytes.size(); at += sizeof(kLarge)) {
+      std::memcpy(bytes.data() + at, &kLarge, sizeof(kLarge));
+    }
+  }
+  EXPECT_THAT(Refusal(model, StatusCode::kDataLoss),
+              AllOf(HasSubstr("model.layers.0.mlp.down_proj"), HasSubstr("not finite")));
+}
+
 TEST_F(Quantizing, RefusesTooLittleText) {
   request_.options.samples = 1000;
   EXPECT_THAT(Refusal(SmallModel(), StatusCode::kInvalidArgument), HasSubstr("64000"));
@@ -254,6 +285,22 @@ TEST_F(Quantizing, RefusesAnExpressionThatIsNone) {
 TEST_F(Quantizing, RefusesAFolderThatHoldsSomething) {
   ASSERT_TRUE(Run(SmallModel()).ok());
   EXPECT_EQ(Run(SmallModel()).status().code(), StatusCode::kAlreadyExists);
+}
+
+TEST_F(Quantizing, RefusesAnOutputFolderInTheModelDirectory) {
+  testing::WriteModel(SmallModel(), request_.model);
+  const auto before = testing::FilesOf(request_.model);
+  std::filesystem::create_directory_symlink(request_.model, folder_ / "link");
+  for (const Path& out : {request_.model / "out", request_.model / "extra" / ".." / "out" / "",
+                          folder_ / "link" / "deep" / "out", request_.model}) {
+    request_.out = out;
+    const auto report = Quantize(request_, progress_);
+    EXPECT_EQ(report.status().code(), StatusCode::kInvalidArgument) << out;
+    EXPECT_THAT(report.status().message(), HasSubstr("lies in the model directory"));
+  }
+  EXPECT_TRUE(testing::FilesOf(request_.model) == before);
+  request_.out = folder_ / "model-out";
+  EXPECT_TRUE(Quantize(request_, progress_).ok());
 }
 
 TEST_F(Quantizing, SaysThatTheDiskIsFull) {

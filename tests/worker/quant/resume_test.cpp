@@ -69,6 +69,17 @@ class Resuming : public ::testing::TestWithParam<std::uint64_t> {
     }
   }
 
+  /// The last byte of a finished layer, counted from 1.
+  void Damage(int layer) {
+    const std::string number = "0000" + std::to_string(layer + 1);
+    const Path path = GetParam() == 0 ? Partial() / ("model-" + number + "-of-00004.safetensors")
+                                      : Partial() / "unfinished_parts" / (number + ".safetensors");
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    ASSERT_TRUE(file.is_open());
+    file.seekp(-1, std::ios::end);
+    file.put('\x55');
+  }
+
   testing::TemporaryDirectory folder_;
   QuantizeRequest request_;
   NoProgress progress_;
@@ -120,17 +131,25 @@ TEST_P(Resuming, GoesOnAfterTheLastFinishedLayer) {
 TEST_P(Resuming, MakesADamagedLayerAgain) {
   const auto expected = UninterruptedFiles();
   RunUntilLayers(1);
-  const Path layer = GetParam() == 0 ? Partial() / "model-00002-of-00004.safetensors"
-                                     : Partial() / "unfinished_parts" / "00002.safetensors";
-  std::fstream file(layer, std::ios::in | std::ios::out | std::ios::binary);
-  ASSERT_TRUE(file.is_open());
-  file.seekp(-1, std::ios::end);
-  file.put('\x55');
-  file.close();
+  Damage(1);
   const auto report = Run();
   ASSERT_TRUE(report.ok()) << report.status().ToString();
   EXPECT_EQ(report->run.layers_resumed, 0);
   ExpectTheFiles(expected);
+}
+
+TEST_P(Resuming, MakesADamagedLayerAndThoseBehindItAgain) {
+  for (const auto method : {domain::QuantizeMethod::kAwqGptq, domain::QuantizeMethod::kRtn}) {
+    request_.options.method = method;
+    const auto expected = UninterruptedFiles();
+    RunUntilLayers(2);
+    Damage(1);
+    const auto report = Run();
+    ASSERT_TRUE(report.ok()) << report.status().ToString();
+    EXPECT_EQ(report->run.layers_resumed, 0);
+    ExpectTheFiles(expected);
+    std::filesystem::remove_all(folder_ / "uninterrupted");
+  }
 }
 
 TEST_P(Resuming, StartsAnewWhenSomethingElseIsAskedFor) {

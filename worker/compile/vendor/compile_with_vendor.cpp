@@ -57,10 +57,8 @@ Result<CompileSummary> CompileWithVendor(FileSystem& files, const CompileRequest
                                          domain::ProgressSink& progress) {
   TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kNo, progress));
   const Path final_path = out / artifact::DieFolder(request.options.dies);
-  Path partial = final_path;
-  partial += ".partial";
-  TYLLM_TRY(files.RemoveAll(partial));
-  TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));
+  TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key(),
+                                              Staging::Unfinished::kThrowAway));
   Path tree = staging.scratch() / artifact::DieFolder(request.options.dies);
   TYLLM_TRY(files.CreateDirectories(tree));
   TYLLM_ASSIGN(const VendorRun run, RunVendor(files, preparation, settings, request.jobs, tree,
