@@ -49,8 +49,13 @@ Result<std::vector<std::int32_t>> SampleTokens(const forward::Model& model, std:
   if (!std::filesystem::is_regular_file(directory / artifact::kTokenizerFile, error)) {
     return ScatteredTokens(count, model.shape().vocabulary);
   }
-  TYLLM_ASSIGN(const model::Tokenizer tokenizer, model::Tokenizer::Load(directory));
-  TYLLM_ASSIGN(std::vector<std::int32_t> text, tokenizer.Encode(kText));
+  const Result<model::Tokenizer> tokenizer = model::Tokenizer::Load(directory);
+  if (tokenizer.status().code() == StatusCode::kUnimplemented) {
+    // A form that is not read here (docs/formats/tokenizer.md); programs take numbers of tokens.
+    return ScatteredTokens(count, model.shape().vocabulary);
+  }
+  TYLLM_TRY(tokenizer.status());
+  TYLLM_ASSIGN(std::vector<std::int32_t> text, tokenizer->Encode(kText));
   const std::size_t once = text.size();
   if (once == 0) {
     return ScatteredTokens(count, model.shape().vocabulary);

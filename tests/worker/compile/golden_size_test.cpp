@@ -36,5 +36,21 @@ TEST(Golden, IsAsLargeAsIsSaid) {
   EXPECT_LE(bytes, GoldenBytes(model->shape(), request.options.max_kv) + kHeader);
 }
 
+TEST(Golden, OfATokenizerThatIsNotReadHereIsOfScatteredTokens) {
+  const tyllm::testing::TemporaryDirectory folder;
+  const Path directory = folder / "model";
+  std::filesystem::copy(testing::GoldenRequest(1).model, directory);
+  const Status written = WriteFileAtomically(
+      LocalFileSystem(), directory / artifact::kTokenizerFile,
+      R"({"normalizer": {"type": "Sequence", "normalizers": []}, "model": {"type": "BPE"}})");
+  ASSERT_TRUE(written.ok());
+  const auto model = forward::OpenModel(directory);
+  ASSERT_TRUE(model.ok()) << model.status().ToString();
+  domain::NoProgress progress;
+  const Path path = folder / "golden.safetensors";
+  const Status status = WriteGolden(LocalFileSystem(), *model, 64, {}, 1, path, progress);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+}
+
 }  // namespace
 }  // namespace tyllm::compile
