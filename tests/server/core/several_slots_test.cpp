@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "server/core/sync_worker.h"
 #include "tests/server/core/await.h"
 
 // A worker with several slots is given several tasks at once, some of them read ahead.

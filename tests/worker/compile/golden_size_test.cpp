@@ -42,7 +42,9 @@ TEST(Golden, OfATokenizerThatIsNotReadHereIsOfScatteredTokens) {
   std::filesystem::copy(testing::GoldenRequest(1).model, directory);
   const Status written = WriteFileAtomically(
       LocalFileSystem(), directory / artifact::kTokenizerFile,
-      R"({"normalizer": {"type": "Sequence", "normalizers": []}, "model": {"type": "BPE"}})");
+      R"({"added_tokens": [], "normalizer": {"type": "Sequence", "normalizers": []},
+          "pre_tokenizer": null, "post_processor": null, "decoder": null,
+          "model": {"type": "BPE", "vocab": {}, "merges": []}})");
   ASSERT_TRUE(written.ok());
   const auto model = forward::OpenModel(directory);
   ASSERT_TRUE(model.ok()) << model.status().ToString();
