@@ -59,36 +59,27 @@ TEST(IsLeftToLargerGpu, TableOfGuesses) {
   const Policy policy;
   const std::int64_t hour = Milliseconds(policy.larger_gpu_wait).count();
 
-  struct Case {
-    std::shared_ptr<const WorkerState> asking;
-    Online other;
-    Candidate task;
-    std::int64_t expected;
-    bool left;
-    const char* why;
-  };
-
-  const Candidate task = Task(1, 0);
-  const std::vector<Case> cases = {
-      {small, {large, 0}, task, 60, true, "even while the larger one is busy"},
-      {small, {large, 1}, task, 24, false, "it fits"},
-      {small, {large, 1}, task, 0, false, "nothing was seen"},
-      {small, {large, 1}, task, 81, false, "nobody is large enough: whoever asks tries it"},
-      {small, {large, 1, false}, task, 60, false, "the larger one takes nothing new"},
-      {small, {large, 1}, LostBy(task, {"large"}), 60, false, "it brought the larger one down"},
-      {small, {large, 0}, Task(1, -hour), 60, false, "it has waited for long enough"},
-      {small, {large, 0}, Task(1, 1 - hour), 60, true, "not yet"},
-      {large, {small, 1}, task, 60, false, "it is the larger one itself"},
-      {large, {small, 1}, task, 99, false, "nobody is larger"},
-      {cpu, {large, 1}, task, 60, false, "who has no GPU needs none of its memory"},
-  };
-  for (const Case& c : cases) {
+  const auto expect = [&](const std::shared_ptr<const WorkerState>& asker, const Online& other,
+                          const Candidate& task, std::int64_t expected, bool left,
+                          const char* why) {
     const Asking asking{
-        c.asking,
+        asker,
         {},
-        std::make_shared<const std::vector<Online>>(std::vector<Online>{c.other, {c.asking, 1}})};
-    EXPECT_EQ(IsLeftToLargerGpu(asking, any, c.task, c.expected, 0, policy), c.left) << c.why;
-  }
+        std::make_shared<const std::vector<Online>>(std::vector<Online>{other, {asker, 1}})};
+    EXPECT_EQ(IsLeftToLargerGpu(asking, any, task, expected, 0, policy), left) << why;
+  };
+  const Candidate task = Task(1, 0);
+  expect(small, {large, 0}, task, 60, true, "even while the larger one is busy");
+  expect(small, {large, 1}, task, 24, false, "it fits");
+  expect(small, {large, 1}, task, 0, false, "nothing was seen");
+  expect(small, {large, 1}, task, 81, false, "nobody is large enough: whoever asks tries it");
+  expect(small, {large, 1, false}, task, 60, false, "the larger one takes nothing new");
+  expect(small, {large, 1}, LostBy(task, {"large"}), 60, false, "it brought the larger one down");
+  expect(small, {large, 0}, Task(1, -hour), 60, false, "it has waited for long enough");
+  expect(small, {large, 0}, Task(1, 1 - hour), 60, true, "not yet");
+  expect(large, {small, 1}, task, 60, false, "it is the larger one itself");
+  expect(large, {small, 1}, task, 99, false, "nobody is larger");
+  expect(cpu, {large, 1}, task, 60, false, "who has no GPU needs none of its memory");
   const Needs other_kind{TaskKind::kQuantize, {{"label.zone", MatchRule::kExact, "z"}}};
   const Asking asking{
       small, {}, std::make_shared<const std::vector<Online>>(std::vector<Online>{{large, 1}})};
