@@ -40,9 +40,9 @@ class LogFileSync final : public LogSync {
     }
     const auto size = static_cast<std::size_t>(found->szOsFile);
     memory_.resize(size / sizeof(std::max_align_t) + 1);
-    const int code = found->xOpen(found, path_.c_str(), file(),
-                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL,
-                                  nullptr);
+    const int code =
+        found->xOpen(found, path_.c_str(), file(),
+                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL, nullptr);
     return code == SQLITE_OK ? OkStatus() : Failed("opening", code);
   }
 
