@@ -84,6 +84,7 @@ void RunHistory::Note(const SizeClass& size, const SeenRun& run) {
 // Seldom, and then many at once.
 void RunHistory::DropOldest() {
   std::vector<std::int64_t> noted;
+  noted.reserve(classes_.size());
   for (const auto& [size, one] : classes_) {
     noted.push_back(one.noted);
   }
