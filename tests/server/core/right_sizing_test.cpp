@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/cancel_job.h"
-#include "tests/server/core/await.h"
+#include "tests/server/core/gpu_farm.h"
 
 // What the server concludes from what attempts have used, and found too small.
 namespace tyllm::server::core {
@@ -9,45 +9,13 @@ namespace {
 using domain::PendingReason;
 using std::chrono::minutes;
 
-constexpr std::int64_t kGiB = 1LL << 30;
-
-class RightSizing : public FarmFixture {
+class RightSizing : public GpuFarm {
  protected:
-  SyncRequest Gpu(const std::string& worker, std::int64_t memory, int slots = 1) {
-    SyncRequest request = From(worker);
-    request.capabilities.device = "cuda";
-    request.capabilities.gpus = 1;
-    request.capabilities.gpu_memory_bytes = memory;
-    request.capabilities.slots = slots;
-    return request;
-  }
-
-  std::vector<domain::Assignment> Started(const SyncRequest& request) {
-    const auto reply = Sync(request);
-    EXPECT_TRUE(reply.ok()) << reply.status().ToString();
-    return reply->start;
-  }
-
-  /// Reports and takes nothing new.
-  void End(SyncRequest request, const AttemptId& id, domain::Outcome outcome) {
-    request.held = {{.id = id, .progress = {.stage = "pack"}, .outcome = std::move(outcome)}};
-    request.draining = true;
-    EXPECT_EQ(Sync(request)->acknowledged, std::vector<TaskId>{id.task});
-  }
-
   domain::JobSpec SpecOf(const std::string& name, const std::string& model) {
     domain::JobSpec spec = Spec(JobKind::kConvert);
     spec.name = name;
     spec.model = Upload(model);
     return spec;
-  }
-
-  domain::Failure OutOfGpuMemory() {
-    return {.blame = domain::Blame::kWorker,
-            .reason = "GPU_OUT_OF_MEMORY",
-            .message = "3 GiB more were needed",
-            .retryable = true,
-            .out_of_memory = domain::MemoryKind::kGpu};
   }
 };
 

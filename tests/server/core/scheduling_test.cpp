@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/projects.h"
-#include "tests/server/core/await.h"
+#include "tests/server/core/gpu_farm.h"
 
 // Which worker gets what, and what becomes of attempts that end badly: the policies of
 // server/sched, seen through the use cases.
@@ -12,45 +12,13 @@ using domain::PendingReason;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::int64_t kGiB = 1LL << 30;
-
-class Scheduling : public FarmFixture {
+class Scheduling : public GpuFarm {
  protected:
-  SyncRequest Gpu(const std::string& worker, std::int64_t memory, int slots = 1) {
-    SyncRequest request = From(worker);
-    request.capabilities.device = "cuda";
-    request.capabilities.gpus = 1;
-    request.capabilities.gpu_memory_bytes = memory;
-    request.capabilities.slots = slots;
-    return request;
-  }
-
-  std::vector<domain::Assignment> Started(const SyncRequest& request) {
-    const auto reply = Sync(request);
-    EXPECT_TRUE(reply.ok()) << reply.status().ToString();
-    return reply->start;
-  }
-
-  /// Reports and takes nothing new.
-  void End(SyncRequest request, const AttemptId& id, domain::Outcome outcome) {
-    request.held = {{.id = id, .progress = {.stage = "pack"}, .outcome = std::move(outcome)}};
-    request.draining = true;
-    EXPECT_EQ(Sync(request)->acknowledged, std::vector<TaskId>{id.task});
-  }
-
   domain::JobSpec SpecOf(const std::string& project, const std::string& model = "a model") {
     domain::JobSpec spec = Spec(JobKind::kConvert);
     spec.model = Upload(model);
     spec.project = project;
     return spec;
-  }
-
-  domain::Failure OutOfGpuMemory() {
-    return {.blame = domain::Blame::kWorker,
-            .reason = "GPU_OUT_OF_MEMORY",
-            .message = "3 GiB more were needed",
-            .retryable = true,
-            .out_of_memory = domain::MemoryKind::kGpu};
   }
 
   std::vector<std::string> Events(JobId job) {
