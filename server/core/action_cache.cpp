@@ -42,7 +42,7 @@ boost::asio::awaitable<Status> Use(Farm& farm, store::CacheHit hit) {
 boost::asio::awaitable<Status> UseCachedResults(Farm& farm) {
   while (true) {
     TYLLM_CO_ASSIGN(const std::vector<store::CacheHit> hits,
-                    co_await farm.parts.store.Look(
+                    co_await farm.parts.store.Run(
                         [](store::Queue& queue) { return queue.CacheHits(kHitsAtATime); }));
     if (hits.empty()) {
       co_return OkStatus();

@@ -62,7 +62,7 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
     }
     return OkStatus();
   };
-  const Status looked = co_await farm.parts.store.Look(find_same);
+  const Status looked = co_await farm.parts.store.Run(find_same);
   TYLLM_CO_TRY(looked);
   if (made) {
     co_return co_await GetJob(farm, *made);

@@ -135,7 +135,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
   if (!inputs.problems.empty()) {
     // A repeated request finds its job even if its inputs are gone by now.
     TYLLM_CO_ASSIGN(const std::optional<JobId> same,
-                    co_await farm.parts.store.Look([&](store::Queue& queue) {
+                    co_await farm.parts.store.Run([&](store::Queue& queue) {
                       return FindSame(queue, request, AskedOf(request));
                     }));
     if (!same) {

@@ -77,7 +77,7 @@ class Forecaster {
       co_return forecast;
     }
     TYLLM_CO_ASSIGN(const Seen seen,
-                    co_await farm_.parts.store.Look([&](store::Queue& queue) -> Result<Seen> {
+                    co_await farm_.parts.store.Run([&](store::Queue& queue) -> Result<Seen> {
                       Seen found;
                       TYLLM_ASSIGN(found.result, queue.FindResult(key));
                       TYLLM_ASSIGN(found.running, queue.FindRunning(key));

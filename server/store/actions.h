@@ -3,25 +3,26 @@
 
 #include <optional>
 
-#include "server/store/database.h"
+#include "server/store/ground.h"
 #include "server/store/queue.h"
 
 // Table actions: outputs by action key.
 namespace tyllm::server::store::actions {
 
 /// Replaces what was there.
-Status Put(Database& db, const Sha256& key, const BlobId& output, TaskId task, std::int64_t now);
-Status Remove(Database& db, const Sha256& key);
+Status Put(const Ground& ground, const Sha256& key, const BlobId& output, TaskId task,
+           std::int64_t now);
+Status Remove(const Ground& ground, const Sha256& key);
 /// It is used now.
-Status Touch(Database& db, const Sha256& key, std::int64_t now);
+Status Touch(const Ground& ground, const Sha256& key, std::int64_t now);
 /// Those that were not made or used since, and that no queued task waits to use; how many.
-Result<std::int64_t> RemoveOld(Database& db, std::int64_t before, std::int64_t limit);
+Result<std::int64_t> RemoveOld(const Ground& ground, std::int64_t before, std::int64_t limit);
 
 struct Entry {
   BlobId output;
   TaskId task;  ///< whose attempt made it
 };
 
-Result<std::optional<Entry>> Find(Database& db, const Sha256& key);
+Result<std::optional<Entry>> Find(const Ground& ground, const Sha256& key);
 
 }  // namespace tyllm::server::store::actions

@@ -102,13 +102,13 @@ Status SetSucceeded(const Ground& ground, Place& place, const BlobId& output,
                     std::int64_t now) {
   tasks::Row& row = place.row();
   TYLLM_ASSIGN(const double seconds, ChargeProject(ground, row, now));
-  TYLLM_TRY(tasks::SetSucceeded(ground.db, row, output, seconds, now));
+  TYLLM_TRY(tasks::SetSucceeded(ground, row, output, seconds, now));
   TYLLM_TRY(checkpoints::Remove(ground.db, row));
   TYLLM_TRY(
       attempts::End(ground.db, row.attempt_id(), sched::Ending::kSucceeded, now, {.used = used}));
   if (key) {
-    TYLLM_TRY(actions::Put(ground.db, *key, output, row.id, now));
-    TYLLM_TRY(tasks::NoteResult(ground.db, *key, true));
+    TYLLM_TRY(actions::Put(ground, *key, output, row.id, now));
+    TYLLM_TRY(tasks::NoteResult(ground, *key, true));
   }
   row.state = TaskState::kSucceeded;
   row.output = output;
@@ -135,6 +135,18 @@ Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id) {
   return row;
 }
 
+Result<std::optional<HeldTask>> FindHeld(Database& db, const AttemptId& id) {
+  auto row = GetCurrent(db, id);
+  if (row.ok()) {
+    return std::optional(ToHeld(*row));
+  }
+  const StatusCode code = row.status().code();
+  if (code == StatusCode::kNotFound || code == StatusCode::kAborted) {
+    return std::optional<HeldTask>();
+  }
+  return row.status();
+}
+
 Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSession& worker,
                            std::int64_t now) {
   TYLLM_TRY(workers::CheckNotReplaced(ground.db, worker));
@@ -144,7 +156,7 @@ Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSessio
     return Aborted(task.ToString() + " is " + std::string(domain::kTaskStateNames.Name(row.state)) +
                    ", not queued");
   }
-  TYLLM_TRY(tasks::SetLeased(ground.db, row, worker, now));
+  TYLLM_TRY(tasks::SetLeased(ground, row, worker, now));
   row.state = TaskState::kLeased;
   ++row.attempt;
   TYLLM_TRY(attempts::Insert(ground.db, row.attempt_id(), worker, now));
@@ -152,6 +164,13 @@ Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSessio
                      " started on worker " + worker.worker + " (" + Number(row.attempt) + ")",
                      now));
   return LeaseOf(ground, place);
+}
+
+Status Adopt(Database& db, const AttemptId& id, const std::string& session) {
+  TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db, id));
+  TYLLM_TRY(workers::CheckNotReplaced(db, {row.holder.worker, session}));
+  TYLLM_TRY(tasks::SetSession(db, row, session));
+  return attempts::SetSession(db, id, session);
 }
 
 Result<Lease> GetLease(const Ground& ground, const AttemptId& id) {
@@ -198,13 +217,13 @@ Status SucceedFromCache(const Ground& ground, const CacheHit& hit, std::int64_t 
   if (row.state != TaskState::kQueued) {
     return Aborted(hit.task.ToString() + " is not queued");
   }
-  TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(ground.db, hit.key));
+  TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(ground, hit.key));
   std::optional<TaskId> made_by;
   if (entry) {
     made_by = entry->task;
   }
-  TYLLM_TRY(tasks::SetCached(ground.db, row, hit.output, made_by, now));
-  TYLLM_TRY(actions::Touch(ground.db, hit.key, now));
+  TYLLM_TRY(tasks::SetCached(ground, row, hit.output, made_by, now));
+  TYLLM_TRY(actions::Touch(ground, hit.key, now));
   return Progress(ground, row, TaskState::kSucceeded, " succeeded: its result was there already",
                   now);
 }
@@ -219,7 +238,7 @@ Status EndAttempt(const Ground& ground, const AttemptId& id, sched::Ending endin
   if (verdict.again && verdict.needs_gpu_memory > 0) {
     TYLLM_TRY(lanes::AskForGpuMemory(ground.db, id.task, verdict.needs_gpu_memory));
   }
-  TYLLM_TRY(tasks::SetJudged(ground.db, row, verdict, now));
+  TYLLM_TRY(tasks::SetJudged(ground, row, verdict, now));
   TYLLM_TRY(
       attempts::End(ground.db, id, ending, now,
                     {.failure = &verdict.failure,
@@ -239,7 +258,7 @@ Status EndCancelled(const Ground& ground, const AttemptId& id, std::int64_t now)
     return Aborted(id.ToString() + " is not being cancelled");
   }
   TYLLM_TRY(Charge(ground, row, now));
-  TYLLM_TRY(tasks::SetCancelled(ground.db, row, TaskState::kCancelled, now));
+  TYLLM_TRY(tasks::SetCancelled(ground, row, TaskState::kCancelled, now));
   TYLLM_TRY(attempts::End(ground.db, id, sched::Ending::kStopped, now, {}));
   return Progress(ground, row, TaskState::kCancelled, " has stopped", now);
 }

@@ -15,9 +15,13 @@ HeldTask ToHeld(const tasks::Row& row);
 std::vector<HeldTask> AllToHeld(const std::vector<tasks::Row>& rows);
 /// The attempt's row while the attempt is the task's current one and runs; else kAborted.
 Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id);
+/// Nothing when it is over, or there is no such task.
+Result<std::optional<HeldTask>> FindHeld(Database& db, const AttemptId& id);
 
 Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSession& worker,
                            std::int64_t now);
+/// The attempt goes on in another session of its worker.
+Status Adopt(Database& db, const AttemptId& id, const std::string& session);
 Result<Lease> GetLease(const Ground& ground, const AttemptId& id);
 Status Succeed(const Ground& ground, const AttemptId& id, const BlobId& output,
                std::optional<Sha256> key, std::int64_t now);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/checkpoints.h"
 
+#include <vector>
+
 #include "server/store/rows_json.h"
 
 namespace tyllm::server::store::checkpoints {
@@ -13,10 +15,21 @@ constexpr Sql kPut{
     "at_ms = excluded.at_ms"};
 constexpr Sql kFind{"SELECT checkpoint FROM checkpoints WHERE key = ?1 AND (?2 OR task = ?3)"};
 constexpr Sql kRemove{"DELETE FROM checkpoints WHERE key = ?1"};
-constexpr Sql kRemoveOld{
-    "DELETE FROM checkpoints WHERE at_ms < ?1 AND NOT EXISTS(SELECT 1 FROM tasks WHERE "
-    "action_key = checkpoints.key AND state = 1) AND NOT EXISTS(SELECT 1 FROM tasks WHERE "
+constexpr Sql kOld{
+    "SELECT key FROM checkpoints WHERE at_ms < ?1 AND NOT EXISTS(SELECT 1 FROM tasks WHERE "
     "action_key = checkpoints.key AND state IN (2, 3))"};
+
+Result<std::vector<Sha256>> FindOld(Database& db, std::int64_t before) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kOld, before));
+  std::vector<Sha256> found;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return found;
+    }
+    found.push_back(rows.Digest(0).value_or(Sha256{}));
+  }
+}
 
 }  // namespace
 
@@ -43,8 +56,17 @@ Status Remove(Database& db, const tasks::Row& task) {
   return task.key ? db.Change(kRemove, task.key).status() : OkStatus();
 }
 
-Result<std::int64_t> RemoveOld(Database& db, std::int64_t before) {
-  return db.Change(kRemoveOld, before);
+Result<std::int64_t> RemoveOld(const Ground& ground, std::int64_t before) {
+  TYLLM_TRY(CheckKnown(ground.keys));
+  TYLLM_ASSIGN(const std::vector<Sha256> found, FindOld(ground.db, before));
+  std::int64_t removed = 0;
+  for (const Sha256& key : found) {
+    if (ground.keys.queued.Find(key).empty()) {
+      TYLLM_ASSIGN(const std::int64_t gone, ground.db.Change(kRemove, key));
+      removed += gone;
+    }
+  }
+  return removed;
 }
 
 }  // namespace tyllm::server::store::checkpoints

@@ -20,6 +20,6 @@ Result<std::optional<domain::Checkpoint>> Find(Database& db, const tasks::Row& t
 /// Nothing happens when there is none.
 Status Remove(Database& db, const tasks::Row& task);
 /// Those last written before, except of tasks that are queued or running; how many.
-Result<std::int64_t> RemoveOld(Database& db, std::int64_t before);
+Result<std::int64_t> RemoveOld(const Ground& ground, std::int64_t before);
 
 }  // namespace tyllm::server::store::checkpoints

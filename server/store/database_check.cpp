@@ -43,8 +43,13 @@ constexpr std::array kInvariants = {
     Invariant{"a task that has not ended has a lane",
               {"SELECT 't' || id FROM tasks WHERE ended_ms IS NULL AND lane IS NULL"}},
     Invariant{"a queued task knows whether its result is there",
-              {"SELECT 't' || id FROM tasks AS t WHERE state = 1 AND use_cache = 1 AND has_result "
-               "<> EXISTS(SELECT 1 FROM actions WHERE key = t.action_key)"}},
+              {"SELECT 't' || id FROM tasks WHERE state = 1 AND use_cache = 1 AND has_result <> "
+               "(action_key IN (SELECT key FROM actions))"}},
+    Invariant{"an action has one result",
+              {"SELECT hex(key) FROM actions GROUP BY key HAVING count(*) > 1"}},
+    Invariant{"a request id was used once",
+              {"SELECT 'request ' || request_id FROM requests GROUP BY request_id HAVING count(*) "
+               "> 1"}},
     Invariant{"a project's count of jobs that have not ended is right",
               {"SELECT p.name FROM projects AS p WHERE p.live_jobs <> (SELECT count(*) FROM jobs "
                "WHERE project = p.name AND ended_ms IS NULL)"}},
@@ -72,8 +77,8 @@ constexpr std::array kLiveInvariants = {
               {"SELECT 't' || id FROM tasks AS t WHERE state IN (2, 3) AND NOT EXISTS(SELECT 1 "
                "FROM jobs WHERE id = t.job AND ended_ms IS NULL)"}},
     Invariant{"the result that a queued task is to use is there",
-              {"SELECT 't' || id FROM tasks AS t WHERE state = 1 AND has_result = 1 AND NOT "
-               "EXISTS(SELECT 1 FROM actions WHERE key = t.action_key)"}},
+              {"SELECT 't' || id FROM tasks WHERE state = 1 AND has_result = 1 AND action_key NOT "
+               "IN (SELECT key FROM actions)"}},
 };
 
 constexpr Sql kIntegrity{"PRAGMA integrity_check(20)"};

@@ -51,10 +51,11 @@ class Beginning {
     const bool ends = IsFinal(state_);
     TYLLM_ASSIGN(const JobId id,
                  jobs::Insert(db, job_, ends ? JobState::kQueued : state_, last_event, now_));
-    TYLLM_TRY(requests::Insert(db, job_.request_id, {job_.method, job_.fingerprint, id}, now_));
+    TYLLM_TRY(
+        requests::Insert(ground_, job_.request_id, {job_.method, job_.fingerprint, id}, now_));
     for (tasks::Row& row : rows_) {
       row.job = id;
-      TYLLM_TRY(tasks::Insert(db, row));
+      TYLLM_TRY(tasks::Insert(ground_, row));
     }
     TYLLM_TRY(WriteEvents(id));
     if (ends) {

@@ -47,9 +47,7 @@ Status MakeReady(const Ground& ground, const std::vector<tasks::Row>& rows, task
   TYLLM_ASSIGN(const auto inputs, ResolveInputs(rows, row.id, given));
   TYLLM_ASSIGN(const auto spec, FromColumn<domain::TaskSpec>(row.spec, "tasks.spec"));
   const Sha256 key = domain::ActionKey(spec, inputs, ground.toolchain_version);
-  TYLLM_TRY(tasks::SetReady(ground.db, row, key, inputs, now));
-  row.state = TaskState::kQueued;
-  return OkStatus();
+  return tasks::SetReady(ground, row, key, inputs, now);
 }
 
 Status TakeSteps(const Ground& ground, std::vector<tasks::Row>& rows,
@@ -60,7 +58,7 @@ Status TakeSteps(const Ground& ground, std::vector<tasks::Row>& rows,
     if (step.event == domain::TaskEvent::kInputsReady) {
       TYLLM_TRY(MakeReady(ground, rows, row, inputs[step.node], now));
     } else {
-      TYLLM_TRY(tasks::SetCancelled(ground.db, row, TaskState::kCancelled, now));
+      TYLLM_TRY(tasks::SetCancelled(ground, row, TaskState::kCancelled, now));
       row.state = TaskState::kCancelled;
     }
     drafts.push_back(Tell(row, step.event));

@@ -26,7 +26,7 @@ Result<std::vector<JobId>> HandOver(const Ground& ground, JobId job, std::int64_
     if (row.state != domain::TaskState::kLeased) {
       continue;
     }
-    TYLLM_ASSIGN(const std::optional<tasks::Row> waiting, tasks::FindWaitingFor(db, row));
+    TYLLM_ASSIGN(const std::optional<tasks::Row> waiting, tasks::FindWaitingFor(ground, row));
     if (!waiting) {
       continue;
     }
@@ -58,7 +58,7 @@ Result<std::vector<JobId>> CancelJob(const Ground& ground, JobId job, std::int64
   TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db, job));
   for (const tasks::Row& task : rows) {
     if (const auto next = Next(task.state, domain::TaskEvent::kCancel)) {
-      TYLLM_TRY(tasks::SetCancelled(db, task, *next, now));
+      TYLLM_TRY(tasks::SetCancelled(ground, task, *next, now));
       drafts.push_back(TellCancelled(task, *next));
     }
   }

@@ -33,11 +33,15 @@ struct Slot {
 };
 
 /// Slots by the numbers of their pages. Numbers are dense but for one now and then: where the
-/// pages of an index change places, one of them passes over a number far above all.
+/// pages of an index change places, one of them passes over the number of the page that SQLite
+/// locks and never fills, 1 GiB into the file.
 class Table {
  public:
+  explicit Table(std::size_t page_bytes)
+      : never_filled_(static_cast<Number>(kLockedByte / page_bytes + 1)) {}
+
   Slot* Find(Number number) const {
-    if (number < near_.size()) {
+    if (IsNear(number)) {
       return near_[number];
     }
     const auto found = far_.find(number);
@@ -48,7 +52,7 @@ class Table {
     if (number >= near_.size() && number < 2 * near_.size() + kFirstSize) {
       Widen(number);
     }
-    if (number < near_.size()) {
+    if (IsNear(number)) {
       near_[number] = slot;
       highest_ = std::max(highest_, number);
     } else {
@@ -57,7 +61,7 @@ class Table {
   }
 
   void Remove(Number number) {
-    if (number < near_.size()) {
+    if (IsNear(number)) {
       near_[number] = nullptr;
     } else {
       far_.erase(number);
@@ -83,11 +87,15 @@ class Table {
 
  private:
   static constexpr std::size_t kFirstSize = 1024;
+  static constexpr std::size_t kLockedByte = std::size_t{1} << 30;
+
+  // The page that only passes over its number would lead Truncate through all below it.
+  bool IsNear(Number number) const { return number < near_.size() && number != never_filled_; }
 
   void Widen(Number number) {
     near_.resize(std::max<std::size_t>(2 * near_.size(), number + kFirstSize));
     std::erase_if(far_, [&](const auto& one) {
-      const bool is_near = one.first < near_.size();
+      const bool is_near = IsNear(one.first);
       if (is_near) {
         near_[one.first] = one.second;
         highest_ = std::max(highest_, one.first);
@@ -96,6 +104,7 @@ class Table {
     });
   }
 
+  Number never_filled_;
   std::vector<Slot*> near_;
   std::unordered_map<Number, Slot*> far_;
   Number highest_ = 0;  ///< no near page has a higher number
@@ -155,7 +164,8 @@ class PageCache {
  public:
   PageCache(int page_bytes, int extra_bytes)
       : extra_bytes_(static_cast<std::size_t>(extra_bytes)),
-        groups_(static_cast<std::size_t>(page_bytes), extra_bytes_) {}
+        groups_(static_cast<std::size_t>(page_bytes), extra_bytes_),
+        table_(static_cast<std::size_t>(page_bytes)) {}
 
   static PageCache& Of(sqlite3_pcache* cache) {
     return *reinterpret_cast<PageCache*>(cache);  // NOLINT

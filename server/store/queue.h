@@ -255,6 +255,7 @@ class Queue {
   virtual Result<bool> CopySome(int pages) = 0;
 
   // Jobs.
+  /// Not of a reader: kInternal.
   virtual Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) = 0;
   /// Of a change other than Enqueue, which notes its own.
   virtual Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
@@ -306,6 +307,8 @@ class Queue {
   /// What breaks a rule of the queue among the tasks that run or whose result is there: a line
   /// each, none while all is well.
   virtual Result<std::vector<std::string>> FindViolations() = 0;
+  /// Whether what is known in memory of keys is what the tables say; reads all of them, for tests.
+  virtual Result<bool> KeysAreTrue() = 0;
 
   // Who is next.
   /// Lanes with a task that is due, by number.
@@ -370,11 +373,13 @@ class Queue {
   virtual Result<std::int64_t> ForgetCheckpoints(std::int64_t before) = 0;
 
   // Results by action key.
+  /// Not of a reader: kInternal.
   virtual Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) = 0;
   virtual Status SucceedFromCache(const CacheHit& hit, std::int64_t now) = 0;
   virtual Status ForgetAction(const Sha256& key) = 0;
   /// At most `limit` results that nobody made or used since that time; how many.
   virtual Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) = 0;
+  /// Not of a reader: kInternal.
   virtual Result<std::optional<BlobId>> FindResult(const Sha256& key) = 0;
   /// The task that runs the action.
   virtual Result<std::optional<TaskId>> FindRunning(const Sha256& key) = 0;

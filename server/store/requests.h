@@ -4,15 +4,15 @@
 #include <optional>
 #include <string>
 
-#include "server/store/database.h"
+#include "server/store/ground.h"
 #include "server/store/queue.h"
 
 // Table requests: what calls with a request id did, so that repeating one does nothing.
 namespace tyllm::server::store::requests {
 
-Result<std::optional<AnsweredRequest>> Find(Database& db, const std::string& request_id);
-Status Insert(Database& db, const std::string& request_id, const AnsweredRequest& answered,
+Result<std::optional<AnsweredRequest>> Find(const Ground& ground, const std::string& request_id);
+Status Insert(const Ground& ground, const std::string& request_id, const AnsweredRequest& answered,
               std::int64_t now);
-Result<std::int64_t> RemoveOld(Database& db, std::int64_t before, std::int64_t limit);
+Result<std::int64_t> RemoveOld(const Ground& ground, std::int64_t before, std::int64_t limit);
 
 }  // namespace tyllm::server::store::requests

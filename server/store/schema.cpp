@@ -6,6 +6,7 @@
 
 #include "server/store/database_copy.h"
 #include "server/store/schema_checkpoints.h"
+#include "server/store/schema_keys.h"
 #include "server/store/schema_lanes.h"
 #include "server/store/schema_queue.h"
 #include "server/store/schema_records.h"
@@ -23,7 +24,7 @@ constexpr std::int64_t kApplicationId = 0x74796c6d;  // "tylm"
 // docs/formats/sqlite_schema.md says what the columns mean.
 constexpr std::array kSteps = {
     schema::kQueue,   schema::kRequests, schema::kCheckpoints, schema::kLanes,
-    schema::kRecords, schema::kUpserts,  schema::kSizes,
+    schema::kRecords, schema::kUpserts,  schema::kSizes,       schema::kKeys,
 };
 
 constexpr Sql kGetVersion{"PRAGMA user_version"};

@@ -44,13 +44,16 @@ class SqliteQueue final : public Queue {
   SqliteQueue(std::unique_ptr<Database> database, const SqliteOptions& options)
       : database_(std::move(database)),
         db_(*database_),
-        ground_{db_, options.toolchain_version, options.fairness, ended_} {}
+        ground_{db_, keys_, options.toolchain_version, options.fairness, ended_} {}
 
   /// On another connection.
   SqliteQueue(std::unique_ptr<Database> database, const Ground& ground)
       : database_(std::move(database)),
         db_(*database_),
-        ground_{db_, ground.toolchain_version, ground.fairness, ended_} {}
+        ground_{db_, keys_, ground.toolchain_version, ground.fairness, ended_} {}
+
+  /// Before anything else, of the one that writes.
+  Status Load() { return LoadKeys(db_, keys_); }
 
   Result<std::unique_ptr<Queue>> OpenReader() override {
     TYLLM_ASSIGN(std::unique_ptr<Database> reader, db_.OpenReader());
@@ -65,11 +68,18 @@ class SqliteQueue final : public Queue {
     return db_.Begin();
   }
 
-  Result<bool> Commit() override { return db_.Commit(); }
+  Result<bool> Commit() override {
+    Result<bool> wrote = db_.Commit();
+    if (wrote.ok()) {
+      keys_.Keep();
+    }
+    return wrote;
+  }
 
   void Rollback() override {
     running_.Forget();
     ended_.clear();
+    keys_.Return({});
     db_.Rollback();
   }
 
@@ -77,6 +87,7 @@ class SqliteQueue final : public Queue {
 
   Status SetMark() override {
     ended_at_mark_ = ended_.size();
+    keys_at_mark_ = keys_.mark();
     return db_.Change(kSetMark).status();
   }
 
@@ -85,6 +96,7 @@ class SqliteQueue final : public Queue {
   Status RevertToMark() override {
     running_.Forget();
     ended_.resize(ended_at_mark_);
+    keys_.Return(keys_at_mark_);
     TYLLM_TRY(db_.Change(kRevertToMark).status());
     return db_.Change(kKeepMark).status();
   }
@@ -121,16 +133,16 @@ class SqliteQueue final : public Queue {
   // --- Jobs.
 
   Result<std::optional<AnsweredRequest>> FindRequest(const std::string& request_id) override {
-    return requests::Find(db_, request_id);
+    return requests::Find(ground_, request_id);
   }
 
   Status NoteRequest(const std::string& request_id, const AnsweredRequest& answered,
                      std::int64_t now) override {
-    return requests::Insert(db_, request_id, answered, now);
+    return requests::Insert(ground_, request_id, answered, now);
   }
 
   Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) override {
-    return requests::RemoveOld(db_, before, limit);
+    return requests::RemoveOld(ground_, before, limit);
   }
 
   Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override {
@@ -148,6 +160,8 @@ class SqliteQueue final : public Queue {
   Result<TaskCounts> CountTasks(std::int64_t now) override { return tasks::Count(db_, now); }
 
   Result<std::vector<std::string>> FindViolations() override { return CheckLive(db_); }
+
+  Result<bool> KeysAreTrue() override { return AreTrue(db_, keys_); }
 
   Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                     std::int64_t limit) override {
@@ -255,15 +269,7 @@ class SqliteQueue final : public Queue {
   Result<Lease> GetLease(const AttemptId& id) override { return store::GetLease(ground_, id); }
 
   Result<std::optional<HeldTask>> FindHeld(const AttemptId& id) override {
-    auto row = GetCurrent(db_, id);
-    if (row.ok()) {
-      return std::optional(ToHeld(*row));
-    }
-    const StatusCode code = row.status().code();
-    if (code == StatusCode::kNotFound || code == StatusCode::kAborted) {
-      return std::optional<HeldTask>();
-    }
-    return row.status();
+    return store::FindHeld(db_, id);
   }
 
   Result<std::vector<HeldTask>> AllHeld() override {
@@ -277,10 +283,7 @@ class SqliteQueue final : public Queue {
   }
 
   Status Adopt(const AttemptId& id, const std::string& session) override {
-    TYLLM_ASSIGN(const tasks::Row row, GetCurrent(db_, id));
-    TYLLM_TRY(workers::CheckNotReplaced(db_, {row.holder.worker, session}));
-    TYLLM_TRY(tasks::SetSession(db_, row, session));
-    return attempts::SetSession(db_, id, session);
+    return store::Adopt(db_, id, session);
   }
 
   Status Succeed(const AttemptId& id, const BlobId& output, std::optional<Sha256> key,
@@ -321,13 +324,13 @@ class SqliteQueue final : public Queue {
   }
 
   Result<std::int64_t> ForgetCheckpoints(std::int64_t before) override {
-    return checkpoints::RemoveOld(db_, before);
+    return checkpoints::RemoveOld(ground_, before);
   }
 
   // --- Results by action key.
 
   Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) override {
-    return tasks::CacheHits(db_, limit);
+    return tasks::CacheHits(ground_, limit);
   }
 
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override {
@@ -335,16 +338,16 @@ class SqliteQueue final : public Queue {
   }
 
   Status ForgetAction(const Sha256& key) override {
-    TYLLM_TRY(actions::Remove(db_, key));
-    return tasks::NoteResult(db_, key, false);
+    TYLLM_TRY(actions::Remove(ground_, key));
+    return tasks::NoteResult(ground_, key, false);
   }
 
   Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) override {
-    return actions::RemoveOld(db_, before, limit);
+    return actions::RemoveOld(ground_, before, limit);
   }
 
   Result<std::optional<BlobId>> FindResult(const Sha256& key) override {
-    TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(db_, key));
+    TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(ground_, key));
     return entry ? std::optional(entry->output) : std::nullopt;
   }
 
@@ -373,6 +376,8 @@ class SqliteQueue final : public Queue {
   Database& db_;
   std::vector<EndedJob> ended_;  ///< by the transaction
   std::size_t ended_at_mark_ = 0;
+  Keys keys_;
+  Keys::Mark keys_at_mark_;
   const Ground ground_;
   RunningTasks running_{db_};
   std::unique_ptr<DatabaseCopy> copy_;
@@ -387,7 +392,9 @@ Result<std::unique_ptr<Queue>> OpenSqliteQueue(const SqliteOptions& options) {
     TYLLM_TRY(CopyBeforeMigration(*database, options.copies));
   }
   TYLLM_TRY(Migrate(*database).Annotate(options.file.string()));
-  return std::unique_ptr<Queue>(std::make_unique<SqliteQueue>(std::move(database), options));
+  auto queue = std::make_unique<SqliteQueue>(std::move(database), options);
+  TYLLM_TRY(queue->Load().Annotate(options.file.string()));
+  return std::unique_ptr<Queue>(std::move(queue));
 }
 
 }  // namespace tyllm::server::store

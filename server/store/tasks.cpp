@@ -10,12 +10,6 @@ namespace {
 
 using domain::TaskState;
 
-constexpr Sql kInsert{
-    "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, use_cache, lane, "
-    "action_key, input_trees, output, cached, kept, made_by, queued_ms, ended_ms, has_result) "
-    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
-    "?5 = 1 AND ?8 AND EXISTS(SELECT 1 FROM actions WHERE key = ?10))"};
-
 #define TYLLM_TASK_COLUMNS                                                              \
   "SELECT id, job, label, kind, state, attempt, spec, inputs, use_cache, action_key, "  \
   "worker, session, failures, losses, output, failure, cached, queued_ms, started_ms, " \
@@ -47,46 +41,14 @@ constexpr Sql kLostBy{
     "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending = 2 ORDER BY worker"};
 constexpr Sql kFailedOn{
     "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending IN (1, 3, 4) ORDER BY worker"};
-constexpr Sql kWaitingFor{
-    "SELECT id FROM tasks INDEXED BY tasks_queued_key WHERE state = 1 AND action_key = ?1 AND "
-    "use_cache = 1 AND has_result = 0 AND job <> ?2 ORDER BY job, position LIMIT 1"};
+constexpr Sql kWaitsFor{
+    "SELECT job, position FROM tasks WHERE id = ?1 AND state = 1 AND action_key = ?2 AND "
+    "use_cache = 1 AND has_result = 0 AND job <> ?3"};
 constexpr Sql kRunning{
     "SELECT id FROM tasks WHERE state IN (2, 3) AND action_key = ?1 ORDER BY id LIMIT 1"};
 constexpr Sql kSetPlace{
     "UPDATE tasks SET job = ?2, position = ?3, label = ?4, spec = ?5, inputs = ?6, "
     "has_result = 0, use_cache = ?7, lane = ?8 WHERE id = ?1 AND state IN (1, 2)"};
-
-// has_result of a task that is queued says whether its action has one: kept right where tasks
-// become queued, in kInsert, here and in kSetQueued, and where results come and go, in NoteResult.
-constexpr Sql kSetReady{
-    "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, input_trees = ?4, "
-    "has_result = (use_cache AND EXISTS(SELECT 1 FROM actions WHERE key = ?2)) "
-    "WHERE id = ?1 AND state = 0"};
-constexpr Sql kSetLeased{
-    "UPDATE tasks SET state = 2, attempt = attempt + 1, worker = ?3, session = ?4, "
-    "started_ms = ?5, rate = coalesce((SELECT rate FROM workers WHERE name = ?3), 1) "
-    "WHERE id = ?1 AND state = 1 AND attempt = ?2"};
-constexpr Sql kAddDeviceSeconds{
-    "UPDATE tasks SET device_seconds = device_seconds + ?3 "
-    "WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
-constexpr Sql kSetSession{
-    "UPDATE tasks SET session = ?3 WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
-constexpr Sql kSetSucceeded{
-    "UPDATE tasks SET state = 4, output = ?4, failure = NULL, cached = ?5, ended_ms = ?6, "
-    "made_by = ?7, device_seconds = device_seconds + ?8 "
-    "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
-constexpr Sql kSetQueued{
-    "UPDATE tasks SET state = 1, failures = ?3, losses = ?4, failure = ?5, not_before_ms = ?6, "
-    "queued_ms = ?7, "
-    "has_result = (use_cache AND EXISTS(SELECT 1 FROM actions WHERE key = action_key)) WHERE id = "
-    "?1 AND state = 2 AND attempt = ?2"};
-constexpr Sql kSetFailed{
-    "UPDATE tasks SET state = 5, failures = ?3, losses = ?4, failure = ?5, ended_ms = ?6 "
-    "WHERE id = ?1 AND state = 2 AND attempt = ?2"};
-constexpr Sql kSetCancelled{
-    "UPDATE tasks SET state = 6, ended_ms = ?4 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
-constexpr Sql kSetCancelling{
-    "UPDATE tasks SET state = 3 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
 
 Result<Row> Read(const Rows& rows) {
   Row row;
@@ -174,27 +136,6 @@ Result<std::optional<TaskId>> OneId(Result<Rows> rows) {
 
 }  // namespace
 
-Status Insert(Database& db, Row& row) {
-  const auto unless_zero = [](std::int64_t time) {
-    return time == 0 ? std::nullopt : std::optional(time);
-  };
-  std::optional<std::string> output;
-  if (row.output) {
-    output = row.output->ToString();
-  }
-  std::optional<std::int64_t> maker;
-  if (row.made_by) {
-    maker = row.made_by->value;
-  }
-  TYLLM_TRY(db.Change(kInsert, row.job.value, row.position, row.label, row.kind, row.state,
-                      row.spec, row.inputs, row.use_cache, row.lane, row.key, row.input_trees,
-                      output, row.cached, row.kept, maker, unless_zero(row.queued_ms),
-                      unless_zero(row.ended_ms))
-                .status());
-  row.id = TaskId{db.last_insert_id()};
-  return OkStatus();
-}
-
 Result<Row> Get(Database& db, TaskId id) {
   TYLLM_ASSIGN(Rows rows, db.Query(kGet, id.value));
   TYLLM_ASSIGN(const bool found, rows.Next());
@@ -244,13 +185,26 @@ Result<std::vector<std::string>> LostBy(Database& db, TaskId task) {
   return Names(db, kLostBy, task);
 }
 
-Result<std::optional<Row>> FindWaitingFor(Database& db, const Row& running) {
-  TYLLM_ASSIGN(const std::optional<TaskId> found,
-               OneId(db.Query(kWaitingFor, running.key, running.job.value)));
-  if (!found) {
+Result<std::optional<Row>> FindWaitingFor(const Ground& ground, const Row& running) {
+  TYLLM_TRY(CheckKnown(ground.keys));
+  std::optional<TaskId> first;
+  std::pair<std::int64_t, std::int64_t> place;  // job and position of the first
+  for (const KeyIndex::RowId id : ground.keys.queued.Find(running.key.value_or(Sha256{}))) {
+    TYLLM_ASSIGN(Rows rows, ground.db.Query(kWaitsFor, id, running.key, running.job.value));
+    TYLLM_ASSIGN(const bool waits, rows.Next());
+    if (!waits) {
+      continue;
+    }
+    const std::pair at(rows.Integer(0), rows.Integer(1));
+    if (!first || at < place) {
+      first = TaskId{id};
+      place = at;
+    }
+  }
+  if (!first) {
     return std::optional<Row>();
   }
-  TYLLM_ASSIGN(Row row, Get(db, *found));
+  TYLLM_ASSIGN(Row row, Get(ground.db, *first));
   return std::optional(std::move(row));
 }
 
@@ -302,58 +256,6 @@ std::string TreesColumn(const std::map<std::string, BlobId>& inputs) {
     trees.push_back(tree);
   }
   return ToColumn(trees);
-}
-
-Status SetReady(Database& db, const Row& row, const Sha256& key,
-                const std::map<std::string, BlobId>& inputs, std::int64_t now) {
-  return db.ChangeOne(row.id.ToString(), kSetReady, row.id.value, key, now, TreesColumn(inputs));
-}
-
-Status AddDeviceSeconds(Database& db, const Row& row, double seconds) {
-  return db.ChangeOne(row.id.ToString(), kAddDeviceSeconds, row.id.value, row.attempt, seconds);
-}
-
-Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now) {
-  return db.ChangeOne(row.id.ToString(), kSetLeased, row.id.value, row.attempt, holder.worker,
-                      holder.session, now);
-}
-
-Status SetSession(Database& db, const Row& row, const std::string& session) {
-  return db.ChangeOne(row.id.ToString(), kSetSession, row.id.value, row.attempt, session);
-}
-
-Status SetSucceeded(Database& db, const Row& row, const BlobId& output, double device_seconds,
-                    std::int64_t now) {
-  return db.ChangeOne(row.id.ToString(), kSetSucceeded, row.id.value, row.state, row.attempt,
-                      output.ToString(), false, now, std::optional<std::int64_t>(), device_seconds);
-}
-
-Status SetCached(Database& db, const Row& row, const BlobId& output,
-                 const std::optional<TaskId>& made_by, std::int64_t now) {
-  std::optional<std::int64_t> maker;
-  if (made_by) {
-    maker = made_by->value;
-  }
-  return db.ChangeOne(row.id.ToString(), kSetSucceeded, row.id.value, row.state, row.attempt,
-                      output.ToString(), true, now, maker, 0.0);
-}
-
-Status SetJudged(Database& db, const Row& row, const sched::Verdict& verdict, std::int64_t now) {
-  const sched::Spent& spent = verdict.spent;
-  const std::string failure = ToColumn(verdict.failure);
-  if (verdict.again) {
-    return db.ChangeOne(row.id.ToString(), kSetQueued, row.id.value, row.attempt, spent.failures,
-                        spent.losses, failure, now + verdict.delay.count(), now);
-  }
-  return db.ChangeOne(row.id.ToString(), kSetFailed, row.id.value, row.attempt, spent.failures,
-                      spent.losses, failure, now);
-}
-
-Status SetCancelled(Database& db, const Row& row, TaskState next, std::int64_t now) {
-  if (next == TaskState::kCancelling) {
-    return db.ChangeOne(row.id.ToString(), kSetCancelling, row.id.value, row.state, row.attempt);
-  }
-  return db.ChangeOne(row.id.ToString(), kSetCancelled, row.id.value, row.state, row.attempt, now);
 }
 
 Result<domain::TaskView> ToView(const Row& row) {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "server/store/database.h"
+#include "server/store/ground.h"
 #include "server/store/queue.h"
 
 // Table tasks. Every change of a state is a compare-and-set on the state and attempt that the
@@ -45,7 +45,7 @@ struct Row {
 };
 
 /// Of a new job, in any state that a task may have before its first attempt; gives it its id.
-Status Insert(Database& db, Row& row);
+Status Insert(const Ground& ground, Row& row);
 /// kNotFound when there is no such task.
 Result<Row> Get(Database& db, TaskId id);
 /// What most do not need of a row, and takes longer to read than all the rest.
@@ -62,7 +62,7 @@ Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t lane
 /// Workers that lost an attempt of it, by name, each once.
 Result<std::vector<std::string>> LostBy(Database& db, TaskId task);
 /// The first queued task of another job that waits for the result of `running`.
-Result<std::optional<Row>> FindWaitingFor(Database& db, const Row& running);
+Result<std::optional<Row>> FindWaitingFor(const Ground& ground, const Row& running);
 Result<std::optional<TaskId>> FindRunning(Database& db, const Sha256& key);
 /// The task that runs the action of `queued`, if it waits for one.
 Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued);
@@ -70,28 +70,31 @@ Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued);
 /// with the place, what has become of it with the row.
 Status Exchange(Database& db, const Row& one, const Row& other);
 Result<TaskCounts> Count(Database& db, std::int64_t now);
-Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit);
+Result<std::vector<CacheHit>> CacheHits(const Ground& ground, std::int64_t limit);
 
 /// input_trees of a task with these inputs.
 std::string TreesColumn(const std::map<std::string, BlobId>& inputs);
-Status SetReady(Database& db, const Row& row, const Sha256& key,
+/// The row becomes what it is then.
+Status SetReady(const Ground& ground, Row& row, const Sha256& key,
                 const std::map<std::string, BlobId>& inputs, std::int64_t now);
 /// Notes what the running attempt has cost; to be called before the task may have ended.
 Status AddDeviceSeconds(Database& db, const Row& row, double seconds);
 /// The action has a result now, or has none any more.
-Status NoteResult(Database& db, const Sha256& key, bool exists);
-Status SetLeased(Database& db, const Row& row, const WorkerSession& holder, std::int64_t now);
+Status NoteResult(const Ground& ground, const Sha256& key, bool exists);
+Status SetLeased(const Ground& ground, const Row& row, const WorkerSession& holder,
+                 std::int64_t now);
 Status SetSession(Database& db, const Row& row, const std::string& session);
 /// The attempt has cost `device_seconds`.
-Status SetSucceeded(Database& db, const Row& row, const BlobId& output, double device_seconds,
-                    std::int64_t now);
+Status SetSucceeded(const Ground& ground, const Row& row, const BlobId& output,
+                    double device_seconds, std::int64_t now);
 /// With a result that was there: from the cache, made by another task's attempt.
-Status SetCached(Database& db, const Row& row, const BlobId& output,
+Status SetCached(const Ground& ground, const Row& row, const BlobId& output,
                  const std::optional<TaskId>& made_by, std::int64_t now);
 /// Queued again or failed, as the verdict says.
-Status SetJudged(Database& db, const Row& row, const sched::Verdict& verdict, std::int64_t now);
+Status SetJudged(const Ground& ground, const Row& row, const sched::Verdict& verdict,
+                 std::int64_t now);
 /// Cancelled, or being cancelled when somebody holds it.
-Status SetCancelled(Database& db, const Row& row, domain::TaskState next, std::int64_t now);
+Status SetCancelled(const Ground& ground, const Row& row, domain::TaskState next, std::int64_t now);
 
 Result<domain::TaskView> ToView(const Row& row);
 

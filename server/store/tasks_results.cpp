@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "server/store/actions.h"
 #include "server/store/rows_json.h"
 #include "server/store/tasks.h"
 
@@ -7,47 +8,50 @@ namespace tyllm::server::store::tasks {
 
 namespace {
 
-constexpr Sql kCacheHits{
-    "SELECT t.id, t.action_key, a.output, t.job, t.kind, t.queued_ms < coalesce((SELECT "
-    "m.ended_ms FROM tasks AS m WHERE m.id = a.task), 0) FROM tasks AS t JOIN actions AS a "
-    "ON a.key = t.action_key "
-    "WHERE t.state = 1 AND t.has_result = 1 ORDER BY t.job, t.position LIMIT ?1"};
-constexpr Sql kWaitsForResult{
-    "SELECT 1 FROM tasks INDEXED BY tasks_queued_key WHERE state = 1 AND action_key = ?1 LIMIT 1"};
+constexpr Sql kWithResult{
+    "SELECT id, action_key, job, kind, queued_ms FROM tasks INDEXED BY tasks_with_result WHERE "
+    "state = 1 AND has_result = 1 ORDER BY job, position LIMIT ?1"};
+constexpr Sql kEnded{"SELECT ended_ms FROM tasks WHERE id = ?1"};
 constexpr Sql kNoteResult{
-    "UPDATE tasks SET has_result = ?2 WHERE state = 1 AND use_cache = 1 AND action_key = ?1"};
+    "UPDATE tasks SET has_result = ?3 WHERE id = ?1 AND state = 1 AND use_cache = 1 AND "
+    "action_key = ?2"};
+
+Result<bool> EndedAfter(Database& db, TaskId task, std::int64_t time) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kEnded, task.value));
+  TYLLM_ASSIGN(const bool found, rows.Next());
+  return found && rows.Integer(0) > time;
+}
 
 }  // namespace
 
-Result<std::vector<CacheHit>> CacheHits(Database& db, std::int64_t limit) {
-  TYLLM_ASSIGN(Rows rows, db.Query(kCacheHits, limit));
+Result<std::vector<CacheHit>> CacheHits(const Ground& ground, std::int64_t limit) {
+  TYLLM_ASSIGN(Rows rows, ground.db.Query(kWithResult, limit));
   std::vector<CacheHit> hits;
   while (true) {
     TYLLM_ASSIGN(const bool more, rows.Next());
     if (!more) {
       return hits;
     }
-    TYLLM_ASSIGN(const BlobId output, BlobId::Parse(rows.Text(2)));
-    TYLLM_ASSIGN(const auto kind, EnumColumn<domain::TaskKind>(rows.Integer(4)));
-    hits.push_back({.task = TaskId{rows.Integer(0)},
-                    .job = JobId{rows.Integer(3)},
-                    .key = rows.Digest(1).value_or(Sha256{}),
-                    .output = output,
-                    .kind = kind,
-                    .waited = rows.Integer(5) != 0});
+    CacheHit hit{.task = TaskId{rows.Integer(0)},
+                 .job = JobId{rows.Integer(2)},
+                 .key = rows.Digest(1).value_or(Sha256{}),
+                 .output = {}};
+    TYLLM_ASSIGN(hit.kind, EnumColumn<domain::TaskKind>(rows.Integer(3)));
+    TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(ground, hit.key));
+    if (entry) {
+      hit.output = entry->output;
+      TYLLM_ASSIGN(hit.waited, EndedAfter(ground.db, entry->task, rows.Integer(4)));
+      hits.push_back(std::move(hit));
+    }
   }
 }
 
-Status NoteResult(Database& db, const Sha256& key, bool exists) {
-  {
-    // Hardly ever does one, and an update prepares to write all indexes before it knows.
-    TYLLM_ASSIGN(Rows rows, db.Query(kWaitsForResult, key));
-    TYLLM_ASSIGN(const bool waits, rows.Next());
-    if (!waits) {
-      return OkStatus();
-    }
+Status NoteResult(const Ground& ground, const Sha256& key, bool exists) {
+  TYLLM_TRY(CheckKnown(ground.keys));
+  for (const KeyIndex::RowId id : ground.keys.queued.Find(key)) {
+    TYLLM_TRY(ground.db.Change(kNoteResult, id, key, exists).status());
   }
-  return db.Change(kNoteResult, key, exists).status();
+  return OkStatus();
 }
 
 }  // namespace tyllm::server::store::tasks

@@ -201,7 +201,7 @@ TEST_F(RetentionTest, ManyOldRequestsGoAtOnce) {
   }));
   ASSERT_TRUE(noted.ok()) << noted.ToString();
   ASSERT_TRUE(Await(RemoveWhatIsOld(*farm_)).ok());
-  const auto last = Await(store_->Look(
+  const auto last = Await(store_->Run(
       [&](store::Queue& queue) { return queue.FindRequest("old" + std::to_string(kMany - 1)); }));
   EXPECT_FALSE(last->has_value());
 }

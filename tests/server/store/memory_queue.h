@@ -66,6 +66,8 @@ class MemoryQueue : public Queue {
 
   Result<std::vector<std::string>> FindViolations() override { return std::vector<std::string>(); }
 
+  Result<bool> KeysAreTrue() override { return true; }
+
   Result<std::vector<sched::Lane>> Lanes(std::int64_t now) override;
   Result<std::vector<sched::Candidate>> Candidates(std::int64_t lane, std::int64_t now,
                                                    std::int64_t limit) override;

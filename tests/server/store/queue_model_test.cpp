@@ -59,7 +59,9 @@ TEST_P(QueueModel, RandomOperationsCommitsAndCrashesAgreeWithTheNaiveQueue) {
       ASSERT_NO_FATAL_FAILURE(Step(operations.Next(model_, now)));
     }
     ASSERT_EQ(Dump(*real_, now), Dump(model_, now)) << "batch " << batch;
-    if (random() % 8 == 0) {
+    ASSERT_TRUE(*real_->KeysAreTrue()) << "batch " << batch;
+    const std::uint64_t fate = random() % 8;
+    if (fate == 0) {
       // Killed in the middle of the transaction, with what the disk had not yet.
       model_.Rollback();
       vfs_.FailAfter(0, FaultVfs::Fault::kCrash);
@@ -67,6 +69,11 @@ TEST_P(QueueModel, RandomOperationsCommitsAndCrashesAgreeWithTheNaiveQueue) {
       vfs_.LoseUnsynced();
       vfs_.Heal();
       ASSERT_NO_FATAL_FAILURE(Open());
+      ASSERT_TRUE(*real_->KeysAreTrue());
+    } else if (fate == 1) {
+      model_.Rollback();
+      real_->Rollback();
+      ASSERT_TRUE(*real_->KeysAreTrue()) << "batch " << batch;
     } else {
       ASSERT_TRUE(real_->Commit().ok());
       ASSERT_TRUE(model_.Commit().ok());

@@ -197,6 +197,28 @@ TEST_F(SchemaTest, TreesOfJobsFromBeforeTheyWereCountedAreInUse) {
   EXPECT_EQ(*(*queue)->TreesInUse(), std::vector<BlobId>{SampleTree("model")});
 }
 
+TEST_F(SchemaTest, WhatWasFoundByKeysBeforeIsFound) {
+  constexpr std::int64_t kBeforeKeysWereInMemory = 7;
+  const Sha256 key = DigestOf("action");
+  {
+    const auto database = Open();
+    ASSERT_TRUE(Migrate(*database, kBeforeKeysWereInMemory).ok());
+    const std::string rows =
+        "INSERT INTO requests(request_id, method, fingerprint, job, at_ms) "
+        "VALUES('z', 'SubmitJob', NULL, 5, 10), ('a', 'CancelJob', NULL, NULL, 20);"
+        "INSERT INTO actions(key, output, task, at_ms) VALUES(x'" +
+        key.Hex() + "', '" + SampleTree("o").ToString() + "', 3, 10)";
+    ASSERT_TRUE(database->Execute(rows.c_str()).ok());
+  }
+  const auto queue = OpenQueue();
+  ASSERT_TRUE(queue.ok()) << queue.status().ToString();
+  EXPECT_EQ((*(*queue)->FindRequest("z"))->job, JobId{5});
+  EXPECT_EQ((*(*queue)->FindRequest("a"))->method, "CancelJob");
+  EXPECT_EQ(*(*queue)->FindRequest("b"), std::nullopt);
+  EXPECT_EQ(*(*queue)->FindResult(key), SampleTree("o"));
+  EXPECT_TRUE(*(*queue)->KeysAreTrue());
+}
+
 TEST_F(SchemaTest, WhatJobsStoreGoesWithThem) {
   const auto stored = [&] {
     const auto queue = OpenQueue();

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/actions.h"
+#include "server/store/rows_json.h"
+#include "server/store/tasks.h"
+
+// Tasks come, and go from state to state.
+namespace tyllm::server::store::tasks {
+
+namespace {
+
+using domain::TaskState;
+
+constexpr Sql kInsert{
+    "INSERT INTO tasks(job, position, label, kind, state, spec, inputs, use_cache, lane, "
+    "action_key, input_trees, output, cached, kept, made_by, queued_ms, ended_ms, has_result) "
+    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
+    "?18)"};
+
+// has_result of a task that is queued says whether its action has one: kept right where tasks
+// become queued, in kInsert, here and in kSetQueued, and where results come and go, in NoteResult.
+constexpr Sql kSetReady{
+    "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, input_trees = ?4, "
+    "has_result = ?5 WHERE id = ?1 AND state = 0"};
+constexpr Sql kSetLeased{
+    "UPDATE tasks SET state = 2, attempt = attempt + 1, worker = ?3, session = ?4, "
+    "started_ms = ?5, rate = coalesce((SELECT rate FROM workers WHERE name = ?3), 1) "
+    "WHERE id = ?1 AND state = 1 AND attempt = ?2"};
+constexpr Sql kAddDeviceSeconds{
+    "UPDATE tasks SET device_seconds = device_seconds + ?3 "
+    "WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
+constexpr Sql kSetSession{
+    "UPDATE tasks SET session = ?3 WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
+constexpr Sql kSetSucceeded{
+    "UPDATE tasks SET state = 4, output = ?4, failure = NULL, cached = ?5, ended_ms = ?6, "
+    "made_by = ?7, device_seconds = device_seconds + ?8 "
+    "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+constexpr Sql kSetQueued{
+    "UPDATE tasks SET state = 1, failures = ?3, losses = ?4, failure = ?5, not_before_ms = ?6, "
+    "queued_ms = ?7, has_result = ?8 WHERE id = ?1 AND state = 2 AND attempt = ?2"};
+constexpr Sql kSetFailed{
+    "UPDATE tasks SET state = 5, failures = ?3, losses = ?4, failure = ?5, ended_ms = ?6 "
+    "WHERE id = ?1 AND state = 2 AND attempt = ?2"};
+constexpr Sql kSetCancelled{
+    "UPDATE tasks SET state = 6, ended_ms = ?4 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+constexpr Sql kSetCancelling{
+    "UPDATE tasks SET state = 3 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+
+// Of a task that is queued, or will be.
+Result<bool> HasResult(const Ground& ground, const Row& row, const std::optional<Sha256>& key) {
+  if (!row.use_cache || !key) {
+    return false;
+  }
+  TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(ground, *key));
+  return entry.has_value();
+}
+
+// Which tasks are queued is known in memory, too: told wherever a row changes to it or from it.
+void NoteQueued(const Ground& ground, const Row& row) {
+  if (row.key) {
+    ground.keys.queued.Add(*row.key, row.id.value);
+  }
+}
+
+void NoteNoLongerQueued(const Ground& ground, const Row& row) {
+  if (row.state == TaskState::kQueued && row.key) {
+    ground.keys.queued.Remove(*row.key, row.id.value);
+  }
+}
+
+/// Changes a row, which is not queued then.
+template <typename... Values>
+Status Leave(const Ground& ground, const Row& row, const Sql& sql, const Values&... values) {
+  TYLLM_TRY(ground.db.ChangeOne(row.id.ToString(), sql, row.id.value, values...));
+  NoteNoLongerQueued(ground, row);
+  return OkStatus();
+}
+
+}  // namespace
+
+Status Insert(const Ground& ground, Row& row) {
+  const auto unless_zero = [](std::int64_t time) {
+    return time == 0 ? std::nullopt : std::optional(time);
+  };
+  const bool queued = row.state == TaskState::kQueued;
+  TYLLM_ASSIGN(const bool has_result, HasResult(ground, row, row.key));
+  std::optional<std::string> output;
+  if (row.output) {
+    output = row.output->ToString();
+  }
+  std::optional<std::int64_t> maker;
+  if (row.made_by) {
+    maker = row.made_by->value;
+  }
+  TYLLM_TRY(ground.db
+                .Change(kInsert, row.job.value, row.position, row.label, row.kind, row.state,
+                        row.spec, row.inputs, row.use_cache, row.lane, row.key, row.input_trees,
+                        output, row.cached, row.kept, maker, unless_zero(row.queued_ms),
+                        unless_zero(row.ended_ms), queued && has_result)
+                .status());
+  row.id = TaskId{ground.db.last_insert_id()};
+  if (queued) {
+    NoteQueued(ground, row);
+  }
+  return OkStatus();
+}
+
+Status SetReady(const Ground& ground, Row& row, const Sha256& key,
+                const std::map<std::string, BlobId>& inputs, std::int64_t now) {
+  TYLLM_ASSIGN(const bool has_result, HasResult(ground, row, key));
+  TYLLM_TRY(ground.db.ChangeOne(row.id.ToString(), kSetReady, row.id.value, key, now,
+                                TreesColumn(inputs), has_result));
+  row.state = TaskState::kQueued;
+  row.key = key;
+  NoteQueued(ground, row);
+  return OkStatus();
+}
+
+Status AddDeviceSeconds(Database& db, const Row& row, double seconds) {
+  return db.ChangeOne(row.id.ToString(), kAddDeviceSeconds, row.id.value, row.attempt, seconds);
+}
+
+Status SetLeased(const Ground& ground, const Row& row, const WorkerSession& holder,
+                 std::int64_t now) {
+  return Leave(ground, row, kSetLeased, row.attempt, holder.worker, holder.session, now);
+}
+
+Status SetSession(Database& db, const Row& row, const std::string& session) {
+  return db.ChangeOne(row.id.ToString(), kSetSession, row.id.value, row.attempt, session);
+}
+
+Status SetSucceeded(const Ground& ground, const Row& row, const BlobId& output,
+                    double device_seconds, std::int64_t now) {
+  return Leave(ground, row, kSetSucceeded, row.state, row.attempt, output.ToString(), false, now,
+               std::optional<std::int64_t>(), device_seconds);
+}
+
+Status SetCached(const Ground& ground, const Row& row, const BlobId& output,
+                 const std::optional<TaskId>& made_by, std::int64_t now) {
+  std::optional<std::int64_t> maker;
+  if (made_by) {
+    maker = made_by->value;
+  }
+  return Leave(ground, row, kSetSucceeded, row.state, row.attempt, output.ToString(), true, now,
+               maker, 0.0);
+}
+
+Status SetJudged(const Ground& ground, const Row& row, const sched::Verdict& verdict,
+                 std::int64_t now) {
+  const sched::Spent& spent = verdict.spent;
+  const std::string failure = ToColumn(verdict.failure);
+  if (!verdict.again) {
+    return Leave(ground, row, kSetFailed, row.attempt, spent.failures, spent.losses, failure, now);
+  }
+  TYLLM_ASSIGN(const bool has_result, HasResult(ground, row, row.key));
+  TYLLM_TRY(ground.db.ChangeOne(row.id.ToString(), kSetQueued, row.id.value, row.attempt,
+                                spent.failures, spent.losses, failure, now + verdict.delay.count(),
+                                now, has_result));
+  NoteQueued(ground, row);
+  return OkStatus();
+}
+
+Status SetCancelled(const Ground& ground, const Row& row, TaskState next, std::int64_t now) {
+  if (next == TaskState::kCancelling) {
+    return Leave(ground, row, kSetCancelling, row.state, row.attempt);
+  }
+  return Leave(ground, row, kSetCancelled, row.state, row.attempt, now);
+}
+
+}  // namespace tyllm::server::store::tasks
