@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "worker/model/tokenizer_json.h"
+#include "worker/model/tokenizer_description.h"
 
 namespace tyllm::model {
 

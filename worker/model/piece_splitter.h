@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "common/base/result.h"
-#include "worker/model/tokenizer_json.h"
+#include "worker/model/tokenizer_description.h"
 
 namespace tyllm::model {
 

@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "worker/model/normalize.h"
 #include "worker/model/piece_cache.h"
+#include "worker/model/space_mark.h"
 #include "worker/model/utf8.h"
 
 namespace tyllm::model {
@@ -30,61 +30,111 @@ class TextEncoder::Run {
   }
 
   Status AddRaw(std::string_view text) {
-    return AroundAdded(encoder_.raw_added_, text,
-                       [this](std::string_view gap) { return Normalize(gap); });
+    return AroundAdded(encoder_.raw_added_, text, [this, text](std::string_view gap) {
+      return Normalize(gap, gap.data() == text.data());
+    });
   }
 
   std::vector<TokenId>&& tokens() && { return std::move(tokens_); }
 
  private:
+  /// `add_gap` gets what is left between added tokens.
   template <typename AddGap>
   Status AroundAdded(const AddedTokenMatcher& matcher, std::string_view text, AddGap add_gap) {
+    std::size_t covered = 0;  // by what is added
     std::size_t at = 0;
-    while (const auto match = matcher.Find(text, at)) {
-      TYLLM_TRY(add_gap(text.substr(at, match->offset - at)));
+    while (const auto match = matcher.Find(text, at, covered)) {
+      if (match->begin > covered) {
+        TYLLM_TRY(add_gap(text.substr(covered, match->begin - covered)));
+      }
       tokens_.push_back(match->id);
-      at = match->offset + match->length;
+      covered = match->end;
+      at = match->next;
     }
-    return add_gap(text.substr(at));
+    return covered < text.size() ? add_gap(text.substr(covered)) : OkStatus();
   }
 
-  Status Normalize(std::string_view text) {
-    if (!encoder_.nfc_ || IsSurelyNfc(text)) {
-      return AddNormalized(text);
-    }
-    TYLLM_ASSIGN(const std::string composed, ToNfc(text));
-    return AddNormalized(composed);
-  }
-
-  Status AddNormalized(std::string_view text) {
-    return AroundAdded(encoder_.normalized_added_, text, [this](std::string_view gap) {
-      return encoder_.splitter_.Split(gap, scratch_, emit_);
+  Status Normalize(std::string_view gap, bool at_start) {
+    std::string storage;
+    TYLLM_ASSIGN(const std::string_view text, encoder_.normalizer_.Apply(gap, storage));
+    return AroundAdded(encoder_.normalized_added_, text, [&, this](std::string_view rest) {
+      return AddText(rest, at_start && rest.data() == text.data());
     });
   }
 
-  void AddPiece(std::string_view piece) {
-    const bool cached = cache_ && PieceCache::Takes(piece);
-    if (cached) {
-      if (const auto found = cache_->Find(piece); !found.empty()) {
-        tokens_.insert(tokens_.end(), found.begin(), found.end());
-        return;
-      }
+  Status AddText(std::string_view text, bool at_start) {
+    if (!encoder_.characters_) {
+      return encoder_.splitter_.Split(text, scratch_, emit_);
     }
-    Merge(piece);
+    if (!encoder_.space_mark_) {
+      AddCharacters(text);
+      return OkStatus();
+    }
+    const std::string marked = MarkSpaces(*encoder_.space_mark_, text, at_start);
+    CutAtMarks(*encoder_.space_mark_, marked,
+               [this](std::string_view piece) { AddCharacters(piece); });
+    return OkStatus();
+  }
+
+  /// A piece whose symbols are characters.
+  void AddCharacters(std::string_view piece) {
+    if (const std::optional<TokenId> whole = WholePiece(piece)) {
+      tokens_.push_back(*whole);
+      return;
+    }
+    encoder_.characters_->Cut(piece, piece_, [this](std::string_view text) { AddStretch(text); });
+  }
+
+  /// `piece_` holds the symbols of `text`.
+  void AddStretch(std::string_view text) {
+    if (piece_.size() == 1) {
+      tokens_.push_back(piece_.front());
+      return;
+    }
+    if (!AddCached(text)) {
+      encoder_.merges_.Apply(piece_);
+      AddAndStore(text);
+    }
+  }
+
+  /// A piece whose symbols are bytes.
+  void AddPiece(std::string_view piece) {
+    if (!AddCached(piece)) {
+      Merge(piece);
+      AddAndStore(piece);
+    }
+  }
+
+  bool AddCached(std::string_view piece) {
+    if (!cache_ || !PieceCache::Takes(piece)) {
+      return false;
+    }
+    const std::span<const TokenId> found = cache_->Find(piece);
+    tokens_.insert(tokens_.end(), found.begin(), found.end());
+    return !found.empty();
+  }
+
+  /// `piece_` holds the tokens of `piece`.
+  void AddAndStore(std::string_view piece) {
     tokens_.insert(tokens_.end(), piece_.begin(), piece_.end());
-    if (cached) {
+    if (cache_ && PieceCache::Takes(piece)) {
       cache_->Store(piece, piece_);
     }
   }
 
+  std::optional<TokenId> WholePiece(std::string_view piece) const {
+    if (encoder_.whole_pieces_.empty()) {
+      return std::nullopt;
+    }
+    const auto whole = encoder_.whole_pieces_.find(std::string(piece));
+    return whole == encoder_.whole_pieces_.end() ? std::nullopt : std::optional(whole->second);
+  }
+
   void Merge(std::string_view piece) {
     piece_.clear();
-    if (!encoder_.whole_pieces_.empty()) {
-      const auto whole = encoder_.whole_pieces_.find(std::string(piece));
-      if (whole != encoder_.whole_pieces_.end()) {
-        piece_.push_back(whole->second);
-        return;
-      }
+    if (const std::optional<TokenId> whole = WholePiece(piece)) {
+      piece_.push_back(*whole);
+      return;
     }
     for (const char byte : piece) {
       piece_.push_back(encoder_.byte_tokens_[static_cast<unsigned char>(byte)]);
@@ -101,13 +151,17 @@ class TextEncoder::Run {
 };
 
 TextEncoder::TextEncoder(const TokenizerDescription& description, PieceSplitter splitter)
-    : nfc_(description.nfc), splitter_(std::move(splitter)), merges_(description.merges) {
-  for (const VocabularyEntry& entry : description.vocabulary) {
-    if (entry.bytes.size() == 1) {
-      byte_tokens_[static_cast<unsigned char>(entry.bytes.front())] = entry.id;
-    }
-    if (description.ignore_merges) {
-      whole_pieces_.emplace(entry.bytes, entry.id);
+    : normalizer_(description.normalizer),
+      space_mark_(description.space_mark),
+      splitter_(std::move(splitter)),
+      merges_(description.merges),
+      byte_tokens_(description.byte_tokens) {
+  if (description.symbols == Symbols::kCharacters) {
+    characters_.emplace(description);
+  }
+  if (description.ignore_merges) {
+    for (const VocabularyEntry& entry : description.vocabulary) {
+      whole_pieces_.emplace(entry.text, entry.id);
     }
   }
 }
@@ -121,12 +175,18 @@ Result<TextEncoder> TextEncoder::Create(const TokenizerDescription& description)
 
 Status TextEncoder::AddAddedTokens(const TokenizerDescription& description) {
   for (const AddedToken& token : description.added) {
-    if (!token.normalized || !nfc_) {
-      (token.normalized ? normalized_added_ : raw_added_).Add(token.content, token.id);
+    if (!token.normalized) {
+      raw_added_.Add(token.content, token);
       continue;
     }
-    TYLLM_ASSIGN(const std::string content, ToNfc(token.content));
-    normalized_added_.Add(content, token.id);
+    std::string storage;
+    TYLLM_ASSIGN(const std::string_view content, normalizer_.Apply(token.content, storage));
+    if (content.empty()) {
+      return InvalidArgument("nothing is left of the added token '" + token.content +
+                             "' when it is normalized, expected text; take the original model's "
+                             "tokenizer.json");
+    }
+    normalized_added_.Add(content, token);
   }
   return OkStatus();
 }

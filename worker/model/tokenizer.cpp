@@ -1,61 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/model/tokenizer.h"
 
-#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
 #include "worker/model/text_encoder.h"
+#include "worker/model/token_bytes.h"
 #include "worker/model/tokenizer_json.h"
-#include "worker/model/utf8.h"
 
 namespace tyllm::model {
-
-namespace {
-
-// Bytes of every id, one after another.
-class TokenBytes {
- public:
-  explicit TokenBytes(const TokenizerDescription& description) {
-    std::unordered_map<TokenId, std::string_view> known;
-    TokenId size = 0;
-    for (const VocabularyEntry& entry : description.vocabulary) {
-      known[entry.id] = entry.bytes;
-      size = std::max(size, entry.id + 1);
-    }
-    for (const AddedToken& token : description.added) {  // last: an added token is its content
-      known[token.id] = token.content;
-      size = std::max(size, token.id + 1);
-    }
-    ends_.reserve(static_cast<std::size_t>(size));
-    for (TokenId id = 0; id < size; ++id) {
-      const auto found = known.find(id);
-      bytes_ += found == known.end() ? std::string_view() : found->second;
-      ends_.push_back(bytes_.size());
-    }
-  }
-
-  std::string_view Of(TokenId id) const {
-    if (id < 0 || id >= size()) {
-      return {};
-    }
-    const auto i = static_cast<std::size_t>(id);
-    const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
-    return std::string_view(bytes_).substr(begin, ends_[i] - begin);
-  }
-
-  TokenId size() const { return static_cast<TokenId>(ends_.size()); }
-
- private:
-  std::string bytes_;
-  std::vector<std::size_t> ends_;
-};
-
-}  // namespace
 
 struct Tokenizer::State {
   TextEncoder encoder;
   TokenBytes bytes;
+  LeadingSpace leading = LeadingSpace::kStays;
   std::unordered_map<std::string, AddedToken> added;  // by content
   std::vector<bool> special;                          // by id
 };
@@ -78,7 +36,9 @@ Result<Tokenizer> Tokenizer::Parse(std::string_view text, std::string_view what)
   if (!encoder.ok()) {
     return encoder.status().Annotate(what);
   }
-  auto state = std::make_unique<State>(State{*std::move(encoder), TokenBytes(description), {}, {}});
+  TYLLM_ASSIGN(TokenBytes bytes, TokenBytes::Create(description));
+  auto state = std::make_unique<State>(
+      State{*std::move(encoder), std::move(bytes), description.decoding.leading, {}, {}});
   state->special.resize(static_cast<std::size_t>(state->bytes.size()));
   for (const AddedToken& token : description.added) {
     state->added.emplace(token.content, token);
@@ -92,13 +52,13 @@ Result<std::vector<TokenId>> Tokenizer::Encode(std::string_view text) const {
 }
 
 std::string Tokenizer::Decode(std::span<const TokenId> tokens, bool skip_special) const {
-  std::string bytes;
+  DecodedText text(state_->leading);
   for (const TokenId token : tokens) {
     if (!skip_special || !IsSpecial(token)) {
-      bytes += BytesOf(token);
+      text.Add(BytesOf(token));
     }
   }
-  return TakeUtf8(bytes, true);
+  return text.Take(true);
 }
 
 std::string_view Tokenizer::BytesOf(TokenId token) const {
@@ -119,15 +79,18 @@ std::int64_t Tokenizer::size() const {
   return state_->bytes.size();
 }
 
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer)
+    : tokenizer_(&tokenizer), text_(tokenizer.state_->leading) {}
+
 std::string StreamDecoder::Push(TokenId token) {
   if (!tokenizer_->IsSpecial(token)) {
-    pending_ += tokenizer_->BytesOf(token);
+    text_.Add(tokenizer_->BytesOf(token));
   }
-  return TakeUtf8(pending_, false);
+  return text_.Take(false);
 }
 
 std::string StreamDecoder::Flush() {
-  return TakeUtf8(pending_, true);
+  return text_.Take(true);
 }
 
 }  // namespace tyllm::model

@@ -10,14 +10,15 @@
 #include <vector>
 
 #include "common/base/file_system.h"
+#include "worker/model/decoded_text.h"
 
 namespace tyllm::model {
 
 using TokenId = std::int32_t;
 
-/// Byte-level BPE as a Hugging Face tokenizer.json describes it (NFC, Split by a regex, ByteLevel,
-/// merges as strings or pairs, added tokens, ignore_merges); docs/formats/tokenizer.md says what of
-/// the file is read. Immutable after Load; usable from any thread.
+/// BPE as a Hugging Face tokenizer.json describes it, of bytes (Qwen, Llama 3) or of characters
+/// with byte fallback (SentencePiece's: Llama 2, the first Mistral); docs/formats/tokenizer.md says
+/// what of the file is read. Immutable after Load; usable from any thread.
 class Tokenizer {
  public:
   /// Reads `directory`/tokenizer.json. What of the file is not supported is an error naming it.
@@ -33,6 +34,7 @@ class Tokenizer {
   Result<std::vector<TokenId>> Encode(std::string_view text) const;
   /// Text of the tokens: always valid UTF-8, bytes that make no character are replaced by U+FFFD.
   /// Special tokens are left out when `skip_special`. Ids that the file does not know give nothing.
+  /// Where the file says so, a space in front of all goes.
   std::string Decode(std::span<const TokenId> tokens, bool skip_special = true) const;
   /// Bytes of one token, which need not be whole characters; empty for an id that is not known.
   /// Valid as long as the tokenizer.
@@ -45,6 +47,7 @@ class Tokenizer {
   std::int64_t size() const;
 
  private:
+  friend class StreamDecoder;
   struct State;
   explicit Tokenizer(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
@@ -55,7 +58,7 @@ class Tokenizer {
 /// left out.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  explicit StreamDecoder(const Tokenizer& tokenizer);
 
   /// Text that is complete now.
   std::string Push(TokenId token);
@@ -64,7 +67,7 @@ class StreamDecoder {
 
  private:
   const Tokenizer* tokenizer_;
-  std::string pending_;
+  DecodedText text_;
 };
 
 }  // namespace tyllm::model

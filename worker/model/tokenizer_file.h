@@ -30,28 +30,27 @@ struct Model {
   std::optional<std::string> unk_token;
   std::optional<std::string> continuing_subword_prefix;
   std::optional<std::string> end_of_word_suffix;
-  std::optional<bool> fuse_unk;  // about unknown bytes, which there are not
+  std::optional<bool> fuse_unk;  // about unknown characters: every one has tokens, of its bytes
   std::optional<bool> byte_fallback;
   std::optional<bool> ignore_merges;
-};
-
-struct ByteLevel {
-  std::string type;
-  bool add_prefix_space = true;
-  bool trim_offsets = true;  // about offsets, which we do not give
-  bool use_regex = true;
-};
-
-struct Split {
-  std::string type;
-  format::Json pattern;
-  std::string behavior;
-  bool invert = false;
 };
 
 struct Pattern {
   std::optional<std::string> regex;
   std::optional<std::string> text;
+};
+
+// Of a normalizer.
+struct Prepend {
+  std::string type;
+  std::string prepend;
+};
+
+// Of a normalizer or a decoder.
+struct Replace {
+  std::string type;
+  format::Json pattern;
+  std::string content;
 };
 
 struct Tokenizer {
@@ -100,31 +99,26 @@ struct Members<model::tokenizer_file::Model> {
 };
 
 template <>
-struct Members<model::tokenizer_file::ByteLevel> {
-  using T = model::tokenizer_file::ByteLevel;
-  static constexpr auto kTable = std::tuple{
-      Member{"type", &T::type, true},
-      Member{"add_prefix_space", &T::add_prefix_space},
-      Member{"trim_offsets", &T::trim_offsets},
-      Member{"use_regex", &T::use_regex},
-  };
-};
-
-template <>
-struct Members<model::tokenizer_file::Split> {
-  using T = model::tokenizer_file::Split;
-  static constexpr auto kTable = std::tuple{
-      Member{"type", &T::type, true},
-      Member{"pattern", &T::pattern, true},
-      Member{"behavior", &T::behavior, true},
-      Member{"invert", &T::invert},
-  };
-};
-
-template <>
 struct Members<model::tokenizer_file::Pattern> {
   using T = model::tokenizer_file::Pattern;
   static constexpr auto kTable = std::tuple{Member{"Regex", &T::regex}, Member{"String", &T::text}};
+};
+
+template <>
+struct Members<model::tokenizer_file::Prepend> {
+  using T = model::tokenizer_file::Prepend;
+  static constexpr auto kTable =
+      std::tuple{Member{"type", &T::type, true}, Member{"prepend", &T::prepend, true}};
+};
+
+template <>
+struct Members<model::tokenizer_file::Replace> {
+  using T = model::tokenizer_file::Replace;
+  static constexpr auto kTable = std::tuple{
+      Member{"type", &T::type, true},
+      Member{"pattern", &T::pattern, true},
+      Member{"content", &T::content, true},
+  };
 };
 
 template <>

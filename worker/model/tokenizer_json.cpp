@@ -7,8 +7,9 @@
 
 #include "common/format/json.h"
 #include "common/format/json_nesting.h"
-#include "worker/model/byte_alphabet.h"
 #include "worker/model/tokenizer_file.h"
+#include "worker/model/tokenizer_kinds.h"
+#include "worker/model/tokenizer_parts.h"
 #include "worker/model/utf8.h"
 
 namespace tyllm::model {
@@ -21,27 +22,14 @@ using format::Json;
 // from the front. So the file is read into this type, and its small parts become Json afterwards.
 using BigJson = nlohmann::json;
 
-// GPT-2's pattern, which a ByteLevel with `use_regex` applies.
-constexpr std::string_view kByteLevelPattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-Status Unsupported(std::string_view what, std::string_view found, std::string_view supported) {
-  return Unimplemented(std::string(what) + " is " + std::string(found) +
-                       ", which is not supported; supported: " + std::string(supported) +
-                       ". Only byte-level tokenizers are read: `tyllm quantize --method rtn` needs "
-                       "no text and so no tokenizer, awq and awq+gptq need one that is byte-level");
-}
-
-std::string Quoted(std::string_view text) {
-  return "'" + std::string(text.substr(0, 60)) + "'";
-}
-
-// The "type" of a part, with a message of its own when there is none.
-Result<std::string> TypeOf(const Json& part, std::string_view what) {
-  if (!part.is_object() || !part.contains("type") || !part["type"].is_string()) {
-    return format::WrongKind(what, part, "an object with a text 'type'");
+// The kind that a file is, by what it says of bytes.
+const TokenizerKind& KindOf(const tokenizer_file::Model& model) {
+  for (const TokenizerKind* const kind : kTokenizerKinds) {
+    if (kind->byte_fallback == model.byte_fallback.value_or(false)) {
+      return *kind;
+    }
   }
-  return part["type"].get<std::string>();
+  return kByteLevelKind;
 }
 
 // Reads one tokenizer.json into a description.
@@ -56,10 +44,10 @@ class Reader {
     const BigJson vocabulary = Taken(file["model"], "vocab");
     const BigJson merges = Taken(file["model"], "merges");
     TYLLM_ASSIGN(const auto parts, FromJson<tokenizer_file::Tokenizer>(Json(file), what_));
-    TYLLM_TRY(ReadNormalizer(parts.normalizer));
-    TYLLM_TRY(ReadPreTokenizer(parts.pre_tokenizer));
-    TYLLM_TRY(CheckDecoder(parts.decoder));
     TYLLM_TRY(ReadModel(parts.model));
+    TYLLM_TRY(ReadNormalizer(parts.normalizer, At("normalizer")));
+    TYLLM_TRY(kind_->read_pre_tokenizer(parts.pre_tokenizer, At("pre_tokenizer"), out_));
+    TYLLM_TRY(kind_->read_decoder(parts.decoder, At("decoder"), out_));
     TYLLM_TRY(ReadVocabulary(vocabulary));
     TYLLM_TRY(ReadMerges(merges));
     TYLLM_TRY(ReadAddedTokens(parts.added_tokens));
@@ -78,74 +66,45 @@ class Reader {
 
   std::string At(std::string_view key) const { return what_ + ": " + std::string(key); }
 
-  Status ReadNormalizer(const Json& normalizer) {
-    if (normalizer.is_null()) {
+  Status ReadNormalizer(const Json& part, const std::string& what) {
+    if (part.is_null()) {
       return OkStatus();
     }
-    TYLLM_ASSIGN(const std::string type, TypeOf(normalizer, At("normalizer")));
-    if (type != "NFC") {
-      return Unsupported(At("normalizer"), Quoted(type), "none and 'NFC'");
-    }
-    out_.nfc = true;
-    return OkStatus();
-  }
-
-  Status ReadPreTokenizer(const Json& part) {
-    const std::string what = At("pre_tokenizer");
     TYLLM_ASSIGN(const std::string type, TypeOf(part, what));
-    if (type == "ByteLevel") {
-      return ReadByteLevel(part, what);
+    if (type != "Sequence") {
+      return ReadNormalizerStep(type, part, what);
     }
-    if (type != "Sequence" || !part.contains("pretokenizers") ||
-        !part["pretokenizers"].is_array() || part["pretokenizers"].empty()) {
-      return Unsupported(what, Quoted(type), "'ByteLevel', and 'Sequence' that ends with it");
+    if (!part.contains("normalizers") || !part["normalizers"].is_array()) {
+      return InvalidArgument(what + " is a 'Sequence' without a list 'normalizers'; take the " +
+                             "original model's file");
     }
-    const Json& steps = part["pretokenizers"];
-    for (std::size_t i = 0; i + 1 < steps.size(); ++i) {
-      TYLLM_TRY(ReadSplit(steps[i], what + "[" + std::to_string(i) + "]"));
-    }
-    return ReadByteLevel(steps.back(), what + "[" + std::to_string(steps.size() - 1) + "]");
-  }
-
-  Status ReadSplit(const Json& part, const std::string& what) {
-    TYLLM_ASSIGN(const std::string type, TypeOf(part, what));
-    if (type != "Split") {
-      return Unsupported(what, Quoted(type), "'Split' before a last 'ByteLevel'");
-    }
-    TYLLM_ASSIGN(const auto split, FromJson<tokenizer_file::Split>(part, what));
-    if (split.behavior != "Isolated" || split.invert) {
-      return Unsupported(what, Quoted(split.behavior) + (split.invert ? " inverted" : ""),
-                         "behavior 'Isolated', not inverted");
-    }
-    TYLLM_ASSIGN(const auto pattern,
-                 FromJson<tokenizer_file::Pattern>(split.pattern, what + ".pattern"));
-    if (pattern.regex.has_value() == pattern.text.has_value()) {
-      return InvalidArgument(what + ".pattern must have either 'Regex' or 'String'");
-    }
-    out_.splits.push_back(
-        {pattern.regex ? *pattern.regex : *pattern.text, pattern.text.has_value()});
-    return OkStatus();
-  }
-
-  Status ReadByteLevel(const Json& part, const std::string& what) {
-    TYLLM_ASSIGN(const std::string type, TypeOf(part, what));
-    if (type != "ByteLevel") {
-      return Unsupported(what, Quoted(type), "'ByteLevel' as the last step");
-    }
-    TYLLM_ASSIGN(const auto level, FromJson<tokenizer_file::ByteLevel>(part, what));
-    if (level.add_prefix_space) {
-      return Unsupported(what + ".add_prefix_space", "true", "false");
-    }
-    if (level.use_regex) {
-      out_.splits.push_back({std::string(kByteLevelPattern), false});
+    std::size_t i = 0;
+    for (const Json& step : part["normalizers"]) {
+      const std::string name = what + "[" + std::to_string(i++) + "]";
+      TYLLM_ASSIGN(const std::string step_type, TypeOf(step, name));
+      TYLLM_TRY(ReadNormalizerStep(step_type, step, name));
     }
     return OkStatus();
   }
 
-  Status CheckDecoder(const Json& part) const {
-    TYLLM_ASSIGN(const std::string type, TypeOf(part, At("decoder")));
-    return type == "ByteLevel" ? OkStatus()
-                               : Unsupported(At("decoder"), Quoted(type), "'ByteLevel'");
+  Status ReadNormalizerStep(const std::string& type, const Json& part, const std::string& what) {
+    if (type == "NFC") {
+      out_.normalizer.emplace_back(ComposeStep());
+      return OkStatus();
+    }
+    if (type == "Prepend") {
+      TYLLM_ASSIGN(const auto prepend, FromJson<tokenizer_file::Prepend>(part, what));
+      TYLLM_TRY(CheckInsertion(prepend.prepend, what + ".prepend"));
+      out_.normalizer.emplace_back(PrependStep{prepend.prepend});
+      return OkStatus();
+    }
+    if (type == "Replace") {
+      TYLLM_ASSIGN(ReplaceStep replace, ReadReplace(part, what));
+      out_.normalizer.emplace_back(std::move(replace));
+      return OkStatus();
+    }
+    return Unsupported(what, Quoted(type),
+                       "none, 'NFC', 'Prepend', 'Replace' and a 'Sequence' of these");
   }
 
   Status ReadModel(const Json& part) {
@@ -156,9 +115,6 @@ class Reader {
     if (model.dropout.value_or(0.0) != 0.0) {
       return Unsupported(At("model.dropout"), std::to_string(*model.dropout), "none");
     }
-    if (model.byte_fallback.value_or(false)) {
-      return Unsupported(At("model.byte_fallback"), "true", "false");
-    }
     if (!model.continuing_subword_prefix.value_or("").empty()) {
       return Unsupported(At("model.continuing_subword_prefix"),
                          Quoted(*model.continuing_subword_prefix), "none");
@@ -167,6 +123,8 @@ class Reader {
       return Unsupported(At("model.end_of_word_suffix"), Quoted(*model.end_of_word_suffix), "none");
     }
     out_.ignore_merges = model.ignore_merges.value_or(false);
+    kind_ = &KindOf(model);
+    out_.symbols = kind_->symbols;
     return OkStatus();
   }
 
@@ -189,18 +147,25 @@ class Reader {
     out_.vocabulary.reserve(vocabulary.size());
     for (const auto& [text, id] : vocabulary.items()) {
       TYLLM_TRY(CheckId(text, id));
-      std::optional<std::string> bytes = BytesOfStandIns(text);
-      out_.vocabulary.push_back({bytes ? *std::move(bytes) : text, id.get<TokenId>()});
+      out_.vocabulary.push_back({kind_->text_of(text), id.get<TokenId>()});
       TYLLM_TRY(Claim(out_.vocabulary.back().id, text));
       ids_.emplace(text, id.get<TokenId>());
     }
-    for (int byte = 0; byte < 256; ++byte) {
-      if (!ids_.contains(StandInOf(static_cast<std::uint8_t>(byte)))) {
+    return FindByteTokens();
+  }
+
+  Status FindByteTokens() {
+    for (std::size_t byte = 0; byte < out_.byte_tokens.size(); ++byte) {
+      const std::string token = kind_->byte_token(static_cast<std::uint8_t>(byte));
+      const auto found = ids_.find(token);
+      if (found == ids_.end()) {
         return InvalidArgument(At("model.vocab") + " has no token for byte " +
-                               std::to_string(byte) + " ('" +
-                               StandInOf(static_cast<std::uint8_t>(byte)) +
-                               "'), so some text has no tokens; it is no byte-level vocabulary");
+                               std::to_string(byte) + " ('" + token +
+                               "'), so some text has no tokens; it is no vocabulary of a tokenizer "
+                               "that is " +
+                               std::string(kind_->name) + ": take the original model's file");
       }
+      out_.byte_tokens[byte] = found->second;
     }
     return OkStatus();
   }
@@ -227,6 +192,10 @@ class Reader {
       if (!SplitMerge(merges[i], left, right)) {
         return InvalidArgument(At("model.merges[") + std::to_string(i) +
                                "] is no pair, expected \"a b\" or [\"a\", \"b\"]");
+      }
+      if (left.empty() || right.empty()) {
+        return InvalidArgument(At("model.merges[") + std::to_string(i) + "] joins " + Quoted(left) +
+                               " and " + Quoted(right) + ", expected two texts that are not empty");
       }
       text.assign(left).append(right);
       const auto l = ids_.find(std::string(left));
@@ -269,10 +238,6 @@ class Reader {
       if (token.content.empty() || ValidUtf8Prefix(token.content) != token.content.size()) {
         return InvalidArgument(what + ".content is empty, expected text");
       }
-      if (token.single_word || token.lstrip || token.rstrip) {
-        return Unsupported(what + " " + Quoted(token.content), "single_word, lstrip or rstrip",
-                           "none of these three");
-      }
       TYLLM_TRY(CheckId(token.content, token.id));
       TYLLM_TRY(Claim(token.id, token.content));
       if (const auto known = ids_.find(token.content);
@@ -281,12 +246,14 @@ class Reader {
                                std::to_string(token.id) + ", but in model.vocab it has " +
                                std::to_string(known->second));
       }
-      out_.added.push_back({token.id, token.content, token.normalized, token.special});
+      out_.added.push_back({token.id, token.content, token.normalized, token.special,
+                            token.single_word, token.lstrip, token.rstrip});
     }
     return OkStatus();
   }
 
   std::string what_;
+  const TokenizerKind* kind_ = &kByteLevelKind;
   TokenizerDescription out_;
   std::unordered_map<std::string, TokenId> ids_;  // by the text of the file
   std::unordered_map<TokenId, std::string> owner_;

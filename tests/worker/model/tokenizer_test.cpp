@@ -206,7 +206,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"/decoder/type", "WordPiece", "decoder is 'WordPiece'"},
         Refusal{"/model/type", "Unigram", "model.type is 'Unigram'"},
         Refusal{"/model/dropout", 0.1, "model.dropout"},
-        Refusal{"/model/byte_fallback", true, "model.byte_fallback"},
+        Refusal{"/model/byte_fallback", true, "pre_tokenizer is 'Sequence'"},
         Refusal{"/model/end_of_word_suffix", "</w>", "'</w>'"},
         Refusal{"/model/continuing_subword_prefix", "##", "'##'"},
         Refusal{"/model/vocab", Json::object(), "model.vocab is missing or empty"},
@@ -220,18 +220,17 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"/model/merges/1", {"l"}, "model.merges[1] is no pair"},
         Refusal{"/model/merges/2", "x y", "joins 'x' and 'y'"},
         Refusal{"/added_tokens/0/content", "", "content is empty"},
-        Refusal{"/added_tokens/0/lstrip", true, "single_word, lstrip or rstrip"},
+        Refusal{"/model/merges/2", {"", "he"}, "joins '' and 'he', expected two texts"},
         Refusal{"/added_tokens/0/id", 256, "both have the id 256"},
         Refusal{"/added_tokens/0/id", -7, "has the id -7"},
         Refusal{"/added_tokens/0/content", "he", "in model.vocab it has 256"},
         Refusal{"/extra", 1, "unknown key 'extra'"}));
 
-TEST(TokenizerTest, SaysWhatToDoWithoutAByteLevelOne) {
-  const std::string error = ErrorAfter([](Json& json) {  // Mistral-7B-v0.1's
-    json["normalizer"] = {{"type", "Sequence"},
-                          {"normalizers", {{{"type", "Prepend"}, {"prepend", "_"}}}}};
+TEST(TokenizerTest, SaysWhatToDoWithAnotherKind) {
+  const std::string error = ErrorAfter([](Json& json) {  // T5's
+    json["normalizer"] = {{"type", "Precompiled"}, {"precompiled_charsmap", ""}};
   });
-  EXPECT_NE(error.find("normalizer is 'Sequence'"), std::string::npos) << error;
+  EXPECT_NE(error.find("normalizer is 'Precompiled'"), std::string::npos) << error;
   EXPECT_NE(error.find("--method rtn"), std::string::npos) << error;
 }
 

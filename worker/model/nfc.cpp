@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/model/normalize.h"
+#include "worker/model/nfc.h"
 
 #include <utf8proc.h>
 
