@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/format/json.h"
+#include "worker/model/trimmed.h"
 
 namespace tyllm::model {
 
@@ -37,15 +38,6 @@ std::string DefaultSystem(std::string_view text) {
   return {};
 }
 
-std::string Trimmed(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t\n\r\f\v";
-  const std::size_t begin = text.find_first_not_of(kSpaces);
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return std::string(text.substr(begin, text.find_last_not_of(kSpaces) + 1 - begin));
-}
-
 std::string ChatMlTurn(std::string_view role, std::string_view content) {
   std::string turn("<|im_start|>");
   return turn.append(role).append("\n").append(content).append("<|im_end|>\n");
@@ -56,9 +48,30 @@ std::string Llama3Header(std::string_view role) {
   return header.append(role).append("<|end_header_id|>\n\n");
 }
 
+std::string ZephyrTurn(std::string_view role, std::string_view content, std::string_view end) {
+  std::string turn("<|");
+  return turn.append(role).append("|>\n").append(content).append(end).append("\n");
+}
+
+// TinyLlama's: every role has its tag, and every turn ends with the end-of-text token and the line
+// break behind the expression.
+bool IsZephyr(std::string_view text) {
+  return Has(text, "{{ '<|user|>\\n' + message['content'] + eos_token }}\n{%") &&
+         Has(text, "{{ '<|system|>\\n' + message['content'] + eos_token }}\n{%") &&
+         Has(text, "{{ '<|assistant|>\\n'  + message['content'] + eos_token }}\n{%") &&
+         Has(text, "{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{%");
+}
+
+// A special token in tokenizer_config.json is text, or an object with its content.
+void ReadToken(const format::Json& config, const char* key, std::string& token) {
+  const format::Json found =
+      config.is_object() ? config.value(key, format::Json(token)) : format::Json(token);
+  const format::Json content = found.is_object() ? found.value("content", format::Json()) : found;
+  token = content.is_string() ? content.get<std::string>() : std::string();
+}
+
 // The template in tokenizer_config.json: a text, or a list of named ones of which "default" counts.
-Result<std::string> FromTokenizerConfig(const Path& path) {
-  TYLLM_ASSIGN(const format::Json config, format::ReadJsonFile(path));
+Result<std::string> FromTokenizerConfig(const format::Json& config, const Path& path) {
   const std::string what = path.string() + ": chat_template";
   const format::Json found =
       config.is_object() ? config.value("chat_template", format::Json()) : format::Json();
@@ -84,19 +97,29 @@ Result<std::string> FromTokenizerConfig(const Path& path) {
 }  // namespace
 
 Result<ChatTemplate> ChatTemplate::Load(const Path& directory) {
+  const Path path = directory / "tokenizer_config.json";
   const Path jinja = directory / "chat_template.jinja";
   std::error_code error;
-  if (std::filesystem::exists(jinja, error)) {
-    TYLLM_ASSIGN(const std::string text, LocalFileSystem().Read(jinja));
-    return Recognise(text, jinja.string());
+  const bool alone = std::filesystem::exists(jinja, error);
+  format::Json config;
+  if (!alone || std::filesystem::exists(path, error)) {
+    TYLLM_ASSIGN(config, format::ReadJsonFile(path));
   }
-  const Path config = directory / "tokenizer_config.json";
-  TYLLM_ASSIGN(const std::string text, FromTokenizerConfig(config));
-  return Recognise(text, config.string() + ": chat_template");
+  TurnTokens tokens;
+  ReadToken(config, "bos_token", tokens.begin);
+  ReadToken(config, "eos_token", tokens.end);
+  if (alone) {
+    TYLLM_ASSIGN(const std::string text, LocalFileSystem().Read(jinja));
+    return Recognise(text, jinja.string(), tokens);
+  }
+  TYLLM_ASSIGN(const std::string text, FromTokenizerConfig(config, path));
+  return Recognise(text, path.string() + ": chat_template", tokens);
 }
 
-Result<ChatTemplate> ChatTemplate::Recognise(std::string_view text, std::string_view what) {
+Result<ChatTemplate> ChatTemplate::Recognise(std::string_view text, std::string_view what,
+                                             TurnTokens tokens) {
   ChatTemplate recognised;
+  recognised.tokens_ = std::move(tokens);
   if (Has(text, "<|im_start|>") && Has(text, "<|im_end|>")) {
     recognised.format_ = ChatFormat::kChatMl;
     recognised.default_system_ = DefaultSystem(text);
@@ -109,10 +132,20 @@ Result<ChatTemplate> ChatTemplate::Recognise(std::string_view text, std::string_
     recognised.format_ = ChatFormat::kLlama3;
     return recognised;
   }
+  if (IsZephyr(text)) {
+    recognised.format_ = ChatFormat::kZephyr;
+    return recognised;
+  }
+  if (const auto instruct = InstructFormat::Find(text)) {
+    recognised.format_ = ChatFormat::kInstruct;
+    recognised.instruct_ = *instruct;
+    return recognised;
+  }
   return Unimplemented(std::string(what) + " begins '" + std::string(text.substr(0, 60)) +
                        "', which is no chat format that is supported; supported: ChatML "
-                       "(<|im_start|>) and Llama 3 (<|start_header_id|>). Write the conversation "
-                       "as plain text");
+                       "(<|im_start|>), Llama 3 (<|start_header_id|>), [INST] as Mistral's and "
+                       "Llama 2's templates write it, and TinyLlama's (<|user|>). Write the "
+                       "conversation as plain text");
 }
 
 Result<std::string> ChatTemplate::Render(std::span<const ChatMessage> messages,
@@ -140,6 +173,14 @@ Result<std::string> ChatTemplate::Render(std::span<const ChatMessage> messages,
         text += Llama3Header(message.role) + Trimmed(message.content) + "<|eot_id|>";
       }
       text += options.invite_answer ? Llama3Header("assistant") : "";
+      return text;
+    case ChatFormat::kInstruct:  // an answer follows the question at once
+      return instruct_.Write(messages, tokens_);
+    case ChatFormat::kZephyr:
+      for (const ChatMessage& message : messages) {
+        text += ZephyrTurn(message.role, message.content, tokens_.end);
+      }
+      text += options.invite_answer ? "<|assistant|>\n" : "";
       return text;
   }
   return Internal("a chat format without a writer");

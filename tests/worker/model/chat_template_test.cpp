@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "common/format/json.h"
 #include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 
@@ -16,7 +17,11 @@ const std::vector<ChatMessage> kQuestion = {{"user", " Hi \n"}};
 std::string Rendered(std::string_view text, const std::vector<ChatMessage>& messages,
                      const ChatOptions& options = {}) {
   const auto recognised = ChatTemplate::Recognise(text, "template");
-  return recognised.ok() ? *recognised->Render(messages, options) : recognised.status().message();
+  if (!recognised.ok()) {
+    return recognised.status().message();
+  }
+  const auto rendered = recognised->Render(messages, options);
+  return rendered.ok() ? *rendered : rendered.status().message();
 }
 
 constexpr const char* kPlainChatMl =
@@ -63,6 +68,59 @@ TEST(ChatTemplateTest, WritesLlama3WithTrimmedContent) {
             "<|start_header_id|>assistant<|end_header_id|>\n\n");
 }
 
+std::vector<ChatMessage> MessagesOf(const format::Json& json) {
+  std::vector<ChatMessage> messages;
+  for (const format::Json& message : json) {
+    messages.push_back({message["role"].get<std::string>(), message["content"].get<std::string>()});
+  }
+  return messages;
+}
+
+// Conversations that the templates themselves wrote.
+TEST(ChatTemplateTest, WritesWhatTheTemplatesWrite) {
+  const Path folder = Path(testing::kTestData) / "chat";
+  const auto templates = *format::ReadJsonFile(folder / "templates.json");
+  const auto goldens = *format::ReadJsonFile(folder / "chat.golden.json");
+  ASSERT_GT(goldens.size(), 50U);
+  for (const format::Json& golden : goldens) {
+    const auto name = golden["template"].get<std::string>();
+    SCOPED_TRACE(golden.dump());
+    const auto recognised = ChatTemplate::Recognise(templates[name].get<std::string>(), name);
+    ASSERT_TRUE(recognised.ok()) << recognised.status().ToString();
+    const auto text = recognised->Render(MessagesOf(golden["messages"]),
+                                         {.invite_answer = golden["invite_answer"].get<bool>()});
+    if (golden["text"].is_null()) {
+      EXPECT_EQ(text.status().code(), StatusCode::kInvalidArgument);
+    } else {
+      ASSERT_TRUE(text.ok()) << text.status().ToString();
+      EXPECT_EQ(*text, golden["text"].get<std::string>());
+    }
+  }
+}
+
+constexpr const char* kInstruct =
+    "{{ bos_token }}{% for message in messages %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+    "{{ message['content'] + eos_token }}{% endfor %}";
+
+TEST(ChatTemplateTest, SaysWhatAnInstructFormatCannotWrite) {
+  EXPECT_NE(Rendered(kInstruct, {{"user", "a"}, {"user", "b"}})
+                .find("message 2 of the conversation is of 'user', expected 'assistant'"),
+            std::string::npos);
+  EXPECT_NE(Rendered(kInstruct, {{"system", "a"}, {"user", "b"}}).find("system message"),
+            std::string::npos);
+}
+
+TEST(ChatTemplateTest, RefusesInstructFormatsThatWriteMoreThanIsKnown) {
+  const std::string known = kInstruct;
+  for (const std::string& other :
+       {known + "x", "x" + known, " " + known, known + "{# #} {{ bos_token }}",
+        known + "{% if system %}{% endif %}", known + "[SYSTEM_PROMPT]",
+        std::string("{{ '[INST] ' + message['content'] + ' [/INST]' }}"), known + "{{ '}}"}) {
+    EXPECT_EQ(ChatTemplate::Recognise(other, "t").status().code(), StatusCode::kUnimplemented)
+        << other;
+  }
+}
+
 TEST(ChatTemplateTest, RefusesOtherFormats) {
   for (const char* text : {"", "{{ '<\uFF5CUser\uFF5C>' + m.content }}",
                            "<|start_header_id|><|eot_id|>Cutting Knowledge Date: December 2023"}) {
@@ -99,6 +157,14 @@ TEST_F(ChatTemplateFileTest, ReadsTheTokenizersConfiguration) {
         R"({"chat_template": [{"name": "tool_use", "template": "?"},
             {"name": "default", "template": "<|im_start|><|im_end|>"}]})");
   EXPECT_EQ(ChatTemplate::Load(folder_.path())->format(), ChatFormat::kChatMl);
+}
+
+TEST_F(ChatTemplateFileTest, TakesTheTokensOfTheTokenizersConfiguration) {
+  Write("chat_template.jinja", kInstruct);
+  const std::vector<ChatMessage> messages = {{"user", "a"}, {"assistant", "b"}};
+  EXPECT_EQ(*ChatTemplate::Load(folder_.path())->Render(messages), "<s>[INST] a [/INST]b</s>");
+  Write("tokenizer_config.json", R"({"bos_token": {"content": "<B>"}, "eos_token": "<E>"})");
+  EXPECT_EQ(*ChatTemplate::Load(folder_.path())->Render(messages), "<B>[INST] a [/INST]b<E>");
 }
 
 TEST_F(ChatTemplateFileTest, SaysWhatIsMissingOrWrong) {
