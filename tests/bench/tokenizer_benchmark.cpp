@@ -65,11 +65,16 @@ void LoadFile(benchmark::State& state, const char* directory) {
 constexpr const char* kQwen3 = "tests/data/tokenizer/tiny-qwen3";
 constexpr const char* kLlama3 = "tests/data/tokenizer/tiny-llama3";
 
+constexpr const char* kLlama2 = "tests/data/tokenizer/tiny-llama2";
+
 BENCHMARK_CAPTURE(Encode, qwen3, kQwen3)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(Encode, llama3, kLlama3)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Encode, llama2, kLlama2)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(EncodePrompt, qwen3, kQwen3);
 BENCHMARK_CAPTURE(Decode, qwen3, kQwen3)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(Decode, llama2, kLlama2)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(LongPiece, qwen3, kQwen3)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(LongPiece, llama2, kLlama2)->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(LoadFile, qwen3, kQwen3)->Unit(benchmark::kMillisecond);
 
 }  // namespace
