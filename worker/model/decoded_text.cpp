@@ -8,13 +8,9 @@
 
 namespace tyllm::model {
 
-void DecodedText::Add(std::string_view bytes) {
-  if (leading_ == LeadingSpace::kFirstTokenGoes && !has_token_) {
-    std::ranges::remove_copy(bytes, std::back_inserter(pending_), ' ');
-  } else {
-    pending_ += bytes;
-  }
-  has_token_ = has_token_ || !bytes.empty();
+void DecodedText::AddFirst(std::string_view bytes) {
+  std::ranges::remove_copy(bytes, std::back_inserter(pending_), ' ');
+  has_token_ = !bytes.empty();
 }
 
 std::string DecodedText::Take(bool at_end) {

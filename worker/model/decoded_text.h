@@ -20,12 +20,21 @@ class DecodedText {
   explicit DecodedText(LeadingSpace leading) : leading_(leading) {}
 
   /// Bytes of the next token.
-  void Add(std::string_view bytes);
+  void Add(std::string_view bytes) {
+    if (leading_ == LeadingSpace::kFirstTokenGoes && !has_token_) {
+      AddFirst(bytes);
+    } else {
+      pending_ += bytes;
+    }
+  }
+
   /// The text that is complete, valid UTF-8, and not taken yet; with `at_end` all of it, U+FFFD for
   /// bytes that make no character.
   std::string Take(bool at_end);
 
  private:
+  void AddFirst(std::string_view bytes);
+
   LeadingSpace leading_;
   bool has_token_ = false;
   bool has_text_ = false;
