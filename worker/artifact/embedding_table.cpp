@@ -55,4 +55,12 @@ void EmbeddingTable::Read(std::int64_t r, std::span<float> out) const {
   }
 }
 
+void EmbeddingTable::Forget() const {
+  if (npy_) {
+    npy_->Forget();
+  } else {
+    params_->Forget(data_);
+  }
+}
+
 }  // namespace tyllm::artifact

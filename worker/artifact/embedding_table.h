@@ -25,6 +25,8 @@ class EmbeddingTable {
 
   /// Row `r` as float32 into `out` [columns].
   void Read(std::int64_t r, std::span<float> out) const;
+  /// Gives back the memory of mapped pages that were read.
+  void Forget() const;
 
  private:
   EmbeddingTable() = default;

@@ -26,6 +26,9 @@ class NpyTable {
 
   std::int64_t columns() const { return columns_; }
 
+  /// MappedFile::Forget, of all rows.
+  void Forget() const { file_.Forget(file_.bytes()); }
+
   /// Row `r` as float32 into `out` [columns].
   void Read(std::int64_t r, std::span<float> out) const;
 

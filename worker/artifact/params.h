@@ -90,6 +90,9 @@ class ParamsFile {
   /// The whole file, which offsets refer to.
   std::span<const std::byte> bytes() const { return file_.bytes(); }
 
+  /// MappedFile::Forget.
+  void Forget(std::span<const std::byte> part) const { file_.Forget(part); }
+
   const std::map<std::string, Param, std::less<>>& params() const { return params_; }
 
   /// kNotFound names the file and the tensor.

@@ -10,10 +10,12 @@ namespace tyllm::compile {
 
 namespace {
 
-/// Calls `append` with the rows of the embedding table, some at a time.
+/// Calls `append` with the rows of the embedding table, some at a time, and gives back the pages
+/// that they were read from.
 template <typename Append>
-Status ReadEmbedding(const HalfRows& table, const Append& append) {
-  constexpr std::int64_t kRowsAtOnce = 256;
+Status ReadEmbedding(const model::Checkpoint& checkpoint, const HalfRows& table,
+                     const Append& append) {
+  constexpr std::int64_t kRowsAtOnce = 1024;
   const auto columns = static_cast<std::size_t>(table.columns());
   std::vector<std::uint16_t> rows;
   for (std::int64_t first = 0; first < table.rows(); first += kRowsAtOnce) {
@@ -24,6 +26,7 @@ Status ReadEmbedding(const HalfRows& table, const Append& append) {
           first + r, 0, std::span(rows).subspan(static_cast<std::size_t>(r) * columns, columns)));
     }
     TYLLM_TRY(append(std::as_bytes(std::span(rows))));
+    checkpoint.Forget(checkpoint.shape().names.embedding);
   }
   return OkStatus();
 }
@@ -41,7 +44,7 @@ Status WriteEmbeddingParams(FileSystem& files, const model::Checkpoint& checkpoi
                                               {{std::string(artifact::kEmbeddingParam),
                                                 artifact::Element::kFloat16,
                                                 {table.rows(), table.columns()}}}));
-  TYLLM_TRY(ReadEmbedding(table,
+  TYLLM_TRY(ReadEmbedding(checkpoint, table,
                           [&](std::span<const std::byte> rows) { return writer.Append(0, rows); }));
   TYLLM_TRY(writer.Finish());
   return files.Rename(unfinished, path);
@@ -55,8 +58,8 @@ Status WriteEmbeddingTable(FileSystem& files, const model::Checkpoint& checkpoin
   unfinished += ".tmp";
   TYLLM_ASSIGN(const std::unique_ptr<OutputFile> file, files.Create(unfinished));
   TYLLM_TRY(file->Append(artifact::NpyHeader(table.rows(), table.columns())));
-  TYLLM_TRY(
-      ReadEmbedding(table, [&](std::span<const std::byte> rows) { return file->Append(rows); }));
+  TYLLM_TRY(ReadEmbedding(checkpoint, table,
+                          [&](std::span<const std::byte> rows) { return file->Append(rows); }));
   TYLLM_TRY(file->Sync());
   TYLLM_TRY(file->Close());
   return files.Rename(unfinished, path);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "worker/artifact/params.h"
+#include "worker/compile/compile_memory.h"
 #include "worker/compile/visual/tower_source.h"
 #include "worker/compile/visual/tower_weights.h"
 #include "worker/compile/weights.h"
@@ -170,6 +171,10 @@ Result<FitReport> Fit(const Preparation& preparation, const std::vector<Board>& 
   ContextSearch contexts(preparation);
   for (const Board& board : boards) {
     TYLLM_ASSIGN(report.boards.emplace_back(), FitOn(board, dies, contexts));
+  }
+  if (!preparation.tower) {
+    report.memory_bytes = CompileMemory(preparation.model.shape(), preparation.formats.group,
+                                        preparation.options, jobs);
   }
   const auto threads = static_cast<double>(std::max<std::int64_t>(1, jobs));
   report.seconds = kSecondsPerSource * static_cast<double>(sources.size()) / threads +

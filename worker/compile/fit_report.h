@@ -49,6 +49,9 @@ struct FitReport {
   std::vector<BoardFit> boards;
   std::int64_t programs = 0;
   std::int64_t distinct_sources = 0;  ///< compiler runs without a cache
+  /// That compiling takes of this machine's at most (CompileMemory); 0 for a model that sees, whose
+  /// tower is proven as a whole.
+  std::int64_t memory_bytes = 0;
   std::uint64_t directory_bytes = 0;  ///< parameters; programs are some 100 kB each
   /// Expected time of compiling on `jobs` threads without a cache, from rates measured on two cores
   /// of a server CPU (docs/manual/tyllm-compile.md).
@@ -99,6 +102,7 @@ struct tyllm::format::Members<tyllm::compile::FitReport> {
       Member{"boards", &F::boards},
       Member{"programs", &F::programs},
       Member{"distinct_sources", &F::distinct_sources},
+      Member{"memory_bytes", &F::memory_bytes},
       Member{"directory_bytes", &F::directory_bytes},
       Member{"seconds", &F::seconds},
   };

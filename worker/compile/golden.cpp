@@ -13,8 +13,6 @@
 namespace tyllm::compile {
 namespace {
 
-/// More than a chunk of 96 and one of 8, and an odd rest.
-constexpr std::int64_t kTokens = 115;
 /// Logits that are kept: two rows of the largest vocabularies, of smaller ones all.
 constexpr std::int64_t kLogits = 400'000;
 
@@ -70,9 +68,8 @@ Result<std::vector<std::int32_t>> SampleTokens(const forward::Model& model, std:
 /// Tokens that the text is continued with: fewer for large models, whose every token takes seconds.
 std::int64_t GreedyTokens(const model::ModelShape& shape, std::int64_t max_tokens) {
   constexpr std::int64_t kParametersToRead = 4'000'000'000;
-  constexpr std::int64_t kMost = 8;
   return std::clamp<std::int64_t>(kParametersToRead / shape.parameters(), 1,
-                                  std::clamp<std::int64_t>(max_tokens / 2, 1, kMost));
+                                  std::clamp<std::int64_t>(max_tokens / 2, 1, kMostGreedyTokens));
 }
 
 /// How much is kept.
@@ -84,8 +81,9 @@ struct Extent {
 
 Extent ExtentOf(const model::ModelShape& shape, std::int64_t max_tokens) {
   const std::int64_t greedy = GreedyTokens(shape, max_tokens);
-  const std::int64_t tokens = std::clamp<std::int64_t>(max_tokens - greedy, 1, kTokens);
-  const std::int64_t rows = std::clamp<std::int64_t>(kLogits / shape.vocabulary, 2, kTokens);
+  const std::int64_t tokens = std::clamp<std::int64_t>(max_tokens - greedy, 1, kMostGoldenTokens);
+  const std::int64_t rows =
+      std::clamp<std::int64_t>(kLogits / shape.vocabulary, 2, kMostGoldenTokens);
   return {tokens, std::min(rows, tokens), greedy};
 }
 

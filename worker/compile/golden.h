@@ -7,6 +7,11 @@
 
 namespace tyllm::compile {
 
+/// The text that a compiled model is proven with: more than a chunk of 96 and one of 8, and an odd
+/// rest; and what it is continued with.
+inline constexpr std::int64_t kMostGoldenTokens = 115;
+inline constexpr std::int64_t kMostGreedyTokens = 8;
+
 /// Writes golden.safetensors (docs/formats/golden.md): tokens of a sample text, and what the same
 /// weights give for them on one die in float32, and what rounding to int8 changes where `rounding`
 /// does. At most `max_tokens` tokens, and as many rows of logits as fit two megabytes. Reports

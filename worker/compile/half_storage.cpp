@@ -16,7 +16,7 @@ namespace {
 /// Row blocks that a thread looks at.
 constexpr std::int64_t kBlocksOfATask = 16;
 /// Tasks between two times that pages are given back.
-constexpr std::int64_t kTasksAtOnce = 256;
+constexpr std::int64_t kTasksAtOnce = 64;
 
 /// Into so many pieces the row blocks of a sample divide a matrix.
 constexpr std::int64_t kSampled = 8;

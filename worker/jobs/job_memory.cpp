@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "worker/compile/compile_memory.h"
 #include "worker/model/checkpoint_size.h"
 #include "worker/quant/quantization_memory.h"
 
@@ -35,14 +36,11 @@ JobMemory MemoryOfJobs(const model::ModelShape& shape, std::int64_t group) {
   const std::int64_t layer = kFloat * LayerParameters(shape);
   const std::int64_t values = kFloat * kTokensAtOnce * ValuesOfToken(shape);
   const std::int64_t text = kFloat * kTokensAtOnce * shape.width;
-  const std::int64_t largest =
-      shape.width * std::max({shape.intermediate, shape.q_columns(), shape.width});
   const std::int64_t cache = kHalf * 2 * shape.layers * kCacheTokens * shape.kv_columns();
   JobMemory memory;
   memory.quantize = quant::QuantizationMemory(shape, {}, kThreads);
   memory.evaluate = kProgram + std::max(table + text, layer + values);
-  // Codes of a byte each, and the packed matrix.
-  memory.compile = kProgram + 2 * largest;
+  memory.compile = compile::CompileMemory(shape, group, {}, kThreads);
   memory.run = kProgram + model::QuantizedBytes(shape, group) + cache;
   return memory;
 }

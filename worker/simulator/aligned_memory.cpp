@@ -9,7 +9,8 @@
 
 namespace tyllm::simulator {
 
-Result<AlignedMemory> AlignedMemory::Allocate(std::uint64_t bytes, std::string_view what) {
+Result<AlignedMemory> AlignedMemory::Allocate(std::uint64_t bytes, std::string_view what,
+                                              Pages pages) {
   AlignedMemory memory;
   if (bytes == 0) {
     return memory;
@@ -20,7 +21,9 @@ Result<AlignedMemory> AlignedMemory::Allocate(std::uint64_t bytes, std::string_v
     return ResourceExhausted(std::string(what) + " needs " + std::to_string(bytes) +
                              " bytes of memory, which this machine does not give");
   }
-  ::madvise(address, bytes, MADV_HUGEPAGE);
+  if (pages == Pages::kHuge) {
+    ::madvise(address, bytes, MADV_HUGEPAGE);
+  }
   memory.data_ = static_cast<std::byte*>(address);
   memory.size_ = bytes;
   return memory;

@@ -8,13 +8,20 @@
 
 namespace tyllm::simulator {
 
-/// Zeroed memory for a die's arena or KV cache: page-aligned, in huge pages where the kernel has
-/// them. Pages that are never touched cost nothing.
+/// What memory is made of.
+enum class Pages : std::uint8_t {
+  kHuge,   ///< huge ones where the kernel has them: read faster
+  kSmall,  ///< for memory that is touched here and there: a huge page is resident as a whole
+};
+
+/// Zeroed memory for a die's arena or KV cache, page-aligned. Pages that are never touched cost
+/// nothing.
 class AlignedMemory {
  public:
   AlignedMemory() = default;
   /// `what` is named when there is too little memory.
-  static Result<AlignedMemory> Allocate(std::uint64_t bytes, std::string_view what);
+  static Result<AlignedMemory> Allocate(std::uint64_t bytes, std::string_view what,
+                                        Pages pages = Pages::kHuge);
   AlignedMemory(AlignedMemory&& other) noexcept;
   AlignedMemory& operator=(AlignedMemory&& other) noexcept;
   ~AlignedMemory();

@@ -88,6 +88,10 @@ std::span<const std::byte> BoundWeights::BytesOf(plan::WeightId id, std::int64_t
   return (is_table ? constant_ : common_).subspan(bindings_[binding], bytes);
 }
 
+std::span<const std::byte> BoundWeights::Packed(plan::WeightId id, std::int64_t layer) const {
+  return BytesOf(id, layer, plan::WeightBytes(WeightOf(id, layer)));
+}
+
 std::span<const float> BoundWeights::Vector(plan::WeightId id, std::int64_t layer) const {
   const auto columns = static_cast<std::size_t>(WeightOf(id, layer).columns.size());
   const std::span<const std::byte> bytes = BytesOf(id, layer, columns * sizeof(float));

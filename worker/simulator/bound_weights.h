@@ -30,6 +30,8 @@ class BoundWeights final : public WeightReader {
   /// The integers of a row block of a quantized matrix.
   Linear4Codes ReadCodes(plan::WeightId id, std::int64_t layer, std::int64_t block) const;
   const plan::Weight& WeightOf(plan::WeightId id, std::int64_t layer) const;
+  /// All of a weight where it lies in its file.
+  std::span<const std::byte> Packed(plan::WeightId id, std::int64_t layer) const;
 
  private:
   BoundWeights(const plan::Schedule& schedule, std::span<const std::byte> common,

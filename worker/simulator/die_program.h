@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "worker/die/abi.h"
 
@@ -40,6 +42,10 @@ class DieProgram {
 
   /// Asks for the first memory that a part will read, while the thread waits for others.
   virtual void Fetch(std::size_t /*segment*/, std::size_t /*phase*/, die::Part /*part*/) {}
+
+  /// What the call leaves in the die's arena from one segment to the next: with these bytes put
+  /// back after Begin it goes on where it was, whatever ran in between.
+  virtual std::vector<std::span<std::byte>> Lasting() { return {}; }
 
   /// The numbers that the collective after `segment` is about, [tokens, columns].
   virtual float* CollectiveBuffer(std::size_t segment) = 0;

@@ -71,7 +71,7 @@ void AllReduceSlice(std::span<DieProgram* const> dies, std::size_t group, std::s
 class Executor::Pass {
  public:
   Pass(std::span<DieProgram* const> dies, std::int64_t tokens, std::int64_t workers,
-       const SegmentObserver& observer, TaskLog* log, std::uint32_t call)
+       const SegmentObserver& observer, SegmentRange range, TaskLog* log, std::uint32_t call)
       : dies_(dies),
         tokens_(tokens),
         workers_(workers),
@@ -80,7 +80,8 @@ class Executor::Pass {
         call_(call),
         shares_(static_cast<std::uint32_t>(workers)),
         barrier_(static_cast<std::int32_t>(workers)) {
-    for (std::size_t s = 0; s < dies_[0]->segments().size(); ++s) {
+    const std::size_t end = std::min(range.end, dies_[0]->segments().size());
+    for (std::size_t s = range.begin; s < end; ++s) {
       AddStops(s);
     }
   }
@@ -250,8 +251,8 @@ class Executor::Pass {
 Executor::Executor(std::int64_t dies, std::int64_t threads) : crew_(WorkersFor(dies, threads)) {}
 
 void Executor::Run(std::span<DieProgram* const> dies, std::int64_t tokens,
-                   const SegmentObserver& observer) {
-  Pass pass(dies, tokens, workers(), observer, log_, call_++);
+                   const SegmentObserver& observer, SegmentRange range) {
+  Pass pass(dies, tokens, workers(), observer, range, log_, call_++);
   crew_.Run([&](std::int64_t worker) { pass.Work(worker); });
 }
 

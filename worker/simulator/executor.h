@@ -28,6 +28,12 @@ struct TaskSpan {
   std::chrono::steady_clock::time_point end;
 };
 
+/// Segments [begin, end) of a program; by default all that it has.
+struct SegmentRange {
+  std::size_t begin = 0;
+  std::size_t end = SIZE_MAX;
+};
+
 /// What each worker did, in its order: [workers].
 using TaskLog = std::vector<std::vector<TaskSpan>>;
 
@@ -43,7 +49,7 @@ class Executor {
 
   /// All dies have the same segments. Begin must have been called on each with a call of `tokens`.
   void Run(std::span<DieProgram* const> dies, std::int64_t tokens,
-           const SegmentObserver& observer = {});
+           const SegmentObserver& observer = {}, SegmentRange range = {});
 
   /// From now on each Run adds to `log` what was done when; nullptr: no more. Outlives the runs.
   void Record(TaskLog* log);

@@ -93,6 +93,18 @@ void Interpreter::Run(std::size_t segment, std::size_t /*phase*/, die::Part part
   }
 }
 
+std::vector<std::span<std::byte>> Interpreter::Lasting() {
+  std::vector<std::span<std::byte>> lasting;
+  for (std::size_t b = 0; b < buffers_.size(); ++b) {
+    const plan::Buffer& buffer = schedule_.buffers[b];
+    if (buffer.whole_call) {
+      lasting.push_back(std::as_writable_bytes(
+          std::span(buffers_[b]).first(static_cast<std::size_t>(call_.tokens() * buffer.columns))));
+    }
+  }
+  return lasting;
+}
+
 float* Interpreter::CollectiveBuffer(std::size_t segment) {
   return Row(runs_[segment].plan->collective, 0);
 }

@@ -27,6 +27,7 @@ class Interpreter final : public DieProgram {
   void Begin(const Call& call) override;
   /// The whole segment is one phase, and its first part does all of it.
   void Run(std::size_t segment, std::size_t phase, die::Part part) override;
+  std::vector<std::span<std::byte>> Lasting() override;
   float* CollectiveBuffer(std::size_t segment) override;
   const float* Logits() const override;
 

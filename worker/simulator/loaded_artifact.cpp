@@ -99,6 +99,18 @@ Status LoadedArtifact::LoadVision() {
                   std::to_string(artifact_.shape.head_size));
 }
 
+void LoadedArtifact::Forget(std::size_t segment, std::size_t die) const {
+  const ProgramOnDie& on_die = programs_.front().dies[die];
+  const plan::SegmentRun run = on_die.schedule->Runs()[segment];
+  for (const plan::Step& step : run.plan->steps) {
+    for (const plan::WeightId id : step.weights) {
+      if (on_die.weights->WeightOf(id, run.layer).kind != plan::WeightKind::kFrequencies) {
+        on_die.common->Forget(on_die.weights->Packed(id, run.layer));
+      }
+    }
+  }
+}
+
 Status LoadedArtifact::LoadProgram(const graph::Graph& graph, const plan::ProgramId& id) {
   LoadedProgram program{id, {}};
   for (std::int64_t die = 0; die < dies(); ++die) {

@@ -71,6 +71,10 @@ class LoadedArtifact {
   /// The host's embedding table; none when programs take token ids.
   const artifact::EmbeddingTable* embedding() const { return embedding_ ? &*embedding_ : nullptr; }
 
+  /// Gives back the memory of mapped pages of what a die's programs read in `segment` (numbered as
+  /// in plan::Schedule::Runs): they are mapped again when they are read again.
+  void Forget(std::size_t segment, std::size_t die) const;
+
   /// Of a visual language model; nullptr for one of text, and for one compiled as text.
   const model::VisionShape* vision() const { return vision_ ? &*vision_ : nullptr; }
 

@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <string>
+#include <utility>
 
 #include "worker/simulator/target_cpu.h"
 #include "worker/simulator/whole_object.h"
@@ -43,8 +44,9 @@ Result<ProgramObject> ProgramObject::Load(const Path& path) {
 }
 
 NativeProgram::NativeProgram(const die::Program& program, std::uint32_t die, std::uint32_t dies,
-                             const DieParameters& parameters, const DieMemory& memory)
-    : program_(program) {
+                             const DieParameters& parameters, const DieMemory& memory,
+                             std::vector<LastingBuffer> lasting)
+    : program_(program), lasting_(std::move(lasting)) {
   for (std::uint32_t s = 0; s < program.segment_count; ++s) {
     const die::Segment& segment = program.segments[s];
     segments_.push_back(
@@ -80,6 +82,14 @@ void NativeProgram::Fetch(std::size_t segment, std::size_t phase, die::Part part
     program_.fetch(&context_, static_cast<std::uint32_t>(segment),
                    static_cast<std::uint32_t>(phase), part);
   }
+}
+
+std::vector<std::span<std::byte>> NativeProgram::Lasting() {
+  std::vector<std::span<std::byte>> lasting;
+  for (const LastingBuffer& buffer : lasting_) {
+    lasting.emplace_back(context_.arena + buffer.offset, buffer.row_bytes * context_.tokens);
+  }
+  return lasting;
 }
 
 float* NativeProgram::CollectiveBuffer(std::size_t segment) {

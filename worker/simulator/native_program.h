@@ -39,6 +39,12 @@ struct DieMemory {
   std::byte* kv_cache = nullptr;
 };
 
+/// A buffer of the arena that lives through all segments, a row a token.
+struct LastingBuffer {
+  std::uint64_t offset = 0;
+  std::uint64_t row_bytes = 0;
+};
+
 /// Where a program finds its parameters.
 struct DieParameters {
   const std::byte* common = nullptr;
@@ -50,19 +56,22 @@ struct DieParameters {
 class NativeProgram final : public DieProgram {
  public:
   NativeProgram(const die::Program& program, std::uint32_t die, std::uint32_t dies,
-                const DieParameters& parameters, const DieMemory& memory);
+                const DieParameters& parameters, const DieMemory& memory,
+                std::vector<LastingBuffer> lasting = {});
 
   std::span<const SegmentEnd> segments() const override { return segments_; }
 
   void Begin(const Call& call) override;
   void Run(std::size_t segment, std::size_t phase, die::Part part) override;
   void Fetch(std::size_t segment, std::size_t phase, die::Part part) override;
+  std::vector<std::span<std::byte>> Lasting() override;
   float* CollectiveBuffer(std::size_t segment) override;
   const float* Logits() const override;
 
  private:
   const die::Program& program_;
   std::vector<SegmentEnd> segments_;
+  std::vector<LastingBuffer> lasting_;
   die::DieContext context_{};
 };
 

@@ -7,7 +7,7 @@
 
 #include "worker/plan/memory_plan.h"
 #include "worker/simulator/interpreter.h"
-#include "worker/simulator/rotations.h"
+#include "worker/simulator/session_state.h"
 
 namespace tyllm::simulator {
 
@@ -22,35 +22,6 @@ std::string List(std::span<const std::int64_t> numbers) {
 }
 
 }  // namespace
-
-struct Session::State {
-  State(const LoadedArtifact& loaded, const SessionOptions& options)
-      : artifact(loaded), executor(loaded.dies(), options.threads) {}
-
-  const LoadedArtifact& artifact;
-  Executor executor;
-  std::vector<std::int64_t> buckets;
-  std::vector<AlignedMemory> arenas;                           ///< [dies]
-  std::vector<AlignedMemory> caches;                           ///< [dies], compiled code
-  std::vector<std::vector<float>> float_caches;                ///< [dies], interpreter
-  std::vector<std::vector<std::unique_ptr<DieProgram>>> dies;  ///< [programs][dies]
-  std::vector<Chunk> chunks;
-  std::int64_t history = 0;
-  std::optional<Rotations> rotations;  ///< of a visual language model
-  SeenSequence seen;                   ///< no positions: text
-  SegmentObserver observer;
-
-  Status ChooseBuckets(const std::vector<std::int64_t>& wanted);
-  Status AllocateMemory();
-  void MakePrograms();
-  Status Check(std::span<const std::int32_t> tokens, Rows rows) const;
-  Result<std::vector<float>> Feed(std::span<const std::int32_t> tokens, Rows rows);
-  void RunChunk(const Chunk& chunk, std::span<const std::int32_t> tokens);
-  void GatherLogits(const Chunk& chunk, std::int64_t first_row, std::int64_t rows,
-                    float* out) const;
-  std::size_t IndexOf(const plan::ProgramId& id) const;
-  const plan::Schedule& ScheduleOf(std::size_t program, std::size_t die) const;
-};
 
 Status Session::State::ChooseBuckets(const std::vector<std::int64_t>& wanted) {
   const std::vector<std::int64_t>& all = artifact.artifact().buffers.seq_lens;
@@ -76,17 +47,35 @@ Status Session::State::AllocateMemory() {
       bytes = std::max(bytes, program.dies[die].object->program().arena_bytes);
     }
     const std::string name = "die " + std::to_string(die);
-    TYLLM_ASSIGN(AlignedMemory arena, AlignedMemory::Allocate(bytes, "the arena of " + name));
-    TYLLM_ASSIGN(
-        AlignedMemory cache,
-        AlignedMemory::Allocate(plan::KvCacheBytes(ScheduleOf(0, die)), "the KV cache of " + name));
+    TYLLM_ASSIGN(AlignedMemory arena,
+                 AlignedMemory::Allocate(bytes, "the arena of " + name, pages));
+    TYLLM_ASSIGN(AlignedMemory cache,
+                 AlignedMemory::Allocate(plan::KvCacheBytes(ScheduleOf(0, die)),
+                                         "the KV cache of " + name, pages));
     arenas.push_back(std::move(arena));
     caches.push_back(std::move(cache));
   }
   return OkStatus();
 }
 
-void Session::State::MakePrograms() {
+namespace {
+
+Result<std::vector<LastingBuffer>> LastingBuffersOf(const plan::Schedule& schedule) {
+  TYLLM_ASSIGN(const plan::MemoryPlan memory, plan::PlanMemory(schedule));
+  std::vector<LastingBuffer> lasting;
+  for (std::size_t b = 0; b < schedule.buffers.size(); ++b) {
+    const plan::Buffer& buffer = schedule.buffers[b];
+    if (buffer.whole_call) {
+      lasting.push_back(
+          {memory.offsets[b], static_cast<std::uint64_t>(buffer.columns) * sizeof(float)});
+    }
+  }
+  return lasting;
+}
+
+}  // namespace
+
+Status Session::State::MakePrograms() {
   for (const LoadedProgram& program : artifact.programs()) {
     std::vector<std::unique_ptr<DieProgram>>& made = dies.emplace_back();
     for (std::size_t die = 0; die < program.dies.size(); ++die) {
@@ -96,13 +85,15 @@ void Session::State::MakePrograms() {
             std::make_unique<Interpreter>(*on_die.schedule, *on_die.weights, float_caches[die]));
         continue;
       }
+      TYLLM_ASSIGN(std::vector<LastingBuffer> lasting, LastingBuffersOf(*on_die.schedule));
       made.push_back(std::make_unique<NativeProgram>(
           on_die.object->program(), static_cast<std::uint32_t>(die),
           static_cast<std::uint32_t>(program.dies.size()),
           DieParameters{on_die.weights_at, on_die.constant->bytes().data(), on_die.bindings.data()},
-          DieMemory{arenas[die].data(), caches[die].data()}));
+          DieMemory{arenas[die].data(), caches[die].data()}, std::move(lasting)));
     }
   }
+  return OkStatus();
 }
 
 Status Session::State::Check(std::span<const std::int32_t> tokens, Rows rows) const {
@@ -140,13 +131,19 @@ Result<std::vector<float>> Session::State::Feed(std::span<const std::int32_t> to
       PlanChunks(buckets, history, std::ssize(tokens), rows, artifact.artifact().buffers.visual);
   std::int64_t done = 0;
   for (const Chunk& chunk : chunks) {
-    RunChunk(chunk, tokens.subspan(static_cast<std::size_t>(done),
-                                   static_cast<std::size_t>(chunk.tokens)));
-    const bool every = plan::EveryLogit(chunk.program.kind);
-    if (rows == Rows::kEvery) {
-      GatherLogits(chunk, 0, chunk.tokens, logits.data() + done * vocabulary);
-    } else if (done + chunk.tokens == std::ssize(tokens)) {
-      GatherLogits(chunk, every ? chunk.tokens - 1 : 0, 1, logits.data());
+    const CallInputs inputs = InputsOf(
+        tokens.subspan(static_cast<std::size_t>(done), static_cast<std::size_t>(chunk.tokens)),
+        history);
+    const std::size_t index = IndexOf(chunk.program);
+    std::vector<DieProgram*> programs;
+    for (const std::unique_ptr<DieProgram>& program : dies[index]) {
+      program->Begin(inputs.call);
+      programs.push_back(program.get());
+    }
+    executor.Run(programs, chunk.tokens, observer);
+    const LogitRows out = RowsOf(chunk, rows, done, std::ssize(tokens), logits.data());
+    for (std::size_t die = 0; die < programs.size(); ++die) {
+      GatherLogits(index, die, out);
     }
     done += chunk.tokens;
     history += chunk.tokens;
@@ -154,44 +151,47 @@ Result<std::vector<float>> Session::State::Feed(std::span<const std::int32_t> to
   return logits;
 }
 
-void Session::State::RunChunk(const Chunk& chunk, std::span<const std::int32_t> tokens) {
-  Call call{tokens, {}, history};
-  std::vector<float> embeddings;
-  std::vector<float> deepstack;
-  if (const artifact::EmbeddingTable* const table = artifact.embedding()) {
-    const auto width = static_cast<std::size_t>(table->columns());
-    embeddings.resize(tokens.size() * width);
-    for (std::size_t t = 0; t < tokens.size(); ++t) {
-      table->Read(tokens[t], std::span(embeddings).subspan(t * width, width));
-    }
-    seen.Place(history, call.tokens(), table->columns(), embeddings.data());
-    deepstack = seen.Deepstack(history, call.tokens(), table->columns());
-    call.embeddings = embeddings;
-    call.deepstack = deepstack.empty() ? nullptr : deepstack.data();
+Session::State::LogitRows Session::State::RowsOf(const Chunk& chunk, Rows rows, std::int64_t done,
+                                                 std::int64_t tokens, float* logits) const {
+  if (rows == Rows::kEvery) {
+    return {0, chunk.tokens, logits + done * artifact.artifact().shape.vocabulary};
   }
-  if (rotations) {
-    const auto axes = seen.PositionsFrom(history, call.tokens());
-    rotations->Set(history, {axes[0], axes[1], axes[2]});
-    call.rotations = rotations->RowsFrom(history);
+  if (done + chunk.tokens < tokens) {
+    return {};
   }
-  std::vector<DieProgram*> programs;
-  for (const std::unique_ptr<DieProgram>& program : dies[IndexOf(chunk.program)]) {
-    program->Begin(call);
-    programs.push_back(program.get());
-  }
-  executor.Run(programs, call.tokens(), observer);
+  return {plan::EveryLogit(chunk.program.kind) ? chunk.tokens - 1 : 0, 1, logits};
 }
 
-void Session::State::GatherLogits(const Chunk& chunk, std::int64_t first_row, std::int64_t rows,
-                                  float* out) const {
-  const std::size_t program = IndexOf(chunk.program);
-  for (std::size_t die = 0; die < dies[program].size(); ++die) {
-    const plan::Range columns = ScheduleOf(program, die).shard.vocabulary;
-    const float* const from = dies[program][die]->Logits() + first_row * columns.size();
-    for (std::int64_t r = 0; r < rows; ++r) {
-      std::copy_n(from + r * columns.size(), columns.size(),
-                  out + r * artifact.artifact().shape.vocabulary + columns.begin);
+Session::State::CallInputs Session::State::InputsOf(std::span<const std::int32_t> tokens,
+                                                    std::int64_t before) {
+  CallInputs inputs;
+  Call& call = inputs.call;
+  call = {tokens, {}, before};
+  if (const artifact::EmbeddingTable* const table = artifact.embedding()) {
+    const auto width = static_cast<std::size_t>(table->columns());
+    inputs.embeddings.resize(tokens.size() * width);
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+      table->Read(tokens[t], std::span(inputs.embeddings).subspan(t * width, width));
     }
+    seen.Place(before, call.tokens(), table->columns(), inputs.embeddings.data());
+    inputs.deepstack = seen.Deepstack(before, call.tokens(), table->columns());
+    call.embeddings = inputs.embeddings;
+    call.deepstack = inputs.deepstack.empty() ? nullptr : inputs.deepstack.data();
+  }
+  if (rotations) {
+    const auto axes = seen.PositionsFrom(before, call.tokens());
+    rotations->Set(before, {axes[0], axes[1], axes[2]});
+    call.rotations = rotations->RowsFrom(before);
+  }
+  return inputs;
+}
+
+void Session::State::GatherLogits(std::size_t program, std::size_t die,
+                                  const LogitRows& rows) const {
+  const plan::Range columns = ScheduleOf(program, die).shard.vocabulary;
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    std::copy_n(dies[program][die]->Logits() + (rows.first + r) * columns.size(), columns.size(),
+                rows.out + r * artifact.artifact().shape.vocabulary + columns.begin);
   }
 }
 
@@ -217,7 +217,7 @@ Result<Session> Session::Open(const LoadedArtifact& artifact, const SessionOptio
   auto state = std::make_unique<State>(artifact, options);
   TYLLM_TRY(state->ChooseBuckets(options.buckets));
   TYLLM_TRY(state->AllocateMemory());
-  state->MakePrograms();
+  TYLLM_TRY(state->MakePrograms());
   if (const model::VisionShape* const vision = artifact.vision()) {
     TYLLM_ASSIGN(state->rotations,
                  Rotations::Load(artifact.artifact().directory, artifact.artifact().shape, *vision,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,6 +20,8 @@ struct SessionOptions {
   std::vector<std::int64_t> buckets;
   /// Threads for the dies; 0: one a core.
   std::int64_t threads = 0;
+  /// Of arenas and KV caches.
+  Pages pages = Pages::kHuge;
 };
 
 /// One sequence on the dies: an arena and a KV cache a die. Not thread-safe. The artifact outlives
@@ -52,6 +55,18 @@ class Session {
   /// program gives them (no bucket of at most 8).
   Result<std::vector<float>> FeedEvery(std::span<const std::int32_t> tokens);
 
+  /// Tokens for a session to read.
+  struct Feeding;
+
+  /// Feed or FeedEvery of each, with the same bits, but segment by segment: all calls of all
+  /// sessions run a segment before any runs the next, and then the pages of that segment's weights
+  /// are given back. So weights are read once, however many calls there are, and what is resident
+  /// does not grow with the layers. The head runs one die after the other, and only where logits
+  /// are wanted. Sessions differ, and are of one artifact; the first one's threads do the work.
+  /// `done` hears how many segments are. Observers hear of each call's segments in their order.
+  static Result<std::vector<std::vector<float>>> FeedTogether(
+      std::span<const Feeding> feedings, const std::function<void(std::size_t)>& done = {});
+
   /// Called during each Feed from now on, see SegmentObserver. Segments are numbered as in
   /// plan::Schedule::Runs.
   void Observe(SegmentObserver observer);
@@ -67,8 +82,16 @@ class Session {
 
  private:
   struct State;
+  struct PendingCall;
+  class CallsTogether;
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
+};
+
+struct Session::Feeding {
+  Session* session = nullptr;
+  std::span<const std::int32_t> tokens;
+  Rows rows = Rows::kLast;
 };
 
 }  // namespace tyllm::simulator

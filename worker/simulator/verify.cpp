@@ -93,11 +93,13 @@ Result<VerifyReport> Verify(const VerifyRequest& request, domain::ProgressSink& 
       TYLLM_TRY(CheckSegment(
           segment, tolerances.segment + tolerances.roundings * LargestOfSegments(golden)));
     }
-  } else {
-    TYLLM_TRY(VerifySegments(loaded, golden, tolerances, report));
   }
-  TYLLM_TRY(VerifyLogits(loaded, golden, tolerances, report));
-  TYLLM_TRY(VerifyChunkings(loaded, golden, tolerances, progress, report));
+  TYLLM_ASSIGN(VerifyRun run, VerifyRun::Read(loaded, golden, progress));
+  if (!request.layers) {
+    TYLLM_TRY(run.CheckSegments(tolerances, report));
+  }
+  TYLLM_TRY(run.CheckLogits(tolerances, report));
+  TYLLM_TRY(run.CheckChunkings(tolerances, report));
   TYLLM_TRY(VerifyVisual(loaded, request.model, tolerances, progress, report));
   progress.Report({"verify", 1, 1, "passes", ""});
   return report;

@@ -4,11 +4,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <optional>
 
 #include "worker/simulator/compare_logits.h"
-#include "worker/simulator/generate.h"
-#include "worker/simulator/session.h"
+#include "worker/simulator/greedy_text.h"
 
 namespace tyllm::simulator {
 
@@ -45,48 +43,6 @@ std::vector<std::vector<std::int64_t>> Chunkings(const std::vector<std::int64_t>
   return chunkings;
 }
 
-/// The last row of what each segment left, of the dies' sum; empty where it has none.
-Result<std::vector<std::vector<float>>> LastRows(const LoadedArtifact& loaded,
-                                                 const Golden& golden) {
-  TYLLM_ASSIGN(Session session, Session::Open(loaded, {}));
-  std::vector<std::vector<float>> rows;
-  const auto width = static_cast<std::size_t>(golden.width);
-  session.Observe([&](std::size_t segment, std::span<const float> numbers) {
-    rows.resize(std::max(rows.size(), segment + 1));
-    if (numbers.size() >= width) {
-      const std::span<const float> last = numbers.last(width);
-      rows[segment].assign(last.begin(), last.end());
-    }
-  });
-  TYLLM_TRY(session.Feed(golden.tokens).status());
-  return rows;
-}
-
-/// Greedy tokens after what the session has read, `logits` being those of its last token.
-Result<std::vector<std::int32_t>> GreedyText(Session& session, std::vector<float> logits,
-                                             const Golden& golden, double tolerance,
-                                             std::optional<std::size_t>& tie) {
-  std::vector<std::int32_t> text;
-  for (std::size_t i = 0; i < golden.greedy.size(); ++i) {
-    const std::int32_t best = BestToken(logits);
-    if (!tie && best != golden.greedy[i]) {
-      LogitDifference ignored;
-      TYLLM_TRY(CompareBest(logits, golden.greedy[i],
-                            std::ssize(golden.tokens) + static_cast<std::int64_t>(i) - 1, tolerance,
-                            ignored)
-                    .Annotate("greedy text"));
-      tie = i;  // from here on two texts are as good
-    }
-    text.push_back(best);
-    const bool goes_on = i + 1 < golden.greedy.size() && session.history() < session.max_kv();
-    if (!goes_on) {
-      break;
-    }
-    TYLLM_ASSIGN(logits, session.Feed(std::span(&best, 1)));
-  }
-  return text;
-}
-
 Status DifferentBits(const std::vector<float>& found, const std::vector<float>& expected,
                      const Golden& golden, const std::string& name, const std::string& first) {
   const auto at = std::mismatch(found.begin(), found.end(), expected.begin());
@@ -111,51 +67,80 @@ Status CheckSegment(const SegmentDifference& difference, double tolerance) {
                   Number(difference.max_difference));
 }
 
-Status VerifySegments(const LoadedArtifact& loaded, const Golden& golden,
-                      const Tolerances& tolerances, VerifyReport& report) {
-  TYLLM_ASSIGN(const std::vector<std::vector<float>> found, LastRows(loaded, golden));
-  const std::vector<plan::SegmentRun> runs = loaded.programs()[0].dies[0].schedule->Runs();
-  if (golden.segment_count() + 1 != std::ssize(runs) || std::ssize(found) != std::ssize(runs) ||
-      golden.width != loaded.artifact().shape.width) {
-    return DataLoss("the stored reference has " + std::to_string(golden.segment_count()) +
-                    " segments of " + std::to_string(golden.width) +
+Result<VerifyRun> VerifyRun::Read(const LoadedArtifact& loaded, const Golden& golden,
+                                  domain::ProgressSink& progress) {
+  const artifact::BufferConfig& buffers = loaded.artifact().buffers;
+  VerifyRun run(loaded, golden);
+  run.every_ = !PlanChunks(buffers.seq_lens, 0, 1, Rows::kEvery, buffers.visual).empty();
+  for (const std::vector<std::int64_t>& chunking : Chunkings(buffers.seq_lens)) {
+    TYLLM_ASSIGN(Session session, Session::Open(loaded, {chunking, 0, Pages::kSmall}));
+    run.sessions_.push_back(std::move(session));
+  }
+  const auto width = static_cast<std::size_t>(golden.width);
+  std::vector<std::vector<float>>& left = run.segments_;
+  run.sessions_.front().Observe([&](std::size_t segment, std::span<const float> numbers) {
+    left.resize(std::max(left.size(), segment + 1));
+    if (numbers.size() >= width) {
+      const std::span<const float> last = numbers.last(width);
+      left[segment].assign(last.begin(), last.end());
+    }
+  });
+  TYLLM_ASSIGN(Session rows, Session::Open(loaded, {{}, 0, Pages::kSmall}));
+  std::vector<Session::Feeding> feedings;
+  for (Session& session : run.sessions_) {
+    feedings.push_back({&session, golden.tokens, Rows::kLast});
+  }
+  if (run.every_) {
+    feedings.push_back({&rows, golden.tokens, Rows::kEvery});
+  }
+  const std::int64_t segments = std::ssize(loaded.programs()[0].dies[0].schedule->Runs());
+  TYLLM_ASSIGN(
+      run.logits_, Session::FeedTogether(feedings, [&](std::size_t done) {
+        progress.Report({"verify", static_cast<std::int64_t>(done), segments, "segments", ""});
+      }));
+  run.sessions_.front().Observe({});
+  return run;
+}
+
+Status VerifyRun::CheckSegments(const Tolerances& tolerances, VerifyReport& report) const {
+  const std::vector<plan::SegmentRun> runs = loaded_->programs()[0].dies[0].schedule->Runs();
+  if (golden_->segment_count() + 1 != std::ssize(runs) ||
+      std::ssize(segments_) != std::ssize(runs) ||
+      golden_->width != loaded_->artifact().shape.width) {
+    return DataLoss("the stored reference has " + std::to_string(golden_->segment_count()) +
+                    " segments of " + std::to_string(golden_->width) +
                     " numbers, the programs have " + std::to_string(runs.size() - 1) + " of " +
-                    std::to_string(loaded.artifact().shape.width) + "; compile the model again");
+                    std::to_string(loaded_->artifact().shape.width) + "; compile the model again");
   }
   for (std::size_t s = 0; s + 1 < runs.size(); ++s) {
-    if (found[s].empty()) {
+    if (segments_[s].empty()) {
       continue;
     }
-    const SegmentDifference& difference = report.segments.emplace_back(CompareNumbers(
-        runs[s].plan->name, runs[s].layer, found[s], golden.Segment(static_cast<std::int64_t>(s))));
+    const auto segment = static_cast<std::int64_t>(s);
+    const SegmentDifference& difference = report.segments.emplace_back(
+        CompareNumbers(runs[s].plan->name, runs[s].layer, segments_[s], golden_->Segment(segment)));
     TYLLM_TRY(CheckSegment(
-        difference, tolerances.segment + tolerances.roundings * golden.rounding_of_segment(
-                                                                    static_cast<std::int64_t>(s))));
+        difference,
+        tolerances.segment + tolerances.roundings * golden_->rounding_of_segment(segment)));
   }
   return OkStatus();
 }
 
-Status VerifyLogits(const LoadedArtifact& loaded, const Golden& golden,
-                    const Tolerances& tolerances, VerifyReport& report) {
-  TYLLM_ASSIGN(Session session, Session::Open(loaded, {}));
-  const bool every = !PlanChunks(loaded.artifact().buffers.seq_lens, 0, 1, Rows::kEvery,
-                                 loaded.artifact().buffers.visual)
-                          .empty();
-  TYLLM_ASSIGN(const std::vector<float> logits,
-               every ? session.FeedEvery(golden.tokens) : session.Feed(golden.tokens));
-  const auto tokens = std::ssize(golden.tokens);
-  const std::int64_t first = every ? 0 : tokens - 1;
+Status VerifyRun::CheckLogits(const Tolerances& tolerances, VerifyReport& report) const {
+  const std::vector<float>& logits = every_ ? logits_.back() : logits_.front();
+  const auto tokens = std::ssize(golden_->tokens);
+  const std::int64_t first = every_ ? 0 : tokens - 1;
   LogitDifference difference;
   for (std::int64_t t = first; t < tokens; ++t) {
     const auto row =
-        std::span(logits).subspan(static_cast<std::size_t>((t - first) * golden.vocabulary),
-                                  static_cast<std::size_t>(golden.vocabulary));
-    if (t >= tokens - golden.rows) {
-      TYLLM_TRY(CompareLogits(row, golden.Row(t - (tokens - golden.rows)), t, tolerances.logit,
+        std::span(logits).subspan(static_cast<std::size_t>((t - first) * golden_->vocabulary),
+                                  static_cast<std::size_t>(golden_->vocabulary));
+    if (t >= tokens - golden_->rows) {
+      TYLLM_TRY(CompareLogits(row, golden_->Row(t - (tokens - golden_->rows)), t, tolerances.logit,
                               difference));
     }
-    TYLLM_TRY(CompareSummary(row, golden.Summary(t), t, tolerances.logit));
-    TYLLM_TRY(CompareBest(row, golden.best[static_cast<std::size_t>(t)], t, tolerances.logit,
+    TYLLM_TRY(CompareSummary(row, golden_->Summary(t), t, tolerances.logit));
+    TYLLM_TRY(CompareBest(row, golden_->best[static_cast<std::size_t>(t)], t, tolerances.logit,
                           difference));
   }
   report.rows = difference.rows;
@@ -168,35 +153,28 @@ Status VerifyLogits(const LoadedArtifact& loaded, const Golden& golden,
   return OkStatus();
 }
 
-Status VerifyChunkings(const LoadedArtifact& loaded, const Golden& golden,
-                       const Tolerances& tolerances, domain::ProgressSink& progress,
-                       VerifyReport& report) {
-  const auto chunkings = Chunkings(loaded.artifact().buffers.seq_lens);
-  std::vector<float> expected;
-  std::vector<std::int32_t> text;
-  for (std::size_t i = 0; i < chunkings.size(); ++i) {
-    progress.Report({"verify", static_cast<std::int64_t>(i + 1),
-                     static_cast<std::int64_t>(chunkings.size() + 1), "passes", ""});
-    TYLLM_ASSIGN(Session session, Session::Open(loaded, {chunkings[i], 0}));
-    TYLLM_ASSIGN(const std::vector<float> logits, session.Feed(golden.tokens));
-    const std::string name = Describe(session.chunks());
-    std::optional<std::size_t> tie;
-    TYLLM_ASSIGN(const std::vector<std::int32_t> greedy,
-                 GreedyText(session, logits, golden, tolerances.logit, tie));
-    if (i == 0) {
-      expected = logits;
-      text = greedy;
-      report.greedy = static_cast<std::int64_t>(tie.value_or(greedy.size()));
-    }
-    if (std::memcmp(logits.data(), expected.data(), logits.size() * sizeof(float)) != 0) {
-      return DifferentBits(logits, expected, golden, name, report.chunkings[0]);
-    }
-    if (greedy != text) {
-      return DataLoss("the greedy text after " + name + " is another one than after " +
-                      report.chunkings[0] + "; compile the model again");
-    }
-    report.chunkings.push_back(name);
+Status VerifyRun::CheckChunkings(const Tolerances& tolerances, VerifyReport& report) {
+  for (const Session& session : sessions_) {
+    report.chunkings.push_back(Describe(session.chunks()));
   }
+  const ExpectedText expected{golden_->greedy, std::ssize(golden_->tokens), tolerances.logit};
+  std::vector<GreedyText> texts;
+  for (std::size_t i = 0; i < sessions_.size(); ++i) {
+    if (std::memcmp(logits_[i].data(), logits_[0].data(), logits_[0].size() * sizeof(float)) != 0) {
+      return DifferentBits(logits_[i], logits_[0], *golden_, report.chunkings[i],
+                           report.chunkings[0]);
+    }
+    texts.emplace_back(expected, logits_[i]);
+  }
+  TYLLM_TRY(ContinueTogether(sessions_, texts).Annotate("greedy text"));
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i].tokens() != texts[0].tokens()) {
+      return DataLoss("the greedy text after " + report.chunkings[i] +
+                      " is another one than after " + report.chunkings[0] +
+                      "; compile the model again");
+    }
+  }
+  report.greedy = texts.front().agreed();
   return OkStatus();
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <vector>
+
 #include "worker/simulator/golden.h"
 #include "worker/simulator/loaded_artifact.h"
+#include "worker/simulator/session.h"
 #include "worker/simulator/verify.h"
 
 namespace tyllm::simulator {
@@ -10,20 +13,37 @@ namespace tyllm::simulator {
 /// kDataLoss names a segment whose relative error is above `tolerance`.
 Status CheckSegment(const SegmentDifference& difference, double tolerance);
 
-/// What every segment leaves of the last token, against the reference's. kDataLoss names the first
-/// segment that is further off than the request allows.
-Status VerifySegments(const LoadedArtifact& loaded, const Golden& golden,
-                      const Tolerances& tolerances, VerifyReport& report);
+/// The reference's tokens as the dies read them: in all chunkings at once, segment by segment
+/// (Session::FeedTogether), so that it takes neither the memory of the model nor one pass over its
+/// weights for each call. What it is given outlives it.
+class VerifyRun {
+ public:
+  /// Reports stage "verify".
+  static Result<VerifyRun> Read(const LoadedArtifact& loaded, const Golden& golden,
+                                domain::ProgressSink& progress);
 
-/// Every stored row of logits; of every row its largest logits, the sum over all of them, and the
-/// best token.
-Status VerifyLogits(const LoadedArtifact& loaded, const Golden& golden,
-                    const Tolerances& tolerances, VerifyReport& report);
+  /// What every segment leaves of the last token, against the reference's. kDataLoss names the
+  /// first segment that is further off than the request allows.
+  Status CheckSegments(const Tolerances& tolerances, VerifyReport& report) const;
 
-/// All buckets together, then each one alone: logits have the same bits, the greedy text goes on
-/// with the same tokens, and these are the reference's.
-Status VerifyChunkings(const LoadedArtifact& loaded, const Golden& golden,
-                       const Tolerances& tolerances, domain::ProgressSink& progress,
-                       VerifyReport& report);
+  /// Every stored row of logits; of every row its largest logits, the sum over all of them, and the
+  /// best token.
+  Status CheckLogits(const Tolerances& tolerances, VerifyReport& report) const;
+
+  /// All buckets together, then each one alone: logits have the same bits, the greedy text goes on
+  /// with the same tokens, and these are the reference's. Once.
+  Status CheckChunkings(const Tolerances& tolerances, VerifyReport& report);
+
+ private:
+  VerifyRun(const LoadedArtifact& loaded, const Golden& golden)
+      : loaded_(&loaded), golden_(&golden) {}
+
+  const LoadedArtifact* loaded_;
+  const Golden* golden_;
+  std::vector<Session> sessions_;             ///< [chunkings]
+  bool every_ = false;                        ///< there are programs that give every row
+  std::vector<std::vector<float>> logits_;    ///< of each chunking, then all rows where `every_`
+  std::vector<std::vector<float>> segments_;  ///< last rows of the dies' sums; empty without one
+};
 
 }  // namespace tyllm::simulator

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/simulator/verify_visual.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "worker/artifact/visual_layout.h"
-#include "worker/simulator/chunks.h"
 #include "worker/simulator/compare_logits.h"
-#include "worker/simulator/generate.h"
+#include "worker/simulator/greedy_text.h"
 #include "worker/simulator/loaded_tower.h"
 #include "worker/simulator/session.h"
 #include "worker/simulator/verify_run.h"
@@ -28,52 +26,6 @@ Status CheckFeatures(const std::string& name, const tensor::Matrix& found,
   return CheckSegment(difference, tolerances.segment);
 }
 
-/// One chunking of the prompt: logits of its last token, and the answer.
-class Answer {
- public:
-  Answer(const VisualGolden& golden, const SeenSequence& seen, const Tolerances& tolerances)
-      : golden_(golden), seen_(seen), tolerances_(tolerances) {}
-
-  Status Give(Session& session, VerifyReport& report) {
-    session.See(seen_);
-    TYLLM_ASSIGN(logits, session.Feed(golden_.tokens));
-    const auto tokens = std::ssize(golden_.tokens);
-    LogitDifference difference;
-    TYLLM_TRY(CompareLogits(logits, golden_.Row(golden_.logits.rows() - 1), tokens - 1,
-                            tolerances_.logit, difference)
-                  .Annotate("prompt with an image"));
-    report.visual_max_difference =
-        std::max(report.visual_max_difference, difference.max_difference);
-    std::vector<float> next = logits;
-    bool tie = false;
-    for (std::size_t i = 0; i < golden_.greedy.size(); ++i) {
-      const std::int32_t best = BestToken(next);
-      if (!tie && best != golden_.greedy[i]) {
-        TYLLM_TRY(CompareBest(next, golden_.greedy[i], tokens + static_cast<std::int64_t>(i) - 1,
-                              tolerances_.logit, difference)
-                      .Annotate("answer about an image"));
-        tie = true;  // from here on two texts are as good
-      }
-      text.push_back(best);
-      agreed += tie ? 0 : 1;
-      if (i + 1 == golden_.greedy.size() || session.history() == session.max_kv()) {
-        break;
-      }
-      TYLLM_ASSIGN(next, session.Feed(std::span(&best, 1)));
-    }
-    return OkStatus();
-  }
-
-  std::vector<float> logits;
-  std::vector<std::int32_t> text;
-  std::int64_t agreed = 0;  ///< tokens that are the reference's
-
- private:
-  const VisualGolden& golden_;
-  const SeenSequence& seen_;
-  const Tolerances& tolerances_;
-};
-
 /// All buckets together, then each one above 1 alone.
 std::vector<std::vector<std::int64_t>> Chunkings(const std::vector<std::int64_t>& buckets) {
   std::vector<std::vector<std::int64_t>> chunkings{buckets};
@@ -85,31 +37,48 @@ std::vector<std::vector<std::int64_t>> Chunkings(const std::vector<std::int64_t>
   return chunkings;
 }
 
+/// The prompt and its answer in all chunkings, together.
 Status VerifyAnswers(const LoadedArtifact& loaded, const VisualGolden& golden,
                      const SeenSequence& seen, const Tolerances& tolerances,
                      domain::ProgressSink& progress, VerifyReport& report) {
   const auto chunkings = Chunkings(loaded.artifact().buffers.seq_lens);
-  std::optional<Answer> first;
-  for (std::size_t i = 0; i < chunkings.size(); ++i) {
-    progress.Report(
-        {"verify_visual", static_cast<std::int64_t>(i), std::ssize(chunkings), "passes", ""});
-    TYLLM_ASSIGN(Session session, Session::Open(loaded, {chunkings[i], 0}));
-    Answer answer(golden, seen, tolerances);
-    TYLLM_TRY(answer.Give(session, report));
-    if (!first) {
-      first.emplace(std::move(answer));
-      report.visual_greedy = first->agreed;
-      continue;
-    }
-    if (first->text != answer.text || std::memcmp(first->logits.data(), answer.logits.data(),
-                                                  answer.logits.size() * sizeof(float)) != 0) {
+  std::vector<Session> sessions;
+  std::vector<Session::Feeding> feedings;
+  for (const std::vector<std::int64_t>& chunking : chunkings) {
+    TYLLM_ASSIGN(Session session, Session::Open(loaded, {chunking, 0, Pages::kSmall}));
+    session.See(seen);
+    sessions.push_back(std::move(session));
+  }
+  for (Session& session : sessions) {
+    feedings.push_back({&session, golden.tokens});
+  }
+  const std::int64_t segments = std::ssize(loaded.programs()[0].dies[0].schedule->Runs());
+  TYLLM_ASSIGN(const std::vector<std::vector<float>> logits,
+               Session::FeedTogether(feedings, [&](std::size_t done) {
+                 progress.Report(
+                     {"verify_visual", static_cast<std::int64_t>(done), segments, "segments", ""});
+               }));
+  LogitDifference difference;
+  const auto tokens = std::ssize(golden.tokens);
+  TYLLM_TRY(CompareLogits(logits[0], golden.Row(golden.logits.rows() - 1), tokens - 1,
+                          tolerances.logit, difference)
+                .Annotate("prompt with an image"));
+  report.visual_max_difference = difference.max_difference;
+  std::vector<GreedyText> texts;
+  for (const std::vector<float>& of_last : logits) {
+    texts.emplace_back(ExpectedText{golden.greedy, tokens, tolerances.logit}, of_last);
+  }
+  TYLLM_TRY(ContinueTogether(sessions, texts).Annotate("answer about an image"));
+  report.visual_greedy = texts.front().agreed();
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (texts[i].tokens() != texts[0].tokens() ||
+        std::memcmp(logits[i].data(), logits[0].data(), logits[0].size() * sizeof(float)) != 0) {
       return DataLoss("a prompt with an image gives other logits in chunks of " +
                       std::to_string(chunkings[i].back()) +
                       " tokens than in all chunks: they have to be the same bits; compile the "
                       "model again");
     }
   }
-  progress.Report({"verify_visual", std::ssize(chunkings), std::ssize(chunkings), "passes", ""});
   return OkStatus();
 }
 

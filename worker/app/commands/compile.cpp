@@ -93,10 +93,12 @@ void Print(const compile::FitReport& report) {
                 Size(fit.board.die_memory_bytes).c_str(), fit.fits ? "yes" : "no",
                 static_cast<long long>(fit.longest_context), fit.tokens_per_second);
   }
-  std::printf("\n%lld programs, %lld to compile; %s on disk; about %.0f s\n",
+  const std::string memory =
+      report.memory_bytes > 0 ? HumanBytes(report.memory_bytes) + " of memory; " : std::string();
+  std::printf("\n%lld programs, %lld to compile; %s on disk; %sabout %.0f s\n",
               static_cast<long long>(report.programs),
               static_cast<long long>(report.distinct_sources), Size(report.directory_bytes).c_str(),
-              report.seconds);
+              memory.c_str(), report.seconds);
 }
 
 /// The rows of the table of boards that are asked for.
