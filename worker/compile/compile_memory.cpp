@@ -55,9 +55,13 @@ class Estimate {
                                   4 * shape_.kv_columns() + 6 * shape_.intermediate +
                                   shape_.vocabulary;
     const std::int64_t cache = 2 * shape_.layers * shape_.kv_columns() * positions_;
-    const std::int64_t floats = kFloat * std::min(kRowsAtOnce / 2, shape_.vocabulary) * Widest();
-    const std::int64_t codes = group_ > 0 ? Largest() + Stored(Largest()) : 0;
-    return times * kFloat * (tokens_ * of_token + cache) + std::max(floats, codes) +
+    const std::int64_t codes = Largest() + Stored(Largest());
+    const std::int64_t matrix =
+        std::max(Rows(shape_.vocabulary, shape_.width),
+                 group_ > 0 ? codes
+                            : std::max(Rows(shape_.intermediate, shape_.width),
+                                       Rows(shape_.width, shape_.intermediate)));
+    return times * kFloat * (tokens_ * of_token + cache) + matrix +
            threads_ * kRowsOfThread * kFloat * Widest();
   }
 
@@ -77,6 +81,11 @@ class Estimate {
 
   std::int64_t Widest() const {
     return std::max({shape_.width, shape_.q_columns(), shape_.intermediate});
+  }
+
+  /// Of a float matrix that the reference reads.
+  static std::int64_t Rows(std::int64_t rows, std::int64_t columns) {
+    return kFloat * std::min(kRowsAtOnce / 2, rows) * columns;
   }
 
   std::int64_t Largest() const { return shape_.width * Widest(); }

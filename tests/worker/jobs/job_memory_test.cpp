@@ -17,7 +17,8 @@ TEST(JobMemory, DependsOnTheNumberOfLayersOnlyToRun) {
     const JobMemory after = MemoryOfJobs(shape, 128);
     EXPECT_EQ(after.quantize, before.quantize) << published.name;
     EXPECT_EQ(after.evaluate, before.evaluate) << published.name;
-    EXPECT_EQ(after.compile, before.compile) << published.name;
+    EXPECT_LT(after.compile, before.compile + published.shape.layers * 8'000'000)
+        << published.name;  // KV caches
     EXPECT_GT(after.run, before.run) << published.name;
     EXPECT_GT(before.run, model::QuantizedBytes(published.shape, 128)) << published.name;
     EXPECT_LT(before.compile, before.evaluate) << published.name;

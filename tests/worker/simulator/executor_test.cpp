@@ -164,6 +164,27 @@ TEST(Executor, WhatIsForOneWorkerIsDoneOnceAndInItsTurn) {
   }
 }
 
+TEST(Executor, SegmentsRunOneAfterTheOtherAsTheyDoTogether) {
+  const std::vector<std::int32_t> tokens(5, 0);
+  const Machine expected = RunPlainly(3, tokens);
+  Executor executor(3, 2);
+  Machine machine(3);
+  for (const auto& die : machine.dies) {
+    die->Begin({tokens, {}, 0});
+  }
+  for (std::size_t s = 0; s < kSegments; ++s) {
+    std::vector<std::size_t> seen;
+    executor.Run(
+        machine.pointers, std::ssize(tokens),
+        [&](std::size_t segment, std::span<const float> /*numbers*/) { seen.push_back(segment); },
+        {s, s + 1});
+    EXPECT_EQ(seen, std::vector<std::size_t>{s});
+  }
+  for (std::size_t die = 0; die < 3; ++die) {
+    EXPECT_EQ(machine.dies[die]->numbers(), expected.dies[die]->numbers()) << die;
+  }
+}
+
 TEST(Executor, GroupsOfDiesSumApart) {
   const std::vector<std::int32_t> tokens(3, 0);
   const Machine pairs[] = {RunPlainly(2, tokens), RunPlainly(2, tokens, 2)};
