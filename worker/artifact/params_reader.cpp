@@ -152,6 +152,7 @@ Result<ParamsFile> ParamsFile::Open(const Path& path) {
   TYLLM_ASSIGN(MappedFile mapped, MappedFile::Open(path));
   ParamsFile file(std::move(mapped));
   TYLLM_ASSIGN(file.params_, ParseParams(file.bytes(), path.string()));
+  file.Forget(file.bytes());  // what stands before each tensor has brought pages around it
   return file;
 }
 

@@ -12,8 +12,6 @@ namespace {
 constexpr std::int64_t kFloat = 4;
 constexpr std::int64_t kHalf = 2;
 constexpr std::int64_t kPage = 4096;
-/// The program itself, its tables and the tokenizer.
-constexpr std::int64_t kProgram = 96'000'000;
 /// Of a weight, that each die packs at once (weights.cpp), and as much again that is being written.
 constexpr std::int64_t kPiece = 8'000'000;
 /// Rows of a float matrix that are read before their pages are given back (half_storage.cpp;
@@ -155,7 +153,7 @@ class Estimate {
 std::int64_t CompileMemory(const model::ModelShape& shape, std::int64_t group,
                            const domain::CompileOptions& options, std::int64_t threads) {
   const Estimate estimate(shape, group, options, threads);
-  return kProgram +
+  return kMemoryOfProgram +
          std::max({estimate.Check(), estimate.Pack(), estimate.Golden(), estimate.Verify()});
 }
 

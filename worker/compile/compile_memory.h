@@ -8,6 +8,9 @@
 
 namespace tyllm::compile {
 
+/// The program itself, its tables and the tokenizer: what CompileMemory counts of any model.
+inline constexpr std::int64_t kMemoryOfProgram = 96'000'000;
+
 /// Bytes of memory that compiling a text model takes at most, from looking at it to the run that
 /// proves it, pages of mapped files included: they are given back as soon as they were used. The
 /// compilers are processes of their own and come besides. Of the layers it depends only as far as

@@ -111,12 +111,6 @@ void LoadedArtifact::Forget(std::size_t segment, std::size_t die) const {
   }
 }
 
-void LoadedArtifact::ForgetAll() const {
-  for (const auto& [path, file] : files_) {
-    file->Forget(file->bytes());
-  }
-}
-
 Status LoadedArtifact::LoadProgram(const graph::Graph& graph, const plan::ProgramId& id) {
   LoadedProgram program{id, {}};
   for (std::int64_t die = 0; die < dies(); ++die) {

@@ -74,8 +74,6 @@ class LoadedArtifact {
   /// Gives back the memory of mapped pages of what a die's programs read in `segment` (numbered as
   /// in plan::Schedule::Runs): they are mapped again when they are read again.
   void Forget(std::size_t segment, std::size_t die) const;
-  /// Of all parameters: finding them has read a page around each.
-  void ForgetAll() const;
 
   /// Of a visual language model; nullptr for one of text, and for one compiled as text.
   const model::VisionShape* vision() const { return vision_ ? &*vision_ : nullptr; }

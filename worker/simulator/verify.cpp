@@ -72,7 +72,6 @@ Result<VerifyReport> Verify(const VerifyRequest& request, domain::ProgressSink& 
     }
     return LoadedArtifact::Load(request.directory);
   }());
-  loaded.ForgetAll();
   const artifact::Artifact& artifact = loaded.artifact();
   VerifyReport report;
   report.directory = artifact.directory.string();

@@ -39,8 +39,7 @@ model::ModelShape Shape() {
 
 /// What this process may grow by: what was told, without the program itself.
 std::int64_t MayGrowBy(std::int64_t told) {
-  constexpr std::int64_t kNoThreads = 0;
-  return told - CompileMemory({}, 0, {.seq_lens = {}}, kNoThreads) + kSlack;
+  return told - kMemoryOfProgram + kSlack;
 }
 
 Result<std::int64_t> CompileGrows(const domain::CompileOptions& options, const Path& folder) {
@@ -51,14 +50,14 @@ Result<std::int64_t> CompileGrows(const domain::CompileOptions& options, const P
   request.jobs = kJobs;
   request.allow_missing_tokenizer = true;
   const std::int64_t before = quant::PeakMemoryBytes();
-  TYLLM_TRY(quant::Synthesize({.model = {"made", Shape()},
-                               .out = request.model,
-                               .quantized = domain::QuantizedFormat::kAwq},
-                              progress)
-                .status());
-  TYLLM_ASSIGN(const CompileSummary made,
+  quant::SynthesisRequest made;
+  made.model = {"made", Shape()};
+  made.out = request.model;
+  made.quantized = domain::QuantizedFormat::kAwq;
+  TYLLM_TRY(quant::Synthesize(made, progress).status());
+  TYLLM_ASSIGN(const CompileSummary compiled,
                Compile(LocalFileSystem(), request, folder / "out", progress));
-  if (!made.verified) {
+  if (!compiled.verified) {
     return Internal("it was not run");
   }
   return quant::PeakMemoryBytes() - before;
