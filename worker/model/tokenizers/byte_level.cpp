@@ -94,15 +94,18 @@ Status ReadByteLevel(const Json& part, const std::string& what, TokenizerDescrip
 }
 
 Status ReadPreTokenizer(const Json& part, const std::string& what, TokenizerDescription& out) {
+  constexpr std::string_view kRead =
+      "'ByteLevel', and 'Sequence' that ends with it, where model.byte_fallback is not true";
+  if (part.is_null()) {
+    return Unsupported(what, "null", kRead);
+  }
   TYLLM_ASSIGN(const std::string type, TypeOf(part, what));
   if (type == "ByteLevel") {
     return ReadByteLevel(part, what, out);
   }
   if (type != "Sequence" || !part.contains("pretokenizers") || !part["pretokenizers"].is_array() ||
       part["pretokenizers"].empty()) {
-    return Unsupported(what, Quoted(type),
-                       "'ByteLevel', and 'Sequence' that ends with it, where "
-                       "model.byte_fallback is not true");
+    return Unsupported(what, Quoted(type), kRead);
   }
   const Json& steps = part["pretokenizers"];
   const auto name = [&](std::size_t i) { return what + "[" + std::to_string(i) + "]"; };
