@@ -54,8 +54,8 @@ Result<std::unique_ptr<Agent>> Agent::Create(AgentConfig config,
   TYLLM_ASSIGN(WorkFolder folder, WorkFolder::Open(config.work));
   std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(folder), clock, log));
   TYLLM_TRY(agent->DescribeItself());
-  TYLLM_ASSIGN(agent->trees_,
-               TreeCache::Open(agent->folder_.trees(), agent->config_.cache_bytes, clock));
+  TYLLM_ASSIGN(agent->trees_, TreeCache::Open(agent->folder_.trees(), agent->config_.cache_bytes,
+                                              clock, LocalFileSystem()));
   agent->link_ = std::make_unique<FarmLink>(channel);
   Agent* const self = agent.get();
   agent->around_ = std::make_unique<AttemptSurroundings>(AttemptSurroundings{

@@ -300,9 +300,8 @@ Result<domain::Succeeded> AttemptRun::UploadOutput(wire::BlobTransfer& transfer,
     state->used.disk_bytes = static_cast<std::int64_t>(tree.bytes());
   }
   TYLLM_TRY(transfer.UploadTree(tree, Output(), report("upload"), stop));
-  const format::TreeId id = IdOf(tree);
-  around_.trees.Adopt(id, tree.bytes(), Output());
-  return domain::Succeeded{id};
+  around_.trees.Adopt(tree, Output());
+  return domain::Succeeded{IdOf(tree)};
 }
 
 void AttemptRun::ShipLog(const std::stop_token& job_ended) {

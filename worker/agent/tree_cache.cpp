@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/list_folder.h"
+
 namespace tyllm::agent {
 
 namespace {
@@ -15,6 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kUnfinished = ".incoming";
+constexpr std::string_view kLeaving = ".removing";
+constexpr std::string_view kList = ".list";
 constexpr Milliseconds kLookForStop{200};
 
 // "<sha256>-<size>": a folder's name says which tree it holds.
@@ -37,6 +41,15 @@ std::int64_t BytesUnder(const Path& folder) {
   return bytes;
 }
 
+// Every file is there with its size; what it holds was verified when it came.
+bool Holds(const Path& folder, const format::Tree& tree) {
+  return std::ranges::all_of(tree.entries, [&](const format::TreeEntry& entry) {
+    std::error_code error;
+    const Path file = folder / entry.path;
+    return fs::is_regular_file(file, error) && fs::file_size(file, error) == entry.blob.size;
+  });
+}
+
 }  // namespace
 
 TreeCache::Lease::~Lease() {
@@ -57,24 +70,63 @@ Path TreeCache::UnfinishedPathOf(const format::TreeId& id) const {
   return folder_ / (NameOf(id) + std::string(kUnfinished));
 }
 
+Path TreeCache::ListOf(const format::TreeId& id) const {
+  return folder_ / (NameOf(id) + std::string(kList));
+}
+
 Result<std::unique_ptr<TreeCache>> TreeCache::Open(Path folder, std::int64_t limit,
-                                                   const Clock& clock) {
-  TYLLM_TRY(LocalFileSystem().CreateDirectories(folder));
-  std::unique_ptr<TreeCache> cache(new TreeCache(std::move(folder), limit, clock));
+                                                   const Clock& clock, FileSystem& files) {
+  TYLLM_TRY(files.CreateDirectories(folder));
+  std::unique_ptr<TreeCache> cache(new TreeCache(std::move(folder), limit, clock, files));
   auto entries = cache->entries_.Lock();
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(cache->folder_, error)) {
-    std::string name = entry.path().filename().string();
-    const bool ready = !name.ends_with(kUnfinished);
-    if (const auto id = TreeOf(ready ? name : name.substr(0, name.size() - kUnfinished.size()))) {
-      (*entries)[*id] = {BytesUnder(entry.path()), 0, ready, clock.Now()};
-    }
-  }
-  if (error) {
-    return FromErrno(error.value(), "listing " + cache->folder_.string());
+  TYLLM_ASSIGN(std::vector<Path> found, ListFolder(cache->folder_));
+  std::sort(found.begin(), found.end());  // a whole tree before what is unfinished of it
+  for (const Path& path : found) {
+    TYLLM_TRY(cache->TakeOver(path, *entries));
   }
   cache->Shrink(*entries);
   return cache;
+}
+
+Status TreeCache::TakeOver(const Path& path, Entries& entries) {
+  const std::string name = path.filename().string();
+  const std::size_t dot = std::min(name.find('.'), name.size());
+  const std::string_view kind = std::string_view(name).substr(dot);
+  const auto id = TreeOf(name.substr(0, dot));
+  if (!id) {
+    return OkStatus();
+  }
+  const auto known = entries.find(*id);
+  const bool whole = known != entries.end() && known->second.ready;
+  if (kind.empty()) {
+    if (IsWhole(*id)) {
+      entries[*id] = {BytesUnder(path), 0, true, clock_.Now()};
+      return OkStatus();
+    }
+    TYLLM_TRY(files_.RemoveAll(UnfinishedPathOf(*id)));
+    TYLLM_TRY(files_.Rename(path, UnfinishedPathOf(*id)));
+    entries[*id] = {BytesUnder(UnfinishedPathOf(*id)), 0, false, clock_.Now()};
+  } else if (kind == kUnfinished && !whole) {
+    entries[*id] = {BytesUnder(path), 0, false, clock_.Now()};
+  } else if (kind == kUnfinished || kind == kLeaving || (kind == kList && !whole)) {
+    (void)files_.RemoveAll(path);  // what cannot be removed now is no harm, but for its bytes
+  }
+  return OkStatus();
+}
+
+bool TreeCache::IsWhole(const format::TreeId& id) const {
+  const Result<std::string> text = files_.Read(ListOf(id));
+  if (!text.ok() || text->size() != id.size || DigestOf(*text) != id.sha256) {
+    return false;
+  }
+  const Result<format::Tree> tree = format::ParseTree(*text);
+  return tree.ok() && Holds(PathOf(id), *tree);
+}
+
+Status TreeCache::MakeReady(const format::Tree& tree, const Path& folder) {
+  const format::TreeId id = IdOf(tree);
+  TYLLM_TRY(WriteFileAtomically(files_, ListOf(id), format::ToText(tree)));
+  return files_.Rename(folder, PathOf(id));
 }
 
 Result<bool> TreeCache::Enter(const format::TreeId& id, const std::stop_token& stop) {
@@ -104,24 +156,36 @@ void TreeCache::Leave(const format::TreeId& id) {
   entries_.Notify();
 }
 
+Status TreeCache::Remove(const format::TreeId& id, bool ready) {
+  if (!ready) {
+    return files_.RemoveAll(UnfinishedPathOf(id));
+  }
+  const Path leaving = folder_ / (NameOf(id) + std::string(kLeaving));
+  TYLLM_TRY(files_.RemoveAll(leaving));
+  TYLLM_TRY(files_.Rename(PathOf(id), leaving));
+  // The tree is gone; what cannot be removed now goes with the next start.
+  (void)files_.RemoveAll(leaving);
+  (void)files_.RemoveAll(ListOf(id));
+  return OkStatus();
+}
+
 bool TreeCache::RemoveOne(Entries& entries) {
-  auto victim = entries.end();
-  const auto rank = [](const Entry& entry) { return std::pair(entry.ready, entry.last_used); };
+  std::vector<Entries::iterator> unused;
   for (auto it = entries.begin(); it != entries.end(); ++it) {
-    if (it->second.users == 0 &&
-        (victim == entries.end() || rank(it->second) < rank(victim->second))) {
-      victim = it;
+    if (it->second.users == 0) {
+      unused.push_back(it);
     }
   }
-  if (victim == entries.end()) {
-    return false;
+  std::ranges::sort(unused, {}, [](const Entries::iterator& it) {
+    return std::pair(it->second.ready, it->second.last_used);
+  });
+  for (const Entries::iterator& it : unused) {
+    if (Remove(it->first, it->second.ready).ok()) {
+      entries.erase(it);
+      return true;
+    }
   }
-  const Path path = victim->second.ready ? PathOf(victim->first) : UnfinishedPathOf(victim->first);
-  const bool removed = LocalFileSystem().RemoveAll(path).ok();
-  if (removed) {
-    entries.erase(victim);
-  }
-  return removed;
+  return false;
 }
 
 void TreeCache::Shrink(Entries& entries) {
@@ -139,7 +203,7 @@ Status TreeCache::MakeRoom(const format::TreeId& id, std::int64_t bytes) {
   (*entries)[id].bytes = bytes;
   Shrink(*entries);
   while (true) {
-    TYLLM_ASSIGN(const std::uint64_t free, LocalFileSystem().FreeBytes(folder_));
+    TYLLM_ASSIGN(const std::uint64_t free, files_.FreeBytes(folder_));
     const std::int64_t needed = bytes - here;
     if (needed <= static_cast<std::int64_t>(free)) {
       return OkStatus();
@@ -159,7 +223,7 @@ Status TreeCache::Download(const format::TreeId& id, wire::BlobTransfer& transfe
   TYLLM_ASSIGN(const format::Tree tree, transfer.ReadTree(id, stop));
   TYLLM_TRY(MakeRoom(id, static_cast<std::int64_t>(tree.bytes())));
   TYLLM_TRY(transfer.DownloadTree(tree, incoming, progress, stop));
-  return LocalFileSystem().Rename(incoming, PathOf(id));
+  return MakeReady(tree, incoming);
 }
 
 Result<TreeCache::Lease> TreeCache::Fetch(const format::TreeId& id, wire::BlobTransfer& transfer,
@@ -184,16 +248,17 @@ Result<TreeCache::Lease> TreeCache::Fetch(const format::TreeId& id, wire::BlobTr
   return Lease(*this, id);
 }
 
-void TreeCache::Adopt(const format::TreeId& id, std::uint64_t bytes, const Path& folder) {
+void TreeCache::Adopt(const format::Tree& tree, const Path& folder) {
+  const format::TreeId id = IdOf(tree);
   auto entries = entries_.Lock();
   const auto known = entries->find(id);
   if (known != entries->end() && (known->second.ready || known->second.users > 0)) {
     return;
   }
-  // A failed rename only means that the tree is fetched when it is wanted.
-  if (LocalFileSystem().Rename(folder, PathOf(id)).ok()) {
-    (void)LocalFileSystem().RemoveAll(UnfinishedPathOf(id));
-    (*entries)[id] = {static_cast<std::int64_t>(bytes), 0, true, clock_.Now()};
+  // A failure only means that the tree is fetched when it is wanted.
+  if (Holds(folder, tree) && MakeReady(tree, folder).ok()) {
+    (void)files_.RemoveAll(UnfinishedPathOf(id));
+    (*entries)[id] = {static_cast<std::int64_t>(tree.bytes()), 0, true, clock_.Now()};
     Shrink(*entries);
   }
 }

@@ -18,7 +18,10 @@ namespace tyllm::agent {
 
 /// Input trees as folders, kept for later tasks up to a limit; unfinished downloads that nobody
 /// waits for go first, then the longest unused trees, those in use never. Threads: any; two tasks
-/// that want one tree wait for one download.
+/// that want one tree wait for one download. Of a tree there is at most one of these:
+///   <sha256>-<size>           the whole tree; <sha256>-<size>.list beside it is its text
+///   <sha256>-<size>.incoming  a part of it, to go on from
+///   <sha256>-<size>.removing  what is left of it, of use to nobody
 class TreeCache {
  public:
   /// Keeps a tree's folder in place as long as it lives.
@@ -39,16 +42,17 @@ class TreeCache {
   };
 
   /// Takes over what an earlier process left in `folder`; unfinished downloads go on when they are
-  /// wanted.
+  /// wanted, and so do trees of which a file is missing or has another size than their text says.
   static Result<std::unique_ptr<TreeCache>> Open(Path folder, std::int64_t limit,
-                                                 const Clock& clock);
+                                                 const Clock& clock, FileSystem& files);
 
   /// The tree's folder, downloaded when it is not there. kResourceExhausted when the disk has no
   /// room for it, also after everything that is not in use has gone.
   Result<Lease> Fetch(const format::TreeId& id, wire::BlobTransfer& transfer,
                       const wire::BlobTransfer::Progress& progress, const std::stop_token& stop);
-  /// Takes over a folder that holds the tree: a task's output is often the next one's input.
-  void Adopt(const format::TreeId& id, std::uint64_t bytes, const Path& folder);
+  /// Takes over a folder that holds the tree: a task's output is often the next one's input. One
+  /// whose files are not there or have other sizes is left where it is.
+  void Adopt(const format::Tree& tree, const Path& folder);
   /// Trees that are here, used last first, at most `most`.
   std::vector<format::TreeId> Recent(std::size_t most);
 
@@ -62,11 +66,20 @@ class TreeCache {
 
   using Entries = std::map<format::TreeId, Entry>;
 
-  TreeCache(Path folder, std::int64_t limit, const Clock& clock)
-      : folder_(std::move(folder)), limit_(limit), clock_(clock) {}
+  TreeCache(Path folder, std::int64_t limit, const Clock& clock, FileSystem& files)
+      : folder_(std::move(folder)), limit_(limit), clock_(clock), files_(files) {}
 
   Path PathOf(const format::TreeId& id) const;
   Path UnfinishedPathOf(const format::TreeId& id) const;
+  Path ListOf(const format::TreeId& id) const;
+  /// Of a folder with a whole tree's name: whether it is one, by the text beside it.
+  bool IsWhole(const format::TreeId& id) const;
+  /// Enters the folder `path` if it is a tree's; what is not whole counts as unfinished.
+  Status TakeOver(const Path& path, Entries& entries);
+  /// Gives a folder that holds the whole tree its name.
+  Status MakeReady(const format::Tree& tree, const Path& folder);
+  /// A whole tree loses its name before its first file: a half removed one is never taken for it.
+  Status Remove(const format::TreeId& id, bool ready);
   /// Adds a user; true when the caller has to download. kCancelled after a stop request.
   Result<bool> Enter(const format::TreeId& id, const std::stop_token& stop);
   void Leave(const format::TreeId& id);
@@ -81,6 +94,7 @@ class TreeCache {
   Path folder_;
   std::int64_t limit_;
   const Clock& clock_;
+  FileSystem& files_;
   Guarded<Entries> entries_;
 };
 

@@ -13,10 +13,70 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The local disk, on which the test may have a removal break off after one file.
+class Disk final : public FileSystem {
+ public:
+  bool breaks = false;
+
+  Result<std::unique_ptr<OutputFile>> Create(const Path& path) override {
+    return LocalFileSystem().Create(path);
+  }
+
+  Result<std::unique_ptr<OutputFile>> OpenForUpdate(const Path& path) override {
+    return LocalFileSystem().OpenForUpdate(path);
+  }
+
+  Result<std::string> Read(const Path& path) override { return LocalFileSystem().Read(path); }
+
+  Status Rename(const Path& from, const Path& to) override {
+    return LocalFileSystem().Rename(from, to);
+  }
+
+  Status RemoveAll(const Path& path) override {
+    if (!breaks || !fs::is_directory(path)) {
+      return LocalFileSystem().RemoveAll(path);
+    }
+    fs::remove(fs::directory_iterator(path)->path());
+    return Unavailable("removing " + path.string() + " broke off");
+  }
+
+  Status CreateDirectories(const Path& path) override {
+    return LocalFileSystem().CreateDirectories(path);
+  }
+
+  Status SyncDirectory(const Path& directory) override {
+    return LocalFileSystem().SyncDirectory(directory);
+  }
+
+  Result<std::uint64_t> FreeBytes(const Path& path) override {
+    return LocalFileSystem().FreeBytes(path);
+  }
+};
+
 /// Trees on a real server, a cache on a clock that the test moves.
 class TreeCacheTest : public ::testing::Test {
  protected:
-  void Open(std::int64_t limit) { cache_ = *TreeCache::Open(folder_ / "trees", limit, clock_); }
+  void Open(std::int64_t limit) {
+    cache_ = *TreeCache::Open(folder_ / "trees", limit, clock_, disk_);
+  }
+
+  Path PathOf(const format::TreeId& id, const std::string& kind = "") const {
+    return folder_ / "trees" / (id.sha256.Hex() + "-" + std::to_string(id.size) + kind);
+  }
+
+  /// A tree of three files.
+  format::TreeId PutThree() {
+    format::Tree tree;
+    for (const char name : {'a', 'b', 'c'}) {
+      const std::string content(100, name);
+      tree.entries.push_back({std::string(1, name), blobs_.Put(content), false});
+    }
+    return blobs_.Put(format::ToText(tree));
+  }
+
+  static std::size_t FilesIn(const Path& folder) {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), {}));
+  }
 
   /// A tree of one file of so many bytes.
   format::TreeId Put(char content, std::size_t size) {
@@ -32,6 +92,7 @@ class TreeCacheTest : public ::testing::Test {
   testing::TemporaryDirectory folder_;
   testing::BlobClient blobs_{server_.channel()};
   ManualClock clock_;
+  Disk disk_;
   wire::BlobTransfer transfer_{server_.channel(), SystemClock(), Milliseconds(2000)};
   std::stop_source stop_;
   std::unique_ptr<TreeCache> cache_;
@@ -65,11 +126,61 @@ TEST_F(TreeCacheTest, AnEarlierProcesssTreesAreTakenOverUpToTheLimit) {
   EXPECT_EQ(cache_->Recent(9).size(), 1U);
 }
 
+TEST_F(TreeCacheTest, ATreeWhoseRemovalBrokeOffIsNotTakenForWhole) {
+  Open(1000);
+  const auto id = PutThree();
+  ASSERT_TRUE(Fetch(id).ok());
+  disk_.breaks = true;
+  Open(10);  // which is too little for it
+  EXPECT_TRUE(cache_->Recent(9).empty());
+  disk_.breaks = false;
+  Open(1000);
+  EXPECT_TRUE(cache_->Recent(9).empty());
+  EXPECT_EQ(FilesIn(folder_ / "trees"), 0U) << "what was left is removed";
+  const auto lease = Fetch(id);
+  ASSERT_TRUE(lease.ok());
+  EXPECT_EQ(FilesIn(lease->path()), 3U);
+}
+
+TEST_F(TreeCacheTest, AnEarlierProcesssTreeThatLacksAFileIsFetchedAgain) {
+  Open(1000);
+  const auto id = PutThree();
+  for (const bool cut : {false, true}) {
+    ASSERT_TRUE(Fetch(id).ok());
+    fs::remove(PathOf(id) / "b");
+    if (cut) {
+      ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), PathOf(id) / "b", "bb").ok());
+    }
+    Open(1000);
+    EXPECT_TRUE(cache_->Recent(9).empty()) << "cut: " << cut;
+    const auto lease = Fetch(id);
+    ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+    EXPECT_EQ(*LocalFileSystem().Read(lease->path() / "b"), std::string(100, 'b'));
+  }
+}
+
+TEST_F(TreeCacheTest, ATreeWithoutItsTextIsFetchedAgain) {
+  Open(1000);
+  const auto id = PutThree();
+  ASSERT_TRUE(Fetch(id).ok());
+  fs::remove(PathOf(id, ".list"));
+  Open(1000);
+  EXPECT_TRUE(cache_->Recent(9).empty());
+  EXPECT_TRUE(Fetch(id).ok());
+  EXPECT_EQ(cache_->Recent(9), std::vector{id});
+}
+
+TEST_F(TreeCacheTest, AFolderThatLacksAFileIsNotTakenOver) {
+  Open(1000);
+  fs::create_directories(folder_ / "output");
+  cache_->Adopt({{{"file", testing::BlobOf("content"), false}}}, folder_ / "output");
+  EXPECT_TRUE(cache_->Recent(9).empty());
+}
+
 TEST_F(TreeCacheTest, AnUnfinishedDownloadCountsAndGoesFirst) {
   Open(1000);
   const auto a = Put('a', 100);
-  const Path unfinished =
-      folder_ / "trees" / (a.sha256.Hex() + "-" + std::to_string(a.size) + ".incoming");
+  const Path unfinished = PathOf(a, ".incoming");
   fs::create_directories(unfinished);
   ASSERT_TRUE(
       WriteFileAtomically(LocalFileSystem(), unfinished / "part", std::string(90, 'a')).ok());
@@ -105,7 +216,7 @@ TEST_F(TreeCacheTest, AFolderThatHoldsTheTreeIsTakenOver) {
   ASSERT_TRUE(
       WriteFileAtomically(LocalFileSystem(), folder_ / "output" / "file", std::string(10, 'a'))
           .ok());
-  cache_->Adopt(a, 10, folder_ / "output");
+  cache_->Adopt({{{"file", testing::BlobOf(std::string(10, 'a')), false}}}, folder_ / "output");
   server_.server().Stop();
   const auto lease = Fetch(a);
   ASSERT_TRUE(lease.ok()) << "nothing is fetched";
