@@ -100,14 +100,14 @@ Status TreeCache::TakeOver(const Path& path, Entries& entries) {
   const bool whole = known != entries.end() && known->second.ready;
   if (kind.empty()) {
     if (IsWhole(*id)) {
-      entries[*id] = {BytesUnder(path), 0, true, clock_.Now()};
+      entries[*id] = {BytesUnder(path), 0, true, false, clock_.Now()};
       return OkStatus();
     }
     TYLLM_TRY(files_.RemoveAll(UnfinishedPathOf(*id)));
     TYLLM_TRY(files_.Rename(path, UnfinishedPathOf(*id)));
-    entries[*id] = {BytesUnder(UnfinishedPathOf(*id)), 0, false, clock_.Now()};
+    entries[*id] = {BytesUnder(UnfinishedPathOf(*id)), 0, false, false, clock_.Now()};
   } else if (kind == kUnfinished && !whole) {
-    entries[*id] = {BytesUnder(path), 0, false, clock_.Now()};
+    entries[*id] = {BytesUnder(path), 0, false, false, clock_.Now()};
   } else if (kind == kUnfinished || kind == kLeaving || (kind == kList && !whole)) {
     (void)files_.RemoveAll(path);  // what cannot be removed now is no harm, but for its bytes
   }
@@ -197,20 +197,36 @@ void TreeCache::Shrink(Entries& entries) {
   }
 }
 
+std::int64_t TreeCache::Reserved(const Entries& entries) const {
+  std::int64_t reserved = 0;
+  for (const auto& [id, entry] : entries) {
+    if (entry.coming) {
+      reserved += std::max<std::int64_t>(0, entry.bytes - BytesUnder(UnfinishedPathOf(id)));
+    }
+  }
+  return reserved;
+}
+
 Status TreeCache::MakeRoom(const format::TreeId& id, std::int64_t bytes) {
   auto entries = entries_.Lock();
   const std::int64_t here = BytesUnder(UnfinishedPathOf(id));  // of an earlier try
-  (*entries)[id].bytes = bytes;
+  Entry& entry = (*entries)[id];
+  entry.bytes = bytes;
   Shrink(*entries);
   while (true) {
+    // In this order: what a download writes meanwhile makes the room look smaller, never larger.
+    const std::int64_t reserved = Reserved(*entries);
     TYLLM_ASSIGN(const std::uint64_t free, files_.FreeBytes(folder_));
     const std::int64_t needed = bytes - here;
-    if (needed <= static_cast<std::int64_t>(free)) {
+    if (needed <= static_cast<std::int64_t>(free) - reserved) {
+      entry.coming = true;
       return OkStatus();
     }
     if (!RemoveOne(*entries)) {
-      return ResourceExhausted(folder_.string() + " has " + std::to_string(free) +
-                               " bytes free, the tree needs " + std::to_string(needed) +
+      const std::string others =
+          reserved > 0 ? " (" + std::to_string(reserved) + " of them for other downloads)" : "";
+      return ResourceExhausted(folder_.string() + " has " + std::to_string(free) + " bytes free" +
+                               others + ", the tree needs " + std::to_string(needed) +
                                " more; make room or give the worker a larger disk");
     }
   }
@@ -235,6 +251,7 @@ Result<TreeCache::Lease> TreeCache::Fetch(const format::TreeId& id, wire::BlobTr
     {
       auto entries = entries_.Lock();
       (*entries)[id].ready = status.ok();
+      (*entries)[id].coming = false;
       if (!status.ok()) {
         (*entries)[id].bytes = BytesUnder(UnfinishedPathOf(id));
       }
@@ -258,7 +275,7 @@ void TreeCache::Adopt(const format::Tree& tree, const Path& folder) {
   // A failure only means that the tree is fetched when it is wanted.
   if (Holds(folder, tree) && MakeReady(tree, folder).ok()) {
     (void)files_.RemoveAll(UnfinishedPathOf(id));
-    (*entries)[id] = {static_cast<std::int64_t>(tree.bytes()), 0, true, clock_.Now()};
+    (*entries)[id] = {static_cast<std::int64_t>(tree.bytes()), 0, true, false, clock_.Now()};
     Shrink(*entries);
   }
 }

@@ -60,7 +60,8 @@ class TreeCache {
   struct Entry {
     std::int64_t bytes = 0;
     int users = 0;
-    bool ready = false;  ///< else what there is of it lies under another name
+    bool ready = false;   ///< else what there is of it lies under another name
+    bool coming = false;  ///< it is downloaded, `bytes` are what it will have
     Clock::Steady last_used{};
   };
 
@@ -86,7 +87,10 @@ class TreeCache {
   /// Removes one that nobody uses; false when there is none.
   bool RemoveOne(Entries& entries);
   void Shrink(Entries& entries);
-  /// Room for a download on the disk, and in the limit as far as others can go.
+  /// Bytes that the downloads under way have yet to write.
+  std::int64_t Reserved(const Entries& entries) const;
+  /// Room for a download on the disk, beside those that are under way, and in the limit as far as
+  /// others can go. Reserved from then on.
   Status MakeRoom(const format::TreeId& id, std::int64_t bytes);
   Status Download(const format::TreeId& id, wire::BlobTransfer& transfer,
                   const wire::BlobTransfer::Progress& progress, const std::stop_token& stop);

@@ -13,10 +13,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The local disk, on which the test may have a removal break off after one file.
+/// The local disk, on which the test may have a removal break off after one file, and say how much
+/// is free.
 class Disk final : public FileSystem {
  public:
   bool breaks = false;
+  std::optional<std::uint64_t> free;
 
   Result<std::unique_ptr<OutputFile>> Create(const Path& path) override {
     return LocalFileSystem().Create(path);
@@ -49,7 +51,7 @@ class Disk final : public FileSystem {
   }
 
   Result<std::uint64_t> FreeBytes(const Path& path) override {
-    return LocalFileSystem().FreeBytes(path);
+    return free ? Result<std::uint64_t>(*free) : LocalFileSystem().FreeBytes(path);
   }
 };
 
@@ -207,6 +209,28 @@ TEST_F(TreeCacheTest, ATreeThatTheDiskHasNoRoomForIsRefusedBeforeAnyByteIsFetche
   const Status status = Fetch(id).status();
   EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status.ToString();
   EXPECT_NE(status.message().find("make room"), std::string::npos);
+}
+
+TEST_F(TreeCacheTest, RoomThatADownloadUnderWayNeedsIsNotGivenToAnother) {
+  Open(1 << 20);
+  const auto a = Put('a', 1000);
+  const auto b = Put('b', 1000);
+  disk_.free = 1500;
+  wire::BlobTransfer other(server_.channel(), SystemClock(), Milliseconds(2000));
+  std::vector<Status> meanwhile;
+  const auto fetch_b = [&](std::uint64_t done, std::uint64_t) {
+    if (done == 0 || !meanwhile.empty()) {
+      return;
+    }
+    fs::remove(PathOf(a, ".incoming") / "file.part");  // as if no byte of it had come yet
+    meanwhile.push_back(cache_->Fetch(b, other, [](auto, auto) {}, stop_.get_token()).status());
+  };
+  const Status first = cache_->Fetch(a, transfer_, fetch_b, stop_.get_token()).status();
+  ASSERT_EQ(meanwhile.size(), 1U);
+  EXPECT_EQ(meanwhile[0].code(), StatusCode::kResourceExhausted) << meanwhile[0].ToString();
+  EXPECT_NE(meanwhile[0].message().find("1000 of them for other downloads"), std::string::npos)
+      << meanwhile[0].message();
+  EXPECT_TRUE(Fetch(b).ok()) << "nothing is reserved any more";
 }
 
 TEST_F(TreeCacheTest, AFolderThatHoldsTheTreeIsTakenOver) {
