@@ -84,7 +84,7 @@ Result<std::uint64_t> BlobTransfer::Calls::UploadOffset(const BlobId& blob, std:
 }
 
 Status BlobTransfer::Calls::Send(const BlobId& blob, std::uint64_t offset, const Source& source,
-                                 const Moved& moved, std::stop_token stop) {
+                                 const Sent& sent, std::stop_token stop) {
   grpc::ClientContext context;
   const CancelOnStop cancel(context, std::move(stop));
   v1::UploadResponse response;
@@ -105,24 +105,26 @@ Status BlobTransfer::Calls::Send(const BlobId& blob, std::uint64_t offset, const
     request.set_data(*std::move(piece));
     open = stream->Write(request);
     offset += bytes;
-    moved(open ? bytes : 0);
+    if (open) {
+      sent(offset);
+    }
   }
   stream->WritesDone();
   return FromGrpc(stream->Finish());
 }
 
-Status BlobTransfer::Calls::Upload(const BlobId& blob, const Path& file, const Moved& moved,
-                                   std::stop_token stop) {
+Status BlobTransfer::Calls::Upload(const BlobId& blob, const Path& file, const Begins& begins,
+                                   const Sent& sent, std::stop_token stop) {
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) {
     return FromErrno(errno, "opening " + file.string());
   }
   TYLLM_ASSIGN(const std::uint64_t offset, UploadOffset(blob, stop));
-  moved(offset);
+  TYLLM_TRY(begins(offset));
   const Source source = [&](std::uint64_t at) {
     return ReadPiece(fd.get(), file, at, std::min(kMessageBytes, blob.size - at));
   };
-  return Send(blob, offset, source, moved, std::move(stop)).Annotate("sending " + file.string());
+  return Send(blob, offset, source, sent, std::move(stop)).Annotate("sending " + file.string());
 }
 
 Status BlobTransfer::Calls::Upload(const BlobId& blob, std::string_view bytes,
@@ -155,9 +157,9 @@ Status BlobTransfer::Calls::Download(const BlobId& blob, std::uint64_t offset,
   return FromGrpc(stream->Finish());
 }
 
-Status BlobTransfer::Calls::DownloadFile(
-    const BlobId& blob, const Path& target,
-    const std::function<void(std::uint64_t, std::uint64_t)>& moved, std::stop_token stop) {
+Status BlobTransfer::Calls::DownloadFile(const BlobId& blob, const Path& target,
+                                         const std::function<void(std::uint64_t)>& came,
+                                         std::stop_token stop) {
   FileSystem& files = LocalFileSystem();
   Path part = target;
   part += ".part";
@@ -180,7 +182,7 @@ Status BlobTransfer::Calls::DownloadFile(
         TYLLM_TRY(file->Append(bytes));
         digest.Update(bytes);
         size += bytes.size();
-        moved(bytes.size(), size);
+        came(size);
         return OkStatus();
       },
       std::move(stop));

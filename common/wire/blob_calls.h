@@ -17,22 +17,23 @@ namespace tyllm::wire {
 /// The calls of BlobService, one attempt each, cancelled by a stop request.
 class BlobTransfer::Calls {
  public:
-  /// Bytes that came or went in this call.
-  using Moved = std::function<void(std::uint64_t)>;
+  /// Bytes of the blob that the server has, before the first is sent; an error ends the call.
+  using Begins = std::function<Status(std::uint64_t)>;
+  /// Bytes of the blob that were sent, those that the server had included.
+  using Sent = std::function<void(std::uint64_t)>;
 
   explicit Calls(const std::shared_ptr<grpc::Channel>& channel);
 
   Result<std::vector<BlobId>> FindMissing(std::span<const BlobId> blobs, std::stop_token stop);
   /// Sends a file from where the server stopped.
-  Status Upload(const BlobId& blob, const Path& file, const Moved& moved, std::stop_token stop);
+  Status Upload(const BlobId& blob, const Path& file, const Begins& begins, const Sent& sent,
+                std::stop_token stop);
   /// Sends bytes that are in memory.
   Status Upload(const BlobId& blob, std::string_view bytes, std::stop_token stop);
   /// Fetches a blob to `target` by way of "<target>.part", going on where an earlier call stopped.
-  /// `moved` gets (bytes of this piece, bytes of the file so far). Wrong bytes are kDataLoss and
-  /// leave nothing.
+  /// `came` gets the bytes of the file so far. Wrong bytes are kDataLoss and leave nothing.
   Status DownloadFile(const BlobId& blob, const Path& target,
-                      const std::function<void(std::uint64_t, std::uint64_t)>& moved,
-                      std::stop_token stop);
+                      const std::function<void(std::uint64_t)>& came, std::stop_token stop);
   /// Gives the blob's bytes from `offset` on to `sink` as they come.
   Status Download(const BlobId& blob, std::uint64_t offset,
                   const std::function<Status(std::span<const std::byte>)>& sink,
@@ -41,7 +42,7 @@ class BlobTransfer::Calls {
  private:
   using Source = std::function<Result<std::string>(std::uint64_t offset)>;
   Result<std::uint64_t> UploadOffset(const BlobId& blob, std::stop_token stop);
-  Status Send(const BlobId& blob, std::uint64_t offset, const Source& source, const Moved& moved,
+  Status Send(const BlobId& blob, std::uint64_t offset, const Source& source, const Sent& sent,
               std::stop_token stop);
 
   std::unique_ptr<v1::BlobService::Stub> stub_;

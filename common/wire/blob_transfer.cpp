@@ -17,6 +17,8 @@ namespace fs = std::filesystem;
 constexpr std::uint64_t kLargestTreeText = 64 << 20;
 constexpr Milliseconds kFirstPause{200};
 constexpr Milliseconds kLongestPause{5000};
+// Each try has what is there read again, and a disk is not soon empty.
+constexpr Milliseconds kLongestPauseWhenFull{30'000};
 
 bool WorthAnotherTry(const Status& status) {
   return status.code() == StatusCode::kUnavailable ||
@@ -24,33 +26,54 @@ bool WorthAnotherTry(const Status& status) {
          status.code() == StatusCode::kResourceExhausted;
 }
 
-// Repeats one transfer until it succeeds, fails for good, or nothing has moved for `patience`.
+// Repeats the transfer of one file until it succeeds, fails for good, or nothing has moved for
+// `patience`. Only what is new is movement: not what was there before a try, and not what was sent
+// in a try and, as the next one finds, has not arrived.
 class Retry {
  public:
   Retry(const Clock& clock, Milliseconds patience, std::stop_token stop)
       : clock_(clock), patience_(patience), stop_(std::move(stop)), last_move_(clock.Now()) {}
 
-  void Moved(std::uint64_t bytes) {
-    if (bytes > 0) {
+  /// The receiver has so many bytes, and a try to send the rest begins. The error of the try before
+  /// when the patience is over.
+  Status Begins(std::uint64_t arrived) {
+    under_way_ = {};
+    Arrived(arrived);
+    if (clock_.Now() - last_move_ <= patience_ || failed_.ok()) {
+      return OkStatus();
+    }
+    over_ = true;
+    return failed_;
+  }
+
+  /// The receiver has so many bytes.
+  void Arrived(std::uint64_t bytes) {
+    if (bytes > arrived_) {
+      arrived_ = bytes;
       last_move_ = clock_.Now();
       pause_ = kFirstPause;
     }
   }
 
+  /// Some bytes are on their way.
+  void Sent() { under_way_ = clock_.Now(); }
+
   template <typename Transfer>
   Status Run(const Transfer& transfer) {
     while (true) {
-      const Status status = transfer();
+      failed_ = transfer();
       if (stop_.stop_requested()) {
-        return status.ok() ? status : Cancelled("transfer stopped");
+        return failed_.ok() ? failed_ : Cancelled("transfer stopped");
       }
-      if (status.ok() || !WorthAnotherTry(status) || clock_.Now() - last_move_ > patience_) {
-        return status;
+      const Clock::Steady moved = std::max(last_move_, under_way_);
+      if (failed_.ok() || !WorthAnotherTry(failed_) || over_ || clock_.Now() - moved > patience_) {
+        return failed_;
       }
-      if (!PauseFor(pause_, stop_)) {
+      if (!PauseFor(std::min(pause_, patience_), stop_)) {
         return Cancelled("transfer stopped");
       }
-      pause_ = std::min(2 * pause_, kLongestPause);
+      const bool full = failed_.code() == StatusCode::kResourceExhausted;
+      pause_ = std::min(2 * pause_, full ? kLongestPauseWhenFull : kLongestPause);
     }
   }
 
@@ -58,8 +81,12 @@ class Retry {
   const Clock& clock_;
   Milliseconds patience_;
   std::stop_token stop_;
+  std::uint64_t arrived_ = 0;
   Clock::Steady last_move_;
+  Clock::Steady under_way_{};  ///< when something was sent last in this try
   Milliseconds pause_ = kFirstPause;
+  Status failed_;
+  bool over_ = false;
 };
 
 bool IsThere(const Path& file, const BlobId& blob) {
@@ -106,12 +133,11 @@ Status BlobTransfer::UploadTree(const format::Tree& tree, const Path& root,
     if (missing.erase(entry.blob) > 0) {
       Retry sending(clock_, patience_, stop);
       TYLLM_TRY(sending.Run([&] {
-        std::uint64_t sent = 0;
         return calls_->Upload(
             entry.blob, root / entry.path,
-            [&](std::uint64_t bytes) {
-              sent += bytes;
-              sending.Moved(bytes);
+            [&](std::uint64_t arrived) { return sending.Begins(arrived); },
+            [&](std::uint64_t sent) {
+              sending.Sent();
               progress(done + sent, total);
             },
             stop);
@@ -158,11 +184,11 @@ Status BlobTransfer::DownloadTree(const format::Tree& tree, const Path& director
     if (!IsThere(target, entry.blob)) {
       TYLLM_TRY(files.CreateDirectories(target.parent_path()));
       Retry retry(clock_, patience_, stop);
-      const auto moved = [&](std::uint64_t bytes, std::uint64_t size) {
-        retry.Moved(bytes);
-        progress(done + size, total);
+      const auto came = [&](std::uint64_t bytes) {
+        retry.Arrived(bytes);
+        progress(done + bytes, total);
       };
-      TYLLM_TRY(retry.Run([&] { return calls_->DownloadFile(entry.blob, target, moved, stop); }));
+      TYLLM_TRY(retry.Run([&] { return calls_->DownloadFile(entry.blob, target, came, stop); }));
     }
     TYLLM_TRY(SetMode(target, entry.executable));
     done += entry.blob.size;
