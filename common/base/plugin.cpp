@@ -23,14 +23,14 @@ Result<const void*> LoadPlugin(const Path& file, const char* symbol) {
   void* const library = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* const why = ::dlerror();
-    return FailedPrecondition(file.string() +
-                              " cannot be loaded: " + (why == nullptr ? "no reason given" : why));
+    return Unavailable(file.string() +
+                       " cannot be loaded: " + (why == nullptr ? "no reason given" : why));
   }
   const void* const found = ::dlsym(library, symbol);
   if (found == nullptr) {
     ::dlclose(library);
-    return FailedPrecondition(file.string() + " does not export " + symbol +
-                              "; install it together with the program");
+    return Unavailable(file.string() + " does not export " + symbol +
+                       "; install it together with the program");
   }
   return found;
 }

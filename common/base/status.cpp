@@ -67,6 +67,11 @@ std::string_view AdviceOfErrno(int error) {
     case EACCES:
     case EPERM:
       return "; give this user the right to it";
+    case EIO:
+      return "; the disk or its connection is broken: see the kernel's log";
+    case EMFILE:
+    case ENFILE:
+      return "; allow more open files (ulimit -n)";
     case EROFS:
       return "; write to another disk";
     default:

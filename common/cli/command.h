@@ -25,7 +25,7 @@ enum class ExitCode : std::uint8_t {
   kFailed = 1,        ///< the work was tried and failed
   kBadArguments = 2,  ///< unknown option, bad value, a combination that cannot be
   kNotFound = 3,      ///< a file, model, job or artifact that was named is not there
-  kUnreachable = 4,   ///< the server does not answer
+  kUnreachable = 4,   ///< the server does not answer; what this machine should have is not there
   kJobFailed = 5,     ///< the job ended in failure (client, with --wait)
   kJobCancelled = 6,
   kRefused = 7,         ///< precondition or permission
@@ -33,6 +33,7 @@ enum class ExitCode : std::uint8_t {
   kOutOfMemory = 9,     ///< the machine's memory ran out
   kOutOfGpuMemory = 10,
   kConditionHolds = 11,  ///< the work is done, and a condition of --fail-if holds of its result
+  kMachine = 17,         ///< of a farm's job: its machine is to blame, another one may do it
   kInterrupted = 130,
 };
 

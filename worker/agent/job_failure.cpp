@@ -57,6 +57,9 @@ constexpr Meaning kInputNotFound{Blame::kUser, "INPUT_NOT_FOUND", false, std::nu
                                  "submit the model with the file that the message names"};
 constexpr Meaning kRefused{Blame::kUser, "REFUSED", false, std::nullopt,
                            "mend what the message names and submit again"};
+constexpr Meaning kUnfit{Blame::kWorker, "WORKER_UNFIT", true, std::nullopt,
+                         "mend what the message names on that machine; until then another worker "
+                         "takes the task, if there is one"};
 constexpr Meaning kOutOfResources{Blame::kWorker, "OUT_OF_RESOURCES", true, std::nullopt,
                                   "make room on the worker's disk, or have a worker with more"};
 constexpr Meaning kOutOfMemory{
@@ -83,6 +86,9 @@ const Meaning& OfExitCode(int code, MemoryEvidence memory) {
       return kInputNotFound;
     case cli::ExitCode::kRefused:
       return kRefused;
+    case cli::ExitCode::kMachine:
+    case cli::ExitCode::kUnreachable:  // a job talks to nobody but its machine
+      return kUnfit;
     case cli::ExitCode::kOutOfResources:
       return kOutOfResources;
     case cli::ExitCode::kOutOfMemory:
@@ -93,7 +99,6 @@ const Meaning& OfExitCode(int code, MemoryEvidence memory) {
       return kConditionHolds;
     case cli::ExitCode::kOk:
     case cli::ExitCode::kFailed:
-    case cli::ExitCode::kUnreachable:
     case cli::ExitCode::kJobFailed:
     case cli::ExitCode::kJobCancelled:
     case cli::ExitCode::kInterrupted:

@@ -21,8 +21,9 @@ Result<Path> InstalledFile(const Path& name) {
       return path;
     }
   }
-  return NotFound("the program's own file " + name.string() + " is neither " + installed.string() +
-                  " nor " + source.string() + "; install tyllm again, or name a file of your own");
+  return Unavailable("the program's own file " + name.string() + " is neither " +
+                     installed.string() + " nor " + source.string() +
+                     "; install tyllm again, or name a file of your own");
 }
 
 Result<Path> CalibrationFile(domain::CalibrationSet set) {

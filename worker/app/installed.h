@@ -10,7 +10,7 @@ namespace tyllm::app {
 Path ProgramFolder();
 
 /// A file that came with the program, such as "wikitext-2/valid.txt": below ../share/tyllm beside
-/// the program's folder, or in the source tree when it runs from a build folder. kNotFound names
+/// the program's folder, or in the source tree when it runs from a build folder. kUnavailable names
 /// both places.
 Result<Path> InstalledFile(const Path& name);
 

@@ -45,10 +45,17 @@ class Problems {
     for (const Status& problem : all_) {
       text += "\n- " + problem.message();
     }
-    return {all_.front().code(), text};
+    return {CodeOfAll(), text};
   }
 
  private:
+  /// That of the first that no other machine would be spared.
+  StatusCode CodeOfAll() const {
+    const auto stays = std::ranges::find_if(
+        all_, [](const Status& status) { return status.code() != StatusCode::kUnavailable; });
+    return (stays == all_.end() ? all_.front() : *stays).code();
+  }
+
   std::vector<Status> all_;
 };
 

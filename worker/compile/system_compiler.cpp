@@ -108,11 +108,11 @@ Result<SystemCompiler> FindCompiler(const std::string& requested, std::string_vi
     }
     tried += (tried.empty() ? "" : ", ") + std::string(candidate);
   }
-  return FailedPrecondition("no C++ compiler for " + std::string(machine.triple) +
-                            " found: tried " + tried + "; install one (Debian: apt-get install " +
-                            (at_home ? "clang-19" : std::string(machine.package)) +
-                            "), name one with --compiler, or make a model that is interpreted with "
-                            "--compiler none");
+  return Unavailable("no C++ compiler for " + std::string(machine.triple) + " found: tried " +
+                     tried + "; install one (Debian: apt-get install " +
+                     (at_home ? "clang-19" : std::string(machine.package)) +
+                     "), name one with --compiler, or make a model that is interpreted with "
+                     "--compiler none");
 }
 
 int CompilersThatFit(int wanted) {

@@ -75,9 +75,8 @@ Status CheckTargetCpu(std::string_view target) {
     if (missing.empty()) {
       return OkStatus();
     }
-    return FailedPrecondition("built for the CPU " + std::string(target) +
-                              ", and this machine lacks" + missing +
-                              "; run it elsewhere or compile for this CPU");
+    return Unavailable("built for the CPU " + std::string(target) + ", and this machine lacks" +
+                       missing + "; run it elsewhere or compile for this CPU");
   }
   return FailedPrecondition("built for the CPU '" + std::string(target) +
                             "', expected one that this machine knows: " + known +

@@ -18,9 +18,9 @@ Result<std::unique_ptr<Backend>> MakeCpu(int /*device*/, int threads) {
 Result<std::unique_ptr<Backend>> MakeCuda(int device, int /*threads*/) {
   auto made = MakeCudaBackend(device);
   if (!made.ok()) {
-    return FailedPrecondition("device 'cuda:" + std::to_string(device) +
-                              "' cannot be used: " + made.status().message() +
-                              "; use --device cpu, or auto for the best device there is");
+    return Unavailable("device 'cuda:" + std::to_string(device) +
+                       "' cannot be used: " + made.status().message() +
+                       "; use --device cpu, or auto for the best device there is");
   }
   return made;
 }

@@ -16,13 +16,13 @@ constexpr const char* kFile = "libtyllm_cuda.so";
 Result<const DevicePlugin*> Load() {
   const Path file = FindPlugin(kFile);
   if (file.empty()) {
-    return FailedPrecondition(
+    return Unavailable(
         std::string(kFile) +
         " is neither beside the program nor in ../lib; build it where nvcc is (CMake says so)");
   }
   // The plug-in's libraries are large: they are not loaded where they could do nothing.
   if (::dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) == nullptr) {
-    return FailedPrecondition("this machine has no NVIDIA driver (libcuda.so.1)");
+    return Unavailable("this machine has no NVIDIA driver (libcuda.so.1)");
   }
   return LoadPlugin<DevicePlugin>(file, "tyllm_device_plugin", kDevicePluginAbi);
 }

@@ -18,9 +18,9 @@ const Result<const VideoPlugin*>& Plugin() {
   static const Result<const VideoPlugin*> plugin = []() -> Result<const VideoPlugin*> {
     const Path file = FindPlugin(kFile);
     if (file.empty()) {
-      return Unimplemented(std::string(kFile) +
-                           " is neither beside the program nor in ../lib: it is built where "
-                           "FFmpeg's libraries are found");
+      return Unavailable(std::string(kFile) +
+                         " is neither beside the program nor in ../lib: it is built where "
+                         "FFmpeg's libraries are found");
     }
     return LoadPlugin<VideoPlugin>(file, "tyllm_video_plugin", kVideoPluginAbi);
   }();

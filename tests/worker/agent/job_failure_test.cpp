@@ -63,7 +63,7 @@ TEST_F(JobFailureTest, AConditionThatHoldsIsTheModelsFault) {
 }
 
 TEST_F(JobFailureTest, EveryFailureTellsWhatToDo) {
-  for (int code = 1; code <= 11; ++code) {
+  for (int code = 1; code <= 17; ++code) {
     const domain::Failure failure = Of(Exit(static_cast<cli::ExitCode>(code)));
     EXPECT_FALSE(failure.action.empty()) << code;
     EXPECT_FALSE(failure.message.empty()) << code;
@@ -71,6 +71,16 @@ TEST_F(JobFailureTest, EveryFailureTellsWhatToDo) {
   }
   EXPECT_FALSE(Of(Signal(SIGKILL)).action.empty());
   EXPECT_FALSE(Of(Signal(SIGSEGV)).action.empty());
+}
+
+TEST_F(JobFailureTest, WhatTheMachineLacksIsTheWorkersAndTriedAgain) {
+  for (const cli::ExitCode code : {cli::ExitCode::kMachine, cli::ExitCode::kUnreachable}) {
+    const domain::Failure failure = Of(Exit(code), "error: no C++ compiler found\n");
+    EXPECT_EQ(failure.blame, Blame::kWorker);
+    EXPECT_EQ(failure.reason, "WORKER_UNFIT");
+    EXPECT_EQ(failure.message, "no C++ compiler found");
+    EXPECT_TRUE(failure.retryable);
+  }
 }
 
 TEST_F(JobFailureTest, ACrashIsTheToolchainsAndMayBeTriedAgain) {

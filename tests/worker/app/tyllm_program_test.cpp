@@ -50,6 +50,21 @@ TEST(TyllmProgramTest, RefusesWrongArgumentsWithOneLine) {
             "error: 'inspekt' is no command of 'tyllm'; did you mean 'tyllm inspect'?\n");
 }
 
+TEST(TyllmProgramTest, AJobThatItsMachineLacksACompilerForSaysWhoseFaultThatIs) {
+  const testing::TemporaryDirectory folder;
+  const std::string model = (folder / "model").string();
+  ASSERT_EQ(Shell(kTyllm + " quantize --method rtn --model " + kDemo + " --out " + model).exit.code,
+            0);
+  const std::string order = R"({"kind":"compile_die","die":0,"compile":{"dies":1},)"
+                            R"("inputs":{"model":")" +
+                            model + R"("},"output":")" + (folder / "out").string() + R"("})";
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "order.json", order).ok());
+  const CommandOutcome outcome =
+      Shell("PATH=/nonexistent " + kTyllm + " task --spec " + (folder / "order.json").string());
+  EXPECT_EQ(outcome.exit.code, 17) << outcome.output;
+  EXPECT_NE(outcome.output.find("error: no C++ compiler"), std::string::npos) << outcome.output;
+}
+
 TEST(TyllmProgramTest, TellsWhatADirectoryIs) {
   const CommandOutcome outcome = Shell(kTyllm + " inspect " + kDemo);
   EXPECT_EQ(outcome.exit.code, 0);

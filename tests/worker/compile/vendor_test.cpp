@@ -117,14 +117,14 @@ TEST_F(VendorTest, WhatItMadeIsNotRunOnTheSimulator) {
 TEST_F(VendorTest, AToolchainThatIsNotInstalledIsSaidSo) {
   request_.options.max_kv = 62;
   const auto missing = Compile("nowhere");
-  ASSERT_EQ(missing.status().code(), StatusCode::kFailedPrecondition);
+  ASSERT_EQ(missing.status().code(), StatusCode::kUnavailable);
   EXPECT_NE(missing.status().message().find("module 'tyllm'"), std::string::npos)
       << missing.status().message();
   for (const std::vector<std::string>& command :
        {std::vector<std::string>{}, {"/nowhere/python3"}}) {
     const auto none =
         CompileWithVendor(LocalFileSystem(), request_, {command}, folder_ / "out", {}, progress_);
-    EXPECT_EQ(none.status().code(), StatusCode::kFailedPrecondition);
+    EXPECT_EQ(none.status().code(), StatusCode::kUnavailable);
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "2die"));
 }

@@ -163,7 +163,7 @@ TEST_F(EvaluateTest, WhatIsMissingIsNamed) {
   EXPECT_EQ(no_text.status().code(), StatusCode::kNotFound);
   EXPECT_NE(no_text.status().message().find("/nowhere/text"), std::string::npos);
   EXPECT_EQ(EvaluateWith({.model = kDemo, .text = text_, .device = "cuda:77"}).status().code(),
-            StatusCode::kFailedPrecondition);
+            StatusCode::kUnavailable);
 }
 
 TEST_F(EvaluateTest, AShortTextIsRefusedBeforeAnyWork) {

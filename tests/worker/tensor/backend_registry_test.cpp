@@ -21,7 +21,7 @@ TEST(MakeBackend, AutoIsTheFirstGpuWhereThereIsOne) {
 TEST(MakeBackend, ADeviceThatIsNotThereSaysWhatToUse) {
   const auto backend = MakeBackend("cuda:77", 1);
   ASSERT_FALSE(backend.ok());
-  EXPECT_EQ(backend.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(backend.status().code(), StatusCode::kUnavailable);
   EXPECT_NE(backend.status().message().find("cuda:77"), std::string::npos);
   EXPECT_NE(backend.status().message().find("--device cpu"), std::string::npos);
 }

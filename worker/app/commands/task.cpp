@@ -53,6 +53,19 @@ Result<cli::ExitCode> RunOrder(const Path& spec, const Invocation& invocation) {
   return cli::ExitCode::kConditionHolds;
 }
 
+// A job opens only what its order and its installation name: what it may not open, what is not
+// installed and what does not respond is its machine's fault, never the request's.
+cli::ExitCode ExitCodeOfJob(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kUnavailable:
+    case StatusCode::kDeadlineExceeded:
+    case StatusCode::kPermissionDenied:
+      return cli::ExitCode::kMachine;
+    default:
+      return cli::ExitCodeOf(status);
+  }
+}
+
 }  // namespace
 
 void DeclareTask(cli::CommandSpec& spec, Invocation& invocation) {
@@ -67,7 +80,11 @@ void DeclareTask(cli::CommandSpec& spec, Invocation& invocation) {
       agent.emplace(std::move(pipe), KillOwnGroup);
     }
     const Result<cli::ExitCode> code = RunOrder(*order, invocation);
-    return code.ok() ? *code : cli::ReportError(code.status());
+    if (!code.ok()) {
+      cli::ReportError(code.status());
+      return ExitCodeOfJob(code.status());
+    }
+    return *code;
   };
 }
 

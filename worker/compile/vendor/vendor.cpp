@@ -143,7 +143,7 @@ class Listener {
 };
 
 Status NotInstalled(const VendorSettings& settings, const std::string& why) {
-  return FailedPrecondition(
+  return Unavailable(
       "the vendor's toolchain is not installed here: '" + settings.command.front() + "': " + why +
       "; name a Python or a container that has it (--vendor-command, or tytvm_command of the "
       "worker's configuration), or compile with --target sim");
@@ -220,7 +220,7 @@ Result<VendorRun> RunVendor(FileSystem& files, const Preparation& preparation,
                             const Path& scratch, const OnVendorLine& on_line,
                             domain::ProgressSink& progress) {
   if (settings.command.empty()) {
-    return FailedPrecondition(
+    return Unavailable(
         "no command for the vendor's toolchain is configured; name one with --vendor-command, or "
         "tytvm_command of the worker's configuration");
   }
