@@ -6,6 +6,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/follow.h"
 #include "client/cli/job_command.h"
+#include "client/cli/live_output.h"
 #include "client/cli/transfer.h"
 #include "common/domain/views_json.h"
 
@@ -25,13 +26,16 @@ cli::ExitCode Cancel(const JobTarget& target) {
 }
 
 cli::ExitCode WatchAsJson(const JobTarget& target) {
+  LiveOutput output(target.session.stop());
   const auto end = target.farm.Watch(
       target.job, 0,
-      [](const domain::JobEvent& event) {
-        fmt::print("{}\n", format::CompactJson(format::ToJson(event)));
-        std::fflush(stdout);
+      [&](const domain::JobEvent& event) {
+        output.Write(format::CompactJson(format::ToJson(event)) + "\n");
       },
-      target.session.stop());
+      output.stop());
+  if (output.failed()) {
+    return output.Report(cli::ExitCode::kInterrupted, true);
+  }
   if (target.session.stop().stop_requested()) {
     return SayHowToComeBack(target.session, target.job);
   }

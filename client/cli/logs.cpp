@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdio>
 #include <memory>
 
 #include "client/cli/commands.h"
+#include "client/cli/live_output.h"
 
 namespace tyllm::client {
 
@@ -25,15 +25,18 @@ cli::ExitCode Run(const Session& session, const LogRequest& request) {
   if (!farm.ok()) {
     return cli::ReportError(farm.status(), request.json);
   }
+  LiveOutput output(session.stop());
   const auto sink = [&](std::string_view data) {
     const std::string line =
         request.json ? format::CompactJson(format::Json{{"data", std::string(data)}}) + "\n" : "";
     const std::string_view text = request.json ? std::string_view(line) : data;
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    output.Write(text);
   };
   const Status status = (*farm)->ReadLog({*task, static_cast<domain::Attempt>(request.attempt)},
-                                         request.offset, request.follow, sink, session.stop());
+                                         request.offset, request.follow, sink, output.stop());
+  if (output.failed()) {
+    return output.Report(cli::ExitCode::kOk, request.json);
+  }
   return status.ok() ? cli::ExitCode::kOk : cli::ReportError(status, request.json);
 }
 

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client/cli/session.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace tyllm::client {
+
+namespace {
+
+constexpr std::int64_t kForEver = 10LL * 365 * 86'400;  // seconds
+
+}  // namespace
 
 Session::Session(Address address, const Clock& clock, std::stop_token stop)
     : address_(std::move(address)), clock_(clock), stop_(std::move(stop)) {}
@@ -30,7 +37,12 @@ Result<std::unique_ptr<Farm>> Session::Connect() const {
     return InvalidArgument(
         "no server is named; give --server HOST:PORT or set the environment variable TYLLM_SERVER");
   }
-  return client::Connect(address_, clock_, Milliseconds(1000 * patience_seconds_));
+  if (patience_seconds_ < 0) {
+    return InvalidArgument("--patience is " + std::to_string(patience_seconds_) +
+                           ", expected 0 or more seconds");
+  }
+  const std::int64_t seconds = std::min(patience_seconds_, kForEver);
+  return client::Connect(address_, clock_, Milliseconds(1000 * seconds));
 }
 
 std::string Session::CommandLine() const {

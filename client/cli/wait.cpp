@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "client/cli/commands.h"
@@ -19,7 +20,7 @@ cli::ExitCode Run(const JobTarget& target, std::int64_t seconds) {
   }
   domain::WaitRequest request;
   request.job = target.job;
-  request.timeout_ms = 1000 * (seconds == 0 ? kForEver : seconds);
+  request.timeout_ms = 1000 * (seconds == 0 ? kForEver : std::min(seconds, kForEver));
   const auto job = target.farm.Wait(request, target.session.stop());
   if (!job.ok() && target.session.stop().stop_requested()) {
     return SayHowToComeBack(target.session, target.job);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <iostream>
 #include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "common/base/gpu_memory_error.h"
@@ -98,12 +99,17 @@ class Program {
       return InvalidArgument("'" + first + "' is one argument too many; '" + name +
                              " --help' shows what is expected");
     }
-    std::vector<std::string> known{"--help", "--version"};
-    AddSpellings(global_, known);
+    const std::string word = first.substr(0, first.find('='));
+    std::vector<std::string> known;
     if (line.command != nullptr) {
       AddSpellings(line.command->spec.options, known);
+      if (std::ranges::find(known, word) != known.end()) {
+        return InvalidArgument("'" + word + "' belongs behind the command: '" + name + " " + word +
+                               "'");
+      }
     }
-    const std::string word = first.substr(0, first.find('='));
+    known.insert(known.end(), {"--help", "--version"});
+    AddSpellings(global_, known);
     const std::string meant = DidYouMean(word, known, "");
     return InvalidArgument("'" + word + "' is no option of '" + name + "'" +
                            (meant.empty() ? "; '" + name + " --help' lists them" : meant));
@@ -143,17 +149,23 @@ class Program {
   std::span<const Option> global_;
 };
 
-// What was written to standard output must have arrived, unless its reader went away.
+// Of output that did not arrive. A reader that went away has what it wanted.
+ExitCode OutputFailed(int error) {
+  if (error == EPIPE) {
+    return ExitCode::kOk;
+  }
+  ReportError(ResourceExhausted(
+      "standard output cannot be written: " +
+      (error == 0 ? "an earlier write failed" : std::generic_category().message(error))));
+  return ExitCode::kFailed;
+}
+
+// What was written to standard output must have arrived.
 ExitCode FlushOutput(ExitCode code) {
   errno = 0;
   std::cout.flush();
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
-  if (written || errno == EPIPE || code != ExitCode::kOk) {
-    return code;
-  }
-  ReportError(ResourceExhausted(std::string("standard output cannot be written: ") +
-                                std::strerror(errno)));  // NOLINT(concurrency-mt-unsafe)
-  return ExitCode::kFailed;
+  return written || code != ExitCode::kOk ? code : OutputFailed(errno);
 }
 
 Result<ExitCode> RunGuarded(const Program& program, int argc, const char* const* argv) {
@@ -165,6 +177,12 @@ Result<ExitCode> RunGuarded(const Program& program, int argc, const char* const*
   } catch (const std::bad_alloc&) {
     ReportError(ResourceExhausted("memory ran out; free some, or run where there is more"));
     return ExitCode::kOutOfMemory;
+  } catch (const std::system_error& error) {
+    if (std::ferror(stdout) != 0) {  // fmt::print throws what a write says
+      std::clearerr(stdout);
+      return OutputFailed(error.code().value());
+    }
+    return Internal(std::string("unexpected: ") + error.what() + "; please report this");
   } catch (const std::exception& error) {
     return Internal(std::string("unexpected: ") + error.what() + "; please report this");
   }

@@ -117,6 +117,37 @@ TEST(ClientPromises, TheSameRequestMakesOneJobUntilItComesToNothing) {
   EXPECT_EQ(farm.Client(QuickQuantization({})).out, "j7\n");
 }
 
+TEST(ClientPromises, ACommandWhoseReaderHasGoneEnds) {
+  Farm farm;
+  farm.StartServer();
+  ASSERT_EQ(farm.Client(QuickQuantization({})).out, "j1\n");
+  // The job waits for a worker that never comes: the watch would go on for ever.
+  const std::string server =
+      (*format::ReadJsonFile(farm.folder() / "data" / "server.json"))["grpc"];
+  const std::string watch = std::string(testing::kProgramFolder) + "/tyllm-client --server " +
+                            server + " watch j1 --json";
+  const auto run = [](const std::string& line) {
+    return *RunCommand({{"bash", "-c", line}, {}, {}, {}}, kPatience);
+  };
+  const CommandOutcome gone = run("exec 3> >(true); wait $!; exec " + watch + " >&3");
+  EXPECT_EQ(gone.exit.code, 130) << gone.output;
+  const CommandOutcome full = run("exec " + watch + " > /dev/full");
+  EXPECT_EQ(full.exit.code, 1) << full.output;
+  EXPECT_NE(full.output.find("No space left on device"), std::string::npos) << full.output;
+}
+
+TEST(ClientPromises, TheLongestPatienceIsPatience) {
+  Farm farm;
+  farm.StartServer();
+  farm.KillServer();
+  ChildProcess client =
+      farm.StartClient("patient", {"--patience", "9223372036854775807", "list", "--json"});
+  farm.StartServer();
+  const auto exit = client.Wait(kPatience);
+  ASSERT_TRUE(exit.ok()) << exit.status().ToString();
+  EXPECT_EQ(exit->code, 0);
+}
+
 TEST(ClientPromises, AWatchGoesOnOverALostServerAndTellsEveryEventOnce) {
   Farm farm;
   farm.StartServer();

@@ -176,6 +176,8 @@ TEST_F(ProgramTest, SuggestsTheNearestOption) {
                 "'--modle' is no option of 'farm quantize'; did you mean '--model'?");
   ExpectRefused({"quantize", "--model", "m", "--sever=x"},
                 "'--sever' is no option of 'farm quantize'; did you mean '--server'?");
+  ExpectRefused({"--clip", "quantize", "--model", "x"},
+                "'--clip' belongs behind the command: 'farm quantize --clip'");
   ExpectRefused({"quantize", "--model", "m", "--frobnicate"},
                 "'--frobnicate' is no option of 'farm quantize'; 'farm quantize --help' lists "
                 "them");
