@@ -56,14 +56,10 @@ Result<cli::ExitCode> RunOrder(const Path& spec, const Invocation& invocation) {
 // A job opens only what its order and its installation name: what it may not open, what is not
 // installed and what does not respond is its machine's fault, never the request's.
 cli::ExitCode ExitCodeOfJob(const Status& status) {
-  switch (status.code()) {
-    case StatusCode::kUnavailable:
-    case StatusCode::kDeadlineExceeded:
-    case StatusCode::kPermissionDenied:
-      return cli::ExitCode::kMachine;
-    default:
-      return cli::ExitCodeOf(status);
-  }
+  const StatusCode code = status.code();
+  const bool machine = code == StatusCode::kUnavailable || code == StatusCode::kDeadlineExceeded ||
+                       code == StatusCode::kPermissionDenied;
+  return machine ? cli::ExitCode::kMachine : cli::ExitCodeOf(status);
 }
 
 }  // namespace
