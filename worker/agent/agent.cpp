@@ -7,6 +7,7 @@
 #include "common/base/pause.h"
 #include "common/base/version.h"
 #include "worker/agent/capabilities.h"
+#include "worker/agent/strays.h"
 #include "worker/agent/toolchain.h"
 
 namespace tyllm::agent {
@@ -245,6 +246,7 @@ Status Agent::Run(const std::stop_token& stop) {
   }
   if (status.code() == StatusCode::kFailedPrecondition) {
     return status;
+    ReapStrays();
   }
   const bool at_once = status.code() == StatusCode::kCancelled;
   HandBack(at_once ? StopReason::kAtOnce : StopReason::kHandBack);

@@ -275,6 +275,7 @@ std::optional<domain::Outcome> AttemptRun::RunChild(const Path& order,
   if (!end.ok()) {
     return WorkerFailure("JOB_NOT_STARTED", end.status());
   }
+      .log_limit = around_.config.job_log_bytes,
   {
     auto state = state_.Lock();
     state->used.gpu_memory_bytes =

@@ -11,6 +11,8 @@
 #include <csignal>
 
 #include "common/format/json.h"
+#include "worker/agent/job_log.h"
+#include "worker/agent/strays.h"
 
 namespace tyllm::agent {
 
@@ -74,29 +76,49 @@ class RecordReader {
   domain::Resources used_;
 };
 
-Result<Fd> OpenLog(const Path& log) {
-  Fd fd(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
-  if (!fd) {
-    return FromErrno(errno, "opening " + log.string());
-  }
-  return fd;
-}
+// The read end of a pipe of which others hold the write end.
+template <typename Sink>
+class Stream {
+ public:
+  Stream(Fd fd, Sink& sink) : fd_(std::move(fd)), sink_(sink) {}
 
-// Drains what is readable now; false at the end of the stream.
-bool ReadSome(int fd, RecordReader& records) {
-  std::array<char, 4096> buffer;
-  const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-  if (got > 0) {
-    records.Add({buffer.data(), static_cast<std::size_t>(got)});
-  }
-  return got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN));
-}
+  pollfd Wanted() const { return {fd_ ? fd_.get() : -1, POLLIN, 0}; }
 
-// Watches a running child: its progress, its end, and the request to stop it.
+  /// One read; there is something, or the end.
+  std::size_t ReadSome() {
+    std::array<char, 16384> buffer;
+    const ssize_t got = ::read(fd_.get(), buffer.data(), buffer.size());
+    if (got > 0) {
+      sink_.Add({buffer.data(), static_cast<std::size_t>(got)});
+      return static_cast<std::size_t>(got);
+    }
+    if (got == 0 || (errno != EINTR && errno != EAGAIN)) {
+      fd_.Reset();
+    }
+    return 0;
+  }
+
+  /// What is there now, and no more: a process that left the group may go on writing. Then closed.
+  void Finish() {
+    const int capacity = fd_ ? ::fcntl(fd_.get(), F_GETPIPE_SZ) : 0;
+    std::size_t left = static_cast<std::size_t>(std::max(capacity, 0));
+    for (pollfd wanted = Wanted(); left > 0 && ::poll(&wanted, 1, 0) > 0; wanted = Wanted()) {
+      left -= std::min(left, ReadSome());
+    }
+    fd_.Reset();
+  }
+
+ private:
+  Fd fd_;
+  Sink& sink_;
+};
+
+// Watches a running child: its progress, its output, its end, and the request to stop it.
 class Watch {
  public:
-  Watch(ChildProcess& child, Fd progress, const ChildJob& job, RecordReader& records)
-      : child_(child), progress_(std::move(progress)), job_(job), records_(records) {}
+  Watch(ChildProcess& child, Stream<RecordReader> progress, Stream<JobLog> output,
+        const ChildJob& job)
+      : child_(child), progress_(std::move(progress)), output_(std::move(output)), job_(job) {}
 
   Result<ChildEnd> Run(const std::stop_token& stop) {
     const Fd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -115,11 +137,9 @@ class Watch {
       WaitForNews(wake.get(), end.stopped);
     }
     child_.SignalGroup(SIGKILL);  // whatever it left behind
-    // Only what is there: a process that left the group may hold the pipe open.
-    while (HasProgress() && ReadSome(progress_.get(), records_)) {
-    }
-    end.progress = records_.last();
-    end.used = records_.used();
+    EndStrays(job_.log.string());
+    progress_.Finish();
+    output_.Finish();
     return end;
   }
 
@@ -135,27 +155,26 @@ class Watch {
     }
   }
 
-  bool HasProgress() const {
-    pollfd ready{progress_ ? progress_.get() : -1, POLLIN, 0};
-    return ::poll(&ready, 1, 0) > 0;
-  }
-
   void WaitForNews(int wake, bool stopping) {
-    std::array<pollfd, 3> news = {
+    std::array<pollfd, 4> news = {
         pollfd{child_.exit_fd(), POLLIN, 0},
-        pollfd{progress_ ? progress_.get() : -1, POLLIN, 0},
+        progress_.Wanted(),
+        output_.Wanted(),
         pollfd{stopping ? -1 : wake, POLLIN, 0},
     };
     ::poll(news.data(), news.size(), stopping ? 50 : 60'000);
-    if (news[1].revents != 0 && !ReadSome(progress_.get(), records_)) {
-      progress_.Reset();
+    if (news[1].revents != 0) {
+      progress_.ReadSome();
+    }
+    if (news[2].revents != 0) {
+      output_.ReadSome();
     }
   }
 
   ChildProcess& child_;
-  Fd progress_;
+  Stream<RecordReader> progress_;
+  Stream<JobLog> output_;
   const ChildJob& job_;
-  RecordReader& records_;
   std::optional<std::chrono::steady_clock::time_point> asked_;
 };
 
@@ -164,19 +183,29 @@ class Watch {
 Result<ChildEnd> RunChildJob(const ChildJob& job,
                              const std::function<void(const domain::Progress&)>& on_progress,
                              const std::stop_token& stop) {
-  TYLLM_ASSIGN(Pipe pipe, MakePipe());
-  TYLLM_ASSIGN(const Fd log, OpenLog(job.log));
+  TYLLM_ASSIGN(Pipe progress, MakePipe());
+  TYLLM_ASSIGN(Pipe output, MakePipe());
+  TYLLM_ASSIGN(JobLog log, JobLog::Open(job.log, job.log_limit));
   CommandLine command{.argv = job.argv};
   command.argv.insert(command.argv.end(), {"--progress-fd", std::to_string(kProgressFd)});
-  command.descriptors = {{log.get(), 1}, {log.get(), 2}, {pipe.write.get(), kProgressFd}};
+  command.environment = {std::string(kJobVariable) + "=" + job.log.string()};
+  command.descriptors = {
+      {output.write.get(), 1}, {output.write.get(), 2}, {progress.write.get(), kProgressFd}};
+  AdoptStrays();
   const MemoryKills kills;
   TYLLM_ASSIGN(ChildProcess child, ChildProcess::Spawn(command));
-  pipe.write.Reset();
+  progress.write.Reset();
+  output.write.Reset();
   if (job.on_start) {
     job.on_start(child.pid());
   }
   RecordReader records(on_progress);
-  TYLLM_ASSIGN(ChildEnd end, Watch(child, std::move(pipe.read), job, records).Run(stop));
+  Watch watch(child, Stream(std::move(progress.read), records), Stream(std::move(output.read), log),
+              job);
+  TYLLM_ASSIGN(ChildEnd end, watch.Run(stop));
+  log.Finish();
+  end.progress = records.last();
+  end.used = records.used();
   end.memory = kills.SinceStart();
   return end;
 }

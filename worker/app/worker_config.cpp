@@ -76,6 +76,7 @@ Result<agent::AgentConfig> AgentConfigOf(const WorkerConfig& config) {
   agent.memory_bytes = config.memory_bytes;
   agent.dies = config.dies;
   agent.cache_bytes = config.cache_bytes;
+  agent.job_log_bytes = config.job_log_bytes;
   agent.labels = config.labels;
   agent.grace = std::chrono::seconds(config.stop_grace_seconds);
   agent.farewell = std::chrono::seconds(config.stop_seconds);

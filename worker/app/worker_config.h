@@ -27,6 +27,7 @@ struct WorkerConfig {
   std::int64_t dies = 0;
   std::int64_t memory_bytes = 0;
   std::int64_t cache_bytes = 50LL << 30;
+  std::int64_t job_log_bytes = 256LL << 20;
   config::Pairs labels;
   std::string toolchain;      ///< empty: beside this program
   std::string tytvm_command;  ///< empty: the vendor's toolchain is not here
@@ -66,6 +67,9 @@ inline constexpr std::array kWorkerSettings{
                   std::int64_t{1} << 60},
     WorkerSetting{"cache_bytes", &WorkerConfig::cache_bytes, "BYTES",
                   "input trees kept for later tasks", 0, std::int64_t{1} << 60},
+    WorkerSetting{"job_log_bytes", &WorkerConfig::job_log_bytes, "BYTES",
+                  "of what a task prints, its beginning that is kept", 1 << 12,
+                  std::int64_t{1} << 40},
     WorkerSetting{"labels",
                   &WorkerConfig::labels,
                   "NAME=VALUE",

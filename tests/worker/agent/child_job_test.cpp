@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
+#include <sstream>
 #include <thread>
 
 #include "tests/support/temporary_directory.h"
@@ -88,6 +89,35 @@ TEST_F(ChildJobTest, HurryCutsTheGraceShort) {
 TEST_F(ChildJobTest, AProcessThatLeftTheGroupWithThePipeDoesNotHoldUpTheEnd) {
   const ChildEnd end = Run("setsid sleep 30 & exit 4");
   EXPECT_EQ(end.exit.code, 4);
+}
+
+TEST_F(ChildJobTest, WhatLeftTheGroupAndGoesOnWritingDoesNotOutliveTheJob) {
+  // A grandchild, too, which nobody has adopted yet when the job ends.
+  const std::string pids = (directory_ / "pids").string();
+  const ChildEnd end = Run("setsid sh -c 'setsid sh -c \"echo \\$\\$ >> " + pids +
+                           "; while :; do echo more; done\" & echo $$ >> " + pids +
+                           "; while :; do echo more; done' & while [ \"$(wc -l < " + pids +
+                           ")\" != 2 ]; do sleep 0.01; done 2> /dev/null; exit 4");
+  EXPECT_EQ(end.exit.code, 4);
+  std::istringstream written(*LocalFileSystem().Read(pids));
+  int processes = 0;
+  for (pid_t process = 0; written >> process; ++processes) {
+    EXPECT_EQ(::kill(process, 0), -1) << process << " is still there";
+  }
+  EXPECT_EQ(processes, 2);
+}
+
+TEST_F(ChildJobTest, AJobsLogKeepsItsBeginningAndSaysWhatIsMissing) {
+  ChildJob job = Job("seq 1 100000; echo error: too much >&2; exit 3");
+  job.log_limit = 100;
+  const auto end = RunChildJob(job, [](const domain::Progress&) {}, stop_.get_token());
+  EXPECT_EQ(end->exit.code, 3) << "the job goes on";
+  const std::string log = Log();
+  EXPECT_LT(log.size(), 4096U);
+  EXPECT_TRUE(log.starts_with("1\n2\n3\n")) << log;
+  EXPECT_NE(log.find("100 bytes (job_log_bytes); what follows is left out"), std::string::npos);
+  EXPECT_NE(log.find(" bytes were left out"), std::string::npos);
+  EXPECT_TRUE(log.ends_with("100000\nerror: too much\n")) << log;
 }
 
 TEST_F(ChildJobTest, TheProcessIsToldWhileItRuns) {
