@@ -40,7 +40,6 @@ constexpr std::size_t kLongestSocketPath = 107;
 constexpr int kTransferThreads = 4;
 constexpr int kBlockingThreads = 2;
 constexpr Milliseconds kHousekeepingInterval = hours(1);
-constexpr Milliseconds kWorkerStopLimit = seconds(20);
 
 sched::Fairness FairnessOf(const ServerConfig& config) {
   sched::Fairness fairness;

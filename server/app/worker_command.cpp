@@ -6,11 +6,15 @@
 #include <array>
 #include <system_error>
 
+#include "common/base/digest.h"
 #include "common/wire/channel.h"
 
 namespace tyllm::server::app {
 
 namespace {
+
+constexpr std::size_t kLongestName = 64;
+constexpr std::size_t kDigestDigits = 8;
 
 Path ProgramOf(const ServerConfig& config) {
   if (!config.worker_program.empty()) {
@@ -25,10 +29,19 @@ std::string NameOfWorker() {
   if (::gethostname(host.data(), host.size() - 1) != 0) {
     return "embedded";
   }
-  return std::string(host.data()) + "-embedded";
+  return EmbeddedName(host.data());
 }
 
 }  // namespace
+
+std::string EmbeddedName(const std::string& host) {
+  const std::string suffix = "-embedded";
+  if (host.size() + suffix.size() <= kLongestName) {
+    return host + suffix;
+  }
+  const std::string digest = "-" + DigestOf(host).Hex().substr(0, kDigestDigits);
+  return host.substr(0, kLongestName - digest.size() - suffix.size()) + digest + suffix;
+}
 
 Result<std::vector<std::string>> WorkerCommand(const ServerConfig& config,
                                                const WorkerPlace& place) {
@@ -47,11 +60,17 @@ Result<std::vector<std::string>> WorkerCommand(const ServerConfig& config,
       NameOfWorker(),
       "--slots",
       std::to_string(config.worker_slots),
+      "--stop-seconds",
+      std::to_string(kWorkerFarewell.count()),
       "--log-format",
       std::string(telemetry::kLogFormatNames.Name(config.log_format)),
       "--log-level",
       std::string(telemetry::kLogLevelNames.Name(config.log_level)),
   };
+  // What the server's environment says of TLS is for other workers: this address has none.
+  for (const char* const option : {"--tls-ca", "--tls-cert", "--tls-key"}) {
+    command.insert(command.end(), {option, ""});
+  }
   if (!wire::IsLoopback(place.server)) {
     command.emplace_back("--insecure");  // as the server itself; it is this machine's own address
   }

@@ -30,15 +30,17 @@ boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm
                             .last_seen_unix_ms = worker.last_seen_unix_ms,
                             .tasks = {},
                             .session = worker.session};
-    if (const Fleet::Member* const member = farm.fleet.Find(worker.name)) {
-      view.capabilities = member->state->capabilities;
-      view.online = member->seen >= alive_since;
-      view.last_seen_unix_ms = member->seen_unix_ms;
-    }
     for (const store::HeldTask& task : found.held) {
       if (task.holder.worker == worker.name) {
         view.tasks.push_back(task.id.task);
       }
+    }
+    if (const Fleet::Member* const member = farm.fleet.Find(worker.name)) {
+      view.capabilities = member->state->capabilities;
+      // One that drains and has nothing left said that with its last call.
+      const bool gone = member->draining && view.tasks.empty();
+      view.online = member->seen >= alive_since && !gone;
+      view.last_seen_unix_ms = member->seen_unix_ms;
     }
     views.push_back(std::move(view));
   }

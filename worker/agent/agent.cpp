@@ -17,6 +17,7 @@ namespace {
 constexpr Milliseconds kIdleWait{60'000};    // how long the server may hold an idle worker's call
 constexpr Milliseconds kCallMargin{10'000};  // on top of that before the call is given up
 constexpr Milliseconds kShortestCall{500};
+constexpr Milliseconds kFarewellCall{2000};
 constexpr Milliseconds kFirstRetry{500};
 constexpr Milliseconds kLastRetry{10'000};
 constexpr Milliseconds kIdlePause{1'000};  // between calls that the server did not hold
@@ -227,6 +228,9 @@ Status Agent::Turn(const std::stop_token& stop) {
   if (reply.status().code() == StatusCode::kAborted) {
     return FailedPrecondition(reply.status().message());
   }
+  if (reply.status().code() == StatusCode::kInvalidArgument) {
+    return reply.status().Annotate("server " + config_.server + " does not take this worker");
+  }
   logbook_.Warning("the server does not answer",
                    {{"server", config_.server}, {"error", reply.status().ToString()}});
   StopWhatIsLost();
@@ -242,11 +246,11 @@ Status Agent::Turn(const std::stop_token& stop) {
 Status Agent::Run(const std::stop_token& stop) {
   Status status;
   while (status.ok() && !stop.stop_requested()) {
+    ReapStrays();
     status = Turn(stop);
   }
-  if (status.code() == StatusCode::kFailedPrecondition) {
+  if (!status.ok() && status.code() != StatusCode::kCancelled) {
     return status;
-    ReapStrays();
   }
   const bool at_once = status.code() == StatusCode::kCancelled;
   HandBack(at_once ? StopReason::kAtOnce : StopReason::kHandBack);
@@ -273,6 +277,16 @@ void Agent::HandBack(StopReason reason) {
     PauseFor(Milliseconds(100), {});
   }
   attempts_.clear();
+  SayFarewell();
+}
+
+void Agent::SayFarewell() {
+  const auto said =
+      link_->Sync(Request(true), std::clamp(config_.farewell, kShortestCall, kFarewellCall), {});
+  if (!said.ok()) {
+    logbook_.Info("the server was not told that this worker stops",
+                  {{"error", said.status().message()}});
+  }
 }
 
 }  // namespace tyllm::agent

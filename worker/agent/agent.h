@@ -33,7 +33,8 @@ class Agent {
 
   /// Returns OK after a stop, or when the server has asked the worker to leave: running attempts
   /// were stopped and, if the server answers, handed back so that they are tried elsewhere at once.
-  /// kFailedPrecondition when another process has taken the worker's name.
+  /// kFailedPrecondition when another process has taken the worker's name, kInvalidArgument when
+  /// the server does not take what the worker says of itself.
   Status Run(const std::stop_token& stop);
 
  private:
@@ -53,6 +54,8 @@ class Agent {
   /// offered when the server answers again.
   void StopWhatIsLost();
   void HandBack(StopReason reason);
+  /// So that nobody counts on this worker until it has been silent for long.
+  void SayFarewell();
 
   bool IsIdle() const { return attempts_.empty() && ending_.empty(); }
 

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <map>
@@ -16,6 +17,7 @@
 #include "common/base/child_process.h"
 #include "common/base/guarded.h"
 #include "common/format/json.h"
+#include "server/app/worker_command.h"
 #include "tests/support/blob_client.h"
 #include "tests/support/http_get.h"
 #include "tests/support/metric_value.h"
@@ -260,6 +262,34 @@ TEST_F(ServerWithWorker, WithTlsTheWorkerCallsOverTheLocalSocketAndOthersNeedACe
   client.tls.certificate.clear();
   client.tls.key.clear();
   EXPECT_EQ(answer(grpc, client).find(missing), std::string::npos);
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
+TEST_F(ServerWithWorker, TheWorkersConnectionIsNotThatOfTheServersEnvironment) {
+  const std::string certificates = std::string(testing::kTestData) + "/wire/";
+  ::setenv("TYLLM_TLS_CA", (certificates + "ca.pem").c_str(), 1);
+  Start({"--with-worker", "--worker-program",
+         std::string(testing::kProgramFolder) + "/tyllm-worker"});
+  ::unsetenv("TYLLM_TLS_CA");
+  const std::string http = (*format::ReadJsonFile(folder_ / "data/server.json"))["http"];
+  EXPECT_TRUE(Becomes([&] {
+    return testing::MetricValue(testing::HttpGet(http, "/metrics").body,
+                                "tyllm_workers{state=\"online\"}") == "1";
+  }));
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
+TEST_F(ServerWithWorker, TheWorkerHasItsNameAndItsTimeToStopFromTheServer) {
+  EXPECT_EQ(EmbeddedName("host"), "host-embedded");
+  EXPECT_EQ(EmbeddedName(std::string(55, 'h')), std::string(55, 'h') + "-embedded");
+  const std::string longer = EmbeddedName(std::string(56, 'h'));
+  EXPECT_EQ(longer.size(), 64U);
+  EXPECT_TRUE(longer.ends_with("-embedded")) << longer;
+  EXPECT_NE(longer, EmbeddedName(std::string(57, 'h')));
+  Start({"--with-worker", "--worker-program", FakeWorker("exec sleep 600")});
+  ASSERT_TRUE(Becomes([&] { return Starts().size() == 1; }));
+  EXPECT_NE(Starts()[0].find("--stop-seconds 20 "), std::string::npos) << Starts()[0];
+  EXPECT_GT(kWorkerStopLimit, kWorkerFarewell);
   EXPECT_TRUE(Stop(SIGTERM).ok());
 }
 

@@ -339,6 +339,28 @@ TEST_F(AgentTest, AFolderBelongsToOneWorker) {
   EXPECT_NE(second.message().find("w1"), std::string::npos);
 }
 
+TEST_F(AgentTest, AWorkerThatTheServerDoesNotTakeEndsAndSaysWhy) {
+  AgentConfig config = Config("w1");
+  config.name = std::string(65, 'w');
+  const Status status = Start(config)->Wait();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status.ToString();
+  EXPECT_NE(status.message().find("expected 1 to 64 printable"), std::string::npos)
+      << status.message();
+}
+
+TEST_F(AgentTest, AnIdleWorkerThatStopsIsNotOnlineAnyMore) {
+  const auto online = [this] {
+    CallContext context;
+    v1::ListWorkersResponse workers;
+    EXPECT_TRUE(admin_->ListWorkers(&context, {}, &workers).ok());
+    return workers.workers_size() == 1 && workers.workers(0).online();
+  };
+  const auto agent = Start("w1");
+  WaitUntil("the worker's first call", online);
+  EXPECT_TRUE(agent->Stop().ok());
+  EXPECT_FALSE(online());
+}
+
 TEST_F(AgentTest, AWorkerWhoseNameAnotherHasTakenLeaves) {
   const auto first = Start("w1");
   WaitForEnd(Submit("plain"));
