@@ -11,6 +11,7 @@
 #include "worker/agent/job_failure.h"
 #include "worker/agent/log_shipper.h"
 #include "worker/agent/machine.h"
+#include "worker/agent/object_files.h"
 
 namespace tyllm::agent {
 
@@ -18,6 +19,7 @@ namespace {
 
 constexpr Milliseconds kLogPeriod{500};
 constexpr Milliseconds kLogRetry{2000};
+constexpr std::int64_t kObjectsPart = 4;  // of the cache's limit, for compiled objects at most
 
 domain::Failure WorkerFailure(std::string_view reason, const Status& status) {
   domain::Failure failure;
@@ -148,7 +150,9 @@ domain::Outcome AttemptRun::Perform(const std::stop_token& stop) {
   if (!order.ok()) {
     return failed("NO_WORKSPACE", order.status());
   }
-  if (auto ended = RunJob(*order, stop)) {
+  auto ended = RunJob(*order, stop);
+  TidyCache();
+  if (ended) {
     return *std::move(ended);
   }
   auto output = UploadOutput(transfer, stop);
@@ -156,6 +160,11 @@ domain::Outcome AttemptRun::Perform(const std::stop_token& stop) {
     return failed("UPLOAD_FAILED", output.status());
   }
   return *output;
+}
+
+void AttemptRun::TidyCache() {
+  around_.trees.MakeWayFor(
+      PruneObjects(around_.folder.objects(), around_.config.cache_bytes / kObjectsPart));
 }
 
 Result<std::vector<TreeCache::Lease>> AttemptRun::FetchInputs(wire::BlobTransfer& transfer,
@@ -266,6 +275,7 @@ std::optional<domain::Outcome> AttemptRun::RunChild(const Path& order,
   const ChildJob job{
       .argv = {around_.config.toolchain.string(), "task", "--spec", order.string()},
       .log = log_,
+      .log_limit = around_.config.job_log_bytes,
       .grace = around_.config.grace,
       .at_once = hurry_.get_token(),
       .on_start = set_job,
@@ -275,7 +285,6 @@ std::optional<domain::Outcome> AttemptRun::RunChild(const Path& order,
   if (!end.ok()) {
     return WorkerFailure("JOB_NOT_STARTED", end.status());
   }
-      .log_limit = around_.config.job_log_bytes,
   {
     auto state = state_.Lock();
     state->used.gpu_memory_bytes =

@@ -86,6 +86,8 @@ class AttemptRun {
   /// Nothing on success.
   std::optional<domain::Outcome> RunJob(const Path& order, const std::stop_token& stop);
   std::optional<domain::Outcome> RunChild(const Path& order, const std::stop_token& stop);
+  /// Keeps compiled objects and input trees within the limit of the cache.
+  void TidyCache();
   bool IsWorthKeeping(const std::optional<domain::Outcome>& outcome);
   Result<domain::Succeeded> UploadOutput(wire::BlobTransfer& transfer, const std::stop_token& stop);
   void ShipLog(const std::stop_token& job_ended);

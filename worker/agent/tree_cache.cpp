@@ -193,8 +193,14 @@ void TreeCache::Shrink(Entries& entries) {
     return std::accumulate(entries.begin(), entries.end(), std::int64_t{0},
                            [](std::int64_t sum, const auto& e) { return sum + e.second.bytes; });
   };
-  while (total() > limit_ && RemoveOne(entries)) {
+  while (total() + others_ > limit_ && RemoveOne(entries)) {
   }
+}
+
+void TreeCache::MakeWayFor(std::int64_t bytes) {
+  others_ = bytes;
+  auto entries = entries_.Lock();
+  Shrink(*entries);
 }
 
 std::int64_t TreeCache::Reserved(const Entries& entries) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -53,6 +54,8 @@ class TreeCache {
   /// Takes over a folder that holds the tree: a task's output is often the next one's input. One
   /// whose files are not there or have other sizes is left where it is.
   void Adopt(const format::Tree& tree, const Path& folder);
+  /// Bytes of other things that the limit holds for, too; 0 at first.
+  void MakeWayFor(std::int64_t bytes);
   /// Trees that are here, used last first, at most `most`.
   std::vector<format::TreeId> Recent(std::size_t most);
 
@@ -99,6 +102,7 @@ class TreeCache {
   std::int64_t limit_;
   const Clock& clock_;
   FileSystem& files_;
+  std::atomic<std::int64_t> others_ = 0;
   Guarded<Entries> entries_;
 };
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/object_cache.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include "common/base/digest.h"
 
 namespace tyllm::compile {
@@ -18,6 +21,9 @@ std::optional<std::string> ObjectCache::Find(const std::string& key) const {
   if (!digest.ok() || !object.ok() || DigestOf(*object).Hex() != *digest) {
     return std::nullopt;
   }
+  std::error_code error;  // without the time it only goes earlier
+  std::filesystem::last_write_time(PathOf(key, ".so"),
+                                   std::filesystem::file_time_type::clock::now(), error);
   return *std::move(object);
 }
 

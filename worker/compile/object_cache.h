@@ -9,8 +9,9 @@
 namespace tyllm::compile {
 
 /// Shared objects by what they were made of: <directory>/<first 2 digits>/<digest>.so, with the
-/// object's own digest beside it. A damaged or half-written entry counts as absent. Threads and
-/// processes: any; entries appear whole.
+/// object's own digest beside it. A damaged or half-written entry counts as absent, and so does
+/// one that somebody removed: an object's time is that of its last use, by which a worker prunes
+/// (worker/agent/object_files.h). Threads and processes: any; entries appear whole.
 class ObjectCache {
  public:
   /// No folder: remembers nothing.

@@ -114,6 +114,15 @@ TEST_F(TreeCacheTest, TheLongestUnusedGoFirstAndThoseInUseNever) {
   EXPECT_EQ(cache_->Recent(1), std::vector{c});
 }
 
+TEST_F(TreeCacheTest, OtherThingsCountTowardsTheLimit) {
+  Open(250);
+  ASSERT_TRUE(Fetch(Put('a', 100)).ok());
+  const auto b = Put('b', 100);
+  ASSERT_TRUE(Fetch(b).ok());
+  cache_->MakeWayFor(100);
+  EXPECT_EQ(cache_->Recent(9), std::vector{b});
+}
+
 TEST_F(TreeCacheTest, AnEarlierProcesssTreesAreTakenOverUpToTheLimit) {
   Open(1000);
   const auto a = Put('a', 100);

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <filesystem>
+
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::compile {
@@ -64,6 +67,18 @@ TEST(ObjectBuilderTest, DamagedCacheEntriesAreNotUsed) {
   ASSERT_TRUE(
       WriteFileAtomically(LocalFileSystem(), folder / "cache" / "aa" / (key + ".so"), "obj").ok());
   EXPECT_EQ(cache.Find(key), std::nullopt);
+}
+
+TEST(ObjectBuilderTest, AnObjectThatIsUsedIsTheYoungest) {
+  const TemporaryDirectory folder;
+  const ObjectCache cache(LocalFileSystem(), folder / "cache");
+  const std::string key(64, 'a');
+  cache.Store(key, "object");
+  const std::filesystem::path path = folder / "cache" / "aa" / (key + ".so");
+  const auto before = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24);
+  std::filesystem::last_write_time(path, before);
+  EXPECT_EQ(cache.Find(key), "object");
+  EXPECT_GT(std::filesystem::last_write_time(path), before + std::chrono::hours(1));
 }
 
 TEST(ObjectBuilderTest, TheCompilersWordsAreInTheError) {
