@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "client/cli/show.h"
+#include "common/base/terminal.h"
 
 namespace tyllm::client {
 
@@ -62,10 +63,12 @@ void JobDisplay::Erase() {
 }
 
 void JobDisplay::Draw() {
+  const std::size_t columns = TerminalColumns(::fileno(out_)) - 1;
   for (const auto& [id, task] : running_) {
-    fmt::print(out_, "  {:<16} {} {}\n", Printable(task.label),
-               Bar(task.progress.done, task.progress.total, kBarWidth),
-               Describe(task.progress).substr(0, 60));
+    const std::string line = fmt::format("  {:<16} {} {}", Printable(task.label),
+                                         Bar(task.progress.done, task.progress.total, kBarWidth),
+                                         Describe(task.progress));
+    fmt::print(out_, "{}\n", CutToColumns(line, columns));
     ++drawn_;
   }
   std::fflush(out_);

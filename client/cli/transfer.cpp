@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "client/cli/show.h"
+#include "common/base/terminal.h"
 #include "common/domain/output_names.h"
 #include "common/format/tree.h"
 
@@ -66,9 +67,25 @@ void TransferDisplay::Show(std::uint64_t done, std::uint64_t total) {
   last_ = now;
   const auto elapsed = std::chrono::duration<double>(now - start_).count();
   const double rate = elapsed > 0 ? static_cast<double>(done - *first_) / elapsed : 0;
-  fmt::print(stderr, "{}{}: {} of {}, {}/s{}", terminal_ ? "\r\x1b[K" : "", what_, Bytes(done),
-             Bytes(total), Bytes(static_cast<std::uint64_t>(rate)), terminal_ ? "" : "\n");
+  const std::string numbers = fmt::format(": {} of {}, {}/s", Bytes(done), Bytes(total),
+                                          Bytes(static_cast<std::uint64_t>(rate)));
+  if (terminal_) {
+    fmt::print(stderr, "\r\x1b[K{}",
+               TransferLine(what_, numbers, TerminalColumns(STDERR_FILENO) - 1));
+  } else {
+    fmt::print(stderr, "{}{}\n", what_, numbers);
+  }
   std::fflush(stderr);
+}
+
+std::string TransferLine(const std::string& what, const std::string& numbers, std::size_t columns) {
+  constexpr std::string_view kCut = "...";
+  std::string line = what + numbers;
+  if (line.size() > columns && columns > numbers.size() + kCut.size()) {
+    line = std::string(kCut) +
+           std::string(CutToLastColumns(what, columns - numbers.size() - kCut.size())) + numbers;
+  }
+  return std::string(CutToColumns(line, columns));
 }
 
 Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool quiet) {

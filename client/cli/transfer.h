@@ -29,6 +29,9 @@ class TransferDisplay {
   std::optional<std::uint64_t> first_;  // done already when it began
 };
 
+/// `what` and its numbers in one row of a terminal: of a long path its end.
+std::string TransferLine(const std::string& what, const std::string& numbers, std::size_t columns);
+
 /// Digests a folder or file and sends what the server does not have of it.
 Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool quiet);
 

@@ -2,12 +2,13 @@
 #include "worker/jobs/progress_writer.h"
 
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
+
+#include "common/base/terminal.h"
 
 namespace tyllm::jobs {
 
@@ -46,22 +47,6 @@ std::string ForPeople(const domain::Progress& progress) {
     text += ": " + progress.message;
   }
   return text;
-}
-
-// At most `bytes` of the text, whole UTF-8 characters only: a line that wraps cannot be redrawn.
-std::string_view Cut(std::string_view text, std::size_t bytes) {
-  if (text.size() <= bytes) {
-    return text;
-  }
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0U) == 0x80U) {
-    --bytes;
-  }
-  return text.substr(0, bytes);
-}
-
-std::size_t TerminalColumns(int fd) {
-  winsize size{};
-  return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
 bool IsLastOfStage(const domain::Progress& progress) {
@@ -107,7 +92,7 @@ void ProgressWriter::Write(const domain::Progress& progress) {
       Send(format::CompactJson(format::ToJson(progress)) + "\n");
       return;
     case ProgressStyle::kTerminalLine:
-      Send("\r\x1b[K" + std::string(Cut(ForPeople(progress), TerminalColumns(fd_) - 1)));
+      Send("\r\x1b[K" + std::string(CutToColumns(ForPeople(progress), TerminalColumns(fd_) - 1)));
       return;
     case ProgressStyle::kPlainLines:
       Send(ForPeople(progress) + "\n");

@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "client/cli/transfer.h"
+
 namespace tyllm::client {
 namespace {
 
@@ -50,6 +52,29 @@ domain::JobEvent Said(const std::string& text) {
   event.number = 1;
   event.text = text;
   return event;
+}
+
+TEST(JobDisplay, BarsFitTheTerminal) {
+  ManualClock clock;
+  // The 80 columns of a terminal that does not tell its width.
+  Screen screen;
+  JobDisplay display(screen.out(), true, clock);
+  domain::JobEvent event = Progress(5, std::string(200, 's'));
+  event.task->label = "a label that is longer than its column";
+  display.Show(event);
+  const std::string text = screen.Text();
+  const std::string row = text.substr(text.find("  a label"));
+  EXPECT_EQ(row.find('\n'), 79U) << text;
+}
+
+TEST(TransferLine, OfALongPathTheEndIsShownAndTheNumbersAlways) {
+  const std::string numbers = ": 1 KB of 2 KB, 1 KB/s";
+  EXPECT_EQ(TransferLine("sending model", numbers, 79), "sending model" + numbers);
+  const std::string line = TransferLine(
+      "sending /home/someone/models/" + std::string(60, 'm') + "/Qwen3-8B", numbers, 39);
+  EXPECT_EQ(line.size(), 39U);
+  EXPECT_EQ(line, "...mmmmm/Qwen3-8B" + numbers);
+  EXPECT_EQ(TransferLine("sending model", numbers, 10).size(), 10U);
 }
 
 TEST(JobDisplay, PlainOutputSaysEveryEventButNotEveryProgress) {
