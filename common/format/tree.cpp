@@ -14,6 +14,9 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kFirstLine = "tyllm-tree-v1\n";
 constexpr std::size_t kHexDigits = 64;
+constexpr std::size_t kLongestPath = 4096;  ///< Linux's PATH_MAX
+constexpr std::size_t kLongestPart = 255;   ///< and NAME_MAX
+constexpr std::size_t kShown = 40;
 
 bool IsSafePart(std::string_view part) {
   return !part.empty() && part != "." && part != "..";
@@ -24,20 +27,40 @@ bool IsControl(char c) {
   return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
 }
 
-bool IsSafePath(std::string_view path) {
-  if (path.empty() || std::any_of(path.begin(), path.end(), IsControl)) {
-    return false;
-  }
+Status CheckParts(std::string_view path) {
   while (true) {
     const std::size_t slash = path.find('/');
-    if (!IsSafePart(path.substr(0, slash))) {
-      return false;
+    const std::string_view part = path.substr(0, slash);
+    if (part.size() > kLongestPart) {
+      return InvalidArgument("it has a part '" + std::string(part.substr(0, kShown)) + "...' of " +
+                             std::to_string(part.size()) + " bytes, expected at most " +
+                             std::to_string(kLongestPart) + "; shorten the name");
+    }
+    if (!IsSafePart(part)) {
+      return InvalidArgument("it has a part '" + std::string(part) +
+                             "', expected a relative path without '.', '..' and empty parts");
     }
     if (slash == std::string_view::npos) {
-      return true;
+      return OkStatus();
     }
     path.remove_prefix(slash + 1);
   }
+}
+
+/// Says of a path that is refused as much as a line can show.
+Status CheckPath(std::string_view path) {
+  const bool cut = path.size() > kLongestPart;
+  const std::string name =
+      "path '" + std::string(path.substr(0, cut ? kShown : path.size())) + (cut ? "...'" : "'");
+  if (path.size() > kLongestPath) {
+    return InvalidArgument(name + " has " + std::to_string(path.size()) +
+                           " bytes, expected at most " + std::to_string(kLongestPath) +
+                           "; shorten the names of its folders");
+  }
+  if (std::any_of(path.begin(), path.end(), IsControl)) {
+    return InvalidArgument(name + " has control characters; rename the file");
+  }
+  return CheckParts(path).Annotate(name);
 }
 
 Status Refuse(std::size_t line, const std::string& problem) {
@@ -74,27 +97,30 @@ Result<TreeEntry> ParseEntry(std::string_view line) {
     return InvalidArgument(std::string("mode is '") + mode + "', expected 'x' or '-'");
   }
   entry.executable = mode == 'x';
-  entry.path = line.substr(space + 3);
-  if (!IsSafePath(entry.path)) {
-    return InvalidArgument("path '" + entry.path +
-                           "' is not a relative path without '.', '..', empty parts or control "
-                           "characters");
-  }
+  const std::string_view path = line.substr(space + 3);
+  TYLLM_TRY(CheckPath(path));
+  entry.path = path;
   return entry;
 }
 
 // Paths are sorted by bytes, so a file's name that is also a folder ("a" and "a/b") need not be a
-// neighbour ("a", "a-b", "a/b"): look it up.
+// neighbour ("a", "a-b", "a/b"). But all that begin with it follow it without a gap: `begun` holds
+// those before this entry that it begins with, each the beginning of the next, so that only the
+// last is compared.
 Status CheckNoFileIsFolder(const Tree& tree) {
+  std::vector<std::string_view> begun;
   for (const TreeEntry& entry : tree.entries) {
     const std::string_view path = entry.path;
-    for (std::size_t slash = path.find('/'); slash != std::string_view::npos;
-         slash = path.find('/', slash + 1)) {
-      if (tree.Find(path.substr(0, slash)) != nullptr) {
-        return InvalidArgument("tree: '" + std::string(path.substr(0, slash)) +
-                               "' is a file and a folder of '" + entry.path + "'");
-      }
+    while (!begun.empty() && !path.starts_with(begun.back())) {
+      begun.pop_back();
     }
+    const auto folder = std::ranges::find_if(
+        begun, [&](std::string_view file) { return path[file.size()] == '/'; });
+    if (folder != begun.end()) {
+      return InvalidArgument("tree: '" + std::string(*folder) + "' is a file and a folder of '" +
+                             entry.path + "'");
+    }
+    begun.push_back(path);
   }
   return OkStatus();
 }
@@ -118,10 +144,7 @@ struct FoundFile {
 };
 
 Result<FoundFile> Describe(const Path& file, std::string path) {
-  if (!IsSafePath(path)) {
-    return InvalidArgument("file name " + file.string() +
-                           " has control characters or leaves its folder; rename the file");
-  }
+  TYLLM_TRY(CheckPath(path).Annotate("file " + file.string()));
   std::error_code error;
   const fs::file_status status = fs::status(file, error);  // follows links
   if (error || !fs::is_regular_file(status)) {

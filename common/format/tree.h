@@ -12,7 +12,8 @@
 
 namespace tyllm::format {
 
-/// A file of a tree. `path` is relative, with '/', without '.', '..' or empty parts.
+/// A file of a tree. `path` is relative, with '/', without '.', '..' or empty parts, and at most as
+/// long as Linux takes.
 struct TreeEntry {
   std::string path;
   BlobId blob;
@@ -36,8 +37,8 @@ using TreeId = BlobId;
 
 /// One line an entry: "<sha256> <size> <x|-> <path>\n" after a first line "tyllm-tree-v1\n".
 std::string ToText(const Tree& tree);
-/// Refuses anything that ToText would not have written (unsorted, doubled, unsafe paths, paths that
-/// are also folders of others).
+/// Refuses anything that ToText would not have written (unsorted, doubled, unsafe, too long paths,
+/// paths that are also folders of others). Takes time in proportion to the text.
 Result<Tree> ParseTree(std::string_view text);
 TreeId IdOf(const Tree& tree);
 

@@ -18,6 +18,7 @@
 #include "server/app/control_thread.h"
 #include "server/app/data_folder.h"
 #include "server/app/embedded_worker.h"
+#include "server/app/ends_within.h"
 #include "server/app/worker_command.h"
 #include "server/blobs/folder_blob_store.h"
 #include "server/core/farm.h"
@@ -40,6 +41,7 @@ constexpr std::size_t kLongestSocketPath = 107;
 constexpr int kTransferThreads = 4;
 constexpr int kBlockingThreads = 2;
 constexpr Milliseconds kHousekeepingInterval = hours(1);
+constexpr int kDiskGraces = 4;  ///< calls that hang on the disk get so many times the others' time
 
 sched::Fairness FairnessOf(const ServerConfig& config) {
   sched::Fairness fairness;
@@ -136,26 +138,21 @@ class Server::Assembly {
     KeepHouse();
   }
 
-  void Stop() {
+  Status Stop() {
     if (std::exchange(stopped_, true)) {
-      return;
+      return end_;
     }
     if (worker_) {
       worker_->Stop(kWorkerStopLimit);  // hands its tasks back, so the server still listens
     }
-    if (rpc_) {
-      rpc_->SetServing(false);
-      rpc_->Shutdown(seconds(config_.shutdown_grace_seconds));
-    }
-    if (http_) {
-      http_->Stop();
-    }
-    transfers_.join();
-    blocking_.join();
+    end_ = EndCalls();
     store_.Stop();
     logs_.Stop();
-    control_.Stop();
+    if (end_.ok()) {
+      control_.Stop();
+    }
     (void)surroundings_.files.RemoveAll(folder_.server_json());
+    return end_;
   }
 
   const std::string& grpc_address() const { return rpc_->address(); }
@@ -163,6 +160,30 @@ class Server::Assembly {
   const std::string& http_address() const { return http_->address(); }
 
  private:
+  // gRPC waits for calls that it has broken off until their work on the disk ends.
+  Status EndCalls() {
+    const seconds grace(config_.shutdown_grace_seconds);
+    const seconds limit = grace + kDiskGraces * std::max(grace, seconds(1));
+    const bool ended = EndsWithin(limit, [this, grace] {
+      if (rpc_) {
+        rpc_->SetServing(false);
+        rpc_->Shutdown(grace);
+      }
+      if (http_) {
+        http_->Stop();
+      }
+      transfers_.join();
+      blocking_.join();
+    });
+    return ended ? OkStatus()
+                 : DeadlineExceeded("calls had not ended " + std::to_string(limit.count()) +
+                                    " s after the server was to stop: files in " +
+                                    folder_.blobs().string() +
+                                    " are still read or written; the queue is complete on the "
+                                    "disk, and the server ends without them. Look whether the "
+                                    "disk hangs");
+  }
+
   rpc::RpcServer::Options RpcOptions() const {
     rpc::RpcServer::Options options{config_.listen, SecurityOf(config_), {}};
     const Path socket = folder_.root() / "worker.sock";
@@ -252,12 +273,15 @@ class Server::Assembly {
   std::optional<Clock::Steady> housekeeping_;
   bool healthy_ = false;
   bool stopped_ = false;
+  Status end_;
 };
 
 Server::Server(std::unique_ptr<Assembly> assembly) : assembly_(std::move(assembly)) {}
 
 Server::~Server() {
-  Stop();
+  if (!Stop().ok()) {
+    (void)assembly_.release();  // what hangs refers to it
+  }
 }
 
 Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
@@ -289,8 +313,8 @@ void Server::Tick() {
   assembly_->Tick();
 }
 
-void Server::Stop() {
-  assembly_->Stop();
+Status Server::Stop() {
+  return assembly_->Stop();
 }
 
 }  // namespace tyllm::server::app

@@ -35,7 +35,9 @@ class Server {
   void Tick();
 
   /// Stops the worker, ends calls and streams, finishes what the stores have begun. Idempotent.
-  void Stop();
+  /// kDeadlineExceeded when calls hang on the disk: the queue is complete, but threads are left
+  /// behind, so that the process must end without taking anything else down.
+  Status Stop();
 
  private:
   class Assembly;

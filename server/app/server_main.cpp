@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <iterator>
 #include <vector>
@@ -69,7 +70,9 @@ Status Run(const CommandLineOptions& options, const std::stop_token& stop) {
     server->Tick();
   }
   log.Info("stopping");
-  server->Stop();
+  if (const Status stopped = server->Stop(); !stopped.ok()) {
+    std::_Exit(static_cast<int>(cli::ReportError(stopped)));  // not past the threads that hang
+  }
   log.Info("stopped");
   return OkStatus();
 }

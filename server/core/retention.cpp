@@ -112,8 +112,9 @@ Result<std::vector<BlobId>> BlobsOf(blobs::BlobStore& blobs, const std::vector<B
     }
     // A tree that cannot be read might name anything: nothing is removed then.
     TYLLM_TRY(text.status());
-    TYLLM_ASSIGN(const format::Tree parsed, format::ParseTree(*text));
-    const std::vector<BlobId> files = FilesOf(parsed);
+    const Result<format::Tree> parsed = format::ParseTree(*text);
+    TYLLM_TRY(parsed.status().Annotate("tree " + tree.ToString() + " is in use"));
+    const std::vector<BlobId> files = FilesOf(*parsed);
     used.insert(used.end(), files.begin(), files.end());
   }
   std::sort(used.begin(), used.end());

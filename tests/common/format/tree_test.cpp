@@ -80,6 +80,48 @@ TEST(TreeText, RefusesWhatItWouldNotHaveWritten) {
   }
 }
 
+std::string LineOf(const std::string& path) {
+  return DigestOf("x").Hex() + " 1 - " + path + "\n";
+}
+
+// "a/a/a/.../a"
+std::string DeepPath(std::size_t bytes) {
+  std::string path(bytes, 'a');
+  for (std::size_t i = 1; i < bytes; i += 2) {
+    path[i] = '/';
+  }
+  return path;
+}
+
+TEST(TreeText, RefusesPathsThatNoFileSystemTakes) {
+  const std::string first = "tyllm-tree-v1\n";
+  EXPECT_TRUE(ParseTree(first + LineOf(DeepPath(4095) + "a")).ok());
+  const auto deep = ParseTree(first + LineOf(DeepPath(800'001)));
+  ASSERT_FALSE(deep.ok());
+  EXPECT_EQ(deep.status().code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(deep.status().message().find("has 800001 bytes, expected at most 4096"),
+            std::string::npos)
+      << deep.status().message();
+  EXPECT_LT(deep.status().message().size(), 300U);
+  EXPECT_TRUE(ParseTree(first + LineOf("a/" + std::string(255, 'b'))).ok());
+  const auto wide = ParseTree(first + LineOf("a/" + std::string(256, 'b') + "/c"));
+  ASSERT_FALSE(wide.ok());
+  EXPECT_NE(wide.status().message().find("of 256 bytes, expected at most 255"), std::string::npos)
+      << wide.status().message();
+}
+
+TEST(TreeText, FindsAFileThatIsAFolderHoweverFarApartTheyStand) {
+  const std::string before = "tyllm-tree-v1\n" + LineOf("a") + LineOf("a-b") + LineOf("a-b-c") +
+                             LineOf("a-c") + LineOf("a.d/e");
+  EXPECT_TRUE(ParseTree(before + LineOf("a0/b") + LineOf("b/a")).ok());
+  EXPECT_FALSE(ParseTree(before + LineOf("a.d/e/f")).ok());
+  const auto clash = ParseTree(before + LineOf("a/b/c"));
+  ASSERT_FALSE(clash.ok());
+  EXPECT_NE(clash.status().message().find("'a' is a file and a folder of 'a/b/c'"),
+            std::string::npos)
+      << clash.status().message();
+}
+
 TEST(ScanTree, FindsEveryFileSortedByPathAndFollowsLinksToFiles) {
   const testing::TemporaryDirectory folder;
   Write(folder / "model/b.txt", "b");

@@ -116,6 +116,39 @@ TEST_F(ServerProcess, SigtermEndsItCleanly) {
   EXPECT_TRUE(Stop(SIGINT).ok());
 }
 
+// A FIFO that nobody reads in place of a file is a disk that hangs.
+TEST_F(ServerProcess, CallsThatHangOnTheDiskDoNotKeepItFromEnding) {
+  Start({"--shutdown-grace-seconds", "0"});
+  std::vector<std::thread> uploads;
+  for (int i = 0; i < 4; ++i) {  // as many as there are threads for transfers
+    const BlobId blob = testing::BlobOf("content " + std::to_string(i));
+    const Path file = folder_ / "data/blobs/partial" /
+                      (blob.sha256.Hex() + "-" + std::to_string(blob.size) + ".0");
+    ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    uploads.emplace_back([channel = channel_, blob] {
+      EXPECT_FALSE(BlobClient(channel).Upload(blob, std::string(blob.size, 'x')).ok());
+    });
+  }
+  const auto stub = v1::BlobService::NewStub(channel_);
+  EXPECT_TRUE(Becomes([&] {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(1));
+    v1::QueryUploadRequest request;
+    *request.mutable_blob() = wire::ToProto(testing::BlobOf("another"));
+    v1::QueryUploadResponse response;
+    return stub->QueryUpload(&context, request, &response).error_code() ==
+           grpc::StatusCode::DEADLINE_EXCEEDED;
+  }));
+  const ExitStatus exit = Stop(SIGTERM);
+  EXPECT_EQ(exit.code, 4) << exit.ToString();
+  for (std::thread& upload : uploads) {
+    upload.join();
+  }
+  std::filesystem::remove_all(folder_ / "data/blobs/partial");
+  Start();  // with all that it had
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
 TEST_F(ServerProcess, ItSaysWhereItListensInOneLine) {
   auto pipe = MakePipe();
   ASSERT_TRUE(pipe.ok());
