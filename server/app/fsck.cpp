@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 
+#include "common/base/clock.h"
 #include "common/format/tree.h"
 #include "server/app/data_folder.h"
 #include "server/blobs/folder_blob_store.h"
@@ -106,7 +107,8 @@ Result<FsckReport> Fsck(const Path& data, bool digest) {
   FsckReport report;
   TYLLM_ASSIGN(report.problems, store::CheckDatabase(folder.queue()));
   TYLLM_ASSIGN(const std::vector<BlobId> trees, TreesInUse(folder.queue()));
-  TYLLM_ASSIGN(const auto blobs, blobs::OpenFolderBlobStore(LocalFileSystem(), folder.blobs()));
+  TYLLM_ASSIGN(const auto blobs,
+               blobs::OpenFolderBlobStore(LocalFileSystem(), folder.blobs(), SystemClock()));
   BlobCheck check(*blobs, digest, report);
   for (const BlobId& tree : trees) {
     check.LookAtTree(tree);

@@ -195,7 +195,8 @@ class Server::Assembly {
   }
 
   Result<web::Sources> MakeSources() {
-    web::Sources sources{farm_, metrics_, surroundings_.files, folder_.root()};
+    web::Sources sources{
+        farm_, metrics_, surroundings_.files, folder_.root(), surroundings_.machine, backup_age_};
     if (!config_.tls_cert.empty()) {  // gRPC read it at the start and does not read it again
       TYLLM_ASSIGN(sources.certificate_end_unix_s, wire::CertificateEnd(config_.tls_cert));
     }
@@ -269,6 +270,7 @@ class Server::Assembly {
   core::Farm farm_;
   std::unique_ptr<rpc::RpcServer> rpc_;
   std::unique_ptr<web::HttpServer> http_;
+  core::BackupAge backup_age_{surroundings_.machine};
   std::optional<EmbeddedWorker> worker_;
   std::optional<Clock::Steady> housekeeping_;
   bool healthy_ = false;
@@ -288,7 +290,8 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
                                               const Surroundings& surroundings) {
   TYLLM_ASSIGN(DataFolder folder,
                DataFolder::Open(surroundings.files, std::filesystem::absolute(config.data)));
-  TYLLM_ASSIGN(auto blobs, blobs::OpenFolderBlobStore(surroundings.files, folder.blobs()));
+  TYLLM_ASSIGN(auto blobs,
+               blobs::OpenFolderBlobStore(surroundings.files, folder.blobs(), surroundings.clock));
   store::SqliteOptions options;
   options.file = folder.queue();
   options.toolchain_version = Version();

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "common/base/clock.h"
 #include "common/base/file_system.h"
 #include "common/telemetry/log.h"
 #include "server/app/config.h"
@@ -18,8 +19,9 @@ class Server {
   /// What it needs from outside; outlives it.
   struct Surroundings {
     FileSystem& files;
-    const Clock& clock;
+    const Clock& clock;  ///< by which jobs, leases and files age
     telemetry::Log& log;
+    const Clock& machine = SystemClock();  ///< by which backups and certificates do
   };
 
   /// Takes up what an earlier server left and begins to serve.

@@ -90,7 +90,8 @@ class BlobStore {
   };
 
   /// Removes complete blobs that are not among `used` (sorted) and were neither uploaded nor used
-  /// since then.
+  /// since then, by the clock that the store was opened with. What it noted at a time that is yet
+  /// to come, because that clock was set back since, counts as used now; likewise below.
   virtual Result<Removed> RemoveUnused(std::span<const BlobId> used,
                                        std::int64_t before_unix_millis) = 0;
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <system_error>
 
 #include "common/base/list_folder.h"
@@ -31,7 +32,8 @@ std::int64_t ModifiedUnixMillis(const Path& path) {
 
 }  // namespace
 
-Folder::Folder(FileSystem& files, Path root) : files_(files), root_(std::move(root)) {}
+Folder::Folder(FileSystem& files, Path root, const Clock& clock)
+    : files_(files), root_(std::move(root)), clock_(clock) {}
 
 Status Folder::Open() {
   for (const char* const part : {"complete", "partial", "corrupt"}) {
@@ -124,6 +126,7 @@ Result<Folder::Slot> Folder::TakeSlot(const BlobId& id, std::uint64_t offset) {
 }
 
 void Folder::ReleaseSlot(const Slot& slot) {
+  NoteTime(slot.path);
   auto shared = shared_.Lock();
   shared->writing.erase(slot.path);
 }
@@ -207,15 +210,34 @@ void Folder::SetAside(const BlobId& id, const FileRange& read) {
   }
 }
 
+// The kernel's time would be another than the clock's when the machine's was set meanwhile.
+void Folder::NoteTime(const Path& path) const {
+  const std::int64_t now = clock_.UnixMillis();
+  struct timespec time{};
+  time.tv_sec = now / 1000;
+  time.tv_nsec = now % 1000 * 1'000'000;
+  const std::array times{time, time};
+  ::utimensat(AT_FDCWD, path.c_str(), times.data(), 0);
+}
+
+bool Folder::IsOlder(const Path& path, std::int64_t before_unix_millis) const {
+  const std::int64_t noted = ModifiedUnixMillis(path);
+  if (noted > clock_.UnixMillis()) {
+    NoteTime(path);
+    return false;
+  }
+  return noted < before_unix_millis;
+}
+
 // The time of a blob's file is when it was uploaded or used last.
 void Folder::NoteUse(const BlobId& id) {
-  ::utimensat(AT_FDCWD, CompletePath(id).c_str(), nullptr, 0);
+  NoteTime(CompletePath(id));
 }
 
 bool Folder::RemoveIfUnused(const Path& path, std::int64_t before_unix_millis) {
   auto shared = shared_.Lock();  // an upload of it that ends just now is waited for, or waits
   const std::optional<std::uint64_t> size = SizeOf(path);
-  if (!size || ModifiedUnixMillis(path) >= before_unix_millis || !files_.RemoveAll(path).ok()) {
+  if (!size || !IsOlder(path, before_unix_millis) || !files_.RemoveAll(path).ok()) {
     return false;
   }
   shared->total -= *size;
@@ -248,7 +270,7 @@ Status Folder::DropStaleUploads(std::int64_t before_unix_millis) {
   TYLLM_ASSIGN(const std::vector<Path> partial, ListFolder(root_ / "partial"));
   for (const Path& path : partial) {
     auto shared = shared_.Lock();
-    if (!shared->writing.contains(path) && ModifiedUnixMillis(path) < before_unix_millis) {
+    if (!shared->writing.contains(path) && IsOlder(path, before_unix_millis)) {
       TYLLM_TRY(files_.RemoveAll(path));
     }
   }

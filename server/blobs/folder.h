@@ -6,6 +6,7 @@
 #include <set>
 #include <string_view>
 
+#include "common/base/clock.h"
 #include "common/base/digest.h"
 #include "common/base/file_system.h"
 #include "common/base/guarded.h"
@@ -21,7 +22,8 @@ class Folder {
   /// Uploads of one blob that can go on at the same time, each in a file of its own.
   static constexpr int kSlots = 16;
 
-  Folder(FileSystem& files, Path root);
+  /// Times of files are `clock`'s, which outlives it: the one that callers count ages by.
+  Folder(FileSystem& files, Path root, const Clock& clock);
 
   /// Creates what is missing, makes what an earlier process renamed durable, and counts.
   Status Open();
@@ -75,12 +77,16 @@ class Folder {
   std::optional<Slot> LongestIdle(const Shared& shared, const BlobId& id) const;
   Status MakeFan(const Path& fan);
   Status MoveIntoPlace(const BlobId& id, const Path& partial);
+  void NoteTime(const Path& path) const;
+  /// False also for a time to come: the clock was set back since. It is then as if noted now.
+  bool IsOlder(const Path& path, std::int64_t before_unix_millis) const;
   /// True when it went.
   bool RemoveIfUnused(const Path& path, std::int64_t before_unix_millis);
   void DropIdleSlots(const Shared& shared, const BlobId& id) const;
 
   FileSystem& files_;
   const Path root_;
+  const Clock& clock_;
   Guarded<Shared> shared_;
 };
 

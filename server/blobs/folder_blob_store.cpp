@@ -144,7 +144,8 @@ class Reader final : public BlobReader {
 
 class FolderBlobStore final : public BlobStore {
  public:
-  FolderBlobStore(FileSystem& files, const Path& root) : folder_(files, root) {}
+  FolderBlobStore(FileSystem& files, const Path& root, const Clock& clock)
+      : folder_(files, root, clock) {}
 
   Status Open() { return folder_.Open(); }
 
@@ -215,8 +216,9 @@ class FolderBlobStore final : public BlobStore {
 
 }  // namespace
 
-Result<std::unique_ptr<BlobStore>> OpenFolderBlobStore(FileSystem& files, const Path& root) {
-  auto store = std::make_unique<FolderBlobStore>(files, root);
+Result<std::unique_ptr<BlobStore>> OpenFolderBlobStore(FileSystem& files, const Path& root,
+                                                       const Clock& clock) {
+  auto store = std::make_unique<FolderBlobStore>(files, root, clock);
   TYLLM_TRY(store->Open());
   return std::unique_ptr<BlobStore>(std::move(store));
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/last_backup.h"
 
+#include <algorithm>
+
 #include "common/format/json.h"
 
 namespace tyllm::server::core {
@@ -31,6 +33,15 @@ std::optional<std::int64_t> LastBackup(FileSystem& files, const Path& data) {
     return std::nullopt;
   }
   return (*note)["unix_ms"].get<std::int64_t>();
+}
+
+Milliseconds BackupAge::Of(std::int64_t made_unix_ms) {
+  const Clock::Steady now = machine_.Now();
+  if (!known_ || known_->made_unix_ms != made_unix_ms) {
+    known_ = {made_unix_ms, now};
+  }
+  return std::max(Milliseconds(machine_.UnixMillis() - made_unix_ms),
+                  std::chrono::duration_cast<Milliseconds>(now - known_->since));
 }
 
 }  // namespace tyllm::server::core

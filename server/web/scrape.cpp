@@ -60,14 +60,13 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 
 void TakeBackup(const Sources& sources, Metrics& metrics) {
   const std::optional<std::int64_t> made = core::LastBackup(sources.files, sources.data);
-  const std::int64_t age = sources.farm.parts.clock.UnixMillis() - made.value_or(0);
   metrics.Set(Metric::kBackupAge, {},
-              made ? static_cast<double>(std::max<std::int64_t>(0, age)) / 1000 : kNever);
+              made ? static_cast<double>(sources.backup_age.Of(*made).count()) / 1000 : kNever);
 }
 
 void TakeCertificate(const Sources& sources, Metrics& metrics) {
   const auto& end = sources.certificate_end_unix_s;
-  const std::int64_t now = sources.farm.parts.clock.UnixMillis() / 1000;
+  const std::int64_t now = sources.machine.UnixMillis() / 1000;
   metrics.Set(Metric::kCertificateRemaining, {}, end ? static_cast<double>(*end - now) : kNever);
 }
 

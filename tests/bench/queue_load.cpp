@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "common/base/clock.h"
 #include "common/format/tree.h"
 #include "common/wire/jobs.h"
 #include "server/blobs/folder_blob_store.h"
@@ -213,8 +214,8 @@ Result<BlobId> UploadSmallTree(const MeasuredServer& server) {
 
 Result<BlobId> StoreSmallTree(const std::filesystem::path& data) {
   TYLLM_TRY(LocalFileSystem().CreateDirectories(data));
-  TYLLM_ASSIGN(const auto blobs,
-               server::blobs::OpenFolderBlobStore(LocalFileSystem(), data / "blobs"));
+  TYLLM_ASSIGN(const auto blobs, server::blobs::OpenFolderBlobStore(LocalFileSystem(),
+                                                                    data / "blobs", SystemClock()));
   TYLLM_TRY(blobs->WriteSmall(std::string(kFile)).status());
   return blobs->WriteSmall(TreeText());
 }

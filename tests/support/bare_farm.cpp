@@ -8,7 +8,8 @@
 namespace tyllm::testing {
 
 Result<std::unique_ptr<BareFarm>> BareFarm::Open(const Place& place) {
-  TYLLM_ASSIGN(auto blobs, server::blobs::OpenFolderBlobStore(place.files, place.folder / "blobs"));
+  TYLLM_ASSIGN(auto blobs, server::blobs::OpenFolderBlobStore(place.files, place.folder / "blobs",
+                                                              place.clock));
   TYLLM_ASSIGN(auto queue, server::store::OpenSqliteQueue({.file = place.folder / "queue.db",
                                                            .toolchain_version = "1.0",
                                                            .vfs = place.vfs}));

@@ -128,6 +128,12 @@ TEST_F(Maintenance, TheAgeOfTheLastBackupIsAMetricAlsoAfterARestart) {
   ASSERT_TRUE(server.ok()) << server.status().ToString();
   EXPECT_LT(BackupAge(**server), 60);
   ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), data / "last_backup.json", "{").ok());
+  {
+    const ManualClock behind;  // the machine started with a wrong time, which was corrected since
+    const auto server = Server::Start(config, {LocalFileSystem(), behind, log});
+    ASSERT_TRUE(server.ok()) << server.status().ToString();
+    EXPECT_NEAR(BackupAge(**server), 3 * 86'400, 60);
+  }
   EXPECT_EQ(BackupAge(**server), std::numeric_limits<double>::infinity()) << "not known";
 }
 

@@ -13,11 +13,14 @@ namespace {
 
 struct StoreKind {
   const char* name;
-  Result<std::unique_ptr<BlobStore>> (*open)(const Path& folder);
+  Result<std::unique_ptr<BlobStore>> (*open)(const Path& folder, const Clock& clock);
 };
 
 constexpr StoreKind kStores[] = {
-    {"folder", [](const Path& folder) { return OpenFolderBlobStore(LocalFileSystem(), folder); }},
+    {"folder",
+     [](const Path& folder, const Clock& clock) {
+       return OpenFolderBlobStore(LocalFileSystem(), folder, clock);
+     }},
 };
 
 std::span<const std::byte> Bytes(std::string_view text) {
@@ -42,7 +45,7 @@ class BlobStoreContract : public ::testing::TestWithParam<StoreKind> {
 
   void Restart() {
     store_.reset();
-    Result<std::unique_ptr<BlobStore>> store = GetParam().open(folder_ / "blobs");
+    Result<std::unique_ptr<BlobStore>> store = GetParam().open(folder_ / "blobs", clock_);
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     store_ = *std::move(store);
   }
@@ -71,6 +74,14 @@ class BlobStoreContract : public ::testing::TestWithParam<StoreKind> {
     return all;
   }
 
+  /// How many of what is stored were not used for so long.
+  std::int64_t RemoveOlderThan(Milliseconds age) {
+    const auto removed = store_->RemoveUnused({}, clock_.UnixMillis() - age.count());
+    EXPECT_TRUE(removed.ok()) << removed.status().ToString();
+    return removed.ok() ? removed->blobs : -1;
+  }
+
+  ManualClock clock_;  // years behind the machine's
   testing::TemporaryDirectory folder_;
   std::unique_ptr<BlobStore> store_;
 };
@@ -231,11 +242,45 @@ TEST_P(BlobStoreContract, StaleUploadsAreDroppedButNotLiveOnes) {
   ASSERT_TRUE(Start(IdOf("other"), 0)->Append(Bytes("oth")).ok());
   ASSERT_TRUE(store_->DropStaleUploads(0).ok());
   EXPECT_EQ(*store_->UploadOffset(IdOf("other")), 3U) << "nothing is older than 1970";
-  const std::int64_t far_future = SystemClock().UnixMillis() + 1'000'000;
-  ASSERT_TRUE(store_->DropStaleUploads(far_future).ok());
+  ASSERT_TRUE(store_->DropStaleUploads(clock_.UnixMillis()).ok());
+  EXPECT_EQ(*store_->UploadOffset(IdOf("other")), 3U);
+  clock_.Advance(Milliseconds(1));
+  ASSERT_TRUE(store_->DropStaleUploads(clock_.UnixMillis()).ok());
   EXPECT_EQ(*store_->UploadOffset(IdOf("other")), 0U);
   ASSERT_TRUE(live->Append(Bytes(content).subspan(20)).ok());
   EXPECT_TRUE(live->Commit().ok());
+}
+
+TEST_P(BlobStoreContract, AgesAreCountedByTheClockThatItWasGiven) {
+  ASSERT_TRUE(Put("one").ok());
+  clock_.Advance(std::chrono::hours(24 * 3650));  // past the machine's
+  ASSERT_TRUE(Put("other").ok());
+  store_->NoteUse(IdOf("one"));
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(RemoveOlderThan(std::chrono::hours(1)), 0);
+  store_->NoteUse(IdOf("other"));
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(RemoveOlderThan(std::chrono::hours(1)), 1);
+  EXPECT_FALSE(*store_->Has(IdOf("one")));
+}
+
+TEST_P(BlobStoreContract, AfterTheClockWasSetBackEverythingIsAsIfUsedJustNow) {
+  ASSERT_TRUE(Put("one").ok());
+  ASSERT_TRUE(Start(IdOf("two"), 0)->Append(Bytes("t")).ok());
+  clock_.Advance(-std::chrono::hours(24 * 365));
+  Restart();
+  const auto drop_uploads = [&](Milliseconds age) {
+    EXPECT_TRUE(store_->DropStaleUploads(clock_.UnixMillis() - age.count()).ok());
+    return *store_->UploadOffset(IdOf("two")) == 0;
+  };
+  EXPECT_EQ(RemoveOlderThan(std::chrono::hours(1)), 0);
+  EXPECT_FALSE(drop_uploads(std::chrono::hours(1)));
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(RemoveOlderThan(std::chrono::hours(1)), 0);
+  EXPECT_FALSE(drop_uploads(std::chrono::hours(1)));
+  clock_.Advance(Milliseconds(1));
+  EXPECT_EQ(RemoveOlderThan(std::chrono::hours(1)), 1);
+  EXPECT_TRUE(drop_uploads(std::chrono::hours(1)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Stores, BlobStoreContract, ::testing::ValuesIn(kStores),

@@ -36,7 +36,7 @@ Status UploadFrom(BlobStore& store, std::uint64_t offset) {
 }
 
 Status OpenAndUpload(FileSystem& files, const Path& root) {
-  TYLLM_ASSIGN(const auto store, OpenFolderBlobStore(files, root));
+  TYLLM_ASSIGN(const auto store, OpenFolderBlobStore(files, root, SystemClock()));
   return UploadFrom(*store, 0);
 }
 
@@ -51,7 +51,7 @@ TEST(FolderBlobStore, AfterAFailureAtAnyWriteTheUploadCanBeFinished) {
     if (!done) {
       EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status.ToString();
     }
-    auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+    auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
     ASSERT_TRUE(store.ok());
     EXPECT_EQ(*(*store)->Has(Id()), done) << "at change " << healthy;
     if (!done) {
@@ -66,7 +66,7 @@ TEST(FolderBlobStore, AfterAFailureAtAnyWriteTheUploadCanBeFinished) {
 
 TEST(FolderBlobStore, ABlobThatRotsIsNoticedSetAsideAndCanBeUploadedAgain) {
   const testing::TemporaryDirectory root;
-  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
   ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
   {
     std::fstream file(CompletePath(root.path()), std::ios::in | std::ios::out);
@@ -83,7 +83,7 @@ TEST(FolderBlobStore, ABlobThatRotsIsNoticedSetAsideAndCanBeUploadedAgain) {
 
 TEST(FolderBlobStore, ATruncatedBlobIsNotThere) {
   const testing::TemporaryDirectory root;
-  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
   ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
   std::filesystem::resize_file(CompletePath(root.path()), 5);
   EXPECT_FALSE(*(*store)->Has(Id()));
@@ -93,7 +93,7 @@ TEST(FolderBlobStore, ATruncatedBlobIsNotThere) {
 
 TEST(FolderBlobStore, APartialFileThatRottedIsCaughtByTheDigest) {
   const testing::TemporaryDirectory root;
-  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
   {
     auto writer = (*store)->StartUpload(Id(), 0);
     ASSERT_TRUE((*writer)->Append(std::as_bytes(std::span(kContent)).first(kSplit)).ok());
@@ -108,7 +108,7 @@ TEST(FolderBlobStore, APartialFileThatRottedIsCaughtByTheDigest) {
 
 TEST(FolderBlobStore, MoreThanSixteenUploadsOfOneBlobAreRefusedForNow) {
   const testing::TemporaryDirectory root;
-  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
   std::vector<std::unique_ptr<BlobWriter>> writers;
   for (int i = 0; i < 16; ++i) {
     writers.push_back(*(*store)->StartUpload(Id(), 0));
@@ -121,7 +121,7 @@ TEST(FolderBlobStore, MoreThanSixteenUploadsOfOneBlobAreRefusedForNow) {
 // One fan that can be read after it must not hide it.
 TEST(FolderBlobStore, AFolderThatCannotBeReadIsAnError) {
   const testing::TemporaryDirectory root;
-  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
   for (int i = 0; i < 40; ++i) {
     ASSERT_TRUE((*store)->WriteSmall(std::to_string(i)).ok());
   }
@@ -131,12 +131,12 @@ TEST(FolderBlobStore, AFolderThatCannotBeReadIsAnError) {
   }
   const Status removed = (*store)->RemoveUnused({}, 0).status();
   EXPECT_NE(removed.message().find("complete/zz"), std::string::npos) << removed.ToString();
-  EXPECT_FALSE(OpenFolderBlobStore(LocalFileSystem(), root.path()).ok());
+  EXPECT_FALSE(OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock()).ok());
 }
 
 TEST(FolderBlobStore, AReaderOfABlobThatRottedLeavesTheOneUploadedSinceInPlace) {
   const testing::TemporaryDirectory root;
-  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
   ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
   std::fstream(CompletePath(root.path()), std::ios::in | std::ios::out).put('T');
   auto slow = (*store)->OpenRead(Id(), 0, 0);
@@ -152,7 +152,7 @@ TEST(FolderBlobStore, AReaderOfABlobThatRottedLeavesTheOneUploadedSinceInPlace) 
 
 TEST(FolderBlobStore, WhatWasSetAsideCanBeLookedAt) {
   const testing::TemporaryDirectory root;
-  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
   ASSERT_TRUE((*store)->WriteSmall(kContent).ok());
   EXPECT_EQ((*store)->ReadSetAside(Id(), 100).status().code(), StatusCode::kNotFound);
   std::fstream(CompletePath(root.path()), std::ios::in | std::ios::out).put('T');
@@ -162,7 +162,7 @@ TEST(FolderBlobStore, WhatWasSetAsideCanBeLookedAt) {
 
 TEST(FolderBlobStore, AnUploadThatWasCompleteLongAgoIsNewWhenItIsCommitted) {
   const testing::TemporaryDirectory root;
-  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path());
+  auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
   {
     auto writer = (*store)->StartUpload(Id(), 0);
     ASSERT_TRUE((*writer)->Append(std::as_bytes(std::span(kContent))).ok());

@@ -19,7 +19,7 @@
 namespace tyllm::server::core {
 
 FarmFixture::FarmFixture() {
-  auto blobs = blobs::OpenFolderBlobStore(LocalFileSystem(), folder_ / "blobs");
+  auto blobs = blobs::OpenFolderBlobStore(LocalFileSystem(), folder_ / "blobs", clock_);
   TYLLM_CHECK(blobs.ok());
   blobs_ = *std::move(blobs);
   Start();
