@@ -113,7 +113,7 @@ struct Assignment {
   std::string label;
   TaskSpec spec;
   std::map<std::string, BlobId> inputs;  ///< input name -> tree
-  std::int64_t lease_ms = 0;             ///< from when the worker sent its call
+  std::int64_t lease_ms = 0;             ///< from SyncReply::held_ms after the call was sent
   std::int64_t deadline_ms = 0;          ///< for the whole attempt
   std::int64_t stall_ms = 0;             ///< without any change of its progress
   std::optional<Checkpoint> checkpoint;  ///< of an earlier attempt: go on from it
@@ -131,6 +131,9 @@ struct SyncReply {
   std::int64_t lease_ms = 0;
   std::int64_t next_sync_ms = 0;
   ModeOrder order;  ///< what a person asked of this worker
+  /// How long the call had been held when the leases of `start` began: they count from so much
+  /// after the worker sent it. 0 when the call listed attempts.
+  std::int64_t held_ms = 0;
 };
 
 struct LogAppend {

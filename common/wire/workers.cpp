@@ -229,6 +229,7 @@ v1::SyncResponse ToProto(const domain::SyncReply& reply) {
   proto.set_next_sync_ms(reply.next_sync_ms);
   proto.set_mode(EnumToProto<v1::WorkerMode>(reply.order.mode));
   proto.set_mode_reason(ValidUtf8(reply.order.reason));
+  proto.set_held_ms(reply.held_ms);
   return proto;
 }
 
@@ -244,6 +245,7 @@ Result<domain::SyncReply> FromProto(const v1::SyncResponse& proto) {
   reply.next_sync_ms = proto.next_sync_ms();
   TYLLM_ASSIGN(reply.order.mode, EnumFromProtoOr(proto.mode(), reply.order.mode, "mode"));
   reply.order.reason = proto.mode_reason();
+  reply.held_ms = proto.held_ms();
   return reply;
 }
 

@@ -117,8 +117,8 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
 /// One call of a worker, after its reports are taken.
 class Turn {
  public:
-  Turn(Farm& farm, const SyncRequest& request, SyncReply& reply)
-      : farm_(farm), request_(request), reply_(reply) {}
+  Turn(Farm& farm, const SyncRequest& request, SyncReply& reply, Clock::Steady came)
+      : farm_(farm), request_(request), reply_(reply), came_(came) {}
 
   /// Records what it has finished, gives it what there is for it, and tells what it is to stop.
   boost::asio::awaitable<Status> Look(std::vector<Success> successes) {
@@ -155,9 +155,7 @@ class Turn {
       reply_.lease_ms =
           std::min(reply_.lease_ms, farm_.parts.limits.policy.ClocksOf(task.kind).lease.count());
     }
-    for (const Start& start : found.starts) {
-      Begin(start);
-    }
+    BeginAll(found.starts);
     CountStarts(found.waits);
     StopWhatIsNotHeld(found.held);
     co_return OkStatus();
@@ -208,11 +206,23 @@ class Turn {
     return somebody ? larger : std::map<sched::SizeClass, std::int64_t>();
   }
 
+  // Naming them in this answer is as good as hearing of them. The worker counts from its call and
+  // as long as this one was held until now: it sent it before it came, so that its leases end no
+  // later than here, however long the answer is on its way.
+  void BeginAll(const std::vector<Start>& starts) {
+    const Clock::Steady now = farm_.parts.clock.Now();
+    if (!starts.empty() && request_.held.empty()) {
+      reply_.held_ms = std::chrono::duration_cast<Milliseconds>(now - came_).count();
+    }
+    for (const Start& start : starts) {
+      farm_.attempts.Heard(start.lease.id, {}, now);
+      Begin(start);
+    }
+  }
+
   void Begin(const Start& start) {
     const store::Lease& lease = start.lease;
     const sched::Clocks clocks = farm_.parts.limits.policy.ClocksOf(lease.spec.kind);
-    // Naming it in this answer is as good as hearing of it: the worker counts from its call.
-    farm_.attempts.Heard(lease.id, {}, farm_.parts.clock.Now());
     farm_.attempts.NoteAction(lease, request_.capabilities.toolchain_version);
     farm_.signals.Notify(Topic::Of(lease.job));
     farm_.signals.Notify(Topic::LogOf(lease.id.task));
@@ -255,6 +265,7 @@ class Turn {
   Farm& farm_;
   const SyncRequest& request_;
   SyncReply& reply_;
+  const Clock::Steady came_;
   int free_slots_ = 0;
   bool unlocks_others_ = false;
 };
@@ -269,6 +280,7 @@ Milliseconds LongestWait(const SyncRequest& request, const Limits& limits) {
 }  // namespace
 
 boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest request) {
+  const Clock::Steady came = farm.parts.clock.Now();
   TYLLM_CO_TRY(CheckSync(request));
   TYLLM_CO_TRY(co_await NoteCall(farm, request));
   const std::int64_t call = farm.fleet.Find(request.from.worker)->calls;
@@ -277,7 +289,7 @@ boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest req
                   .next_sync_ms = limits.sync_interval.count()};
   Signals::Subscription changes(farm.signals, Topic::Work());
   TYLLM_CO_ASSIGN(std::vector<Success> successes, co_await TakeReports(farm, request, reply));
-  Turn turn(farm, request, reply);
+  Turn turn(farm, request, reply, came);
   const Clock::Steady until = farm.parts.clock.Now() + LongestWait(request, limits);
   if (!successes.empty()) {
     TYLLM_CO_TRY(co_await turn.Look(std::move(successes)));

@@ -129,7 +129,7 @@ void Agent::Drop(const domain::TaskId& task) {
 }
 
 void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
-  lease_end_ = asked + Milliseconds(reply.lease_ms);
+  lease_end_ = asked + Milliseconds(reply.held_ms + reply.lease_ms);
   lost_ = false;
   // Often enough for a call to fail and the next one to come in time.
   next_sync_ = Milliseconds(std::clamp<std::int64_t>(

@@ -166,8 +166,13 @@ TEST(WireWorkers, EverythingGoesThereAndBack) {
       {1, 2, 3, 4}};
   ExpectRoundTrip(assignment);
   EXPECT_EQ(*FromProto(ToProto(assignment)), assignment);
-  ExpectRoundTrip(domain::SyncReply{
-      {assignment}, {{1}, {2}}, {{3}}, 30'000, 2'000, {domain::WorkerMode::kKilled, "stuck"}});
+  ExpectRoundTrip(domain::SyncReply{{assignment},
+                                    {{1}, {2}},
+                                    {{3}},
+                                    30'000,
+                                    2'000,
+                                    {domain::WorkerMode::kKilled, "stuck"},
+                                    33'000});
   ExpectRoundTrip(domain::LogAppend{{{7}, 2}, {"gpu1", "s"}, 10, "bytes"});
 }
 

@@ -182,6 +182,25 @@ TEST_F(JobUseCases, AnIdleWorkerThatWaitsIsWokenByASubmission) {
   EXPECT_EQ((*reply)->start.size(), 1U);
 }
 
+TEST_F(JobUseCases, ANewLeaseCountsFromWhenItWasGivenHoweverLongTheCallWasHeld) {
+  SyncRequest idle = From("gpu1");
+  idle.wait_ms = 60'000;
+  std::optional<Result<SyncReply>> reply;
+  boost::asio::co_spawn(*control_, Keep(SyncWorker(*farm_, idle), reply), boost::asio::detached);
+  control_->restart();
+  control_->poll();  // the call has come
+  Advance(seconds(33));
+  ASSERT_TRUE(Submit("r", Spec(JobKind::kConvert)).ok());
+  control_->restart();
+  while (!reply && control_->run_one_for(seconds(5)) > 0) {
+  }
+  ASSERT_TRUE(reply.has_value());
+  ASSERT_EQ((*reply)->start.size(), 1U);
+  EXPECT_EQ((*reply)->held_ms, 33'000);
+  const auto renewed = Sync(From("gpu1", {{.id = (*reply)->start[0].id, .progress = {}}}));
+  EXPECT_EQ(renewed->held_ms, 0) << "renewed by the call";
+}
+
 TEST_F(JobUseCases, AWatchThatWaitsIsWokenByAChange) {
   const JobId job = Submit("r", Spec(JobKind::kConvert))->id;
   JobWatch watch(*farm_, job, Get(job).last_event);
