@@ -102,12 +102,16 @@ boost::asio::awaitable<Result<domain::JobPage>> ListJobs(Farm& farm, domain::Job
                                  [&](store::Queue& queue) { return queue.ListJobs(filter); }));
   if (page.jobs.size() > page_size) {
     page.jobs.resize(page_size);
-    page.next_page_token = TokenOf(fingerprint, PositionOf(page.jobs.back(), query.order));
+    page.next_page_token = PageTokenAfter(query, page.jobs.back());
   }
   for (domain::JobView& job : page.jobs) {
     job.etag = domain::EtagOf(job);
   }
   co_return page;
+}
+
+std::string PageTokenAfter(const domain::JobQuery& query, const domain::JobView& last) {
+  return TokenOf(FingerprintOf(query), PositionOf(last, query.order));
 }
 
 }  // namespace tyllm::server::core

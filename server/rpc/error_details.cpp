@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/rpc/error_details.h"
 
+#include <string>
+#include <string_view>
+
+#include "common/wire/limits.h"
 #include "server/rpc/reasons.h"
 
 namespace tyllm::server::rpc {
@@ -12,6 +16,8 @@ constexpr std::int64_t kRetrySoonMs = 1'000;
 /// A full disk takes somebody's hand.
 constexpr std::int64_t kRetryLaterMs = 30'000;
 
+constexpr std::string_view kTooLarge = "the answer has ";
+
 // "j42 has ended" is about j42.
 std::string SubjectOf(const std::string& message) {
   const std::string first = message.substr(0, message.find(' '));
@@ -21,6 +27,12 @@ std::string SubjectOf(const std::string& message) {
 }
 
 }  // namespace
+
+Status AnswerTooLarge(std::size_t bytes) {
+  return ResourceExhausted(std::string(kTooLarge) + std::to_string(bytes) + " bytes, at most " +
+                           std::to_string(wire::kMaxMessageBytes) +
+                           " fit into a message; ask for less at a time");
+}
 
 wire::ErrorDetails DetailsFor(std::string_view method, const Status& status) {
   wire::ErrorDetails details;
@@ -38,7 +50,7 @@ wire::ErrorDetails DetailsFor(std::string_view method, const Status& status) {
   } else if (code == StatusCode::kResourceExhausted && message.starts_with("quota: ")) {
     details.reason = domain::kQuotaExceededReason;
     details.quotas.push_back({"spec.project", message});
-  } else if (code == StatusCode::kResourceExhausted) {
+  } else if (code == StatusCode::kResourceExhausted && !message.starts_with(kTooLarge)) {
     details.retry_delay_ms = kRetryLaterMs;
   }
   return details;

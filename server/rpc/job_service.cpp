@@ -71,6 +71,26 @@ awaitable<Status> ReadLogTo(LogStream& stream, Environment environment,
   co_return Cancelled("the client has gone");
 }
 
+// As many of the page's jobs as fit into a message, the first in any case: what people write into
+// one is no more than a small part of that.
+awaitable<Result<v1::ListJobsResponse>> ListJobsThatFit(core::Farm& farm, domain::JobQuery query) {
+  constexpr std::size_t kTokenBytes = 1024;  // more than a token has, and what stands around jobs
+  TYLLM_CO_ASSIGN(const domain::JobPage page, co_await core::ListJobs(farm, query));
+  v1::ListJobsResponse response;
+  response.set_next_page_token(page.next_page_token);
+  std::size_t bytes = kTokenBytes;
+  for (std::size_t i = 0; i < page.jobs.size(); ++i) {
+    v1::Job job = wire::ToProto(page.jobs[i]);
+    bytes += job.ByteSizeLong() + 8;  // its tag and its length
+    if (i > 0 && bytes > wire::kMaxMessageBytes) {
+      response.set_next_page_token(core::PageTokenAfter(query, page.jobs[i - 1]));
+      break;
+    }
+    *response.add_jobs() = std::move(job);
+  }
+  co_return response;
+}
+
 void AddWhatTheWireTakes(domain::ServerCapabilities& capabilities) {
   capabilities.api_versions = {"tyllm.v1"};
   capabilities.max_message_bytes = wire::kMaxMessageBytes;
@@ -125,10 +145,9 @@ class JobService final : public v1::JobService::CallbackService {
   grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* /*context*/,
                                      const v1::ListJobsRequest* request,
                                      v1::ListJobsResponse* response) override {
-    return Unary(
-        environment_, "JobService.ListJobs", control(), wire::FromProto(*request), core::ListJobs,
-        response,
-        [](const domain::JobPage& page, v1::ListJobsResponse& to) { to = wire::ToProto(page); });
+    return Unary(environment_, "JobService.ListJobs", control(), wire::FromProto(*request),
+                 ListJobsThatFit, response,
+                 [](v1::ListJobsResponse page, v1::ListJobsResponse& to) { to = std::move(page); });
   }
 
   grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(

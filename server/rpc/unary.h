@@ -9,6 +9,7 @@
 
 #include "common/wire/limits.h"
 #include "server/rpc/call.h"
+#include "server/rpc/error_details.h"
 
 namespace tyllm::server::rpc {
 
@@ -41,9 +42,7 @@ boost::asio::awaitable<Status> Perform(core::Farm& farm, Result<In> request, Use
   answer(*std::move(result), *response);
   if (const std::size_t size = response->ByteSizeLong(); size > wire::kMaxMessageBytes) {
     response->Clear();
-    co_return ResourceExhausted("the answer has " + std::to_string(size) + " bytes, at most " +
-                                std::to_string(wire::kMaxMessageBytes) +
-                                " fit into a message; ask for less at a time");
+    co_return AnswerTooLarge(size);
   }
   co_return OkStatus();
 }
