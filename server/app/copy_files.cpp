@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/handle.h"
+#include "common/base/list_folder.h"
 
 namespace tyllm::server::app {
 
@@ -51,6 +52,11 @@ Result<bool> CopyOne(const Path& from, const Path& to, Copied& copied) {
   return true;
 }
 
+struct Walk {
+  Copied copied;
+  std::set<Path> written;  ///< folders
+};
+
 bool IsThere(const Path& from, const Path& to) {
   std::error_code error;
   const std::uintmax_t wanted = fs::file_size(from, error);
@@ -58,38 +64,38 @@ bool IsThere(const Path& from, const Path& to) {
   return !error && wanted == found;
 }
 
+// What is deleted while this looks at it is passed over, folders too.
+Status CopyFolder(const Path& from, const Path& to, Walk& walk) {
+  const Result<std::vector<Path>> found = ListFolder(from);
+  if (found.status().code() == StatusCode::kNotFound) {
+    return OkStatus();
+  }
+  TYLLM_TRY(found.status());
+  for (const Path& path : *found) {
+    std::error_code gone;
+    const Path target = to / path.filename();
+    if (fs::is_directory(fs::symlink_status(path, gone))) {
+      TYLLM_TRY(CopyFolder(path, target, walk));
+    } else if (fs::is_regular_file(path, gone) && !IsThere(path, target)) {
+      TYLLM_TRY(LocalFileSystem().CreateDirectories(to));
+      TYLLM_ASSIGN(const bool there, CopyOne(path, target, walk.copied));
+      if (there) {
+        walk.written.insert(to);
+      }
+    }
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<Copied> CopyFiles(const Path& from, const Path& to) {
-  Copied copied;
-  std::error_code error;
-  if (!fs::exists(from, error)) {
-    return copied;
-  }
-  std::set<Path> folders;
-  for (auto it = fs::recursive_directory_iterator(from, error);
-       !error && it != fs::recursive_directory_iterator(); it.increment(error)) {
-    std::error_code gone;
-    if (!it->is_regular_file(gone)) {
-      continue;
-    }
-    const Path target = to / it->path().lexically_relative(from);
-    if (IsThere(it->path(), target)) {
-      continue;
-    }
-    TYLLM_TRY(LocalFileSystem().CreateDirectories(target.parent_path()));
-    TYLLM_ASSIGN(const bool there, CopyOne(it->path(), target, copied));
-    if (there) {
-      folders.insert(target.parent_path());
-    }
-  }
-  if (error) {
-    return FromErrno(error.value(), "reading " + from.string());
-  }
-  for (const Path& folder : folders) {
+  Walk walk;
+  TYLLM_TRY(CopyFolder(from, to, walk));
+  for (const Path& folder : walk.written) {
     TYLLM_TRY(LocalFileSystem().SyncDirectory(folder));
   }
-  return copied;
+  return walk.copied;
 }
 
 }  // namespace tyllm::server::app

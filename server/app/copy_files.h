@@ -14,7 +14,7 @@ struct Copied {
 
 /// Copies every file below `from` to the same place below `to`, each whole and on the disk under
 /// its name or not at all; one that is there with the same size is left alone. No error when `from`
-/// is not there, nor for files that go away meanwhile.
+/// is not there, nor for files and folders that go away meanwhile.
 Result<Copied> CopyFiles(const Path& from, const Path& to);
 
 }  // namespace tyllm::server::app

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <limits>
 
 #include "common/wire/jobs.h"
 #include "server/app/backup.h"
 #include "server/app/fsck.h"
 #include "server/core/last_backup.h"
+#include "server/app/copy_files.h"
+#include "server/app/copy_request.h"
 #include "server/store/database.h"
 #include "tests/support/blob_client.h"
 #include "tests/support/http_get.h"
