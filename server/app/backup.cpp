@@ -48,7 +48,7 @@ Status MoveInto(const Path& from, const Path& to) {
     return LocalFileSystem().SyncDirectory(to.parent_path());
   }
   Path incoming = to;
-  incoming += ".incoming";
+  incoming += ".copied";
   std::error_code error;
   fs::copy_file(from, incoming, fs::copy_options::overwrite_existing, error);
   if (error) {
@@ -104,9 +104,14 @@ Result<BackupReport> Backup(const Path& data, const Path& to) {
   const std::int64_t has_all_before = SystemClock().UnixMillis();
   TYLLM_ASSIGN(const QueueFile queue, CopyOfQueue(data, to));
   report.while_serving = queue.by_server;
+  Path incoming = to / kQueue;
+  incoming += ".incoming";
+  if (queue.by_server) {
+    TYLLM_TRY(MoveInto(queue.path, incoming));  // at once: the next copy of the server removes it
+  }
   TYLLM_TRY(CopyBlobs(data, to, report.blobs));
   TYLLM_ASSIGN(report.logs, CopyFiles(data / "logs", to / "logs"));
-  TYLLM_TRY(MoveInto(queue.path, to / kQueue));
+  TYLLM_TRY(MoveInto(incoming, to / kQueue));
   TYLLM_TRY(WriteNote(to, SystemClock().UnixMillis()));
   TYLLM_TRY(core::NoteBackup(LocalFileSystem(), data, has_all_before)
                 .Annotate("the backup is complete, but the data folder could not be told"));

@@ -21,6 +21,7 @@
 #include "server/app/ends_within.h"
 #include "server/app/worker_command.h"
 #include "server/blobs/folder_blob_store.h"
+#include "server/core/copy_queue.h"
 #include "server/core/farm.h"
 #include "server/core/retention.h"
 #include "server/core/sweep.h"
@@ -298,6 +299,7 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
   options.fairness = FairnessOf(config);
   options.copies = folder.copies();
   TYLLM_ASSIGN(auto queue, store::OpenSqliteQueue(options));
+  TYLLM_TRY(core::RemoveOldCopies(folder.copies()));  // of backups that were killed
   std::unique_ptr<Server> server(new Server(std::make_unique<Assembly>(
       config, surroundings, std::move(folder), std::move(blobs), std::move(queue))));
   TYLLM_TRY(server->assembly_->Serve());

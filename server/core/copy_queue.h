@@ -14,8 +14,13 @@ struct QueueCopy {
   std::int64_t unix_ms = 0;  ///< when it was complete
 };
 
+/// Removes copies that nobody came for: queue-<digits>.db and what SQLite keeps beside one, but for
+/// `kept`. What a migration has put there stays.
+Status RemoveOldCopies(const Path& folder, const Path& kept = {});
+
 /// Copies the queue into a new file of Parts::copies while everything else goes on: a few pages at
-/// a time between transactions. kFailedPrecondition while another copy is being made.
+/// a time between transactions, and what was copied goes to the disk on other threads. Older copies
+/// are removed. kFailedPrecondition while another copy is being made.
 boost::asio::awaitable<Result<QueueCopy>> CopyQueue(Farm& farm);
 
 }  // namespace tyllm::server::core

@@ -3,13 +3,15 @@
 
 #include <fstream>
 #include <limits>
+#include <set>
+#include <thread>
 
 #include "common/wire/jobs.h"
 #include "server/app/backup.h"
-#include "server/app/fsck.h"
-#include "server/core/last_backup.h"
 #include "server/app/copy_files.h"
 #include "server/app/copy_request.h"
+#include "server/app/fsck.h"
+#include "server/core/last_backup.h"
 #include "server/store/database.h"
 #include "tests/support/blob_client.h"
 #include "tests/support/http_get.h"
@@ -126,18 +128,70 @@ TEST_F(Maintenance, TheAgeOfTheLastBackupIsAMetricAlsoAfterARestart) {
     ASSERT_TRUE(server.ok()) << server.status().ToString();
     EXPECT_NEAR(BackupAge(**server), 3 * 86'400, 60);
   }
-  ASSERT_TRUE(Backup(data, backup_).ok()) << "no server runs";
-  const auto server = Server::Start(config, around);
-  ASSERT_TRUE(server.ok()) << server.status().ToString();
-  EXPECT_LT(BackupAge(**server), 60);
-  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), data / "last_backup.json", "{").ok());
   {
     const ManualClock behind;  // the machine started with a wrong time, which was corrected since
     const auto server = Server::Start(config, {LocalFileSystem(), behind, log});
     ASSERT_TRUE(server.ok()) << server.status().ToString();
     EXPECT_NEAR(BackupAge(**server), 3 * 86'400, 60);
   }
+  ASSERT_TRUE(Backup(data, backup_).ok()) << "no server runs";
+  const auto server = Server::Start(config, around);
+  ASSERT_TRUE(server.ok()) << server.status().ToString();
+  EXPECT_LT(BackupAge(**server), 60);
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), data / "last_backup.json", "{").ok());
   EXPECT_EQ(BackupAge(**server), std::numeric_limits<double>::infinity()) << "not known";
+}
+
+TEST_F(Maintenance, LogsThatGoAwayMeanwhileDoNotEndACopy) {
+  const Path from = folder_ / "logs";
+  std::jthread deletes([&](const std::stop_token& stop) {
+    for (int i = 0; !stop.stop_requested(); ++i) {
+      const Path task = from / ("t" + std::to_string(i % 50));
+      std::filesystem::create_directories(task);
+      std::ofstream(task / "1.log") << "x";
+      std::error_code ignored;
+      std::filesystem::remove_all(from / ("t" + std::to_string((i + 25) % 50)), ignored);
+    }
+  });
+  for (int i = 0; i < 500; ++i) {
+    const auto copied = CopyFiles(from, folder_ / "copy");
+    ASSERT_TRUE(copied.ok()) << copied.status().ToString();
+  }
+}
+
+TEST_F(Maintenance, CopiesOfTheQueueThatNobodyCameForAreRemoved) {
+  const Path copies = folder_ / "data" / "copies";
+  const auto names = [&] {
+    std::set<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(copies)) {
+      found.insert(entry.path().filename().string());
+    }
+    return found;
+  };
+  const std::set<std::string> stay = {"queue-schema-5.db", "queue-.db", "queue-7a.db", "queue.db"};
+  std::filesystem::create_directories(copies);
+  for (const std::string& name : stay) {
+    std::ofstream(copies / name) << "x";
+  }
+  for (const char* const name : {"queue-12.db", "queue-12.db-journal", "queue-1700000000000.db"}) {
+    std::ofstream(copies / name) << "x";
+  }
+  ServerConfig config;
+  config.data = folder_ / "data";
+  config.listen = "127.0.0.1:0";
+  config.http = "127.0.0.1:0";
+  std::ostringstream lines;
+  telemetry::Log log({telemetry::LogLevel::kError, telemetry::LogFormat::kText}, SystemClock(),
+                     lines);
+  const auto server = Server::Start(config, {LocalFileSystem(), SystemClock(), log});
+  ASSERT_TRUE(server.ok()) << server.status().ToString();
+  EXPECT_EQ(names(), stay);
+  std::ofstream(copies / "queue-12.db") << "x";
+  const auto copy = AskForCopy(config.data);
+  ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+  std::set<std::string> with_new = stay;
+  with_new.insert(copy->filename().string());
+  EXPECT_EQ(names(), with_new);
 }
 
 TEST_F(Maintenance, FsckNamesWhatIsMissingOrWrong) {
