@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <system_error>
@@ -27,12 +28,26 @@ Status MakeDurably(FileSystem& files, const Path& folder) {
   return OkStatus();
 }
 
+// Whoever may search the folder could read the queue, and call through the socket without a
+// certificate. One that was there may be shared with a group on purpose, or be somebody else's to
+// guard.
+void KeepOthersOut(const Path& root, bool made) {
+  struct stat info{};
+  if (::stat(root.c_str(), &info) == 0) {
+    const mode_t rights = info.st_mode & 07777U;
+    (void)::chmod(root.c_str(), rights & ~static_cast<mode_t>(made ? S_IRWXG | S_IRWXO : S_IRWXO));
+  }
+}
+
 }  // namespace
 
 Result<DataFolder> DataFolder::Open(FileSystem& files, const Path& root) {
+  std::error_code ignored;
+  const bool made = !std::filesystem::exists(root, ignored);
   TYLLM_TRY(MakeDurably(files, std::filesystem::absolute(root)).Annotate("data folder"));
+  KeepOthersOut(root, made);
   const Path path = root / "lock";
-  Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+  Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock) {
     return FromErrno(errno, "opening " + path.string());
   }

@@ -10,7 +10,9 @@ namespace tyllm::server::app {
 /// the lock goes away with the object, or with the process however it ends.
 class DataFolder {
  public:
-  /// Creates the folder when it is absent. kFailedPrecondition when another server has it.
+  /// Creates the folder when it is absent, for its owner alone; of one that is there the rights of
+  /// others than owner and group are taken, where that is allowed. kFailedPrecondition when another
+  /// server has it.
   static Result<DataFolder> Open(FileSystem& files, const Path& root);
 
   const Path& root() const { return root_; }

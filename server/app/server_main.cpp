@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <iostream>
@@ -101,6 +103,7 @@ int RunMaintenance(const tyllm::cli::ProgramInfo& program, int argc, char** argv
 
 int main(int argc, char** argv) {
   using namespace tyllm;
+  ::umask(S_IRWXG | S_IRWXO);  // what it writes is its own
   const cli::ProgramInfo program{"tyllm-server", "the front end and queue of a tyllm farm",
                                  Version()};
   if (IsMaintenance(argc, argv)) {

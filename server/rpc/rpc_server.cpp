@@ -6,7 +6,9 @@
 #include <grpcpp/impl/service_type.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <sys/stat.h>
 
+#include <cerrno>
 #include <chrono>
 #include <vector>
 
@@ -69,6 +71,9 @@ Result<std::unique_ptr<RpcServer>> RpcServer::Start(const Environment& environme
     return Unavailable(
         "cannot listen for gRPC on " + options.listen +
         "; is another program using the port, or is the address not this machine's?");
+  }
+  if (!options.local_socket.empty() && ::chmod(options.local_socket.c_str(), 0600) != 0) {
+    return FromErrno(errno, "keeping others from the socket " + options.local_socket);
   }
   state->address = options.listen.substr(0, options.listen.rfind(':') + 1) + std::to_string(port);
   state->local_address = LocalAddressOf(state->address, options.local_socket);

@@ -164,6 +164,23 @@ TEST_F(ServerProcess, ItSaysWhereItListensInOneLine) {
   EXPECT_NE(line.find(" http=127.0.0.1:"), std::string::npos) << line;
 }
 
+unsigned RightsOf(const Path& path) {
+  struct stat info{};
+  EXPECT_EQ(::stat(path.c_str(), &info), 0) << path;
+  return info.st_mode & 0777U;
+}
+
+TEST_F(ServerProcess, OthersCannotReadItsData) {
+  Start();
+  EXPECT_EQ(RightsOf(folder_ / "data"), 0700U);
+  EXPECT_EQ(RightsOf(folder_ / "data/queue.db"), 0600U);
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+  ::chmod((folder_ / "data").c_str(), 0755);
+  Start();
+  EXPECT_EQ(RightsOf(folder_ / "data"), 0750U) << "the group's are its owner's to give";
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
 TEST_F(ServerProcess, ASecondServerOnTheSameDataIsRefused) {
   Start();
   const auto second = RunCommand({Command(), {}, {}, {}}, kPatience);
@@ -277,6 +294,7 @@ TEST_F(ServerWithWorker, WithTlsTheWorkerCallsOverTheLocalSocketAndOthersNeedACe
   ASSERT_TRUE(Becomes([&] { return Starts().size() == 1; }));
   const std::string socket = "unix:" + std::string(folder_ / "data/worker.sock");
   EXPECT_NE(Starts()[0].find("--server " + socket), std::string::npos) << Starts()[0];
+  EXPECT_EQ(RightsOf(folder_ / "data/worker.sock"), 0600U);
   const std::string grpc = (*format::ReadJsonFile(folder_ / "data/server.json"))["grpc"];
   const auto answer = [&](const std::string& address, const wire::Security& security) {
     channel_ = *wire::MakeChannel(address, security);
