@@ -258,6 +258,15 @@ Result<domain::WorkerView> Farm::SetWorkerMode(const std::string& worker,
   return wire::FromProto(response.worker());
 }
 
+Status Farm::ForgetWorker(const std::string& worker, const std::string& request_id,
+                          const std::stop_token& stop) {
+  v1::ForgetWorkerRequest request;
+  request.set_request_id(request_id);
+  request.set_worker(worker);
+  v1::ForgetWorkerResponse response;
+  return Ask(*stubs_->admin, &Admin::ForgetWorker, request, response, stop);
+}
+
 Result<std::vector<domain::ProjectUse>> Farm::Projects(const std::stop_token& stop) {
   v1::ListProjectsResponse response;
   TYLLM_TRY(Ask(*stubs_->admin, &Admin::ListProjects, v1::ListProjectsRequest(), response, stop));

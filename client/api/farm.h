@@ -64,6 +64,8 @@ class Farm {
                                            const domain::ModeOrder& order,
                                            const std::string& request_id,
                                            const std::stop_token& stop);
+  Status ForgetWorker(const std::string& worker, const std::string& request_id,
+                      const std::stop_token& stop);
   Result<std::vector<domain::ProjectUse>> Projects(const std::stop_token& stop);
   Result<domain::Project> SetProject(const domain::Project& project, const std::stop_token& stop);
   /// Gives every event after `after` to `on_event`, as they come, until the job has ended; a broken

@@ -30,6 +30,7 @@ void DeclareWorkerCordon(cli::CommandSpec& spec, Session& session);
 void DeclareWorkerDrain(cli::CommandSpec& spec, Session& session);
 void DeclareWorkerKill(cli::CommandSpec& spec, Session& session);
 void DeclareWorkerActivate(cli::CommandSpec& spec, Session& session);
+void DeclareWorkerForget(cli::CommandSpec& spec, Session& session);
 void DeclareProjects(cli::CommandSpec& spec, Session& session);
 void DeclareSetProject(cli::CommandSpec& spec, Session& session);
 
@@ -60,6 +61,7 @@ inline constexpr cli::CommandRow<Session> kCommands[] = {
     {"worker drain", "Farm", "give a worker nothing new and let it end", DeclareWorkerDrain},
     {"worker kill", "Farm", "end a worker and hand its tasks back", DeclareWorkerKill},
     {"worker activate", "Farm", "take cordoning back", DeclareWorkerActivate},
+    {"worker forget", "Farm", "remove a worker that is gone from the list", DeclareWorkerForget},
     {"projects", "Farm", "who shares the farm, and what each gets", DeclareProjects},
     {"project", "Farm", "make or change a project", DeclareSetProject},
 };

@@ -43,7 +43,31 @@ void Declare(cli::CommandSpec& spec, Session& session, domain::WorkerMode mode) 
   spec.run = [arguments, &session, mode] { return Run(session, mode, *arguments); };
 }
 
+cli::ExitCode Forget(const Session& session, const Arguments& arguments) {
+  const auto farm = session.Connect();
+  const Status forgot =
+      farm.ok() ? (*farm)->ForgetWorker(arguments.worker, NewRequestId(), session.stop())
+                : farm.status();
+  if (!forgot.ok()) {
+    return cli::ReportError(forgot, arguments.json);
+  }
+  fmt::print("{}", arguments.json ? std::string("{}\n") : arguments.worker + " is forgotten\n");
+  return cli::ExitCode::kOk;
+}
+
 }  // namespace
+
+void DeclareWorkerForget(cli::CommandSpec& spec, Session& session) {
+  spec.description =
+      "When it calls again it is a new worker, which nobody has cordoned. The server forgets "
+      "workers by itself that were not seen for long (keep.worker_days).";
+  auto arguments = std::make_shared<Arguments>();
+  spec.options = {
+      {"WORKER", "NAME", "the worker's name", &arguments->worker, true},
+      {"--json", "", "print JSON", &arguments->json},
+  };
+  spec.run = [arguments, &session] { return Forget(session, *arguments); };
+}
 
 void DeclareWorkerCordon(cli::CommandSpec& spec, Session& session) {
   spec.description = "It gets nothing new; what runs goes on; the process stays.";

@@ -46,6 +46,7 @@ struct ServerConfig {
   std::int64_t keep_job_days = 0;
   std::int64_t keep_result_days = 0;
   std::int64_t keep_blob_hours = 72;
+  std::int64_t keep_worker_days = 30;
   std::int64_t shutdown_grace_seconds = 5;
 };
 
@@ -108,6 +109,8 @@ inline constexpr std::array kSettings{
     Setting{"keep.blob_hours", &ServerConfig::keep_blob_hours, "N",
             "blobs of no job and no result are removed when unused for so long; 0: never", 0,
             24 * 3'650},
+    Setting{"keep.worker_days", &ServerConfig::keep_worker_days, "N",
+            "workers that were not seen for so long are forgotten; 0: never", 0, 36'500},
     Setting{"shutdown.grace_seconds", &ServerConfig::shutdown_grace_seconds, "N",
             "time for calls to end when the server stops", 0, 3'600},
 };

@@ -65,6 +65,7 @@ core::Limits LimitsOf(const ServerConfig& config) {
   limits.job_keep = hours(24 * config.keep_job_days);
   limits.result_keep = hours(24 * config.keep_result_days);
   limits.blob_keep = hours(config.keep_blob_hours);
+  limits.worker_keep = hours(24 * config.keep_worker_days);
   if (auto by_kind = ClocksByKind(config); by_kind.ok()) {  // as it was when it was loaded
     limits.policy.by_kind = *std::move(by_kind);
   }
@@ -269,9 +270,9 @@ class Server::Assembly {
   store::Store store_;
   store::LogStore logs_;
   core::Farm farm_;
+  core::BackupAge backup_age_{surroundings_.machine};
   std::unique_ptr<rpc::RpcServer> rpc_;
   std::unique_ptr<web::HttpServer> http_;
-  core::BackupAge backup_age_{surroundings_.machine};
   std::optional<EmbeddedWorker> worker_;
   std::optional<Clock::Steady> housekeeping_;
   bool healthy_ = false;
@@ -298,8 +299,8 @@ Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
   options.toolchain_version = Version();
   options.fairness = FairnessOf(config);
   options.copies = folder.copies();
-  TYLLM_ASSIGN(auto queue, store::OpenSqliteQueue(options));
   TYLLM_TRY(core::RemoveOldCopies(folder.copies()));  // of backups that were killed
+  TYLLM_ASSIGN(auto queue, store::OpenSqliteQueue(options));
   std::unique_ptr<Server> server(new Server(std::make_unique<Assembly>(
       config, surroundings, std::move(folder), std::move(blobs), std::move(queue))));
   TYLLM_TRY(server->assembly_->Serve());

@@ -57,6 +57,21 @@ void Fleet::SetOrder(const std::string& worker, const domain::ModeOrder& order, 
   online_ = {};
 }
 
+void Fleet::Forget(const std::string& worker) {
+  if (const auto it = members_.find(worker); it != members_.end()) {
+    it->second.session.clear();
+  }
+}
+
+void Fleet::DropForgotten(Clock::Steady since) {
+  const auto gone = [&](const auto& one) {
+    return one.second.session.empty() && one.second.seen < since;
+  };
+  if (std::erase_if(members_, gone) > 0) {
+    online_ = {};
+  }
+}
+
 sched::OnlineWorkers Fleet::OnlineSince(Clock::Steady since) const {
   Refresh(since);
   return online_.workers;

@@ -46,6 +46,11 @@ class Fleet {
   void SetSettled(const std::string& worker, bool settled);
   void SetOrder(const std::string& worker, const domain::ModeOrder& order, Clock::Steady now);
 
+  /// Its next call begins a session. Of no effect on calls under way.
+  void Forget(const std::string& worker);
+  /// Workers that were forgotten and not seen since then.
+  void DropForgotten(Clock::Steady since);
+
   /// Workers that were seen after `since`, by name. Made anew only when one came, changed or went:
   /// every idle worker asks for it.
   sched::OnlineWorkers OnlineSince(Clock::Steady since) const;

@@ -28,6 +28,8 @@ struct Limits {
   Milliseconds result_keep = std::chrono::hours(0);
   /// Blobs that nothing refers to are removed when they were not used for so long; 0: never.
   Milliseconds blob_keep = std::chrono::hours(72);
+  /// Workers that were not seen for so long are forgotten; 0: never.
+  Milliseconds worker_keep = std::chrono::hours(0);
   std::int64_t largest_spec_bytes = 64 << 10;
   std::int64_t largest_log_append = 1 << 20;
   std::uint64_t largest_tree_bytes = 16 << 20;  ///< of the text that lists a tree's files

@@ -10,6 +10,7 @@
 
 #include "common/format/tree.h"
 #include "server/core/delete_job.h"
+#include "server/core/forget_worker.h"
 #include "server/core/trouble_log.h"
 #include "server/store/on_executor.h"
 
@@ -147,9 +148,11 @@ boost::asio::awaitable<Status> RemoveWhatIsOld(Farm& farm) {
   // One that fails keeps no other from being done.
   const Status forgot = co_await ForgetOldRows(farm);
   const Status deleted = co_await DeleteOldJobs(farm);
+  const Status workers = co_await ForgetOldWorkers(farm);
   const auto removed = co_await CollectBlobs(farm);
   TYLLM_CO_TRY(forgot);
   TYLLM_CO_TRY(deleted);
+  TYLLM_CO_TRY(workers);
   co_return removed.status();
 }
 

@@ -9,8 +9,8 @@
 
 namespace tyllm::server::core {
 
-/// Forgets old request ids, deletes jobs that ended long ago, forgets
-/// results that nobody uses, and removes blobs that nothing refers to any more.
+/// Forgets old request ids, results that nobody uses and workers that are gone, deletes jobs that
+/// ended long ago, and removes blobs that nothing refers to any more.
 boost::asio::awaitable<Status> RemoveWhatIsOld(Farm& farm);
 
 /// Removes blobs that belong to no job, no result and no unfinished work and that nobody asked for

@@ -3,6 +3,7 @@
 #include "common/wire/enums.h"
 #include "common/wire/projects.h"
 #include "server/core/copy_queue.h"
+#include "server/core/forget_worker.h"
 #include "server/core/list_workers.h"
 #include "server/core/projects.h"
 #include "server/core/server_info.h"
@@ -58,6 +59,14 @@ class AdminService final : public v1::AdminService::CallbackService {
                  [](const domain::WorkerView& worker, v1::SetWorkerModeResponse& to) {
                    *to.mutable_worker() = wire::ToProto(worker);
                  });
+  }
+
+  grpc::ServerUnaryReactor* ForgetWorker(grpc::CallbackServerContext* /*context*/,
+                                         const v1::ForgetWorkerRequest* request,
+                                         v1::ForgetWorkerResponse* response) override {
+    return Unary(environment_, "AdminService.ForgetWorker", control(),
+                 Result(core::WorkerToForget{request->worker(), request->request_id()}),
+                 core::ForgetWorker, response, [](core::Forgotten, v1::ForgetWorkerResponse&) {});
   }
 
   grpc::ServerUnaryReactor* ListProjects(grpc::CallbackServerContext* /*context*/,

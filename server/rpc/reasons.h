@@ -31,6 +31,8 @@ inline constexpr std::array kReasons{
     ReasonRow{"JobService.DeleteJob", StatusCode::kAborted, "ETAG_MISMATCH"},
     ReasonRow{"JobService.DeleteJob", StatusCode::kFailedPrecondition, "JOB_NOT_ENDED"},
     ReasonRow{"AdminService.SetWorkerMode", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
+    ReasonRow{"AdminService.ForgetWorker", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
+    ReasonRow{"AdminService.ForgetWorker", StatusCode::kFailedPrecondition, "WORKER_IN_USE"},
     ReasonRow{"AdminService.CopyQueue", StatusCode::kFailedPrecondition, "COPY_RUNNING"},
     ReasonRow{"WorkerService.Sync", StatusCode::kAborted, "SESSION_REPLACED"},
     ReasonRow{"WorkerService.AppendLog", StatusCode::kAborted, "STALE_ATTEMPT"},

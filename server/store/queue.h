@@ -393,6 +393,8 @@ class Queue {
   virtual Result<std::vector<WorkerRecord>> ListWorkers() = 0;
   /// kNotFound for a worker that never called.
   virtual Status SetWorkerMode(const std::string& worker, const domain::ModeOrder& order) = 0;
+  /// It must hold nothing. kNotFound as above.
+  virtual Status ForgetWorker(const std::string& worker) = 0;
 };
 
 }  // namespace tyllm::server::store

@@ -371,6 +371,8 @@ class SqliteQueue final : public Queue {
     return workers::SetMode(db_, worker, order);
   }
 
+  Status ForgetWorker(const std::string& worker) override { return workers::Forget(db_, worker); }
+
  private:
   std::unique_ptr<Database> database_;
   Database& db_;

@@ -23,7 +23,14 @@ constexpr Sql kInsertSession{
 constexpr Sql kList{
     "SELECT name, session, capabilities, mode, mode_reason, last_seen_ms FROM workers ORDER BY "
     "name"};
+constexpr Sql kForgetSessions{"DELETE FROM sessions WHERE worker = ?1"};
+constexpr Sql kForget{"DELETE FROM workers WHERE name = ?1"};
 constexpr Sql kSetMode{"UPDATE workers SET mode = ?2, mode_reason = ?3 WHERE name = ?1"};
+
+Status NeverCalled(const std::string& worker) {
+  return NotFound("no worker '" + worker +
+                  "' has ever called; `tyllm-client workers` lists those that did");
+}
 
 }  // namespace
 
@@ -66,9 +73,13 @@ Result<std::vector<WorkerRecord>> List(Database& db) {
 
 Status SetMode(Database& db, const std::string& worker, const domain::ModeOrder& order) {
   TYLLM_ASSIGN(const std::int64_t changed, db.Change(kSetMode, worker, order.mode, order.reason));
-  return changed == 1 ? OkStatus()
-                      : NotFound("no worker '" + worker +
-                                 "' has ever called; `tyllm-client workers` lists those that did");
+  return changed == 1 ? OkStatus() : NeverCalled(worker);
+}
+
+Status Forget(Database& db, const std::string& worker) {
+  TYLLM_TRY(db.Change(kForgetSessions, worker).status());
+  TYLLM_ASSIGN(const std::int64_t gone, db.Change(kForget, worker));
+  return gone == 1 ? OkStatus() : NeverCalled(worker);
 }
 
 }  // namespace tyllm::server::store::workers

@@ -16,6 +16,8 @@ Status CheckNotReplaced(Database& db, const WorkerSession& worker);
 Status StartSession(Database& db, const WorkerSession& worker,
                     const domain::Capabilities& capabilities, std::int64_t now, double rate);
 Result<std::vector<WorkerRecord>> List(Database& db);
+/// It holds nothing. kNotFound when it never called.
+Status Forget(Database& db, const std::string& worker);
 Status SetMode(Database& db, const std::string& worker, const domain::ModeOrder& order);
 
 }  // namespace tyllm::server::store::workers

@@ -200,6 +200,11 @@ Status MemoryQueue::SetWorkerMode(const std::string& worker, const domain::ModeO
   return OkStatus();
 }
 
+Status MemoryQueue::ForgetWorker(const std::string& worker) {
+  std::erase_if(state_.sessions, [&](const auto& session) { return session.first == worker; });
+  return state_.workers.erase(worker) == 1 ? OkStatus() : NotFound("no such worker");
+}
+
 // --- What they share.
 
 Result<MemoryQueue::Task*> MemoryQueue::Current(const AttemptId& id) {

@@ -113,6 +113,7 @@ class MemoryQueue : public Queue {
                       std::int64_t now) override;
   Result<std::vector<WorkerRecord>> ListWorkers() override;
   Status SetWorkerMode(const std::string& worker, const domain::ModeOrder& order) override;
+  Status ForgetWorker(const std::string& worker) override;
 
  private:
   struct Attempt {

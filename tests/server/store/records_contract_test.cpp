@@ -279,6 +279,18 @@ TEST_P(EveryQueuesRecords, AReplacedSessionIsGivenNothing) {
   EXPECT_TRUE(queue_->StartAttempt({2}, {"gpu1", "new"}, 5).ok());
 }
 
+TEST_P(EveryQueuesRecords, AForgottenWorkerIsNewWhenItCallsAgain) {
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "old"}, {}, 1).ok());
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "new"}, {}, 2).ok());
+  ASSERT_TRUE(queue_->SetWorkerMode("gpu1", {domain::WorkerMode::kCordoned, "x"}).ok());
+  ASSERT_TRUE(queue_->StartSession({"gpu2", "a"}, {}, 3).ok());
+  ASSERT_TRUE(queue_->ForgetWorker("gpu1").ok());
+  EXPECT_EQ(*queue_->ListWorkers(), (std::vector<WorkerRecord>{{"gpu2", "a", {}, {}, 3}}));
+  EXPECT_EQ(queue_->ForgetWorker("gpu1").code(), StatusCode::kNotFound);
+  ASSERT_TRUE(queue_->StartSession({"gpu1", "old"}, {}, 4).ok());
+  EXPECT_EQ(queue_->ListWorkers()->front().order.mode, domain::WorkerMode::kActive);
+}
+
 INSTANTIATE_TEST_SUITE_P(Queues, EveryQueuesRecords, ::testing::Values("memory", "sqlite"),
                          QueueName);
 
