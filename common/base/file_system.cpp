@@ -86,18 +86,31 @@ class LocalFiles final : public FileSystem {
     return Open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
   }
 
+  Result<std::unique_ptr<OutputFile>> CreateNew(const Path& path) override {
+    return Open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
+  }
+
   Result<std::unique_ptr<OutputFile>> OpenForUpdate(const Path& path) override {
     return Open(path, O_WRONLY | O_CREAT | O_CLOEXEC);
   }
 
   Result<std::string> Read(const Path& path) override {
-    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // Without waiting for somebody who writes into a pipe.
+    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd) {
       return FromErrno(errno, "opening " + path.string());
     }
-    std::string content;
     struct stat info{};
-    if (::fstat(fd.get(), &info) == 0 && info.st_size > 0) {
+    if (::fstat(fd.get(), &info) != 0) {
+      return FromErrno(errno, "asking for the size of " + path.string());
+    }
+    if (!S_ISREG(info.st_mode)) {
+      return FailedPrecondition(path.string() +
+                                " is a folder, pipe or device, expected a regular file; put one "
+                                "there");
+    }
+    std::string content;
+    if (info.st_size > 0) {
       content.reserve(static_cast<std::size_t>(info.st_size));
     }
     std::array<char, 1 << 16> buffer;
@@ -179,8 +192,8 @@ FileSystem& LocalFileSystem() {
 Status WriteFileAtomically(FileSystem& files, const Path& path, std::string_view content) {
   Path temporary = path;
   temporary += ".tmp." + std::to_string(::getpid());
+  TYLLM_ASSIGN(const std::unique_ptr<OutputFile> file, files.Create(temporary));
   const auto write = [&]() -> Status {
-    TYLLM_ASSIGN(const std::unique_ptr<OutputFile> file, files.Create(temporary));
     TYLLM_TRY(file->Append(content));
     TYLLM_TRY(file->Sync());
     TYLLM_TRY(file->Close());
@@ -193,50 +206,6 @@ Status WriteFileAtomically(FileSystem& files, const Path& path, std::string_view
     (void)files.RemoveAll(temporary);
   }
   return status;
-}
-
-StagedDirectory::StagedDirectory(FileSystem& files, Path final_path, Path staging)
-    : files_(&files), final_(std::move(final_path)), staging_(std::move(staging)) {}
-
-StagedDirectory::StagedDirectory(StagedDirectory&& other) noexcept
-    : files_(std::exchange(other.files_, nullptr)),
-      final_(std::move(other.final_)),
-      staging_(std::move(other.staging_)) {}
-
-StagedDirectory::~StagedDirectory() {
-  if (files_ != nullptr) {
-    (void)files_->RemoveAll(staging_);
-  }
-}
-
-Result<StagedDirectory> StagedDirectory::Create(FileSystem& files, const Path& final_path) {
-  Path target = final_path.lexically_normal();
-  if (!target.has_filename()) {
-    target = target.parent_path();
-  }
-  std::error_code error;
-  if (fs::exists(target, error) &&
-      !(fs::is_directory(target, error) && fs::is_empty(target, error))) {
-    return AlreadyExists("output folder " + target.string() +
-                         " exists and is not empty; choose another name or remove it first");
-  }
-  Path staging = target;
-  staging += ".partial";
-  TYLLM_TRY(files.RemoveAll(staging));
-  TYLLM_TRY(files.CreateDirectories(staging));
-  return StagedDirectory(files, std::move(target), std::move(staging));
-}
-
-Status StagedDirectory::Commit() {
-  TYLLM_CHECK(files_ != nullptr);
-  std::error_code error;
-  if (fs::is_directory(final_, error) && fs::is_empty(final_, error)) {
-    TYLLM_TRY(files_->RemoveAll(final_));
-  }
-  TYLLM_TRY(files_->SyncDirectory(staging_));
-  TYLLM_TRY(files_->Rename(staging_, final_));
-  FileSystem* const files = std::exchange(files_, nullptr);
-  return files->SyncDirectory(final_.has_parent_path() ? final_.parent_path() : Path("."));
 }
 
 }  // namespace tyllm

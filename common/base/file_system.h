@@ -38,6 +38,8 @@ class FileSystem {
   virtual ~FileSystem() = default;
   /// Creates or truncates.
   virtual Result<std::unique_ptr<OutputFile>> Create(const Path& path) = 0;
+  /// Creates; kAlreadyExists where there is anything of that name, also a link.
+  virtual Result<std::unique_ptr<OutputFile>> CreateNew(const Path& path) = 0;
   /// Opens for writing without truncating; creates it when absent. Append continues at the end.
   virtual Result<std::unique_ptr<OutputFile>> OpenForUpdate(const Path& path) = 0;
   virtual Result<std::string> Read(const Path& path) = 0;
@@ -57,28 +59,5 @@ FileSystem& LocalFileSystem();
 /// Writes a temporary file beside `path`, syncs it and renames it: readers see the old or the new
 /// content, never a part.
 Status WriteFileAtomically(FileSystem& files, const Path& path, std::string_view content);
-
-/// A folder that appears under its final name only when it is complete. Written under
-/// "<final>.partial"; the destructor removes what was not committed. The final folder must not
-/// exist (an empty one is allowed): the error says so and names it.
-class StagedDirectory {
- public:
-  static Result<StagedDirectory> Create(FileSystem& files, const Path& final_path);
-  StagedDirectory(StagedDirectory&& other) noexcept;
-  StagedDirectory& operator=(StagedDirectory&& other) = delete;
-  ~StagedDirectory();
-
-  /// Where to write.
-  const Path& path() const { return staging_; }
-
-  /// Renames the folder to its final name and makes that durable.
-  Status Commit();
-
- private:
-  StagedDirectory(FileSystem& files, Path final_path, Path staging);
-  FileSystem* files_;
-  Path final_;
-  Path staging_;
-};
 
 }  // namespace tyllm

@@ -36,7 +36,8 @@ MappedFile::~MappedFile() {
 }
 
 Result<MappedFile> MappedFile::Open(const Path& path) {
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Without waiting for somebody who writes into a pipe.
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) {
     return FromErrno(errno, "opening " + path.string());
   }
@@ -45,7 +46,9 @@ Result<MappedFile> MappedFile::Open(const Path& path) {
     return FromErrno(errno, "asking for the size of " + path.string());
   }
   if (!S_ISREG(info.st_mode)) {
-    return FailedPrecondition(path.string() + " is not a regular file");
+    return FailedPrecondition(path.string() +
+                              " is a folder, pipe or device, expected a regular file; put one "
+                              "there");
   }
   const auto size = static_cast<std::size_t>(info.st_size);
   if (size == 0) {

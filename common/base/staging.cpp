@@ -11,18 +11,14 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/real_path.h"
+
 namespace tyllm {
 namespace {
 
 namespace fs = std::filesystem;
 
 constexpr const char* kScratch = ".build";
-
-/// Without a slash at its end.
-Path WithName(const Path& path) {
-  Path target = path.lexically_normal();
-  return target.has_filename() ? target : target.parent_path();
-}
 
 /// What a killed writer left would be taken for a part of the result.
 Status RemoveUnfinished(FileSystem& files, const Path& folder) {
@@ -92,6 +88,36 @@ Result<Fd> LockKey(const Path& partial, const Path& key) {
   return fd;
 }
 
+/// Whether nothing would be lost if a folder got this name.
+bool IsFree(const Path& target) {
+  std::error_code error;
+  return !fs::exists(fs::symlink_status(target, error)) ||
+         (fs::is_directory(target, error) && fs::is_empty(target, error) && !error);
+}
+
+/// What renaming at the end would find out.
+Status CheckPlace(const Path& target) {
+  if (!IsFree(target)) {
+    return AlreadyExists("output folder " + target.string() +
+                         " exists and is not empty; choose another name or remove it first");
+  }
+  std::error_code error;
+  if (fs::exists(target, error) && fs::equivalent(target, fs::current_path(error), error)) {
+    return FailedPrecondition("output folder " + target.string() +
+                              " is the current folder, expected one that can be replaced when the "
+                              "work is done; give the name of a folder in it");
+  }
+  struct stat own{};
+  struct stat outer{};
+  if (::stat(target.c_str(), &own) == 0 && ::stat(target.parent_path().c_str(), &outer) == 0 &&
+      (own.st_dev != outer.st_dev || own.st_ino == outer.st_ino)) {
+    return FailedPrecondition("output folder " + target.string() +
+                              " is where a file system is mounted, expected one that can be "
+                              "replaced when the work is done; give the name of a folder in it");
+  }
+  return OkStatus();
+}
+
 /// The folder with its key last.
 Status ThrowAway(FileSystem& files, const Path& partial) {
   std::error_code error;
@@ -128,68 +154,104 @@ Path Staging::scratch() const {
 
 Result<Staging> Staging::Open(FileSystem& files, const Path& final_path, const std::string& key,
                               Unfinished unfinished) {
-  const Path target = WithName(final_path);
-  std::error_code error;
-  if (fs::exists(target, error) &&
-      !(fs::is_directory(target, error) && fs::is_empty(target, error))) {
-    return AlreadyExists("output folder " + target.string() +
-                         " exists and is not empty; choose another name or remove it first");
-  }
+  TYLLM_ASSIGN(const Path target, RealTarget(final_path));
+  TYLLM_TRY(CheckPlace(target));
   Path partial = target;
   partial += ".partial";
   Staging staging(files, target, partial);
-  TYLLM_TRY(staging.Find(key));
+  TYLLM_TRY(staging.Find(key, unfinished));
   if (staging.resumed_ && unfinished == Unfinished::kKeep) {
     TYLLM_TRY(RemoveUnfinished(files, partial));
   } else {
     staging.resumed_ = false;
     TYLLM_TRY(ThrowAway(files, partial));
+    staging.passing_ = unfinished == Unfinished::kNever;
     TYLLM_TRY(files.CreateDirectories(partial));
     TYLLM_TRY(WriteFileAtomically(files, partial / kKeyFile, key));
-    TYLLM_ASSIGN(staging.lock_, LockKey(partial, partial / kKeyFile));
+    Result<Fd> lock = LockKey(partial, partial / kKeyFile);
+    if (!lock.ok()) {
+      staging.passing_ = false;  // it is another's
+      return lock.status();
+    }
+    staging.lock_ = *std::move(lock);
   }
   TYLLM_TRY(files.CreateDirectories(staging.scratch()));
   return staging;
 }
 
-Status Staging::Find(const std::string& key) {
+Status Staging::Find(const std::string& key, Unfinished unfinished) {
   std::error_code error;
   const Path key_file = path_ / kKeyFile;
   if (fs::is_regular_file(key_file, error)) {
     TYLLM_ASSIGN(lock_, LockKey(path_, key_file));
     TYLLM_ASSIGN(const std::string found, files_->Read(key_file));
     resumed_ = found == key;
+    if (unfinished == Unfinished::kNever && !resumed_) {
+      return InTheWay("unfinished work of another command, which that one would go on with");
+    }
     return OkStatus();
   }
   if (const Path beside = KeyBeside(path_); fs::is_regular_file(beside, error)) {
     TYLLM_ASSIGN(lock_, LockKey(path_, beside));
     return OkStatus();
   }
-  return !IsForeign(path_)
-             ? OkStatus()
-             : AlreadyExists(path_.string() + " is in the way of " + final_.string() +
-                             ": it holds something and no " + kKeyFile +
-                             ", expected unfinished work of this program or nothing; rename or "
-                             "remove it, or choose another output folder");
+  return !IsForeign(path_) ? OkStatus()
+                           : InTheWay("something and no " + std::string(kKeyFile) +
+                                      ", expected unfinished work of this program or nothing");
+}
+
+Status Staging::InTheWay(const std::string& what) const {
+  return AlreadyExists(path_.string() + " is in the way of " + final_.string() + ": it holds " +
+                       what + "; rename or remove it, or choose another output folder");
+}
+
+Staging::Staging(Staging&& other) noexcept
+    : files_(other.files_),
+      final_(std::move(other.final_)),
+      path_(std::move(other.path_)),
+      resumed_(other.resumed_),
+      passing_(std::exchange(other.passing_, false)),
+      lock_(std::move(other.lock_)) {}
+
+Staging::~Staging() {
+  if (passing_) {
+    Discard();
+  }
 }
 
 Status Staging::Commit() {
-  std::error_code error;
-  const Path parent = final_.has_parent_path() ? final_.parent_path() : Path(".");
+  const Path parent = final_.parent_path();
   TYLLM_TRY(files_->RemoveAll(scratch()));
   TYLLM_TRY(files_->Rename(path_ / kKeyFile, KeyBeside(path_)));
   TYLLM_TRY(files_->SyncDirectory(parent));  // before the folder is known to have no key
-  if (fs::is_directory(final_, error)) {
-    TYLLM_TRY(files_->RemoveAll(final_));
-  }
   TYLLM_TRY(files_->SyncDirectory(path_));
-  TYLLM_TRY(files_->Rename(path_, final_));
+  if (Status renamed = files_->Rename(path_, final_); !renamed.ok()) {  // replaces an empty folder
+    return IsFree(final_) ? renamed : TakeBack();
+  }
+  passing_ = false;
   TYLLM_TRY(files_->RemoveAll(KeyBeside(path_)));
   return files_->SyncDirectory(parent);
 }
 
+Status Staging::TakeBack() {
+  if (std::exchange(passing_, false)) {
+    TYLLM_TRY(files_->RemoveAll(KeyBeside(path_)));
+  } else {
+    TYLLM_TRY(files_->Rename(KeyBeside(path_), path_ / kKeyFile));
+  }
+  return AlreadyExists("something came to the output folder " + final_.string() +
+                       " while the work was done, expected it to stay empty; nothing of it was "
+                       "touched, and all of the result is in " +
+                       path_.string() + ": move one of them away");
+}
+
 void Staging::Discard() {
-  (void)ThrowAway(*files_, path_);  // what went wrong before is the error worth reporting
+  passing_ = false;
+  // What went wrong before is the error worth reporting.
+  if (!ThrowAway(*files_, path_).ok()) {
+    (void)files_->RemoveAll(path_);  // where nothing can be renamed
+    (void)files_->RemoveAll(KeyBeside(path_));
+  }
 }
 
 }  // namespace tyllm

@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "common/base/clock.h"
+#include "common/base/staging.h"
 #include "common/base/version.h"
 #include "common/format/json.h"
 #include "server/app/copy_request.h"
@@ -126,7 +127,8 @@ Result<BackupReport> Restore(const Path& from, const Path& data) {
   if (!IsEmptyOrAbsent(data)) {
     return AlreadyExists(data.string() + " is not empty; restore into a new folder");
   }
-  TYLLM_ASSIGN(StagedDirectory staged, StagedDirectory::Create(LocalFileSystem(), data));
+  TYLLM_ASSIGN(Staging staged,
+               Staging::Open(LocalFileSystem(), data, "restore", Staging::Unfinished::kNever));
   BackupReport report;
   TYLLM_TRY(CopyBlobs(from, staged.path(), report.blobs));
   TYLLM_ASSIGN(report.logs, CopyFiles(from / "logs", staged.path() / "logs"));

@@ -32,6 +32,11 @@ class FaultyFileSystem final : public FileSystem {
     return Wrap(path, LocalFileSystem().Create(path));
   }
 
+  Result<std::unique_ptr<OutputFile>> CreateNew(const Path& path) override {
+    TYLLM_TRY(Change(path));
+    return Wrap(path, LocalFileSystem().CreateNew(path));
+  }
+
   Result<std::unique_ptr<OutputFile>> OpenForUpdate(const Path& path) override {
     TYLLM_TRY(Change(path));
     return Wrap(path, LocalFileSystem().OpenForUpdate(path));

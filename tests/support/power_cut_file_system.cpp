@@ -71,6 +71,10 @@ Result<std::unique_ptr<OutputFile>> PowerCutFileSystem::Create(const Path& path)
   return Open(path, true);
 }
 
+Result<std::unique_ptr<OutputFile>> PowerCutFileSystem::CreateNew(const Path& path) {
+  return fs::exists(path) ? AlreadyExists(path.string() + " exists") : Open(path, true);
+}
+
 Result<std::unique_ptr<OutputFile>> PowerCutFileSystem::OpenForUpdate(const Path& path) {
   return Open(path, false);
 }

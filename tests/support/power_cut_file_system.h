@@ -28,6 +28,7 @@ class PowerCutFileSystem final : public FileSystem {
   void LosePower();
 
   Result<std::unique_ptr<OutputFile>> Create(const Path& path) override;
+  Result<std::unique_ptr<OutputFile>> CreateNew(const Path& path) override;
   Result<std::unique_ptr<OutputFile>> OpenForUpdate(const Path& path) override;
 
   Result<std::string> Read(const Path& path) override { return LocalFileSystem().Read(path); }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/base/staging.h"
 #include "worker/evaluate/chat.h"
 #include "worker/evaluate/judge.h"
 #include "worker/evaluate/multiple_choice.h"
@@ -13,6 +14,8 @@
 namespace tyllm::evaluate {
 
 namespace {
+
+constexpr const char* kWork = "evaluate";  ///< what a killed run leaves is of no use
 
 std::string FolderName(const Path& directory) {
   const Path whole = std::filesystem::absolute(directory).lexically_normal();
@@ -118,16 +121,17 @@ Report OutlineOf(const Request& request, const Work& work) {
   return outline;
 }
 
-Result<std::optional<StagedDirectory>> StageOutput(const Request& request, FileSystem& files) {
+Result<std::optional<Staging>> StageOutput(const Request& request, FileSystem& files) {
   if (!request.out) {
-    return std::optional<StagedDirectory>();
+    return std::optional<Staging>();
   }
-  TYLLM_ASSIGN(StagedDirectory staged, StagedDirectory::Create(files, *request.out));
-  return std::optional<StagedDirectory>(std::move(staged));
+  TYLLM_ASSIGN(Staging staged,
+               Staging::Open(files, *request.out, kWork, Staging::Unfinished::kNever));
+  return std::optional<Staging>(std::move(staged));
 }
 
 Status WriteReport(const Report& report, const std::string& answers, FileSystem& files,
-                   StagedDirectory& staged) {
+                   Staging& staged) {
   if (!answers.empty()) {
     TYLLM_TRY(WriteFileAtomically(files, staged.path() / kAnswersFile, answers));
   }
@@ -181,7 +185,7 @@ Result<Report> EvaluateOn(const Request& request, FileSystem& files, const Clock
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
   TYLLM_ASSIGN(const Work work, Prepare(request, files));
   TYLLM_TRY(CheckFigures(work.conditions, OutlineOf(request, work)));
-  TYLLM_ASSIGN(std::optional<StagedDirectory> staged, StageOutput(request, files));
+  TYLLM_ASSIGN(std::optional<Staging> staged, StageOutput(request, files));
   Report report;
   report.model = Introduce(work.models[0]);
   if (request.reference) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/staging.h"
 #include "worker/model/checkpoint.h"
 #include "worker/model/linear_formats.h"
 #include "worker/model/needed_files.h"
@@ -255,7 +256,8 @@ Result<ConvertReport> Convert(const ConvertRequest& request, domain::ProgressSin
   const model::LinearFormat& target = model::LinearFormatOf(format);
   TYLLM_ASSIGN(const model::WeightFiles weights, model::WeightFiles::Open(request.source));
   TYLLM_ASSIGN(const Conversion conversion, Planner(source, target).Plan(weights));
-  TYLLM_ASSIGN(StagedDirectory staged, StagedDirectory::Create(files, request.destination));
+  TYLLM_ASSIGN(Staging staged,
+               Staging::Open(files, request.destination, "convert", Staging::Unfinished::kNever));
   CheckpointWriter writer(files, staged.path(), conversion.shards);
   TYLLM_TRY(Write(source, conversion, target, progress, writer));
   TYLLM_TRY(CopyPassengers(files, request.source, staged.path(), Travelling(source), {}));

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "common/base/staging.h"
 #include "worker/model/linear_formats.h"
 #include "worker/model/quantization_config.h"
 #include "worker/model/tensor_inventory.h"
@@ -327,7 +328,8 @@ Result<SynthesisReport> Synthesize(const SynthesisRequest& request, domain::Prog
   }
   TYLLM_TRY(CheckDisk(files, request.out, bytes));
   const std::vector<Shard> shards = PlanShards(specs, request.shard_bytes);
-  TYLLM_ASSIGN(StagedDirectory staged, StagedDirectory::Create(files, request.out));
+  TYLLM_ASSIGN(Staging staged,
+               Staging::Open(files, request.out, "synthesize", Staging::Unfinished::kNever));
   Writer writer(files, staged.path(), progress);
   TYLLM_TRY(writer.Write(shards, tensors));
   if (request.quantized) {

@@ -2,6 +2,8 @@
 #include "common/base/file_system.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/mapped_file.h"
 #include "tests/support/faulty_file_system.h"
@@ -47,27 +49,6 @@ TEST(WriteFileAtomically, ShowsTheOldOrTheNewContentAtEveryFault) {
   }
 }
 
-TEST(StagedDirectory, IsInvisibleUntilCommitAndGoneWhenDropped) {
-  const TemporaryDirectory directory;
-  {
-    auto staged = *StagedDirectory::Create(LocalFileSystem(), directory / "out");
-    ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), staged.path() / "f", "x").ok());
-    EXPECT_FALSE(fs::exists(directory / "out"));
-  }
-  EXPECT_TRUE(fs::is_empty(directory.path()));
-  auto staged = *StagedDirectory::Create(LocalFileSystem(), directory / "out/");
-  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), staged.path() / "f", "x").ok());
-  ASSERT_TRUE(staged.Commit().ok());
-  EXPECT_EQ(*LocalFileSystem().Read(directory / "out" / "f"), "x");
-}
-
-TEST(StagedDirectory, RefusesAFolderThatHoldsSomething) {
-  const TemporaryDirectory directory;
-  ASSERT_TRUE(fs::create_directories(directory / "out" / "old"));
-  const Status status = StagedDirectory::Create(LocalFileSystem(), directory / "out").status();
-  EXPECT_EQ(status.code(), StatusCode::kAlreadyExists);
-}
-
 TEST(MappedFile, HoldsTheBytesAndSurvivesForgetting) {
   const TemporaryDirectory directory;
   const std::string content(100'000, 'q');
@@ -77,6 +58,39 @@ TEST(MappedFile, HoldsTheBytesAndSurvivesForgetting) {
   EXPECT_EQ(file.bytes().size(), content.size());
   EXPECT_EQ(static_cast<char>(file.bytes()[99'999]), 'q');
   EXPECT_EQ(MappedFile::Open(directory.path()).status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST(WriteFileAtomically, LeavesAFolderOfItsTemporaryNameAlone) {
+  const TemporaryDirectory directory;
+  const Path other = directory / ("f.tmp." + std::to_string(::getpid()));
+  fs::create_directories(other / "mine");
+  EXPECT_FALSE(WriteFileAtomically(LocalFileSystem(), directory / "f", "x").ok());
+  EXPECT_TRUE(fs::exists(other / "mine"));
+}
+
+TEST(LocalFileSystem, DoesNotWaitForAWriterOfAPipe) {
+  const TemporaryDirectory directory;
+  const Path pipe = directory / "model.safetensors";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  ::alarm(60);  // ends a test that waits for ever
+  for (const Status& status :
+       {MappedFile::Open(pipe).status(), LocalFileSystem().Read(pipe).status()}) {
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+    EXPECT_NE(status.message().find("model.safetensors"), std::string::npos) << status.message();
+  }
+  ::alarm(0);
+}
+
+TEST(LocalFileSystem, MakesANewFileOnlyWhereThereIsNothing) {
+  const TemporaryDirectory directory;
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), directory / "f", "old").ok());
+  fs::create_symlink(directory / "nowhere", directory / "link");
+  for (const char* name : {"f", "link"}) {
+    EXPECT_EQ(LocalFileSystem().CreateNew(directory / name).status().code(),
+              StatusCode::kAlreadyExists);
+  }
+  EXPECT_EQ(*LocalFileSystem().Read(directory / "f"), "old");
+  EXPECT_TRUE(LocalFileSystem().CreateNew(directory / "new").ok());
 }
 
 }  // namespace

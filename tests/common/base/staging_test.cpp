@@ -123,5 +123,123 @@ TEST(StagingTest, TwoAtOnceDoNotMix) {
   EXPECT_TRUE(third->resumed());
 }
 
+TEST(StagingTest, WhatComesMeanwhileStaysAndSoDoesTheWork) {
+  for (const auto unfinished : {Staging::Unfinished::kKeep, Staging::Unfinished::kNever}) {
+    const TemporaryDirectory folder;
+    const Path out = folder / "out";
+    std::filesystem::create_directory(out);
+    {
+      auto staging = Staging::Open(LocalFileSystem(), out, "key", unfinished);
+      ASSERT_TRUE(staging.ok()) << staging.status().ToString();
+      Put(staging->path() / "complete", "hours of it");
+      Put(out / "thesis.txt", "mine");
+      const Status status = staging->Commit();
+      EXPECT_EQ(status.code(), StatusCode::kAlreadyExists);
+      EXPECT_NE(status.message().find("out.partial"), std::string::npos) << status.message();
+    }
+    EXPECT_EQ(*LocalFileSystem().Read(out / "thesis.txt"), "mine");
+    EXPECT_EQ(*LocalFileSystem().Read(folder / "out.partial" / "complete"), "hours of it");
+    EXPECT_FALSE(std::filesystem::exists(folder / "out.partial.request"));
+    std::filesystem::remove_all(out);
+    const auto again = Staging::Open(LocalFileSystem(), out, "key", unfinished);
+    if (unfinished == Staging::Unfinished::kKeep) {
+      ASSERT_TRUE(again.ok()) << again.status().ToString();
+      EXPECT_TRUE(again->resumed());
+    } else {  // nothing but the key says that nobody wants it
+      EXPECT_EQ(again.status().code(), StatusCode::kAlreadyExists);
+    }
+    EXPECT_TRUE(std::filesystem::exists(folder / "out.partial" / "complete"));
+  }
+}
+
+TEST(StagingTest, AnEmptyFolderIsReplaced) {
+  const TemporaryDirectory folder;
+  std::filesystem::create_directory(folder / "out");
+  auto staging = Staging::Open(LocalFileSystem(), folder / "out", "key");
+  ASSERT_TRUE(staging.ok());
+  Put(staging->path() / "complete", "x");
+  ASSERT_TRUE(staging->Commit().ok());
+  EXPECT_EQ(*LocalFileSystem().Read(folder / "out" / "complete"), "x");
+}
+
+TEST(StagingTest, PassingWorkIsInvisibleUntilCommitAndGoneWhenDropped) {
+  const TemporaryDirectory folder;
+  const auto open = [&](const char* name) {
+    return Staging::Open(LocalFileSystem(), folder / name, "key", Staging::Unfinished::kNever);
+  };
+  {
+    const auto dropped = open("out");
+    ASSERT_TRUE(dropped.ok()) << dropped.status().ToString();
+    Put(dropped->path() / "f", "x");
+    EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  auto staging = open("out/");
+  ASSERT_TRUE(staging.ok());
+  Put(staging->path() / "f", "x");
+  ASSERT_TRUE(staging->Commit().ok());
+  EXPECT_EQ(*LocalFileSystem().Read(folder / "out" / "f"), "x");
+}
+
+TEST(StagingTest, PassingWorkThrowsAwayWhatAKillLeftOfItsKindAlone) {
+  const TemporaryDirectory folder;
+  Put(folder / "out.partial" / "half", "of it");
+  Put(folder / "out.partial" / ".request", "convert");
+  Put(folder / "other.partial" / "layers", "of a night");
+  Put(folder / "other.partial" / ".request", "quantize");
+  Put(folder / "third.partial" / "thesis.txt", "mine");
+  const auto open = [&](const char* name) {
+    return Staging::Open(LocalFileSystem(), folder / name, "convert", Staging::Unfinished::kNever);
+  };
+  const auto staging = open("out");
+  ASSERT_TRUE(staging.ok()) << staging.status().ToString();
+  EXPECT_FALSE(std::filesystem::exists(folder / "out.partial" / "half"));
+  EXPECT_EQ(open("out").status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(std::filesystem::exists(staging->path()));
+  EXPECT_EQ(open("other").status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(*LocalFileSystem().Read(folder / "other.partial" / "layers"), "of a night");
+  EXPECT_EQ(open("third").status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(*LocalFileSystem().Read(folder / "third.partial" / "thesis.txt"), "mine");
+}
+
+TEST(StagingTest, LinksAreFollowedAndStay) {
+  const TemporaryDirectory folder;
+  std::filesystem::create_directories(folder / "disk" / "empty");
+  std::filesystem::create_directory_symlink(folder / "disk" / "empty", folder / "link");
+  {
+    auto staging = Staging::Open(LocalFileSystem(), folder / "link", "key");
+    ASSERT_TRUE(staging.ok()) << staging.status().ToString();
+    EXPECT_EQ(staging->path().parent_path().filename(), "disk");
+    Put(staging->path() / "f", "x");
+    ASSERT_TRUE(staging->Commit().ok());
+  }
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "link"));
+  EXPECT_EQ(*LocalFileSystem().Read(folder / "disk" / "empty" / "f"), "x");
+  std::filesystem::create_symlink(folder / "nowhere", folder / "dangling");
+  for (const Path& out : {folder / "dangling", folder / "dangling" / "out"}) {
+    const Status status = Staging::Open(LocalFileSystem(), out, "key").status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << out;
+    EXPECT_NE(status.message().find("dangling"), std::string::npos) << status.message();
+  }
+}
+
+TEST(StagingTest, TheCurrentFolderIsRefusedBeforeAnyWork) {
+  const TemporaryDirectory folder;
+  const Path before = std::filesystem::current_path();
+  std::filesystem::create_directory(folder / "here");
+  std::filesystem::current_path(folder / "here");
+  for (const char* out : {".", "./", "../here", "x/.."}) {
+    const Status status = Staging::Open(LocalFileSystem(), out, "key").status();
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << out;
+    EXPECT_NE(status.message().find("current folder"), std::string::npos) << status.message();
+  }
+  auto staging = Staging::Open(LocalFileSystem(), "out", "key");
+  std::filesystem::current_path(before);
+  ASSERT_TRUE(staging.ok()) << staging.status().ToString();
+  ASSERT_TRUE(staging->Commit().ok());  // wherever that is
+  EXPECT_TRUE(std::filesystem::is_directory(folder / "here" / "out"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
 }  // namespace
 }  // namespace tyllm
