@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/evaluate/dump.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <optional>
+#include <filesystem>
+#include <memory>
 #include <span>
+#include <system_error>
 #include <utility>
 
+#include "common/base/real_path.h"
 #include "common/format/safetensors.h"
 #include "worker/forward/streamed_pass.h"
 #include "worker/forward/visual_prompt.h"
@@ -14,6 +19,8 @@
 namespace tyllm::evaluate {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 std::string HiddenName(std::int64_t number) {
   return "hidden." + std::to_string(number);
@@ -118,11 +125,47 @@ Result<std::vector<std::int32_t>> NarrowIds(const std::vector<std::int64_t>& ids
 
 namespace {
 
-/// What goes away unless it gets its name, also when a device fails.
+/// Where the dump is to be, links followed, if it can be there.
+Result<Path> PlaceOf(const DumpRequest& request) {
+  TYLLM_ASSIGN(Path file, RealTarget(request.file));
+  if (LiesIn(file, request.model)) {
+    return InvalidArgument("--dump " + request.file.string() + " lies in the model directory " +
+                           request.model.string() +
+                           ", expected a file outside of it; choose another file");
+  }
+  std::error_code error;
+  const fs::file_status found = fs::symlink_status(file, error);
+  if (fs::exists(found) && !fs::is_regular_file(found)) {
+    return InvalidArgument("--dump " + request.file.string() + " is " +
+                           (fs::is_directory(found) ? "a folder" : "a pipe, device or socket") +
+                           ", expected the name of a file, new or to be replaced");
+  }
+  return file;
+}
+
+/// A file of its own beside the one to be; it goes away unless it gets that one's name, also when a
+/// device fails.
 class PartialFile {
  public:
-  PartialFile(FileSystem& files, Path file)
-      : files_(files), file_(std::move(file)), path_(file_.string() + ".partial") {}
+  static Result<std::unique_ptr<PartialFile>> Create(FileSystem& files, const Path& file) {
+    const std::string stem = file.string() + ".tmp." + std::to_string(::getpid());
+    std::string name = stem;
+    for (int other = 1;; ++other) {
+      Result<std::unique_ptr<OutputFile>> made = files.CreateNew(name);
+      if (made.ok()) {
+        auto partial = std::make_unique<PartialFile>(files, file, name);
+        TYLLM_TRY((*made)->Close());
+        return partial;
+      }
+      if (made.status().code() != StatusCode::kAlreadyExists || other == kMostNames) {
+        return made.status();
+      }
+      name = stem + std::to_string(other);
+    }
+  }
+
+  PartialFile(FileSystem& files, Path file, Path made)
+      : files_(files), file_(std::move(file)), path_(std::move(made)) {}
 
   PartialFile(const PartialFile&) = delete;
   PartialFile& operator=(const PartialFile&) = delete;
@@ -143,6 +186,8 @@ class PartialFile {
   }
 
  private:
+  static constexpr int kMostNames = 100;
+
   FileSystem& files_;
   Path file_;
   Path path_;
@@ -150,6 +195,7 @@ class PartialFile {
 };
 
 Status DumpOn(const DumpRequest& request, FileSystem& files) {
+  TYLLM_ASSIGN(const Path file, PlaceOf(request));
   TYLLM_ASSIGN(const auto backend, tensor::MakeBackend(request.device, request.threads));
   TYLLM_ASSIGN(const forward::Model model, forward::OpenModel(request.model));
   TYLLM_ASSIGN(const forward::VisualSequence sequence, ReadSequence(request, model, *backend));
@@ -159,11 +205,10 @@ Status DumpOn(const DumpRequest& request, FileSystem& files) {
                            std::to_string(model.shape().max_positions) +
                            ", the model's positions (max_position_embeddings or sliding_window)");
   }
-  PartialFile partial(files, request.file);
-  TYLLM_TRY(WriteDump(model, *backend, sequence, files, partial.path()));
-  TYLLM_TRY(partial.Commit());
-  const Path folder = request.file.parent_path();
-  return files.SyncDirectory(folder.empty() ? Path(".") : folder);
+  TYLLM_ASSIGN(const std::unique_ptr<PartialFile> partial, PartialFile::Create(files, file));
+  TYLLM_TRY(WriteDump(model, *backend, sequence, files, partial->path()));
+  TYLLM_TRY(partial->Commit());
+  return files.SyncDirectory(file.parent_path());
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct DumpRequest {
 /// Runs the tokens as one sequence from position 0 and writes a safetensors file with input_ids
 /// (I64 [1, n]), logits (F32 [1, n, vocabulary]) and hidden.0 (the embeddings) to hidden.N (after
 /// the final norm; F32 [1, n, width]) (docs/formats/evaluation.md). The file appears complete or
-/// not at all.
+/// not at all, and replaces nothing but a regular file outside of the model directory.
 Status Dump(const DumpRequest& request, FileSystem& files);
 
 /// The ids as the models' own type; what does not fit is an error naming it.

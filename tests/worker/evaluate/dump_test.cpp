@@ -2,6 +2,8 @@
 #include "worker/evaluate/dump.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <cstring>
@@ -66,6 +68,51 @@ TEST(Dump, RefusesTokensThatTheModelDoesNotHave) {
   }
 }
 
+TEST(Dump, RefusesWhatItWouldDestroy) {
+  const testing::TemporaryDirectory directory;
+  const Path model = directory / "model";
+  std::filesystem::copy(kGolden, model, std::filesystem::copy_options::recursive);
+  const std::string weights = *LocalFileSystem().Read(model / "model.safetensors");
+  std::filesystem::create_symlink(model, directory / "alias");
+  std::filesystem::create_symlink(model / "config.json", directory / "config");
+  std::filesystem::create_symlink(directory / "nowhere", directory / "dangling");
+  ASSERT_EQ(::mkfifo((directory / "pipe").c_str(), 0600), 0);
+  for (const Path& file :
+       {model / "model.safetensors", model / "new", directory / "alias" / "new",
+        directory / "config", directory / "dangling", directory / "pipe", model}) {
+    const Status status =
+        Dump({.model = model, .ids = {1, 2, 3}, .file = file, .device = "cpu"}, LocalFileSystem());
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << file;
+    EXPECT_NE(status.message().find(file.filename().string()), std::string::npos)
+        << status.message();
+  }
+  EXPECT_EQ(*LocalFileSystem().Read(model / "model.safetensors"), weights);
+  EXPECT_TRUE(std::filesystem::is_fifo(directory / "pipe"));
+  EXPECT_TRUE(std::filesystem::is_symlink(directory / "config"));
+}
+
+TEST(Dump, LeavesNeighboursAloneAndReplacesAFile) {
+  const testing::TemporaryDirectory directory;
+  const Path file = directory / "dump";
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), file, "the last dump").ok());
+  for (const std::string& name :
+       {std::string("dump.partial"), "dump.tmp." + std::to_string(::getpid())}) {
+    std::filesystem::create_directory(directory / name);
+    ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), directory / name / "thesis", "mine").ok());
+  }
+  const DumpRequest request{.model = kGolden, .ids = {1, 2, 3}, .file = file, .device = "cpu"};
+  const Status status = Dump(request, LocalFileSystem());
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  EXPECT_TRUE(format::SafetensorsFile::Open(file).ok());
+  testing::FaultyFileSystem full(3);
+  EXPECT_FALSE(Dump(request, full).ok());
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory.path())) {
+    found += entry.is_directory() && std::filesystem::exists(entry.path() / "thesis") ? 1 : 10;
+  }
+  EXPECT_EQ(found, 12);  // both folders, and the dump
+}
+
 TEST(Dump, LeavesNothingBehindWhenTheDiskIsFull) {
   for (int healthy = 0;; ++healthy) {
     const testing::TemporaryDirectory directory;
@@ -78,7 +125,8 @@ TEST(Dump, LeavesNothingBehindWhenTheDiskIsFull) {
       break;
     }
     EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
-    EXPECT_FALSE(std::filesystem::exists(directory / "dump.partial"));
+    EXPECT_TRUE(std::filesystem::is_empty(directory.path()) ||
+                std::filesystem::exists(directory / "dump"));
   }
 }
 
