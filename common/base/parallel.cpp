@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -70,8 +71,14 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   const int wanted = threads > 0 ? threads : UsableCpus();
-  for (int i = 1; i < wanted; ++i) {
-    state_->workers.emplace_back([state = state_.get()] { state->Work(); });
+  // One that cannot be made is done without: results do not depend on how many there are.
+  try {
+    state_->workers.reserve(static_cast<std::size_t>(wanted));
+    for (int i = 1; i < wanted; ++i) {
+      state_->workers.emplace_back([state = state_.get()] { state->Work(); });
+    }
+  } catch (const std::exception&) {
+    return;
   }
 }
 

@@ -11,7 +11,8 @@ namespace tyllm {
 /// the number of threads as long as `body` writes only what belongs to its index.
 class ThreadPool {
  public:
-  /// `threads` of 0 means one a hardware thread (at most the CPUs this process may run on).
+  /// `threads` of 0 means one a hardware thread (at most the CPUs this process may run on). Where
+  /// the machine gives fewer, there are fewer.
   explicit ThreadPool(int threads = 0);
   ~ThreadPool();
 
