@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/format/json.h"
 
+#include <cstddef>
+#include <unordered_map>
+
 #include "common/format/json_nesting.h"
 
 namespace tyllm::format {
@@ -32,6 +35,94 @@ bool IsTooDeep(std::string_view text) {
   return false;
 }
 
+/// Makes a Json in time that grows as the text does. The library's own way looks through all keys
+/// of an object for each new one.
+class Builder final : public nlohmann::json_sax<Json> {
+ public:
+  Json Take() { return std::move(root_); }
+
+  /// What is not JSON, with line and column.
+  const std::string& error() const { return error_; }
+
+  bool null() override { return Put(nullptr); }
+
+  bool boolean(bool value) override { return Put(value); }
+
+  bool number_integer(number_integer_t value) override { return Put(value); }
+
+  bool number_unsigned(number_unsigned_t value) override { return Put(value); }
+
+  bool number_float(number_float_t value, const string_t&) override { return Put(value); }
+
+  bool string(string_t& value) override { return Put(std::move(value)); }
+
+  bool binary(binary_t& value) override { return Put(std::move(value)); }
+
+  bool start_object(std::size_t) override { return Open(Json::object()); }
+
+  bool start_array(std::size_t) override { return Open(Json::array()); }
+
+  bool end_object() override { return Close(); }
+
+  bool end_array() override { return Close(); }
+
+  /// A key that was there: its place stays, its value is replaced.
+  bool key(string_t& name) override {
+    Level& level = open_.back();
+    Json::object_t::Container& members = level.value->get_ref<Json::object_t&>();
+    const auto [known, is_new] = level.places.emplace(name, members.size());
+    if (is_new) {
+      members.emplace_back(std::move(name), Json());
+    }
+    member_ = &members[known->second].second;
+    return true;
+  }
+
+  bool parse_error(std::size_t, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    error_ = error.what();
+    return false;
+  }
+
+ private:
+  /// An object or a list whose end has not come.
+  struct Level {
+    Json* value = nullptr;
+    std::unordered_map<std::string, std::size_t> places;  ///< of an object's keys
+  };
+
+  Json& Place(Json value) {
+    if (open_.empty()) {
+      return root_ = std::move(value);
+    }
+    if (open_.back().value->is_object()) {
+      return *member_ = std::move(value);
+    }
+    auto& elements = open_.back().value->get_ref<Json::array_t&>();
+    return elements.emplace_back(std::move(value));
+  }
+
+  bool Put(Json value) {
+    Place(std::move(value));
+    return true;
+  }
+
+  bool Open(Json empty) {
+    open_.push_back({&Place(std::move(empty)), {}});
+    return true;
+  }
+
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+
+  Json root_;
+  std::vector<Level> open_;
+  Json* member_ = nullptr;  ///< that the next value is for
+  std::string error_;
+};
+
 }  // namespace
 
 Status CheckNesting(std::string_view text, std::string_view what) {
@@ -44,13 +135,12 @@ Status CheckNesting(std::string_view text, std::string_view what) {
 
 Result<Json> ParseJson(std::string_view text, std::string_view what) {
   TYLLM_TRY(CheckNesting(text, what));
-  // The exception carries line and column, which the non-throwing overload does not.
-  try {
-    return Json::parse(text);
-  } catch (const Json::exception& error) {
-    return InvalidArgument(std::string(what) + " is not valid JSON: " + error.what() +
+  Builder builder;
+  if (!Json::sax_parse(text, &builder)) {
+    return InvalidArgument(std::string(what) + " is not valid JSON: " + builder.error() +
                            "; fix or replace the file");
   }
+  return builder.Take();
 }
 
 Result<Json> ReadJsonFile(const Path& path) {

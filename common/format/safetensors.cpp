@@ -61,36 +61,80 @@ std::optional<std::uint64_t> BytesOf(DType dtype, std::span<const std::int64_t> 
   return bytes;
 }
 
-/// Parses the header and refuses a key that appears twice in one object, and what nests deeper than
-/// any header does.
-Result<HeaderJson> ParseHeader(std::string_view text) {
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  bool too_deep = false;
-  const auto watch = [&](int depth, HeaderJson::parse_event_t event, const HeaderJson& value) {
-    constexpr int kDeepest = 8;
-    const auto level = static_cast<std::size_t>(depth);
-    if (depth > kDeepest) {
-      too_deep = true;
-      return false;  // not kept: memory stays proportional to what a header holds
-    }
-    if (event == HeaderJson::parse_event_t::object_start) {
-      keys.resize(level + 1);
-    } else if (event == HeaderJson::parse_event_t::object_end) {
-      keys.resize(level);
-    } else if (event == HeaderJson::parse_event_t::key && twice.empty() && level > 0 &&
-               !keys[level - 1].insert(value.get<std::string>()).second) {
-      twice = value.get<std::string>();
+/// What the library's parser does not look at: keys that appear twice in one object, and what nests
+/// deeper than any header does. Keeps the keys of the objects that are open.
+class HeaderWatch final : public nlohmann::json_sax<HeaderJson> {
+ public:
+  const std::string& twice() const { return twice_; }
+
+  bool null() override { return true; }
+
+  bool boolean(bool) override { return true; }
+
+  bool number_integer(number_integer_t) override { return true; }
+
+  bool number_unsigned(number_unsigned_t) override { return true; }
+
+  bool number_float(number_float_t, const string_t&) override { return true; }
+
+  bool string(string_t&) override { return true; }
+
+  bool binary(binary_t&) override { return true; }
+
+  bool start_object(std::size_t) override { return Open(); }
+
+  bool end_object() override { return Close(); }
+
+  bool start_array(std::size_t) override { return Open(); }
+
+  bool end_array() override { return Close(); }
+
+  bool key(string_t& name) override {
+    if (!open_.back().insert(name).second && twice_.empty()) {
+      twice_ = name;
     }
     return true;
-  };
+  }
+
+  /// The parser that comes after this one says what is wrong.
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    is_json_ = false;
+    return false;
+  }
+
+  bool is_json() const { return is_json_; }
+
+ private:
+  bool Open() {
+    constexpr std::size_t kDeepest = 8;
+    open_.emplace_back();
+    return open_.size() <= kDeepest;
+  }
+
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::vector<std::set<std::string>> open_;
+  std::string twice_;
+  bool is_json_ = true;
+};
+
+/// Twice over the text, in time that grows as it does: the library's parser with a callback takes
+/// the square of the number of tensors.
+Result<HeaderJson> ParseHeader(std::string_view text) {
+  HeaderWatch watch;
+  if (!HeaderJson::sax_parse(text, &watch) && watch.is_json()) {
+    return InvalidArgument("the header is not a JSON object of tensors");
+  }
+  if (!watch.twice().empty()) {
+    return InvalidArgument("the header has the key " + Quoted(watch.twice()) +
+                           " twice; every name must be there once");
+  }
   try {
-    HeaderJson header = HeaderJson::parse(text, watch);
-    if (!twice.empty()) {
-      return InvalidArgument("the header has the key " + Quoted(twice) +
-                             " twice; every name must be there once");
-    }
-    if (too_deep || !header.is_object()) {
+    HeaderJson header = HeaderJson::parse(text);
+    if (!header.is_object()) {
       return InvalidArgument("the header is not a JSON object of tensors");
     }
     return header;

@@ -76,6 +76,37 @@ TEST(ParseJson, KeepsTheOrderOfKeys) {
 }
 
 // Copying and printing recurse: such a text must never become a value.
+TEST(ParseJson, ReadsAsTheLibraryDoes) {
+  for (const char* text :
+       {"null", "[]", "{}", "-3", "18446744073709551615", "1.5e3", "\"\\u00e4\\n\"",
+        R"({"b":{"x":[1,[2,{}],"t",true,null]},"a":[{"k":1},{"k":2}],"b2":-0.0})"}) {
+    const auto json = ParseJson(text, "it");
+    ASSERT_TRUE(json.ok()) << json.status().ToString();
+    EXPECT_EQ(*json, Json::parse(text)) << text;
+    EXPECT_EQ(CompactJson(*json), CompactJson(Json::parse(text)));
+  }
+  for (const char* text : {"", "{", "[1,]", "{\"a\":1,}", "1 2", "1e999", "\"\xff\"", "{1:2}"}) {
+    EXPECT_FALSE(ParseJson(text, "it").ok()) << text;
+  }
+}
+
+TEST(ParseJson, TheLastOfEqualKeysWinsInThePlaceOfTheFirst) {
+  const Json json = *ParseJson(R"({"a":1,"b":{"c":[1]},"a":[2],"b":{"d":3,"d":4}})", "it");
+  EXPECT_EQ(CompactJson(json), R"({"a":[2],"b":{"d":4}})");
+}
+
+TEST(ParseJson, AnObjectMayHaveManyKeys) {
+  // Looking through all keys for each of them would take hours.
+  constexpr int kKeys = 400'000;
+  std::string text = "{\"k\":0";
+  for (int i = 0; i < kKeys; ++i) {
+    text += ",\"" + std::to_string(i) + "\":" + std::to_string(i);
+  }
+  const auto json = ParseJson(text + "}", "it");
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(json->size(), 1U + kKeys);
+}
+
 TEST(ParseJson, RefusesWhatNestsTooDeep) {
   for (const char* const open : {"[", "{\"a\":"}) {
     std::string text;
