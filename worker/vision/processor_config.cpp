@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,8 @@ struct SizeKeys {
   std::optional<std::int64_t> longest_edge;
   std::optional<std::int64_t> min_pixels;
   std::optional<std::int64_t> max_pixels;
+  std::optional<std::int64_t> height;
+  std::optional<std::int64_t> width;
 };
 
 /// The files' keys, those that matter here.
@@ -44,9 +47,12 @@ struct ProcessorKeys {
 template <>
 struct tyllm::format::Members<tyllm::vision::SizeKeys> {
   using S = tyllm::vision::SizeKeys;
-  static constexpr auto kTable = std::tuple{
-      Member{"shortest_edge", &S::shortest_edge}, Member{"longest_edge", &S::longest_edge},
-      Member{"min_pixels", &S::min_pixels}, Member{"max_pixels", &S::max_pixels}};
+  static constexpr auto kTable = std::tuple{Member{"shortest_edge", &S::shortest_edge},
+                                            Member{"longest_edge", &S::longest_edge},
+                                            Member{"min_pixels", &S::min_pixels},
+                                            Member{"max_pixels", &S::max_pixels},
+                                            Member{"height", &S::height},
+                                            Member{"width", &S::width}};
 };
 
 template <>
@@ -129,12 +135,36 @@ Status CheckModel(const Processor& processor, const model::VisionShape& shape,
   return OkStatus();
 }
 
+/// The first that is there.
+std::int64_t FirstOf(std::initializer_list<std::optional<std::int64_t>> numbers,
+                     std::int64_t otherwise) {
+  for (const std::optional<std::int64_t>& number : numbers) {
+    if (number) {
+      return *number;
+    }
+  }
+  return otherwise;
+}
+
+/// min_pixels and max_pixels override `size`, but in Qwen3-VL's processor of videos, which takes
+/// no notice of them. Source: transformers, image_processing_qwen2_vl_fast.py,
+/// video_processing_qwen2_vl.py and video_processing_qwen3_vl.py.
 Status ReadLimits(const ProcessorKeys& keys, std::string_view what, Processor& processor) {
   const SizeKeys size = keys.size.value_or(SizeKeys());
-  processor.fewest_pixels = size.shortest_edge.value_or(
-      size.min_pixels.value_or(keys.min_pixels.value_or(processor.fewest_pixels)));
-  processor.most_pixels = size.longest_edge.value_or(
-      size.max_pixels.value_or(keys.max_pixels.value_or(processor.most_pixels)));
+  if (size.height || size.width) {
+    return Unimplemented(Key(what, "size") + " has " + (size.height ? "'height'" : "'width'") +
+                         ", supported are 'shortest_edge' and 'longest_edge', the fewest and the "
+                         "most pixels; take the file of the original model");
+  }
+  const std::optional<std::int64_t> fewest =
+      size.shortest_edge ? size.shortest_edge : size.min_pixels;
+  const std::optional<std::int64_t> most = size.longest_edge ? size.longest_edge : size.max_pixels;
+  const bool size_first = processor.limits_all_frames;
+  processor.fewest_pixels = size_first
+                                ? FirstOf({fewest, keys.min_pixels}, processor.fewest_pixels)
+                                : FirstOf({keys.min_pixels, fewest}, processor.fewest_pixels);
+  processor.most_pixels = size_first ? FirstOf({most, keys.max_pixels}, processor.most_pixels)
+                                     : FirstOf({keys.max_pixels, most}, processor.most_pixels);
   constexpr std::int64_t kMost = std::int64_t{1} << 40;
   if (processor.fewest_pixels < 0 || processor.most_pixels > kMost ||
       processor.most_pixels < processor.factor() * processor.factor() ||

@@ -111,27 +111,44 @@ Status CheckProportions(const Size& size) {
                          " pixels is longer than 200 times its other side");
 }
 
-/// Both sizes count pixels of all frames; `frames` is 1 for an image.
+/// Both sizes count pixels of all frames; `frames` is 1 for an image. Source: smart_resize of
+/// transformers' image_processing_qwen2_vl.py and video_processing_qwen3_vl.py.
 Result<Size> Fit(const Size& size, double frames, double whole_frames, const PixelLimits& limits) {
   TYLLM_TRY(CheckProportions(size));
   const auto factor = static_cast<double>(limits.factor);
   const auto width = static_cast<double>(size.width);
   const auto height = static_cast<double>(size.height);
-  const auto made = [&](double w, double h) {
-    return Size{std::max(limits.factor, static_cast<std::int64_t>(w) * limits.factor),
-                std::max(limits.factor, static_cast<std::int64_t>(h) * limits.factor)};
+  const auto whole = [&](double w, double h) {
+    return Size{static_cast<std::int64_t>(w) * limits.factor,
+                static_cast<std::int64_t>(h) * limits.factor};
   };
-  const Size near = made(std::nearbyint(width / factor), std::nearbyint(height / factor));
+  const auto at_least_one = [&](const Size& made) {
+    return Size{std::max(limits.factor, made.width), std::max(limits.factor, made.height)};
+  };
+  // A side may round to nothing: then there are too few pixels.
+  const Size near = whole(std::nearbyint(width / factor), std::nearbyint(height / factor));
   const double pixels = whole_frames * static_cast<double>(near.width * near.height);
   if (pixels > static_cast<double>(limits.most)) {
     const double shrink = std::sqrt(frames * width * height / static_cast<double>(limits.most));
-    return made(std::floor(width / shrink / factor), std::floor(height / shrink / factor));
+    return at_least_one(
+        whole(std::floor(width / shrink / factor), std::floor(height / shrink / factor)));
   }
   if (pixels < static_cast<double>(limits.fewest)) {
     const double grow = std::sqrt(static_cast<double>(limits.fewest) / (frames * width * height));
-    return made(std::ceil(width * grow / factor), std::ceil(height * grow / factor));
+    return whole(std::ceil(width * grow / factor), std::ceil(height * grow / factor));
   }
-  return near;
+  return at_least_one(near);
+}
+
+/// A video whose sides are not both a token long is taken as enlarged until they are.
+Size AtLeastOneToken(const Size& size, std::int64_t factor) {
+  if (size.height >= factor && size.width >= factor) {
+    return size;
+  }
+  const double scale = std::max(static_cast<double>(factor) / static_cast<double>(size.height),
+                                static_cast<double>(factor) / static_cast<double>(size.width));
+  return {static_cast<std::int64_t>(static_cast<double>(size.width) * scale),
+          static_cast<std::int64_t>(static_cast<double>(size.height) * scale)};
 }
 
 }  // namespace
@@ -152,8 +169,10 @@ Result<Size> SmartSize(const Size& size, const PixelLimits& limits) {
 
 Result<Size> SmartVideoSize(const Size& size, std::int64_t frames, std::int64_t temporal_patch,
                             const PixelLimits& limits) {
+  TYLLM_TRY(CheckProportions(size));
   const std::int64_t whole = (frames + temporal_patch - 1) / temporal_patch * temporal_patch;
-  return Fit(size, static_cast<double>(frames), static_cast<double>(whole), limits);
+  return Fit(AtLeastOneToken(size, limits.factor), static_cast<double>(frames),
+             static_cast<double>(whole), limits);
 }
 
 }  // namespace tyllm::vision

@@ -107,9 +107,25 @@ TEST(SmartSize, KeepsProportionsWithinTheLimits) {
   EXPECT_EQ(*SmartSize({960, 540}, qwen2), (Size{952, 532}));
   EXPECT_EQ(*SmartSize({1920, 1080}, qwen2), (Size{1316, 728}));
   EXPECT_EQ(*SmartSize({20, 10}, qwen2), (Size{84, 56}));
-  EXPECT_EQ(*SmartSize({42, 14}, {28, 1, 1 << 20}), (Size{56, 28}));  // halves go to even
+  EXPECT_EQ(*SmartSize({42, 70}, {28, 1, 1 << 20}), (Size{56, 56}));  // halves go to even
   EXPECT_EQ(SmartSize({2010, 10}, qwen2).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(SmartSize({0, 10}, qwen2).status().code(), StatusCode::kInvalidArgument);
+}
+
+TEST(SmartSize, ASideThatRoundsToNothingHasNoPixels) {
+  // Numbers of transformers' smart_resize.
+  const PixelLimits qwen2{28, 56 * 56, 1280 * 28 * 28};
+  EXPECT_EQ(*SmartSize({400, 14}, qwen2), (Size{308, 28}));
+  EXPECT_EQ(*SmartSize({600, 12}, qwen2), (Size{420, 28}));
+  const PixelLimits qwen3{32, 4 * 32 * 32, 16384 * 32 * 32};
+  EXPECT_EQ(*SmartSize({1000, 16}, qwen3), (Size{512, 32}));
+  EXPECT_EQ(*SmartSize({1000, 17}, qwen3), (Size{992, 32}));
+}
+
+TEST(SmartSize, AVideoIsAtLeastATokenWide) {
+  const PixelLimits qwen3{32, 128 * 32 * 32, 768 * 32 * 32};
+  EXPECT_EQ(*SmartVideoSize({1000, 16}, 4, 2, qwen3), (Size{1984, 32}));
+  EXPECT_EQ(*SmartVideoSize({200, 16}, 4, 2, qwen3), (Size{640, 64}));
 }
 
 TEST(SmartSize, LimitsOfAVideoHoldForAllItsFrames) {

@@ -36,6 +36,21 @@ TEST(ImageProcessor, OldAndNewFormsSayTheSame) {
   }
 }
 
+TEST(ImageProcessor, PixelsAtTheTopOverrideTheSizeAsInTransformers) {
+  const Json both{{"size", {{"shortest_edge", 3136}, {"longest_edge", 12845056}}},
+                  {"min_pixels", 6272},
+                  {"max_pixels", 1003520}};
+  for (const Processor& read :
+       {*ReadImageProcessor(both, Qwen2(), "p"), *ReadVideoProcessor(both, Qwen2(), "p"),
+        *ReadImageProcessor(both, Qwen3(), "p")}) {
+    EXPECT_EQ(read.fewest_pixels, 6272);
+    EXPECT_EQ(read.most_pixels, 1003520);
+  }
+  const Processor video = *ReadVideoProcessor(both, Qwen3(), "p");
+  EXPECT_EQ(video.fewest_pixels, 3136);
+  EXPECT_EQ(video.most_pixels, 12845056);
+}
+
 TEST(ImageProcessor, WhatAFileLeavesOutIsThePublishedModels) {
   const Processor qwen2 = *ReadImageProcessor(Json::object(), Qwen2(), "p");
   EXPECT_EQ(qwen2.most_pixels, 1280 * 28 * 28);
@@ -58,6 +73,7 @@ TEST(ImageProcessor, BadFilesAreErrorsThatNameTheKey) {
       {{{"image_std", {0, 0.5, 0.5}}}, "image_std"},
       {{{"min_pixels", 100}, {"max_pixels", 50}}, "max_pixels"},
       {{{"size", {{"longest_edge", 10}}}}, "pixels"},
+      {{{"size", {{"height", 224}, {"width", 224}}}}, "'height'"},
       {{{"resample", 2}}, "resample"},
       {{{"fps", 0}}, "fps"},
       {{{"min_frames", 9}, {"max_frames", 3}}, "max_frames"},
