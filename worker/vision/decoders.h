@@ -17,6 +17,10 @@ Result<Image> DecodeWebp(std::span<const std::uint8_t> bytes, std::string_view w
 /// does not say one or is damaged.
 int ExifOrientation(std::span<const std::uint8_t> exif);
 
+/// The same of a whole PNG file (its eXIf chunk) or WebP file (its EXIF chunk).
+int PngOrientation(std::span<const std::uint8_t> file);
+int WebpOrientation(std::span<const std::uint8_t> file);
+
 /// The image as it is to be seen: EXIF orientation `orientation` undone.
 Image Upright(Image image, int orientation);
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Orientation tag of EXIF (CIPA DC-008, TIFF's layout).
+// Orientation tag of EXIF (CIPA DC-008, TIFF's layout), and where PNG (third edition, eXIf) and
+// WebP (RFC 9649) files keep it.
+#include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "worker/vision/decoders.h"
@@ -29,6 +32,54 @@ class Tiff {
   std::span<const std::uint8_t> bytes_;
   bool little_;
 };
+
+bool StartsWith(std::span<const std::uint8_t> bytes, std::string_view text) {
+  return bytes.size() >= text.size() &&
+         std::equal(text.begin(), text.end(), bytes.begin(),
+                    [](char c, std::uint8_t byte) { return static_cast<std::uint8_t>(c) == byte; });
+}
+
+/// How a file format strings its chunks together: a name of four characters and a length, in one of
+/// two orders, before the content.
+struct ChunkForm {
+  std::size_t begin = 0;  ///< of the first chunk
+  bool length_first = false;
+  bool little_endian = false;
+  std::size_t behind = 0;    ///< bytes between the content and the next chunk
+  std::size_t multiple = 1;  ///< of which the content's room is
+};
+
+constexpr ChunkForm kPngChunks{.begin = 8, .length_first = true, .behind = 4};
+constexpr ChunkForm kWebpChunks{.begin = 12, .little_endian = true, .multiple = 2};
+
+/// The content of the first chunk of this name; empty without one.
+std::span<const std::uint8_t> FindChunk(std::span<const std::uint8_t> file, const ChunkForm& form,
+                                        std::string_view name) {
+  constexpr std::size_t kHeader = 8;
+  std::size_t at = form.begin;
+  while (at + kHeader <= file.size()) {
+    std::size_t length = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+      const std::size_t digit = form.little_endian ? 3 - i : i;
+      length = length << 8U | file[at + (form.length_first ? 0 : 4) + digit];
+    }
+    const std::span<const std::uint8_t> content = file.subspan(at + kHeader);
+    if (length > content.size()) {
+      return {};
+    }
+    if (StartsWith(file.subspan(at + (form.length_first ? 4 : 0)), name)) {
+      return content.first(length);
+    }
+    at += kHeader + (length + form.multiple - 1) / form.multiple * form.multiple + form.behind;
+  }
+  return {};
+}
+
+/// Some writers keep what JPEG has before it.
+int OrientationOfChunk(std::span<const std::uint8_t> chunk) {
+  constexpr std::string_view kJpegs("Exif\0\0", 6);
+  return ExifOrientation(StartsWith(chunk, kJpegs) ? chunk.subspan(kJpegs.size()) : chunk);
+}
 
 /// Where pixel (x, y) of the upright image stands in the stored one of `width` x `height`.
 std::pair<std::int64_t, std::int64_t> Stored(int orientation, std::int64_t x, std::int64_t y,
@@ -70,6 +121,14 @@ int ExifOrientation(std::span<const std::uint8_t> exif) {
     }
   }
   return 1;
+}
+
+int PngOrientation(std::span<const std::uint8_t> file) {
+  return OrientationOfChunk(FindChunk(file, kPngChunks, "eXIf"));
+}
+
+int WebpOrientation(std::span<const std::uint8_t> file) {
+  return OrientationOfChunk(FindChunk(file, kWebpChunks, "EXIF"));
 }
 
 Image Upright(Image image, int orientation) {

@@ -2,6 +2,7 @@
 // clang-format off
 #include <cstdio>  // what jpeglib.h needs before it
 #include <jpeglib.h>
+#include <jerror.h>
 // clang-format on
 
 #include <csetjmp>
@@ -49,7 +50,23 @@ Session& SessionOf(j_common_ptr info) {
   std::longjmp(session.escape, 1);
 }
 
-void Silence(j_common_ptr, int) {}
+/// Where data are missing the library makes them up and warns. Its other warnings, as of bytes
+/// between two markers, are of files that are whole.
+void JudgeWarning(j_common_ptr info, int level) {
+  if (level >= 0) {
+    return;
+  }
+  switch (info->err->msg_code) {
+    case JWRN_JPEG_EOF:
+    case JWRN_HIT_MARKER:
+    case JWRN_HUFF_BAD_CODE:
+    case JWRN_ARITH_BAD_CODE:
+    case JWRN_MUST_RESYNC:
+      Fail(info);
+    default:
+      return;
+  }
+}
 
 void CountScans(j_common_ptr info) {
   if (info->is_decompressor != FALSE &&
@@ -64,7 +81,7 @@ void CountScans(j_common_ptr info) {
 bool ReadHeader(Session& session, const std::uint8_t* bytes, std::size_t size) {
   session.info.err = jpeg_std_error(&session.errors);
   session.errors.error_exit = Fail;
-  session.errors.emit_message = Silence;
+  session.errors.emit_message = JudgeWarning;
   session.progress.progress_monitor = CountScans;
   session.info.client_data = &session;
   if (setjmp(session.escape) != 0) {
@@ -92,6 +109,7 @@ bool ReadRows(Session& session, std::uint8_t* rgb) {
                              session.info.output_width * 3;
     jpeg_read_scanlines(&session.info, &row, 1);
   }
+  jpeg_finish_decompress(&session.info);
   return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "worker/vision/decoders.h"
 
@@ -60,7 +61,8 @@ class PngReader {
 }  // namespace
 
 Result<Image> DecodePng(std::span<const std::uint8_t> bytes, std::string_view what) {
-  return PngReader().Decode(bytes, what);
+  TYLLM_ASSIGN(Image image, PngReader().Decode(bytes, what));
+  return Upright(std::move(image), PngOrientation(bytes));
 }
 
 }  // namespace tyllm::vision

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
+#include <utility>
 
 #include "worker/vision/decoders.h"
 
@@ -28,7 +29,7 @@ Result<Image> DecodeWebp(std::span<const std::uint8_t> bytes, std::string_view w
                         width * 3) == nullptr) {
     return broken();
   }
-  return image;
+  return Upright(std::move(image), WebpOrientation(bytes));
 }
 
 #else

@@ -130,6 +130,77 @@ TEST(DecodeImage, JpegIsTurnedAsItsOrientationSays) {
   EXPECT_GT(half->rgb[1], 170);
 }
 
+/// TIFF with one entry: the orientation.
+Bytes Tiff(std::uint8_t orientation) {
+  return {'I', 'I', 42, 0, 8, 0,           0, 0, 1, 0, 0x12, 0x01, 3,
+          0,   1,   0,  0, 0, orientation, 0, 0, 0, 0, 0,    0,    0};
+}
+
+/// The PNG with an eXIf chunk behind IHDR.
+Bytes WithExif(Bytes png, const Bytes& exif) {
+  Bytes chunk = {0, 0, 0, static_cast<std::uint8_t>(exif.size()), 'e', 'X', 'I', 'f'};
+  chunk.insert(chunk.end(), exif.begin(), exif.end());
+  std::uint32_t sum = 0xFFFFFFFFU;
+  for (std::size_t i = 4; i < chunk.size(); ++i) {
+    sum ^= chunk[i];
+    for (int bit = 0; bit < 8; ++bit) {
+      sum = sum >> 1U ^ ((sum & 1U) != 0 ? 0xEDB88320U : 0U);
+    }
+  }
+  for (unsigned shift = 32; shift > 0; shift -= 8) {
+    chunk.push_back(static_cast<std::uint8_t>(~sum >> (shift - 8)));
+  }
+  png.insert(png.begin() + 33, chunk.begin(), chunk.end());
+  return png;
+}
+
+TEST(DecodeImage, PngIsTurnedAsItsOrientationSays) {
+  const Image image = Gradient(30, 20);
+  Bytes prefixed = {'E', 'x', 'i', 'f', 0, 0};
+  const Bytes tiff = Tiff(6);
+  prefixed.insert(prefixed.end(), tiff.begin(), tiff.end());
+  for (const Bytes& exif : {tiff, prefixed}) {
+    const auto turned = DecodeImage(WithExif(Png(image), exif), "a.png");
+    ASSERT_TRUE(turned.ok()) << turned.status().ToString();
+    EXPECT_EQ(LargestDifference(*turned, Upright(image, 6)), 0);
+  }
+  for (const Bytes& exif : {Tiff(1), Bytes{'I', 'I'}, Bytes{}}) {
+    const auto same = DecodeImage(WithExif(Png(image), exif), "a.png");
+    ASSERT_TRUE(same.ok()) << same.status().ToString();
+    EXPECT_EQ(LargestDifference(*same, image), 0);
+  }
+}
+
+TEST(WebpOrientation, IsThatOfItsExifChunk) {
+  const auto webp = [](const Bytes& exif) {
+    Bytes file = {'R', 'I', 'F', 'F', 0, 0, 0, 0, 'W', 'E', 'B', 'P',  // an odd chunk, filled up
+                  'V', 'P', '8', ' ', 3, 0, 0, 0, 1,   2,   3,   0,   'E', 'X', 'I', 'F'};
+    file.insert(file.end(), {static_cast<std::uint8_t>(exif.size()), 0, 0, 0});
+    file.insert(file.end(), exif.begin(), exif.end());
+    return file;
+  };
+  EXPECT_EQ(WebpOrientation(webp(Tiff(8))), 8);
+  EXPECT_EQ(WebpOrientation(webp({})), 1);
+  Bytes cut = webp(Tiff(8));
+  cut.resize(cut.size() - 3);
+  EXPECT_EQ(WebpOrientation(cut), 1);
+  EXPECT_EQ(WebpOrientation({}), 1);
+}
+
+TEST(DecodeImage, AJpegThatIsCutOffIsRefusedByName) {
+  const Bytes whole = Jpeg(Gradient(64, 48), 0);
+  for (const std::size_t left : {whole.size() / 2, whole.size() * 9 / 10, whole.size() - 3}) {
+    const Bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(left));
+    const auto decoded = DecodeImage(part, "photo.jpg");
+    ASSERT_FALSE(decoded.ok()) << left << " of " << whole.size();
+    EXPECT_EQ(decoded.status().code(), StatusCode::kInvalidArgument);
+    EXPECT_NE(decoded.status().message().find("photo.jpg"), std::string::npos);
+  }
+  Bytes followed = whole;
+  followed.insert(followed.end(), 100, 0);  // as some cameras write
+  EXPECT_TRUE(DecodeImage(followed, "photo.jpg").ok());
+}
+
 TEST(Upright, EveryOrientationMovesTheCornersWhereTheyBelong) {
   // Stored: 1 2 / 3 4. Expected rows by EXIF's table.
   const Image stored{2, 2, {1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4}};
