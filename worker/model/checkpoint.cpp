@@ -10,6 +10,7 @@
 #include "worker/model/passenger_files.h"
 #include "worker/model/quantization_config.h"
 #include "worker/model/quantized_linear.h"
+#include "worker/model/visual_tower.h"
 #include "worker/model/weight_files.h"
 
 namespace tyllm::model {
@@ -91,6 +92,10 @@ Result<Checkpoint> Checkpoint::Open(const Path& directory) {
     return state->weights.Find(Join(names.embedding, ".weight")) != nullptr;
   });
   TYLLM_ASSIGN(state->layout, FindLayout(state->weights, state->shape, quantization, directory));
+  for (std::string& name : UnusedVisualTensors(state->config, state->layout.visual)) {
+    std::erase(state->layout.visual, name);
+    state->layout.unused.push_back(std::move(name));
+  }
   TYLLM_ASSIGN(state->passengers, FindPassengerFiles(directory));
   return Checkpoint(std::move(state));
 }

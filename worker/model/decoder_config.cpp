@@ -27,6 +27,7 @@ struct Members<model::DecoderConfig> {
                  Member{"sliding_window", &C::sliding_window},
                  Member{"max_window_layers", &C::max_window_layers},
                  Member{"layer_types", &C::layer_types},
+                 Member{"partial_rotary_factor", &C::partial_rotary_factor},
                  Member{"rope_theta", &C::rope_theta},
                  Member{"rope_scaling", &C::rope_scaling},
                  Member{"rope_parameters", &C::rope_parameters}};
@@ -100,6 +101,10 @@ Status CheckArithmetic(const DecoderConfig& config, std::string_view what) {
   if (config.mlp_bias.value_or(false)) {
     return Unimplemented(Key(what, "mlp_bias") + " is true; biases in the MLP are not supported");
   }
+  if (config.partial_rotary_factor.value_or(1.0) != 1.0) {
+    return Unimplemented(Key(what, "partial_rotary_factor") + " is " +
+                         std::to_string(*config.partial_rotary_factor) + ", supported is only 1");
+  }
   if (!(config.rms_norm_eps > 0.0 && config.rms_norm_eps < 1.0)) {
     return InvalidArgument(Key(what, "rms_norm_eps") + " is " +
                            std::to_string(config.rms_norm_eps) +
@@ -110,14 +115,14 @@ Status CheckArithmetic(const DecoderConfig& config, std::string_view what) {
 
 /// Whether some layer attends over a window only.
 bool Slides(const DecoderConfig& config, const DecoderRules& rules) {
+  if (rules.always_slides) {
+    return config.sliding_window.has_value();
+  }
   if (config.layer_types) {
     return std::ranges::find(*config.layer_types, kSlidingAttention) != config.layer_types->end();
   }
-  if (config.use_sliding_window) {
-    return *config.use_sliding_window &&
-           config.max_window_layers.value_or(0) < config.num_hidden_layers;
-  }
-  return rules.always_slides && config.sliding_window.has_value();
+  return config.use_sliding_window.value_or(false) &&
+         config.max_window_layers.value_or(0) < config.num_hidden_layers;
 }
 
 /// In tokens; 0: no layer has one.

@@ -32,6 +32,7 @@ struct DecoderConfig {
   std::optional<std::int64_t> sliding_window;
   std::optional<std::int64_t> max_window_layers;  ///< layers before the first with a window
   std::optional<std::vector<std::string>> layer_types;
+  std::optional<double> partial_rotary_factor;
   std::optional<double> rope_theta;
   std::optional<RopeConfig> rope_scaling;
   std::optional<RopeConfig> rope_parameters;

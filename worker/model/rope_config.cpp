@@ -91,11 +91,8 @@ Result<std::optional<Llama3Scaling>> ReadScaling(const RopeConfig& config, std::
   return std::optional<Llama3Scaling>();
 }
 
-Result<double> ReadTheta(const RopeKeys& keys, std::string_view what) {
-  std::optional<double> theta = keys.rope_theta;
-  if (keys.rope_parameters && keys.rope_parameters->rope_theta) {
-    theta = keys.rope_parameters->rope_theta;
-  }
+Result<double> ReadTheta(const RopeKeys& keys, const RopeConfig& form, std::string_view what) {
+  const std::optional<double> theta = form.rope_theta ? form.rope_theta : keys.rope_theta;
   if (!theta) {
     return InvalidArgument(std::string(what) +
                            " has neither 'rope_theta' nor 'rope_parameters.rope_theta'; add one");
@@ -107,19 +104,39 @@ Result<double> ReadTheta(const RopeKeys& keys, std::string_view what) {
   return *theta;
 }
 
+/// In one spelling, theta and all, and without what says nothing.
+RopeConfig Normalized(RopeConfig form, const std::optional<double>& theta) {
+  form.rope_theta = form.rope_theta ? form.rope_theta : theta;
+  form.rope_type = form.rope_type.value_or(form.type.value_or("default"));
+  form.rope_type = *form.rope_type == "mrope" ? "default" : *form.rope_type;
+  form.type.reset();
+  form.partial_rotary_factor = form.partial_rotary_factor.value_or(1.0);
+  return form;
+}
+
+/// The form that counts: transformers takes `rope_scaling` where it says anything.
+Result<std::string_view> ChooseForm(const RopeKeys& keys, std::string_view what) {
+  const bool has_scaling = keys.rope_scaling && *keys.rope_scaling != RopeConfig();
+  const bool has_parameters = keys.rope_parameters && *keys.rope_parameters != RopeConfig();
+  if (has_scaling && has_parameters &&
+      Normalized(*keys.rope_scaling, keys.rope_theta) !=
+          Normalized(*keys.rope_parameters, keys.rope_theta)) {
+    return InvalidArgument(Key(what, "rope_scaling") + " and " + Key(what, "rope_parameters") +
+                           " say different things of the same rope, expected one of them, or both "
+                           "alike; take away the one that is wrong");
+  }
+  return std::string_view(has_scaling ? "rope_scaling" : "rope_parameters");
+}
+
 }  // namespace
 
 Result<Rope> ReadRope(const RopeKeys& keys, std::int64_t head_size, std::string_view what) {
+  TYLLM_ASSIGN(const std::string_view key, ChooseForm(keys, what));
+  const RopeConfig form =
+      (key == "rope_scaling" ? keys.rope_scaling : keys.rope_parameters).value_or(RopeConfig());
   Rope rope;
-  TYLLM_ASSIGN(rope.theta, ReadTheta(keys, what));
-  if (keys.rope_scaling) {
-    TYLLM_ASSIGN(rope.scaling,
-                 ReadScaling(*keys.rope_scaling, head_size, Key(what, "rope_scaling")));
-  }
-  if (keys.rope_parameters) {  // what transformers 5 reads, where both are there
-    TYLLM_ASSIGN(rope.scaling,
-                 ReadScaling(*keys.rope_parameters, head_size, Key(what, "rope_parameters")));
-  }
+  TYLLM_ASSIGN(rope.theta, ReadTheta(keys, form, what));
+  TYLLM_ASSIGN(rope.scaling, ReadScaling(form, head_size, Key(what, key)));
   return rope;
 }
 

@@ -25,9 +25,13 @@ struct RopeConfig {
   /// Frequencies that turn with time, height and width. All three are the same position in a text,
   /// so that text is turned as if there were no sections.
   std::optional<std::vector<std::int64_t>> mrope_section;
+
+  bool operator==(const RopeConfig&) const = default;
 };
 
-/// All that config.json says of rope: theta at the top, and either form of the rest.
+/// All that config.json says of rope: theta at the top, and either form of the rest. Where both
+/// are there they must say the same, and their theta counts before that of the top, as in
+/// transformers 5.
 struct RopeKeys {
   std::optional<double> rope_theta;
   std::optional<RopeConfig> rope_scaling;

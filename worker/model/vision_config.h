@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "common/format/json.h"
+#include "worker/model/rope_config.h"
 
 namespace tyllm::model {
 
 /// The keys of a vision_config, under the hub's names: what all towers share, and what only some
-/// have.
+/// have. What is absent is as in transformers, whose files leave out what is as there. Source:
+/// configuration_qwen2_5_vl.py and configuration_qwen3_vl.py.
 struct VisionConfig {
   std::string model_type;  ///< older files have it only outside of the vision_config
   std::int64_t depth = 0;
@@ -25,12 +27,16 @@ struct VisionConfig {
   std::int64_t temporal_patch_size = 2;
   std::int64_t spatial_merge_size = 2;
   std::int64_t out_hidden_size = 0;
-  std::int64_t num_position_embeddings = 0;
+  std::int64_t num_position_embeddings = 2304;
   std::optional<std::string> hidden_act;
   std::int64_t window_size = 112;  ///< pixels
-  std::vector<std::int64_t> fullatt_block_indexes;
-  std::vector<std::int64_t> deepstack_visual_indexes;
-  double tokens_per_second = 2;
+  std::vector<std::int64_t> fullatt_block_indexes = {7, 15, 23, 31};
+  std::vector<std::int64_t> deepstack_visual_indexes = {8, 16, 24};
+  double tokens_per_second = 4;
+  // The tower's own rope, which has one base in all published models.
+  std::optional<double> rope_theta;
+  std::optional<RopeConfig> rope_scaling;
+  std::optional<RopeConfig> rope_parameters;
 };
 
 }  // namespace tyllm::model
@@ -57,5 +63,8 @@ struct tyllm::format::Members<tyllm::model::VisionConfig> {
       Member{"fullatt_block_indexes", &V::fullatt_block_indexes},
       Member{"deepstack_visual_indexes", &V::deepstack_visual_indexes},
       Member{"tokens_per_second", &V::tokens_per_second},
+      Member{"rope_theta", &V::rope_theta},
+      Member{"rope_scaling", &V::rope_scaling},
+      Member{"rope_parameters", &V::rope_parameters},
   };
 };

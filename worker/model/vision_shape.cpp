@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <utility>
 
 #include "worker/model/decoder_config.h"
 #include "worker/model/rope_config.h"
@@ -69,16 +70,26 @@ struct VisionKind {
   std::array<std::string_view, 2> model_types;
   const VisionNames* names = nullptr;
   VisionActivation activation = VisionActivation::kGelu;  ///< where the configuration has none
+  bool interleaved = false;  ///< the sections of the language model's rope
   Status (*fill)(const VisionConfig& config, std::string_view what, VisionShape& shape) = nullptr;
 };
 
 constexpr std::array kVisionKinds = {
-    VisionKind{
-        {"qwen2_vl", "qwen2_vl_vision"}, &kQwen2Names, VisionActivation::kQuickGelu, FillQwen2},
-    VisionKind{
-        {"qwen2_5_vl", "qwen2_5_vl_vision"}, &kQwen25Names, VisionActivation::kSilu, FillQwen25},
-    VisionKind{
-        {"qwen3_vl", "qwen3_vl_vision"}, &kQwen3Names, VisionActivation::kGeluTanh, FillQwen3},
+    VisionKind{{"qwen2_vl", "qwen2_vl_vision"},
+               &kQwen2Names,
+               VisionActivation::kQuickGelu,
+               false,
+               FillQwen2},
+    VisionKind{{"qwen2_5_vl", "qwen2_5_vl_vision"},
+               &kQwen25Names,
+               VisionActivation::kSilu,
+               false,
+               FillQwen25},
+    VisionKind{{"qwen3_vl", "qwen3_vl_vision"},
+               &kQwen3Names,
+               VisionActivation::kGeluTanh,
+               true,
+               FillQwen3},
 };
 
 Status CheckNumber(std::string_view what, std::string_view key, std::int64_t value,
@@ -122,7 +133,8 @@ Status CheckBlocks(const std::vector<std::int64_t>& blocks, std::int64_t depth,
   }
   return InvalidArgument(std::string(key) + " is " +
                          format::CompactJson(format::ToJson(blocks)).substr(0, 80) +
-                         ", expected ascending blocks of 0 to " + std::to_string(depth - 1));
+                         ", expected ascending blocks of 0 to " + std::to_string(depth - 1) +
+                         " (without the key it is what transformers takes)");
 }
 
 Status CheckActivation(const VisionShape& shape, std::string_view what) {
@@ -177,12 +189,25 @@ std::vector<std::uint8_t> AxesOf(const std::vector<std::int64_t>& sections, bool
   return axes;
 }
 
+/// Whether sections are interleaved belongs to the kind: transformers does not read the flag.
+Status CheckInterleaved(const format::Json& rope, bool interleaved, std::string_view what) {
+  const auto flag = rope.find("mrope_interleaved");
+  if (flag == rope.end() || flag->is_null() || *flag == interleaved) {
+    return OkStatus();
+  }
+  return InvalidArgument(std::string(what) + ".mrope_interleaved is " +
+                         format::CompactJson(*flag).substr(0, 80) + ", expected " +
+                         (interleaved ? "true" : "false") +
+                         " for models of this kind; take the file of the original model");
+}
+
 /// From the language model's keys, which stand at the top or in text_config, in the form of
-/// transformers 5 (rope_parameters) or before (rope_scaling).
-Result<std::vector<std::uint8_t>> ReadRopeAxes(const format::Json& config, std::string_view what) {
+/// transformers 5 (rope_parameters) or before (rope_scaling), which it reads first.
+Result<std::vector<std::uint8_t>> ReadRopeAxes(const format::Json& config, bool interleaved,
+                                               std::string_view what) {
   constexpr std::int64_t kMostPairs = 1 << 14;
   TYLLM_ASSIGN(const TextConfig text, ReadTextConfig(config, what));
-  for (const char* const key : {"rope_parameters", "rope_scaling"}) {
+  for (const char* const key : {"rope_scaling", "rope_parameters"}) {
     const auto rope = text.json.find(key);
     if (rope == text.json.end() || !rope->is_object() || !rope->contains("mrope_section")) {
       continue;
@@ -198,13 +223,38 @@ Result<std::vector<std::uint8_t>> ReadRopeAxes(const format::Json& config, std::
     if (!sane) {
       return InvalidArgument(rope_what + ".mrope_section is not three numbers of pairs");
     }
-    const auto interleaved = rope->find("mrope_interleaved");
-    return AxesOf(sections, interleaved != rope->end() && interleaved->is_boolean() &&
-                                interleaved->get<bool>());
+    TYLLM_TRY(CheckInterleaved(*rope, interleaved, rope_what));
+    return AxesOf(sections, interleaved);
   }
   return InvalidArgument(text.what +
                          " has no rope_scaling.mrope_section, which a model that sees needs; add "
                          "it");
+}
+
+/// The base and the kind that towers are computed with, wherever a configuration says them.
+Status CheckTowerRope(const VisionConfig& config, std::string_view what) {
+  const auto check_theta = [](const std::optional<double>& theta, const std::string& name) {
+    return theta.value_or(VisionShape::kRopeTheta) == VisionShape::kRopeTheta
+               ? OkStatus()
+               : Unimplemented(name + ".rope_theta is " + std::to_string(*theta) +
+                               ", supported for visual towers is only 10000");
+  };
+  const std::string name(what);
+  TYLLM_TRY(check_theta(config.rope_theta, name));
+  const std::pair<const std::optional<RopeConfig>&, const char*> both[] = {
+      {config.rope_scaling, ".rope_scaling"}, {config.rope_parameters, ".rope_parameters"}};
+  for (const auto& [rope, key] : both) {
+    if (!rope) {
+      continue;
+    }
+    TYLLM_TRY(check_theta(rope->rope_theta, name + key));
+    const std::string type = rope->rope_type.value_or(rope->type.value_or("default"));
+    if (type != "default" && type != "axial") {
+      return Unimplemented(name + key + ".rope_type is '" + type.substr(0, 80) +
+                           "', supported for visual towers are 'default' and 'axial'");
+    }
+  }
+  return OkStatus();
 }
 
 Result<VisionShape> ShapeOf(const VisionConfig& config, const VisionKind& kind,
@@ -222,8 +272,13 @@ Result<VisionShape> ShapeOf(const VisionConfig& config, const VisionKind& kind,
   shape.out_width = config.out_hidden_size;
   shape.activation = kind.activation;
   if (config.hidden_act) {
-    TYLLM_ASSIGN(shape.activation, kVisionActivationNames.Parse(*config.hidden_act));
+    const auto read = kVisionActivationNames.Parse(*config.hidden_act);
+    if (!read.ok()) {
+      return read.status().Annotate(std::string(what) + ".hidden_act");
+    }
+    shape.activation = *read;
   }
+  TYLLM_TRY(CheckTowerRope(config, what));
   TYLLM_TRY(kind.fill(config, what, shape));
   TYLLM_TRY(CheckSizes(shape, what));
   TYLLM_TRY(CheckActivation(shape, what));
@@ -259,7 +314,7 @@ Result<VisionShape> ReadVision(const format::Json& config, std::string_view what
     if (std::ranges::count(kind.model_types, type) != 0) {
       TYLLM_ASSIGN(VisionShape shape, ShapeOf(vision, kind, vision_what));
       TYLLM_TRY(ReadTokens(config, what, shape));
-      TYLLM_ASSIGN(shape.rope_axes, ReadRopeAxes(config, what));
+      TYLLM_ASSIGN(shape.rope_axes, ReadRopeAxes(config, kind.interleaved, what));
       return shape;
     }
   }

@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
+#include <iterator>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "worker/model/vision_config.h"
+#include "worker/model/vision_shape.h"
 
 namespace tyllm::model {
 
@@ -223,6 +227,33 @@ Result<std::vector<NeededTensor>> VisualTensors(const Json& vision, std::string_
   }
   return Unimplemented(std::string(what) + ".model_type is '" + config.model_type.substr(0, 80) +
                        "', known are towers of qwen2_vl, qwen2_5_vl and qwen3_vl");
+}
+
+std::vector<std::string> UnusedVisualTensors(const Json& config,
+                                             const std::vector<std::string>& names) {
+  if (!ReadVision(config, "config.json").ok()) {  // bounds what follows
+    return {};
+  }
+  Json vision = config.at("vision_config");
+  if (!vision.contains("model_type")) {
+    vision["model_type"] = config.value("model_type", "");
+  }
+  const auto tensors = VisualTensors(vision, "vision_config");
+  if (!tensors.ok()) {
+    return {};
+  }
+  // What comes before differs between older and newer files.
+  constexpr std::string_view kTower = "visual.";
+  const auto below = [](std::string_view name) { return name.substr(name.find(kTower)); };
+  std::set<std::string, std::less<>> used;
+  for (const NeededTensor& tensor : *tensors) {
+    used.emplace(below(tensor.name));
+  }
+  std::vector<std::string> unused;
+  std::ranges::copy_if(names, std::back_inserter(unused), [&](const std::string& name) {
+    return name.find(kTower) != std::string::npos && !used.contains(below(name));
+  });
+  return unused;
 }
 
 }  // namespace tyllm::model

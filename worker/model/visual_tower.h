@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -18,5 +19,10 @@ format::Json PublishedVision(std::string_view name, const ModelShape& shape);
 /// none of them quantized (is_linear tells which are matrices of linear layers). kUnimplemented for
 /// kinds of towers that are not known; `what` names the configuration in messages.
 Result<std::vector<NeededTensor>> VisualTensors(const format::Json& vision, std::string_view what);
+
+/// Those of `names`, all of a model's tower, that the tower which its config.json describes does
+/// not have. None where the configuration describes no tower that is known.
+std::vector<std::string> UnusedVisualTensors(const format::Json& config,
+                                             const std::vector<std::string>& names);
 
 }  // namespace tyllm::model

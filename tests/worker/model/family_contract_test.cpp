@@ -137,6 +137,7 @@ TEST_P(FamilyContract, WhatItCannotComputeIsRefused) {
   ExpectRefused("rope_parameters", {{"rope_theta", 1e6}, {"partial_rotary_factor", 0.5}});
   ExpectRefused("rope_scaling", {{"type", "mrope"}, {"mrope_section", {4, 4, 4}}});
   ExpectRefused("rope_scaling", {{"type", "mrope"}, {"mrope_section", {4, 4}}});
+  ExpectRefused("partial_rotary_factor", 0.25);
   ExpectRefused("rope_theta", -1.0);
   ExpectRefused("rms_norm_eps", 0.0);
   ExpectRefused("mlp_bias", true);
@@ -154,6 +155,31 @@ TEST_P(FamilyContract, RopeIsScaledAsLlama3AsksInBothForms) {
   config_.erase("rope_scaling");
   config_["rope_parameters"] = scaling;
   EXPECT_EQ(ParseShape(config_, "config.json")->rope_scaling, expected);
+}
+
+TEST_P(FamilyContract, BothFormsOfRopeMustSayTheSame) {
+  const format::Json scaling{{"factor", 8.0},
+                             {"low_freq_factor", 1.0},
+                             {"high_freq_factor", 4.0},
+                             {"original_max_position_embeddings", 64},
+                             {"type", "llama3"}};
+  config_["rope_scaling"] = scaling;
+  config_["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 500000.0}};
+  EXPECT_THAT(Error().message(), HasSubstr("config.json.rope_scaling and"));
+  config_["rope_parameters"] = scaling;
+  config_["rope_parameters"]["rope_theta"] = 1e6;
+  EXPECT_THAT(Error().message(), HasSubstr("config.json.rope_parameters say different"));
+  config_["rope_parameters"]["rope_theta"] = config_["rope_theta"];
+  EXPECT_TRUE(ParseShape(config_, "config.json").ok());
+  config_["rope_scaling"] = format::Json::object();  // says nothing
+  config_["rope_parameters"]["rope_theta"] = 1e6;
+  EXPECT_EQ(ParseShape(config_, "config.json")->rope_theta, 1e6);
+  config_.erase("rope_parameters");
+  config_["rope_scaling"] = scaling;
+  config_["rope_scaling"]["rope_theta"] = 2e6;
+  EXPECT_EQ(ParseShape(config_, "config.json")->rope_theta, 2e6);
+  config_.erase("rope_theta");
+  EXPECT_EQ(ParseShape(config_, "config.json")->rope_theta, 2e6);
 }
 
 TEST_P(FamilyContract, AKeyOfTheScalingThatIsMissingOrWrongIsNamed) {
@@ -188,12 +214,20 @@ TEST_P(FamilyContract, ASlidingWindowLimitsThePositionsToWhatItSees) {
   EXPECT_EQ(shape->max_positions, 32);
   config_["sliding_window"] = 4096;
   EXPECT_EQ(ParseShape(config_, "config.json")->max_positions, 128);
+  // Mistral has its window whatever these say.
+  const bool always = GetParam()->architecture == "MistralForCausalLM";
   config_["max_window_layers"] = 3;  // no layer is left
-  EXPECT_EQ(ParseShape(config_, "config.json")->sliding_window, 0);
+  EXPECT_EQ(ParseShape(config_, "config.json")->sliding_window, always ? 4096 : 0);
+  config_["layer_types"] = {"full_attention", "full_attention", "full_attention"};
+  EXPECT_EQ(ParseShape(config_, "config.json")->sliding_window, always ? 4096 : 0);
   config_["layer_types"] = {"full_attention", "sliding_attention", "full_attention"};
   EXPECT_EQ(ParseShape(config_, "config.json")->sliding_window, 4096);
   config_["sliding_window"] = nullptr;
-  EXPECT_THAT(Error().message(), HasSubstr("'sliding_window'"));
+  if (always) {
+    EXPECT_EQ(ParseShape(config_, "config.json")->sliding_window, 0);
+  } else {
+    EXPECT_THAT(Error().message(), HasSubstr("'sliding_window'"));
+  }
   config_["sliding_window"] = 0;
   EXPECT_THAT(Error().message(), HasSubstr("config.json.sliding_window is 0"));
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/paths.h"
+#include "worker/model/visual_tower.h"
 
 namespace tyllm::model {
 namespace {
@@ -45,6 +46,9 @@ TEST(VisionShape, BadConfigurationsNameTheKey) {
       {"tiny-qwen2.5-vl", "hidden_act", "gelu"},
       {"tiny-qwen3-vl", "num_position_embeddings", 63},
       {"tiny-qwen3-vl", "deepstack_visual_indexes", {2, 0}},
+      {"tiny-qwen3-vl", "rope_theta", 1e6},
+      {"tiny-qwen3-vl", "rope_parameters", {{"rope_theta", 1e6}}},
+      {"tiny-qwen3-vl", "rope_scaling", {{"rope_type", "yarn"}}},
   };
 
   for (const auto& test : cases) {
@@ -52,10 +56,9 @@ TEST(VisionShape, BadConfigurationsNameTheKey) {
     config["vision_config"][test.key] = test.value;
     const auto read = ReadVision(config, "config.json");
     ASSERT_FALSE(read.ok()) << test.key;
-    const std::string key = std::string(test.key) == "depth" ? "depth" : test.key;
-    if (std::string(test.key) != "hidden_act" || test.value == "gelu") {
-      EXPECT_NE(read.status().message().find(key), std::string::npos) << read.status().message();
-    }
+    const std::string& message = read.status().message();
+    EXPECT_NE(message.find("config.json.vision_config."), std::string::npos) << message;
+    EXPECT_NE(message.find(test.key), std::string::npos) << message;
   }
 }
 
@@ -67,6 +70,52 @@ TEST(VisionShape, MissingTokensAndSectionsAreErrors) {
   config["text_config"].erase("rope_scaling");
   EXPECT_NE(ReadVision(config, "c").status().message().find("mrope_section"), std::string::npos);
   EXPECT_FALSE(ReadVision(ConfigOf("tiny-qwen3"), "c").ok());
+}
+
+TEST(VisionShape, SectionsAreInterleavedAsTheKindHasIt) {
+  format::Json config = ConfigOf("tiny-qwen3-vl");
+  const auto expected = ReadVision(config, "c")->rope_axes;
+  config["text_config"]["rope_scaling"].erase("mrope_interleaved");
+  EXPECT_EQ(ReadVision(config, "c")->rope_axes, expected);
+  config["text_config"]["rope_scaling"]["mrope_interleaved"] = false;
+  EXPECT_NE(ReadVision(config, "c").status().message().find("mrope_interleaved is false"),
+            std::string::npos);
+  config = ConfigOf("tiny-qwen2-vl");
+  format::Json& text = config.contains("text_config") ? config["text_config"] : config;
+  text["rope_scaling"]["mrope_interleaved"] = true;
+  EXPECT_NE(ReadVision(config, "c").status().message().find("mrope_interleaved is true"),
+            std::string::npos);
+}
+
+TEST(VisionShape, WhatAFileLeavesOutIsAsInTransformers) {
+  format::Json config = ConfigOf("tiny-qwen3-vl");
+  config["vision_config"]["depth"] = 27;
+  config["vision_config"].erase("deepstack_visual_indexes");
+  config["vision_config"].erase("num_position_embeddings");
+  const auto qwen3 = ReadVision(config, "c");
+  ASSERT_TRUE(qwen3.ok()) << qwen3.status().ToString();
+  EXPECT_EQ(qwen3->deepstack, (std::vector<std::int64_t>{8, 16, 24}));
+  EXPECT_EQ(qwen3->grid_side, 48);
+  config = ConfigOf("tiny-qwen2.5-vl");
+  config["vision_config"]["depth"] = 32;
+  config["vision_config"].erase("fullatt_block_indexes");
+  config["vision_config"].erase("tokens_per_second");
+  const auto qwen25 = ReadVision(config, "c");
+  ASSERT_TRUE(qwen25.ok()) << qwen25.status().ToString();
+  EXPECT_EQ(qwen25->full_blocks, (std::vector<std::int64_t>{7, 15, 23, 31}));
+  EXPECT_EQ(qwen25->tokens_per_second, 4);
+  config["vision_config"]["depth"] = 4;
+  EXPECT_NE(ReadVision(config, "c").status().message().find("fullatt_block_indexes"),
+            std::string::npos);
+}
+
+TEST(VisualTensors, ThoseThatTheTowerDoesNotHaveAreTold) {
+  const format::Json config = ConfigOf("tiny-qwen3-vl");
+  const std::vector<std::string> names = {
+      "model.visual.pos_embed.weight", "model.visual.deepstack_merger_list.0.norm.weight",
+      "model.visual.deepstack_merger_list.7.norm.weight", "model.visual.blocks.0.attn.qkv.bias"};
+  EXPECT_EQ(UnusedVisualTensors(config, names), std::vector<std::string>{names[2]});
+  EXPECT_TRUE(UnusedVisualTensors(ConfigOf("tiny-qwen3"), names).empty());
 }
 
 }  // namespace
