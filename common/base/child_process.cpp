@@ -45,7 +45,7 @@ class SpawnAttributes {
     sigset_t set;
     sigemptyset(&set);
     posix_spawnattr_setsigmask(&attributes_, &set);
-    for (const int signal : {SIGPIPE, SIGTERM, SIGINT, SIGHUP}) {
+    for (const int signal : {SIGPIPE, SIGXFSZ, SIGTERM, SIGINT, SIGHUP}) {
       sigaddset(&set, signal);
     }
     posix_spawnattr_setsigdefault(&attributes_, &set);

@@ -112,9 +112,11 @@ struct ProgramInfo {
 };
 
 /// Parses the arguments, answers --help and --version, runs the chosen command. Wrong arguments
-/// print one message to standard error and give kBadArguments. `global` options stand before or
-/// after the command. SIGPIPE is ignored from here on: a reader of standard output that goes away
-/// ends the output, not the work. Output that cannot be written (full disk) gives kFailed.
+/// print one message to standard error and give kBadArguments; with --json among the arguments that
+/// message is JSON, whatever is wrong. `global` options stand before or after the command. SIGPIPE
+/// and SIGXFSZ are ignored from here on: a reader of standard output that goes away ends the
+/// output, not the work, and a file that may not grow is an error. Output that cannot be written
+/// (full disk) gives kFailed.
 int RunProgram(const ProgramInfo& program, std::span<const Command> commands,
                std::span<const Option> global, int argc, const char* const* argv);
 

@@ -3,34 +3,10 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/json_string.h"
 #include "common/cli/command.h"
 
 namespace tyllm::cli {
-
-namespace {
-
-std::string JsonText(std::string_view text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += "\\u00";
-      out += kHex[byte >> 4U];
-      out += kHex[byte & 15U];
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
-}  // namespace
 
 ExitCode ExitCodeOf(const Status& status) {
   switch (status.code()) {
@@ -64,9 +40,15 @@ ExitCode ExitCodeOf(const Status& status) {
 }
 
 ExitCode ReportError(const Status& status, bool json) {
-  const std::string line = json ? "{\"error\":{\"code\":" + JsonText(Name(status.code())) +
-                                      ",\"message\":" + JsonText(status.message()) + "}}\n"
-                                : "error: " + status.message() + "\n";
+  std::string line = "error: " + status.message();
+  if (json) {
+    line = "{\"error\":{\"code\":";
+    AppendJsonString(Name(status.code()), line);
+    line += ",\"message\":";
+    AppendJsonString(status.message(), line);
+    line += "}}";
+  }
+  line += "\n";
   std::fflush(stdout);
   std::fwrite(line.data(), 1, line.size(), stderr);
   return ExitCodeOf(status);

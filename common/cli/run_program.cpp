@@ -150,37 +150,38 @@ class Program {
 };
 
 // Of output that did not arrive. A reader that went away has what it wanted.
-ExitCode OutputFailed(int error) {
+ExitCode OutputFailed(int error, bool json) {
   if (error == EPIPE) {
     return ExitCode::kOk;
   }
-  ReportError(ResourceExhausted(
-      "standard output cannot be written: " +
-      (error == 0 ? "an earlier write failed" : std::generic_category().message(error))));
+  ReportError(ResourceExhausted("standard output cannot be written: " +
+                                (error == 0 ? "an earlier write failed"
+                                            : std::generic_category().message(error))),
+              json);
   return ExitCode::kFailed;
 }
 
 // What was written to standard output must have arrived.
-ExitCode FlushOutput(ExitCode code) {
+ExitCode FlushOutput(ExitCode code, bool json) {
   errno = 0;
   std::cout.flush();
   const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
-  return written || code != ExitCode::kOk ? code : OutputFailed(errno);
+  return written || code != ExitCode::kOk ? code : OutputFailed(errno, json);
 }
 
-Result<ExitCode> RunGuarded(const Program& program, int argc, const char* const* argv) {
+Result<ExitCode> RunGuarded(const Program& program, bool json, int argc, const char* const* argv) {
   try {
     return program.Run(argc, argv);
   } catch (const GpuMemoryError& error) {
-    ReportError(ResourceExhausted(error.what()));
+    ReportError(ResourceExhausted(error.what()), json);
     return ExitCode::kOutOfGpuMemory;
   } catch (const std::bad_alloc&) {
-    ReportError(ResourceExhausted("memory ran out; free some, or run where there is more"));
+    ReportError(ResourceExhausted("memory ran out; free some, or run where there is more"), json);
     return ExitCode::kOutOfMemory;
   } catch (const std::system_error& error) {
     if (std::ferror(stdout) != 0) {  // fmt::print throws what a write says
       std::clearerr(stdout);
-      return OutputFailed(error.code().value());
+      return OutputFailed(error.code().value(), json);
     }
     return Internal(std::string("unexpected: ") + error.what() + "; please report this");
   } catch (const std::exception& error) {
@@ -188,10 +189,26 @@ Result<ExitCode> RunGuarded(const Program& program, int argc, const char* const*
   }
 }
 
+/// Whether errors are to be JSON, before anybody knows what the command line means.
+bool AsksForJson(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") {
+      return false;
+    }
+    if (word == "--json") {
+      return true;
+    }
+  }
+  return false;
+}
+
 int RunToEnd(const Program& program, int argc, const char* const* argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  const Result<ExitCode> code = RunGuarded(program, argc, argv);
-  return static_cast<int>(FlushOutput(code.ok() ? *code : ReportError(code.status())));
+  std::signal(SIGXFSZ, SIG_IGN);
+  const bool json = AsksForJson(argc, argv);
+  const Result<ExitCode> code = RunGuarded(program, json, argc, argv);
+  return static_cast<int>(FlushOutput(code.ok() ? *code : ReportError(code.status(), json), json));
 }
 
 }  // namespace

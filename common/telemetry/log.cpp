@@ -8,32 +8,16 @@
 #include <cstdio>
 #include <ctime>
 
+#include "common/base/json_string.h"
+
 namespace tyllm::telemetry {
 
 namespace {
 
-// `text` within JSON quotes; bytes above 0x7F pass as they are.
-void AppendJsonText(std::string_view text, std::string& line) {
-  line += '"';
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      line += '\\';
-      line += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      std::array<char, 8> escape{};
-      std::snprintf(escape.data(), escape.size(), "\\u%04x", static_cast<unsigned>(c));
-      line += escape.data();
-    } else {
-      line += c;
-    }
-  }
-  line += '"';
-}
-
 // One line stays one line; a value with spaces is quoted.
 void AppendValue(std::string_view value, std::string& line) {
   if (value.empty() || value.find_first_of(" \"\n\r\t\\=") != std::string_view::npos) {
-    AppendJsonText(value, line);
+    AppendJsonString(value, line);
   } else {
     line += value;
   }
@@ -43,12 +27,12 @@ std::string JsonLine(std::string_view time, LogLevel level, std::string_view mes
                      Log::Fields fields) {
   std::string line = "{\"time\":\"" + std::string(time) + "\",\"level\":\"" +
                      std::string(kLogLevelNames.Name(level)) + "\",\"message\":";
-  AppendJsonText(message, line);
+  AppendJsonString(message, line);
   for (const LogField& field : fields) {
     line += ',';
-    AppendJsonText(field.key, line);
+    AppendJsonString(field.key, line);
     line += ':';
-    AppendJsonText(field.value, line);
+    AppendJsonString(field.value, line);
   }
   return line + '}';
 }

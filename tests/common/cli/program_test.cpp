@@ -255,6 +255,13 @@ TEST_F(ProgramTest, ReportsErrorsAsTextOrJson) {
             "{\"error\":{\"code\":\"NOT_FOUND\",\"message\":\"no \\\"such\\\" thing\"}}\n");
 }
 
+TEST_F(ProgramTest, ReportsWrongArgumentsAsJsonToo) {
+  const std::string json = R"({"error":{"code":"INVALID_ARGUMENT","message":")";
+  EXPECT_TRUE(Run({"inspekt", "--json"}).error.starts_with(json + "'inspekt'"));
+  EXPECT_TRUE(Run({"inspect", "x", "--json", "--what"}).error.starts_with(json + "'--what'"));
+  EXPECT_TRUE(Run({"inspekt", "--", "--json"}).error.starts_with("error: "));
+}
+
 TEST_F(ProgramTest, TurnsAnExceptionIntoAMessage) {
   const Outcome outcome = Run({"throw"});
   EXPECT_EQ(outcome.code, 1);

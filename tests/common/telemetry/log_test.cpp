@@ -26,7 +26,7 @@ TEST(Log, JsonLinesAreOneEscapedObjectEach) {
   log.Error("a \"quoted\"\nmessage", {{"path", "C:\\x"}, {"n", -1}});
   EXPECT_EQ(out.str(),
             "{\"time\":\"2023-11-14T22:13:20.000Z\",\"level\":\"error\",\"message\":"
-            "\"a \\\"quoted\\\"\\u000amessage\",\"path\":\"C:\\\\x\",\"n\":\"-1\"}\n");
+            "\"a \\\"quoted\\\"\\nmessage\",\"path\":\"C:\\\\x\",\"n\":\"-1\"}\n");
 }
 
 TEST(Log, NothingBelowItsLevelIsWritten) {
