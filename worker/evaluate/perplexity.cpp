@@ -86,7 +86,11 @@ Result<ReadText> PrepareText(FileSystem& files, const Path& path,
                                             "; give a file of UTF-8 text");
   }
   const std::string& text = *read;
-  TYLLM_ASSIGN(std::vector<model::TokenId> tokens, models[0].tokenizer.Encode(text));
+  Result<std::vector<model::TokenId>> encoded = models[0].tokenizer.Encode(text);
+  if (!encoded.ok()) {
+    return encoded.status().Annotate("text to evaluate on: " + path.string());
+  }
+  const std::vector<model::TokenId> tokens = *std::move(encoded);
   TextScope scope{.name = path.filename().string(),
                   .sha256 = DigestOf(text).Hex(),
                   .tokens = static_cast<std::int64_t>(tokens.size()),

@@ -20,6 +20,7 @@ struct NeededFile {
   std::string_view without_it;
 };
 
+/// Files that this program and the readers of a model it writes for look for, and no others.
 constexpr std::array kNeeded = {
     NeededFile{Whose::kEveryModel,
                true,
@@ -27,7 +28,7 @@ constexpr std::array kNeeded = {
                "the tokenizer cannot be loaded"},
     NeededFile{Whose::kModelsThatSee,
                true,
-               {"preprocessor_config.json", "processor_config.json", ""},
+               {"preprocessor_config.json", "", ""},
                "images cannot be prepared"},
     NeededFile{Whose::kEveryModel,
                false,
@@ -50,7 +51,7 @@ bool IsThere(const Path& directory, std::string_view name) {
 
 /// A template stands in a file of its own or in tokenizer_config.json.
 bool HasChatTemplate(const Path& directory) {
-  if (IsThere(directory, "chat_template.jinja") || IsThere(directory, "chat_template.json")) {
+  if (IsThere(directory, "chat_template.jinja")) {
     return true;
   }
   const auto config = format::ReadJsonFile(directory / "tokenizer_config.json");

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <string>
 #include <string_view>
+
+#include "common/base/list_folder.h"
 
 namespace tyllm::model {
 
@@ -33,29 +36,73 @@ bool HoldsWeights(const Path& path) {
                      [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
+/// Goes through a folder and those in it, links followed but for one that leads to a folder that it
+/// is in.
+class Finder {
+ public:
+  explicit Finder(const Path& directory) : directory_(directory) {}
+
+  Status Visit(const Path& within) {
+    std::error_code error;
+    const Path folder = within.empty() ? directory_ : directory_ / within;
+    const Path real = fs::canonical(folder, error);
+    if (error) {
+      return FromErrno(error.value(), "listing " + folder.string());
+    }
+    if (std::ranges::find(open_, real) != open_.end()) {
+      return OkStatus();
+    }
+    if (open_.size() == kDeepest || ++visited_ > kMostFolders) {
+      return InvalidArgument(
+          folder.string() + " is too much for a model directory (" + directory_.string() +
+          "), expected folders at most " + std::to_string(kDeepest) + " deep and " +
+          std::to_string(kMostFolders) + " in all, links followed; move it out of there");
+    }
+    open_.push_back(real);
+    TYLLM_ASSIGN(const std::vector<Path> entries, ListFolder(folder));
+    for (const Path& entry : entries) {
+      TYLLM_TRY(Take(within / entry.filename(), entry));
+    }
+    open_.pop_back();
+    return OkStatus();
+  }
+
+  std::vector<Path> Take() {
+    std::sort(found_.begin(), found_.end());
+    return std::move(found_);
+  }
+
+ private:
+  static constexpr std::size_t kDeepest = 64;
+  static constexpr int kMostFolders = 10'000;  ///< links may lead to one by many ways
+
+  /// Links to files count as files: that is how the hub's cache keeps them.
+  Status Take(const Path& name, const Path& path) {
+    std::error_code ignored;
+    if (IsHidden(path)) {
+      return OkStatus();
+    }
+    if (fs::is_directory(path, ignored)) {
+      return fs::exists(path / "config.json", ignored) ? OkStatus() : Visit(name);
+    }
+    if (fs::is_regular_file(path, ignored) && !HoldsWeights(path)) {
+      found_.push_back(name);
+    }
+    return OkStatus();
+  }
+
+  const Path& directory_;
+  std::vector<Path> open_;  ///< real names of the folders that are being gone through
+  int visited_ = 0;
+  std::vector<Path> found_;
+};
+
 }  // namespace
 
 Result<std::vector<Path>> FindPassengerFiles(const Path& directory) {
-  std::vector<Path> found;
-  std::error_code error;
-  fs::recursive_directory_iterator it(directory, error);
-  while (!error && it != fs::recursive_directory_iterator()) {
-    std::error_code ignored;
-    // Links to files count as files: that is how the hub's cache keeps them.
-    if (it->is_directory(ignored)) {
-      if (IsHidden(it->path()) || fs::exists(it->path() / "config.json", ignored)) {
-        it.disable_recursion_pending();
-      }
-    } else if (it->is_regular_file(ignored) && !IsHidden(it->path()) && !HoldsWeights(it->path())) {
-      found.push_back(it->path().lexically_relative(directory));
-    }
-    it.increment(error);
-  }
-  if (error) {
-    return FromErrno(error.value(), "listing " + directory.string());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
+  Finder finder(directory);
+  TYLLM_TRY(finder.Visit({}));
+  return finder.Take();
 }
 
 }  // namespace tyllm::model

@@ -17,6 +17,17 @@ bool Exists(const Path& path) {
   return std::filesystem::exists(path, ignored);
 }
 
+/// "No such file" would be no help where a folder shows the name.
+Status CheckLink(const Path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_symlink(std::filesystem::symlink_status(path, error)) || Exists(path)) {
+    return OkStatus();
+  }
+  const Path target = std::filesystem::read_symlink(path, error);
+  return NotFound(path.string() + " is a link to " + target.string() +
+                  ", which is not there; mend the link, or download the model again");
+}
+
 /// A name in the model's own folder and nothing else.
 bool IsPlainFileName(std::string_view name) {
   return name.size() > kExtension.size() && name.ends_with(kExtension) &&
@@ -55,6 +66,8 @@ Result<WeightFiles> WeightFiles::Open(const Path& directory) {
   WeightFiles weights;
   const Path single = directory / kSingleFile;
   const Path index = directory / kIndexFile;
+  TYLLM_TRY(CheckLink(single));
+  TYLLM_TRY(CheckLink(index));
   if (Exists(single)) {
     TYLLM_TRY(weights.AddFile(single));
   } else if (Exists(index)) {
@@ -82,6 +95,7 @@ Status WeightFiles::AddShards(const Path& directory, const Path& index) {
   for (const auto& [tensor, name] : map) {
     const Path shard = directory / name;
     if (opened.emplace(name, files_.size()).second) {
+      TYLLM_TRY(CheckLink(shard));
       if (!Exists(shard)) {
         return NotFound(shard.string() + " is missing, but " + index.string() +
                         " names it as the file of '" + tensor +

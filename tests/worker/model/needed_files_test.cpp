@@ -42,7 +42,7 @@ TEST_F(NeededFiles, OfATextModel) {
 
 TEST_F(NeededFiles, OfAModelThatSees) {
   for (const char* const name : {"tokenizer.json", "tokenizer_config.json",
-                                 "generation_config.json", "chat_template.json"}) {
+                                 "generation_config.json", "chat_template.jinja"}) {
     Touch(name);
   }
   EXPECT_THAT(Missing(), IsEmpty());
@@ -51,6 +51,16 @@ TEST_F(NeededFiles, OfAModelThatSees) {
               ElementsAre("preprocessor_config.json!", "video_preprocessor_config.json"));
   Touch("preprocessor_config.json");
   EXPECT_THAT(Missing(), IsEmpty());
+}
+
+TEST_F(NeededFiles, FilesThatNothingReadsDoNotCount) {
+  for (const char* const name :
+       {"tokenizer.json", "tokenizer_config.json", "generation_config.json", "chat_template.json",
+        "processor_config.json", "video_preprocessor_config.json"}) {
+    Touch(name);
+  }
+  config_["vision_config"] = format::Json::object();
+  EXPECT_THAT(Missing(), ElementsAre("preprocessor_config.json!", "chat_template.jinja"));
 }
 
 TEST_F(NeededFiles, ADescriptionSaysWhatDoesNotWork) {
