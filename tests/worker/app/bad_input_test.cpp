@@ -2,7 +2,9 @@
 // Inputs that cannot be right, as a shell sees them: one message that names the thing, what was
 // found, what is expected and what to do; an exit code; nothing under the final name.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <string>
@@ -206,6 +208,8 @@ TEST_F(BadInput, OptionsThatCannotBeAreNamedWithWhatIsExpected) {
   const std::string quantize = "quantize --out out --model " + model;
   const std::string compile = "compile --out out --model " + model;
 
+  const std::string threads = "--threads is 4294967297, expected 0 (all CPUs) to 4096";
+
   struct Case {
     std::string arguments;
     std::vector<std::string> says;
@@ -235,26 +239,78 @@ TEST_F(BadInput, OptionsThatCannotBeAreNamedWithWhatIsExpected) {
       {"evaluate --out out --model " + model + " --questions short.txt", {"short.txt line 1"}, 2},
       {"evaluate --out out --model " + model + " --questions nowhere", {"nowhere", "CSV"}, 3},
       {"evaluate --out out --model " + model, {"nothing to evaluate", "--perplexity"}, 2},
+      {"evaluate --model " + model + " --perplexity binary.txt", {"binary.txt", "UTF-8"}, 2},
+      {"evaluate --model " + model + " --prompt Hi --video-fps 2", {"--video-fps", "--video"}, 2},
+      {"evaluate --model " + model + " --prompt Hi --threads 4294967297", {threads}, 2},
+      {quantize + " --threads 4294967297", {threads}, 2},
+      {quantize + " --threads -1", {"--threads is -1"}, 2},
+      {"run " + model + " --prompt Hi --threads 4097", {"--threads is 4097"}, 2},
+      {"bench " + model + " --threads 4294967297", {threads}, 2},
+      {compile + " --jobs 4294967297", {"--jobs is 4294967297", "0 (all CPUs) to 4096"}, 2},
+      {compile + " --board die-4gb", {"--board", "--dry-run"}, 2},
+      {compile + " --boards nowhere.json", {"--boards", "--dry-run"}, 2},
+      {compile + " --image 640x480", {"--image", "model of text", "leave it out"}, 2},
+      {compile + " --frames 4", {"--frames", "model of text", "leave it out"}, 2},
+      {"run " + model + " --prompt Hi --engine interpreter", {"--engine", "compiled"}, 2},
+      {"run " + model + " --prompt Hi --exact-image-size", {"--exact-image-size", "compiled"}, 2},
+      {"run " + model + " --prompt Hi --video-fps 2", {"--video-fps", "--video"}, 2},
       {"verify nowhere", {"nowhere"}, 3},
+      {"verify nowhere --tolerance -1", {"--tolerance is -1", "0 (as the options"}, 2},
+      {"quantize --method rtn --out . --model " + model, {"not empty", "another name"}, 7},
+      {"inspect --synthesize Qwen2.5-0.5B --layers 1 --out .", {"not empty"}, 7},
   };
   for (const Case& c : cases) {
     ExpectRefused(c.arguments, c.says, c.code);
   }
 }
 
+TEST_F(BadInput, EveryErrorIsOneLineOfJsonWhereThatIsAskedFor) {
+  const std::string model = kDemo.string();
+  for (const std::string& arguments :
+       {std::string("inspekt x --json"), "inspect --json --no-such-option " + model,
+        "quantize --json --model " + model,
+        std::string("quantize --json --out out --model m --group-size x"),
+        std::string("inspect --json nowhere\xff"), std::string("models --json extra")}) {
+    const CommandOutcome outcome = Tyllm(arguments);
+    EXPECT_NE(outcome.exit.code, 0) << arguments;
+    EXPECT_EQ(std::count(outcome.output.begin(), outcome.output.end(), '\n'), 1) << outcome.output;
+    const auto json = format::ParseJson(outcome.output, arguments);
+    ASSERT_TRUE(json.ok()) << outcome.output;
+    EXPECT_TRUE(json->at("error").contains("message")) << outcome.output;
+  }
+}
+
+TEST_F(BadInput, ALinkToWeightsThatAreGoneIsNamed) {
+  const Path model = directory_ / "model";
+  std::filesystem::copy(kDemo, model);
+  std::filesystem::remove(model / "model.safetensors");
+  std::filesystem::create_symlink("../blobs/gone", model / "model.safetensors");
+  ExpectRefused("quantize --model model --out out",
+                {"model/model.safetensors is a link to ../blobs/gone", "mend the link"}, 3);
+}
+
+TEST_F(BadInput, APipeInAModelIsNoFileToWaitFor) {
+  const Path model = directory_ / "model";
+  std::filesystem::copy(kDemo, model);
+  std::filesystem::remove(model / "model.safetensors");
+  ASSERT_EQ(::mkfifo((model / "model.safetensors").c_str(), 0600), 0);
+  ExpectRefused("inspect model", {"model.safetensors", "pipe", "regular file"}, 7);
+}
+
 TEST_F(BadInput, AFullDiskIsToldAndLeavesNothing) {
-  // 400 blocks of 512 bytes, and no signal: writes fail as on a full disk.
-  const std::string limit = "sh -c \"trap '' XFSZ; ulimit -f 400; exec " + kTyllm + " ";
+  // 400 blocks of 512 bytes: writes fail as on a full disk, and the signal ends nothing.
+  const std::string limit = "sh -c \"ulimit -f 400; exec " + kTyllm + " ";
   for (const std::string& arguments :
        {"quantize --method rtn --group-size 64 --out out --model " + kDemo.string(),
         std::string("inspect --synthesize Qwen2.5-0.5B --layers 1 --out out")}) {
+    std::filesystem::remove_all(directory_ / "out.partial");
     const std::string line =
         "cd '" + directory_.path().string() + "' && " + limit + arguments + "\" 2>&1";
     const auto outcome = RunCommand({{"sh", "-c", line}, {}, {}, {}}, std::chrono::seconds(60));
     ASSERT_TRUE(outcome.ok()) << outcome.status().ToString();
     EXPECT_EQ(outcome->exit.code, 8) << outcome->output;
-    EXPECT_NE(outcome->output.find("error: writing out.partial/"), std::string::npos)
-        << outcome->output;
+    EXPECT_NE(outcome->output.find("error: writing "), std::string::npos) << outcome->output;
+    EXPECT_NE(outcome->output.find("/out.partial/"), std::string::npos) << outcome->output;
     EXPECT_NE(outcome->output.find("allow larger files"), std::string::npos) << outcome->output;
     EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
   }

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "worker/app/commands/commands.h"
+#include "worker/app/commands/thread_count.h"
 
 namespace tyllm::app {
 
@@ -68,6 +69,10 @@ void DeclareBench(cli::CommandSpec& spec, Invocation& invocation) {
       "token, and the share of the memory's speed, in all and for each kind of operation.";
   spec.examples = {"tyllm bench Qwen3-1.7B-AOT_96_4096 --threads 2"};
   spec.run = [arguments, &invocation] {
+    if (const Status status = CheckThreadCount("--threads", arguments->request.threads);
+        !status.ok()) {
+      return cli::ReportError(status, arguments->json);
+    }
     const auto report =
         simulator::Bench(LocalFileSystem(), arguments->request, *invocation.OpenProgress());
     if (!report.ok()) {

@@ -12,10 +12,12 @@
 #include "worker/app/cache_folder.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/human_bytes.h"
+#include "worker/app/commands/thread_count.h"
 #include "worker/app/installed.h"
 #include "worker/app/vendor_command.h"
 #include "worker/compile/fit_report.h"
 #include "worker/compile/vendor/compile_with_vendor.h"
+#include "worker/model/vision_shape.h"
 
 namespace tyllm::app {
 
@@ -150,7 +152,45 @@ Result<compile::CompileSummary> Compile(const CompileArguments& arguments,
                                     print, progress);
 }
 
+/// Options of visual language models, with a model of text. What is wrong with config.json itself
+/// is told by who compiles.
+Status CheckVisualOptions(const CompileArguments& arguments) {
+  const auto config = format::ReadJsonFile(Path(arguments.model) / "config.json");
+  if (!config.ok() || model::HasVision(*config)) {
+    return OkStatus();
+  }
+  const domain::VisualOptions& given = arguments.request.options.visual;
+  const domain::VisualOptions initial;
+  const std::pair<bool, const char*> options[] = {
+      {given.image != initial.image, "--image"},
+      {given.modality != initial.modality, "--modality"},
+      {given.frames != initial.frames, "--frames"},
+      {given.vm_die_remap != initial.vm_die_remap, "--vm-die-remap"}};
+  for (const auto& [is_given, name] : options) {
+    if (is_given) {
+      return InvalidArgument(std::string(name) + " is for models that see; " + arguments.model +
+                             " is a model of text (its config.json has no vision_config): leave "
+                             "it out");
+    }
+  }
+  return OkStatus();
+}
+
+/// Options that this run would take no notice of, or that are out of range.
+Status Check(const CompileArguments& arguments) {
+  TYLLM_TRY(CheckThreadCount("--jobs", arguments.jobs));
+  if (!arguments.dry_run && (!arguments.board.empty() || arguments.boards)) {
+    return InvalidArgument(std::string(arguments.board.empty() ? "--boards" : "--board") +
+                           " is for --dry-run, which tells what fits a board; add that, or leave "
+                           "it out");
+  }
+  return CheckVisualOptions(arguments);
+}
+
 cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
+  if (const Status status = Check(arguments); !status.ok()) {
+    return cli::ReportError(status, arguments.json);
+  }
   compile::CompileRequest& request = arguments.request;
   request.model = arguments.model;
   request.source_tokenizer = arguments.source_tokenizer;

@@ -8,6 +8,7 @@
 #include "common/cli/task_option_rows.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/media_options.h"
+#include "worker/app/commands/thread_count.h"
 #include "worker/evaluate/chat.h"
 #include "worker/evaluate/dump.h"
 #include "worker/evaluate/generate.h"
@@ -122,10 +123,8 @@ enum class Task { kReport, kDump, kGenerate };
 Result<Task> Choose(const EvaluateArguments& arguments) {
   const std::size_t prompts = arguments.options.prompts.size();
   const bool has_ids = !arguments.token_ids.empty();
-  if (arguments.threads < 0 || arguments.threads > 4096) {
-    return InvalidArgument("--threads is " + std::to_string(arguments.threads) +
-                           ", expected 0 (all CPUs) to 4096");
-  }
+  TYLLM_TRY(CheckThreadCount("--threads", arguments.threads));
+  TYLLM_TRY(CheckVideoRate(arguments.options.video_fps, arguments.files));
   TYLLM_TRY(domain::Check(arguments.options.chat));
   if (arguments.options.chat.enabled && prompts == 0 &&
       (!arguments.questions || arguments.options.answers == domain::AnswerMode::kLikelihood)) {

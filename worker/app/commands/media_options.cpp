@@ -14,4 +14,13 @@ std::vector<vision::Medium> MediaArguments::ToMedia(std::optional<double> frames
   return media;
 }
 
+Status CheckVideoRate(std::optional<double> frames_per_second, const MediaArguments& media) {
+  if (!frames_per_second || !media.videos.empty()) {
+    return OkStatus();
+  }
+  return InvalidArgument(
+      "--video-fps is given and no --video PATH, whose frames a second it says; give one, or leave "
+      "it out");
+}
+
 }  // namespace tyllm::app

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/status.h"
 #include "worker/vision/medium.h"
 
 namespace tyllm::app {
@@ -17,5 +18,8 @@ struct MediaArguments {
   /// Images first, each kind in the order of the command line.
   std::vector<vision::Medium> ToMedia(std::optional<double> frames_per_second) const;
 };
+
+/// kInvalidArgument where --video-fps is given and no video that it is of.
+Status CheckVideoRate(std::optional<double> frames_per_second, const MediaArguments& media);
 
 }  // namespace tyllm::app

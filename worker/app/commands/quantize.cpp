@@ -7,6 +7,7 @@
 
 #include "common/cli/task_option_rows.h"
 #include "worker/app/commands/commands.h"
+#include "worker/app/commands/thread_count.h"
 #include "worker/app/installed.h"
 
 namespace tyllm::app {
@@ -19,6 +20,7 @@ struct Arguments {
 };
 
 Result<quant::QuantizationReport> Run(quant::QuantizeRequest& request, Invocation& invocation) {
+  TYLLM_TRY(CheckThreadCount("--threads", request.threads));
   if (domain::TakeCalibrationSet(request.calibration_text.string(), request.options)) {
     request.calibration_text.clear();
   }

@@ -5,6 +5,8 @@
 #include "common/cli/task_option_rows.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/media_options.h"
+#include "worker/app/commands/thread_count.h"
+#include "worker/artifact/layout.h"
 #include "worker/evaluate/chat.h"
 #include "worker/simulator/run_model.h"
 
@@ -69,9 +71,27 @@ cli::ExitCode RunOnce(const simulator::RunRequest& request, bool json) {
   return cli::ExitCode::kOk;
 }
 
+/// What only a compiled model takes.
+Status CheckOptionsOfDirectory(const simulator::TextModelOptions& model) {
+  const bool interprets = model.engine != simulator::TextModelOptions().engine;
+  if ((!interprets && !model.exact_images) || artifact::IsArtifact(model.directory)) {
+    return OkStatus();
+  }
+  return InvalidArgument(std::string(interprets ? "--engine" : "--exact-image-size") +
+                         " is for compiled models; " + model.directory.string() +
+                         " is none: leave it out, or compile the model first");
+}
+
+Status Check(const RunArguments& arguments) {
+  TYLLM_TRY(domain::Check(arguments.chat));
+  TYLLM_TRY(CheckThreadCount("--threads", arguments.request.model.threads));
+  TYLLM_TRY(CheckVideoRate(arguments.video_fps, arguments.media));
+  return CheckOptionsOfDirectory(arguments.request.model);
+}
+
 cli::ExitCode Run(RunArguments& arguments) {
   arguments.chat.enabled = arguments.chat.enabled || arguments.interactive;
-  if (const Status status = domain::Check(arguments.chat); !status.ok()) {
+  if (const Status status = Check(arguments); !status.ok()) {
     return cli::ReportError(status, arguments.json);
   }
   arguments.request.chat = evaluate::ChatPromptOf(arguments.chat);

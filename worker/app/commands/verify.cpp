@@ -2,6 +2,7 @@
 #include "worker/simulator/verify.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -84,6 +85,13 @@ void DeclareVerify(cli::CommandSpec& spec, Invocation& invocation) {
       "text with the float32 reference of the same weights. The first thing that differs is named.";
   spec.examples = {"tyllm verify Qwen3-1.7B-AOT_96_4096"};
   spec.run = [arguments, &invocation] {
+    if (const double tolerance = arguments->request.logit_tolerance;
+        !std::isfinite(tolerance) || tolerance < 0) {
+      return cli::ReportError(
+          InvalidArgument("--tolerance is " + std::to_string(tolerance) +
+                          ", expected 0 (as the options of the model allow) or more"),
+          arguments->json);
+    }
     const auto report = simulator::Verify(arguments->request, *invocation.OpenProgress());
     if (!report.ok()) {
       return cli::ReportError(report.status(), arguments->json);
