@@ -243,7 +243,7 @@ std::vector<std::string> UnusedVisualTensors(const Json& config,
     return {};
   }
   // What comes before differs between older and newer files.
-  constexpr std::string_view kTower = "visual.";
+  static constexpr std::string_view kTower = "visual.";
   const auto below = [](std::string_view name) { return name.substr(name.find(kTower)); };
   std::set<std::string, std::less<>> used;
   for (const NeededTensor& tensor : *tensors) {

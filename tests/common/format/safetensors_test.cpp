@@ -135,7 +135,8 @@ const BadFile kBadFiles[] = {
     {"DeepNestingOfObjects",
      FileBytes(R"({"a":{"b":{"c":{"d":{"e":{"f":{"g":{"h":{"i":{"j":{}}}}}}}}}}})"), kInvalid,
      "not a JSON object of tensors"},
-    {"DeepNesting", FileBytes("{\"a\":" + std::string(100'000, '[')), kInvalid, "not a JSON object of tensors"},
+    {"DeepNesting", FileBytes("{\"a\":" + std::string(100'000, '[')), kInvalid,
+     "not a JSON object of tensors"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Format, BadSafetensors, ::testing::ValuesIn(kBadFiles),
