@@ -12,6 +12,7 @@
 #include "worker/artifact/buffer_config.h"
 #include "worker/artifact/layout.h"
 #include "worker/artifact/visual_layout.h"
+#include "worker/compile/finished_params.h"
 #include "worker/compile/golden.h"
 #include "worker/compile/visual/visual_parts.h"
 #include "worker/compile/weights.h"
@@ -138,7 +139,7 @@ Status WriteManifest(FileSystem& files, const Preparation& preparation, const Di
   TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root, own));
   const Path inside = scratch.lexically_relative(root);
   for (const Path& path : paths) {
-    if (*path.begin() != *inside.begin()) {
+    if (*path.begin() != *inside.begin() && *path.begin() != FinishedParams::kFolder) {
       TYLLM_ASSIGN(artifact::FileEntry entry, Describe(records, digests, root, path));
       manifest.files.push_back(std::move(entry));
     }

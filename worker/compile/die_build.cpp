@@ -7,6 +7,7 @@
 
 #include "common/base/guarded.h"
 #include "worker/artifact/layout.h"
+#include "worker/compile/finished_params.h"
 #include "worker/compile/object_builder.h"
 #include "worker/compile/visual/visual_parts.h"
 #include "worker/compile/weight_cache.h"
@@ -21,11 +22,6 @@ struct SharedProgram {
   std::vector<std::pair<std::int64_t, const PlannedProgram*>> users;  ///< die and its plan
 };
 
-bool HasSize(const Path& path, std::uint64_t bytes) {
-  std::error_code error;
-  return std::filesystem::file_size(path, error) == bytes && !error;
-}
-
 /// Builds dies below a root folder.
 class DieBuilder {
  public:
@@ -38,7 +34,8 @@ class DieBuilder {
         root_(root),
         scratch_(scratch),
         pool_(pool),
-        progress_(progress) {}
+        progress_(progress),
+        finished_(files, root) {}
 
   Result<BuildCounts> Build(const std::vector<std::int64_t>& dies) {
     for (const std::int64_t die : dies) {
@@ -65,14 +62,19 @@ class DieBuilder {
     WeightCache cache(files_, request_.cache.empty() ? Path() : request_.cache / "weights");
     std::vector<CommonTarget> targets;
     std::vector<std::pair<Path, std::string>> missing;  // files and their keys
+    ExpectRecorded();
     for (const auto& [die, programs] : planned_) {
       const plan::Schedule& schedule = programs.front().schedule;
       const Path path = artifact::CommonParams(die);
       const std::uint64_t bytes = artifact::LayOut(CommonSpecs(schedule)).file_bytes;
-      if (!HasSize(root_ / path, bytes)) {
+      TYLLM_ASSIGN(const auto finished, finished_.Find(path, bytes));
+      if (finished) {
+        params_[path] = *finished;
+      } else {
         const std::string key = WeightCache::KeyOf(preparation_, schedule);
         if (const std::optional<std::string> sha256 = cache.Take(key, root_ / path)) {
           params_[path] = {path.generic_string(), bytes, *sha256};
+          TYLLM_TRY(finished_.Keep(params_[path]));
         } else {
           targets.push_back({root_ / path, &schedule});
           missing.emplace_back(path, key);
@@ -93,10 +95,29 @@ class DieBuilder {
       const auto& [path, key] = missing[i];
       const std::uint64_t bytes = artifact::LayOut(CommonSpecs(*targets[i].schedule)).file_bytes;
       params_[path] = {path.generic_string(), bytes, digests[i]};
+      TYLLM_TRY(finished_.Keep(params_[path]));
       cache.Keep(key, root_ / path, digests[i]);
     }
     cache.Prune();
     return OkStatus();
+  }
+
+  /// What the records of finished programs say of their dies' weights.
+  void ExpectRecorded() {
+    for (const auto& [die, programs] : planned_) {
+      const std::string common = artifact::CommonParams(die).generic_string();
+      for (const PlannedProgram& program : programs) {
+        const auto record = ReadRecord(die, program);
+        if (!record) {
+          continue;
+        }
+        for (const artifact::FileEntry& file : record->files) {
+          if (file.path == common) {
+            finished_.Expect(file);
+          }
+        }
+      }
+    }
   }
 
   Status BuildPrograms() {
@@ -216,20 +237,30 @@ class DieBuilder {
     return record;
   }
 
-  /// Whether there is a record, and it says what one of a program made now would say.
-  bool IsFinished(std::int64_t die, const PlannedProgram& planned) const {
+  /// The record of a program, if there is one that can be read.
+  std::optional<artifact::ProgramRecord> ReadRecord(std::int64_t die,
+                                                    const PlannedProgram& planned) const {
     const Path path = root_ / artifact::ProgramRecordFile(planned.schedule.program, die);
     std::error_code error;
     if (!std::filesystem::is_regular_file(path, error)) {
-      return false;
+      return std::nullopt;
     }
     const Result<format::Json> json = format::ReadJsonFile(path);
     if (!json.ok()) {
+      return std::nullopt;
+    }
+    auto record = format::FromJson<artifact::ProgramRecord>(*json, path.string());
+    return record.ok() ? std::optional(*std::move(record)) : std::nullopt;
+  }
+
+  /// Whether there is a record, and it says what one of a program made now would say.
+  bool IsFinished(std::int64_t die, const PlannedProgram& planned) const {
+    const auto found = ReadRecord(die, planned);
+    if (!found) {
       return false;
     }
-    const auto found = format::FromJson<artifact::ProgramRecord>(*json, path.string());
     const Result<artifact::ProgramRecord> expected = RecordOf(die, planned);
-    return found.ok() && expected.ok() && *found == *expected;
+    return expected.ok() && *found == *expected;
   }
 
   FileSystem& files_;
@@ -239,6 +270,7 @@ class DieBuilder {
   const Path& scratch_;
   ThreadPool& pool_;
   domain::ProgressSink& progress_;
+  FinishedParams finished_;
   std::map<std::int64_t, std::vector<PlannedProgram>> planned_;
   std::map<Path, artifact::FileEntry> params_;
   BuildCounts counts_;

@@ -209,6 +209,60 @@ TEST(CompileTest, ADamagedFinishedProgramIsMadeAgain) {
 }
 
 TEST(CompileTest, OtherOptionsDoNotResumeTheWorkOfThese) {
+/// Changes some bits of a file and leaves others that are linked to it as they are.
+void FlipBits(const Path& path) {
+  std::string bytes = *LocalFileSystem().Read(path);
+  for (std::size_t i = 1; i <= 4; ++i) {
+    bytes[bytes.size() * i / 5] ^= 0x10;
+  }
+  std::filesystem::remove(path);
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, bytes).ok());
+}
+
+void RemoveRecords(const Path& root) {
+  for (const auto& [name, content] : Contents(root)) {
+    if (Path(name).filename().string().starts_with("ckpt_")) {
+      std::filesystem::remove(root / name);
+    }
+  }
+}
+
+TEST(CompileTest, DamagedWeightsOfUnfinishedWorkAreNotPublished) {
+  const TemporaryDirectory folder;
+  const CompileRequest request = GoldenRequest(2);
+  CompileAlmost(request, folder.path(), folder / "out");
+  FlipBits(folder / "out" / "2die.partial" / artifact::CommonParams(0));
+  const auto again = CompileInto(request, folder / "out");
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ(again->counts.programs_kept, again->counts.programs);
+  EXPECT_EQ(FilesThatDiffer(folder / "out", folder / "warm"), std::set<std::string>());
+}
+
+TEST(CompileTest, WeightsThatNoRecordKnowsAreComparedWithWhatWasWritten) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(2);
+  CompileAlmost(request, folder.path(), folder / "out");
+  const Path partial = folder / "out" / "2die.partial";
+  RemoveRecords(partial);
+  FlipBits(partial / artifact::CommonParams(1));
+  const auto again = CompileInto(request, folder / "out");
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ(FilesThatDiffer(folder / "out", folder / "warm"), std::set<std::string>());
+}
+
+TEST(CompileTest, WeightsAsTheyWereWrittenAreKeptWithoutARecord) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(1);
+  request.compiler = "none";
+  request.cache.clear();
+  CompileAlmost(request, folder.path(), folder / "out");
+  RemoveRecords(folder / "out" / "1die.partial");
+  const auto again = CompileInto(request, folder / "out");
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ(again->counts.programs_kept, 0);
+  EXPECT_EQ(again->counts.params_written, 0);
+}
+
   const TemporaryDirectory folder;
   CompileRequest request = GoldenRequest(1);
   CompileAlmost(request, folder.path(), folder / "out");

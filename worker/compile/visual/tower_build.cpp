@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/visual/tower_build.h"
 
-#include <filesystem>
 #include <map>
 #include <memory>
 
 #include "worker/artifact/buffer_config.h"
 #include "worker/artifact/visual_layout.h"
+#include "worker/compile/finished_params.h"
 #include "worker/compile/visual/tower_onnx.h"
 #include "worker/compile/visual/tower_source.h"
 #include "worker/compile/visual/tower_weights.h"
@@ -154,9 +154,30 @@ Result<std::vector<TowerProgram>> BuildPrograms(const TowerPlan& plan,
   return programs;
 }
 
-bool Exists(const Path& path) {
-  std::error_code error;
-  return std::filesystem::is_regular_file(path, error);
+/// Packs the parameters of those of `dies` that no earlier run has packed.
+Status PackMissing(FileSystem& files, const TowerPlan& plan, const model::Checkpoint& checkpoint,
+                   const std::vector<std::int64_t>& dies, ThreadPool& pool, const Path& root,
+                   domain::ProgressSink& progress) {
+  FinishedParams finished(files, root);
+  std::vector<TowerTarget> targets;
+  std::vector<artifact::FileEntry> written;
+  for (const std::int64_t die : dies) {
+    const Path path = artifact::TowerParams(die);
+    const plan::TowerSchedule& schedule = plan.schedules[static_cast<std::size_t>(die)];
+    const std::uint64_t bytes = artifact::LayOut(TowerSpecs(schedule)).file_bytes;
+    TYLLM_ASSIGN(const auto kept, finished.Find(path, bytes));
+    if (!kept) {
+      targets.push_back({root / path, die, &schedule});
+      written.push_back({path.generic_string(), bytes, ""});
+    }
+  }
+  TYLLM_ASSIGN(const std::vector<std::string> digests,
+               WriteTowerParams(files, checkpoint, targets, pool, progress));
+  for (std::size_t i = 0; i < digests.size(); ++i) {
+    written[i].sha256 = digests[i];
+    TYLLM_TRY(finished.Keep(written[i]));
+  }
+  return OkStatus();
 }
 
 }  // namespace
@@ -197,14 +218,7 @@ Status BuildTowerDies(FileSystem& files, const TowerPlan& plan, const forward::M
                       bool keep_source, ThreadPool& pool, const Path& root,
                       domain::ProgressSink& progress) {
   TYLLM_TRY(files.CreateDirectories(root / artifact::kVisualFolder));
-  std::vector<TowerTarget> targets;
-  for (const std::int64_t die : dies) {
-    const Path path = root / artifact::TowerParams(die);
-    if (!Exists(path)) {
-      targets.push_back({path, die, &plan.schedules[static_cast<std::size_t>(die)]});
-    }
-  }
-  TYLLM_TRY(WriteTowerParams(files, model.checkpoint, targets, pool, progress));
+  TYLLM_TRY(PackMissing(files, plan, model.checkpoint, dies, pool, root, progress));
   TYLLM_ASSIGN(const std::vector<TowerProgram> programs, BuildPrograms(plan, dies, builder, pool));
   std::int64_t done = 0;
   for (const std::int64_t die : dies) {

@@ -45,7 +45,8 @@ class TowerWriter {
   /// Called with bytes as they are written.
   using OnBytes = std::function<void(std::int64_t bytes, const std::string& name)>;
 
-  Status Write(const TowerTarget& target, const OnBytes& on_bytes) {
+  /// Gives the file's SHA-256.
+  Result<std::string> Write(const TowerTarget& target, const OnBytes& on_bytes) {
     const TowerSchedule& schedule = *target.schedule;
     Path unfinished = target.path;
     unfinished += ".tmp";
@@ -67,7 +68,8 @@ class TowerWriter {
                                             static_cast<std::int32_t>(schedule.shard.pixels.end)};
     TYLLM_TRY(writer.Append(index, std::as_bytes(std::span(range))));
     TYLLM_TRY(writer.Finish());
-    return files_.Rename(unfinished, target.path);
+    TYLLM_TRY(files_.Rename(unfinished, target.path));
+    return writer.sha256();
   }
 
  private:
@@ -190,9 +192,11 @@ std::vector<ParamSpec> TowerSpecs(const TowerSchedule& schedule) {
   return specs;
 }
 
-Status WriteTowerParams(FileSystem& files, const model::Checkpoint& checkpoint,
-                        const std::vector<TowerTarget>& targets, ThreadPool& pool,
-                        domain::ProgressSink& progress) {
+Result<std::vector<std::string>> WriteTowerParams(FileSystem& files,
+                                                  const model::Checkpoint& checkpoint,
+                                                  const std::vector<TowerTarget>& targets,
+                                                  ThreadPool& pool,
+                                                  domain::ProgressSink& progress) {
   std::int64_t total = 0;
   for (const TowerTarget& target : targets) {
     for (const ParamSpec& spec : TowerSpecs(*target.schedule)) {
@@ -201,13 +205,15 @@ Status WriteTowerParams(FileSystem& files, const model::Checkpoint& checkpoint,
   }
   std::int64_t done = 0;
   TowerWriter writer(files, checkpoint, pool);
+  std::vector<std::string> digests;
   for (const TowerTarget& target : targets) {
-    TYLLM_TRY(writer.Write(target, [&](std::int64_t bytes, const std::string& name) {
-      done += bytes;
-      progress.Report({"pack_visual", done, total, "bytes", name});
-    }));
+    TYLLM_ASSIGN(digests.emplace_back(),
+                 writer.Write(target, [&](std::int64_t bytes, const std::string& name) {
+                   done += bytes;
+                   progress.Report({"pack_visual", done, total, "bytes", name});
+                 }));
   }
-  return OkStatus();
+  return digests;
 }
 
 Result<std::string> TowerPreset(const model::Checkpoint& checkpoint, const TowerSchedule& schedule,

@@ -23,10 +23,12 @@ struct TowerTarget {
 std::vector<artifact::ParamSpec> TowerSpecs(const plan::TowerSchedule& schedule);
 
 /// Packs a tower's weights for the kernels, die after die, one matrix in memory at a time. Files
-/// get their names when they are complete. Reports stage "pack_visual", in bytes.
-Status WriteTowerParams(FileSystem& files, const model::Checkpoint& checkpoint,
-                        const std::vector<TowerTarget>& targets, ThreadPool& pool,
-                        domain::ProgressSink& progress);
+/// get their names when they are complete. Gives the SHA-256 of each. Reports stage "pack_visual",
+/// in bytes.
+Result<std::vector<std::string>> WriteTowerParams(FileSystem& files,
+                                                  const model::Checkpoint& checkpoint,
+                                                  const std::vector<TowerTarget>& targets,
+                                                  ThreadPool& pool, domain::ProgressSink& progress);
 
 /// The inputs of a tower's programs but for the pixels, in the schedule's order: what
 /// <signature>_preset_kwargs.pt holds. `visual` is the tower's module.
