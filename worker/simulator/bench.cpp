@@ -49,7 +49,7 @@ Status Check(const BenchRequest& request, const LoadedArtifact& loaded) {
     return InvalidArgument(
         "nothing to measure: expected at least one token to prefill and one to decode");
   }
-  if (request.prompt_tokens + request.decode_tokens > max_kv) {
+  if (request.prompt_tokens > max_kv || request.decode_tokens > max_kv - request.prompt_tokens) {
     return InvalidArgument(std::to_string(request.prompt_tokens) + " + " +
                            std::to_string(request.decode_tokens) +
                            " tokens do not fit into the model's KV cache of " +

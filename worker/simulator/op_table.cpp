@@ -81,13 +81,47 @@ class Rows {
   std::vector<BenchOp> rows_;
 };
 
-/// What a span is called, and its layer.
-std::string NameOf(const plan::Schedule& schedule, const plan::SegmentRun& run,
-                   std::uint32_t phase) {
-  return phase == TaskSpan::kCollective
-             ? "sum over dies"
-             : plan::PhasesOf(schedule, *run.plan, KindOf(schedule, run))[phase].name;
-}
+/// The segments of schedules and their phases, found out once for each.
+class Segments {
+ public:
+  struct Segment {
+    plan::SegmentRun run;
+    std::int32_t kind = 0;
+    std::vector<plan::Phase> phases;
+
+    /// The phase, if it is one: a die without heads has fewer than the others.
+    const plan::Phase* Find(std::uint32_t phase) const {
+      return phase < phases.size() ? &phases[phase] : nullptr;
+    }
+  };
+
+  const Segment& At(const plan::Schedule& schedule, std::uint32_t segment) {
+    std::vector<Segment>& known = known_[&schedule];
+    if (known.empty()) {
+      for (const plan::SegmentRun& run : schedule.Runs()) {
+        const std::int32_t kind = KindOf(schedule, run);
+        known.push_back({run, kind, plan::PhasesOf(schedule, *run.plan, kind)});
+      }
+    }
+    return known.at(segment);
+  }
+
+  /// What a span is called: as the first die calls it that has the phase.
+  std::string NameOf(const LoggedCall& call, std::uint32_t segment, std::uint32_t phase) {
+    if (phase == TaskSpan::kCollective) {
+      return "sum over dies";
+    }
+    for (const plan::Schedule* const schedule : call.schedules) {
+      if (const plan::Phase* const found = At(*schedule, segment).Find(phase)) {
+        return found->name;
+      }
+    }
+    return "phase " + std::to_string(phase);
+  }
+
+ private:
+  std::map<const plan::Schedule*, std::vector<Segment>> known_;
+};
 
 }  // namespace
 
@@ -117,21 +151,19 @@ double BytesOfCall(std::span<const plan::Schedule* const> schedules, std::int64_
 
 std::vector<BenchOp> OpsOf(std::span<const LoggedCall> calls) {
   Rows rows;
+  Segments segments;
   for (const LoggedCall& call : calls) {
-    const std::vector<plan::SegmentRun> runs = call.schedules[0]->Runs();
     for (const auto& [where, interval] : IntervalsOf(call.log)) {
       const auto [segment, phase] = where;
-      const plan::SegmentRun& run = runs[segment];
-      BenchOp& row = rows.At(run.plan->name, NameOf(*call.schedules[0], run, phase));
+      const std::string& name = segments.At(*call.schedules[0], segment).run.plan->name;
+      BenchOp& row = rows.At(name, segments.NameOf(call, segment, phase));
       row.calls += 1;
       row.milliseconds += interval.Milliseconds();
       for (const plan::Schedule* const schedule : call.schedules) {
-        const plan::SegmentRun own = schedule->Runs()[segment];
-        const std::int32_t kind = KindOf(*schedule, own);
-        row.bytes += phase == TaskSpan::kCollective
-                         ? 0
-                         : PhaseBytes(*schedule, plan::PhasesOf(*schedule, *own.plan, kind)[phase],
-                                      kind, call.tokens, call.history);
+        const Segments::Segment& own = segments.At(*schedule, segment);
+        if (const plan::Phase* const found = own.Find(phase)) {
+          row.bytes += PhaseBytes(*schedule, *found, own.kind, call.tokens, call.history);
+        }
       }
     }
   }
@@ -149,13 +181,12 @@ std::string ChromeTrace(std::span<const LoggedCall> calls) {
       start = std::min(start, interval.begin);
     }
   }
+  Segments segments;
   for (const LoggedCall& call : calls) {
-    const plan::Schedule& schedule = *call.schedules[0];
-    const std::vector<plan::SegmentRun> runs = schedule.Runs();
     for (std::size_t worker = 0; worker < call.log.size(); ++worker) {
       for (const TaskSpan& span : call.log[worker]) {
-        const plan::SegmentRun& run = runs[span.segment];
-        events.push_back({{"name", NameOf(schedule, run, span.phase)},
+        const plan::SegmentRun& run = segments.At(*call.schedules[0], span.segment).run;
+        events.push_back({{"name", segments.NameOf(call, span.segment, span.phase)},
                           {"cat", run.plan->name},
                           {"ph", "X"},
                           {"ts", microseconds(span.begin - start)},
