@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/simulator/crew.h"
 
+#include <exception>
+#include <utility>
+
 #include "worker/simulator/active_wait.h"
 
 namespace tyllm::simulator {
@@ -12,10 +15,19 @@ constexpr int kSpins = 20000;
 
 }  // namespace
 
-Crew::Crew(int workers) {
+Crew::Crew(int workers, const Start& start) {
+  others_.reserve(static_cast<std::size_t>(workers > 0 ? workers - 1 : 0));
   for (int worker = 1; worker < workers; ++worker) {
-    others_.emplace_back([this, worker] { Serve(worker); });
+    try {
+      others_.push_back(start([this, worker] { Serve(worker); }));
+    } catch (const std::exception&) {  // no thread, or no memory for one
+      break;                           // results are the same with those that are there
+    }
   }
+}
+
+std::jthread Crew::StartThread(std::function<void()> work) {
+  return std::jthread(std::move(work));
 }
 
 Crew::~Crew() {

@@ -14,7 +14,11 @@ namespace tyllm::simulator {
 /// where a core has to be woken as well, and a token has to be chosen between two runs.
 class Crew {
  public:
-  explicit Crew(int workers);
+  /// Makes a thread that calls its argument; throws when there is none to be had.
+  using Start = std::function<std::jthread(std::function<void()>)>;
+
+  /// Fewer threads than asked for where the system gives no more (limits of processes or memory).
+  explicit Crew(int workers, const Start& start = StartThread);
   ~Crew();
 
   Crew(const Crew&) = delete;
@@ -27,6 +31,7 @@ class Crew {
   void Run(const std::function<void(std::int64_t)>& work);
 
  private:
+  static std::jthread StartThread(std::function<void()> work);
   void Serve(std::int64_t worker);
 
   const std::function<void(std::int64_t)>* work_ = nullptr;  ///< of this round; nullptr: the end

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -35,6 +37,21 @@ TEST(Crew, WorkersRunAtTheSameTime) {
     }
   });
   EXPECT_EQ(inside, 3);
+}
+
+TEST(Crew, GoesOnWithTheThreadsThatTheSystemGives) {
+  int started = 0;
+  Crew crew(8, [&](std::function<void()> work) {
+    if (started == 2) {
+      throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+    }
+    ++started;
+    return std::jthread(std::move(work));
+  });
+  ASSERT_EQ(crew.workers(), 3);
+  std::vector<int> runs(3);
+  crew.Run([&](std::int64_t worker) { ++runs[static_cast<std::size_t>(worker)]; });
+  EXPECT_EQ(runs, std::vector<int>(3, 1));
 }
 
 TEST(Crew, EndsWithoutHavingRun) {
