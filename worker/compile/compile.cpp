@@ -7,7 +7,9 @@
 #include "worker/artifact/artifact.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/assemble.h"
-#include "worker/simulator/target_cpu.h"
+#include "worker/compile/finished_params.h"
+#include "worker/compile/proof.h"
+#include "worker/model/output_place.h"
 
 namespace tyllm::compile {
 namespace {
@@ -39,6 +41,7 @@ Path FinalPath(const CompileRequest& request, const Path& out) {
 
 Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request, const Path& out,
                                domain::ProgressSink& progress) {
+  TYLLM_TRY(model::CheckOutputPlace(request.model, out));
   TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kYes, progress));
   const Path final_path = FinalPath(request, out);
   TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));
@@ -57,6 +60,7 @@ Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request,
 Result<BuildCounts> CompileDies(FileSystem& files, const CompileRequest& request,
                                 const std::vector<std::int64_t>& dies, const Path& out,
                                 domain::ProgressSink& progress) {
+  TYLLM_TRY(model::CheckOutputPlace(request.model, out));
   TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kYes, progress));
   for (const std::int64_t die : dies) {
     if (die < 0 || die >= preparation.options.dies) {
@@ -69,14 +73,15 @@ Result<BuildCounts> CompileDies(FileSystem& files, const CompileRequest& request
   TYLLM_ASSIGN(const BuildCounts counts,
                BuildDies(files, request, preparation, dies, staging.path(), staging.scratch(), pool,
                          progress));
+  TYLLM_TRY(FinishedParams::Clear(files, staging.path()));
   TYLLM_TRY(staging.Commit());
   return counts;
 }
 
-  TYLLM_TRY(FinishedParams::Clear(files, staging.path()));
 Result<CompileSummary> Assemble(FileSystem& files, const CompileRequest& request,
                                 const std::vector<Path>& parts, const Path& out,
                                 domain::ProgressSink& progress) {
+  TYLLM_TRY(model::CheckOutputPlace(request.model, out));
   TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kNo, progress));
   const Path final_path = FinalPath(request, out);
   TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));

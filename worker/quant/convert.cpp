@@ -10,12 +10,12 @@
 #include "worker/model/checkpoint.h"
 #include "worker/model/linear_formats.h"
 #include "worker/model/needed_files.h"
+#include "worker/model/output_place.h"
 #include "worker/model/quantization_config.h"
 #include "worker/model/tensor_inventory.h"
 #include "worker/model/weight_files.h"
 #include "worker/quant/checkpoint_writer.h"
 #include "worker/quant/model_config.h"
-#include "worker/quant/output_place.h"
 #include "worker/quant/passengers.h"
 #include "worker/quant/written_format.h"
 
@@ -249,7 +249,7 @@ std::vector<std::string> Warnings(const model::Checkpoint& source, const Path& d
 
 Result<ConvertReport> Convert(const ConvertRequest& request, domain::ProgressSink& progress,
                               FileSystem& files) {
-  TYLLM_TRY(CheckOutputPlace(request.source, request.destination));
+  TYLLM_TRY(model::CheckOutputPlace(request.source, request.destination));
   TYLLM_ASSIGN(const model::Checkpoint source, model::Checkpoint::Open(request.source));
   const model::CheckpointFormat format = WrittenFormat(request.options.quant_type);
   TYLLM_TRY(CheckSource(source, format));

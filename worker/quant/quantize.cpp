@@ -8,6 +8,7 @@
 #include "common/base/staging.h"
 #include "common/base/version.h"
 #include "worker/model/linear_formats.h"
+#include "worker/model/output_place.h"
 #include "worker/quant/background_work.h"
 #include "worker/quant/calibration_images.h"
 #include "worker/quant/calibration_pass.h"
@@ -18,7 +19,6 @@
 #include "worker/quant/machines.h"
 #include "worker/quant/model_config.h"
 #include "worker/quant/output_check.h"
-#include "worker/quant/output_place.h"
 #include "worker/quant/part_files.h"
 #include "worker/quant/passengers.h"
 #include "worker/quant/quantization_key.h"
@@ -101,7 +101,7 @@ class Quantizer {
   /// All that can be found wrong before any work is.
   Status Prepare() {
     TYLLM_TRY(domain::Check(options_));
-    TYLLM_TRY(CheckOutputPlace(request_.model, request_.out));
+    TYLLM_TRY(model::CheckOutputPlace(request_.model, request_.out));
     TYLLM_ASSIGN(forward::Model opened, forward::OpenModel(request_.model));
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));

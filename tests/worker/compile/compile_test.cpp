@@ -14,6 +14,7 @@
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/artifact.h"
 #include "worker/artifact/layout.h"
+#include "worker/compile/proof.h"
 
 namespace tyllm::compile {
 namespace {
@@ -208,7 +209,6 @@ TEST(CompileTest, ADamagedFinishedProgramIsMadeAgain) {
   EXPECT_EQ(FilesThatDiffer(folder / "out", folder / "warm"), std::set<std::string>());
 }
 
-TEST(CompileTest, OtherOptionsDoNotResumeTheWorkOfThese) {
 /// Changes some bits of a file and leaves others that are linked to it as they are.
 void FlipBits(const Path& path) {
   std::string bytes = *LocalFileSystem().Read(path);
@@ -263,6 +263,7 @@ TEST(CompileTest, WeightsAsTheyWereWrittenAreKeptWithoutARecord) {
   EXPECT_EQ(again->counts.params_written, 0);
 }
 
+TEST(CompileTest, OtherOptionsDoNotResumeTheWorkOfThese) {
   const TemporaryDirectory folder;
   CompileRequest request = GoldenRequest(1);
   CompileAlmost(request, folder.path(), folder / "out");
@@ -335,6 +336,47 @@ TEST(CompileTest, AFullDiskAtAnyPointLeavesNothingUnderTheFinalName) {
     EXPECT_EQ(summary.status().code(), StatusCode::kResourceExhausted) << "change " << k;
     EXPECT_FALSE(std::filesystem::exists(out / "1die")) << "change " << k;
   }
+}
+
+TEST(CompileTest, AnOutputInTheModelsFolderIsRefused) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(1);
+  std::filesystem::copy(request.model, folder / "model");
+  request.model = folder / "model";
+  const auto before = Contents(folder / "model");
+  domain::NoProgress progress;
+  for (const Path& out : {folder / "model", folder / "model" / "deep" / "out"}) {
+    for (const Status& status :
+         {CompileInto(request, out).status(),
+          CompileDies(LocalFileSystem(), request, {0}, out, progress).status(),
+          Assemble(LocalFileSystem(), request, {}, out, progress).status()}) {
+      EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+      EXPECT_NE(status.message().find("lies in the model directory"), std::string::npos)
+          << status.message();
+    }
+  }
+  EXPECT_EQ(Contents(folder / "model"), before);
+}
+
+TEST(CompileTest, WorkThatCannotBeProvenHereIsKeptAndWorkThatIsWrongIsNot) {
+  const TemporaryDirectory folder;
+  const Path partial = folder / "1die.partial";
+  std::filesystem::create_directories(partial);
+  for (const Status& why : {ResourceExhausted("the KV cache needs 9 bytes"),
+                            FailedPrecondition("program.so cannot be loaded: not permitted")}) {
+    const Status status = NotProven(LocalFileSystem(), partial, why);
+    EXPECT_EQ(status.code(), why.code());
+    for (const std::string& part :
+         {why.message(), partial.string() + " is kept", std::string("the same command goes on")}) {
+      EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+    }
+    EXPECT_EQ(status.message().find("not right"), std::string::npos);
+    EXPECT_TRUE(std::filesystem::exists(partial));
+  }
+  const Status wrong = NotProven(LocalFileSystem(), partial, DataLoss("a logit differs by 3"));
+  EXPECT_EQ(wrong.code(), StatusCode::kDataLoss);
+  EXPECT_NE(wrong.message().find("is not right"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(partial));
 }
 
 TEST(CompileTest, AnExistingResultIsNotTouched) {

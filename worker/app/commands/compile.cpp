@@ -17,6 +17,7 @@
 #include "worker/app/vendor_command.h"
 #include "worker/compile/fit_report.h"
 #include "worker/compile/vendor/compile_with_vendor.h"
+#include "worker/model/output_place.h"
 #include "worker/model/vision_shape.h"
 
 namespace tyllm::app {
@@ -121,6 +122,9 @@ Result<std::vector<compile::Board>> BoardsOf(const CompileArguments& arguments) 
 
 Result<compile::FitReport> DryRun(const CompileArguments& arguments) {
   TYLLM_ASSIGN(const std::vector<compile::Board> boards, BoardsOf(arguments));
+  if (!arguments.out.empty()) {
+    TYLLM_TRY(model::CheckOutputPlace(arguments.request.model, arguments.out));
+  }
   TYLLM_ASSIGN(const compile::Preparation preparation,
                compile::Preflight(arguments.request, compile::NeedsCompiler::kYes));
   return compile::Fit(preparation, boards, ThreadPool(arguments.request.jobs).threads());

@@ -8,6 +8,7 @@
 #include "common/base/version.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/assemble.h"
+#include "worker/model/output_place.h"
 
 namespace tyllm::compile {
 namespace {
@@ -55,6 +56,7 @@ Result<CompileSummary> CompileWithVendor(FileSystem& files, const CompileRequest
                                          const VendorSettings& settings, const Path& out,
                                          const OnVendorLine& on_line,
                                          domain::ProgressSink& progress) {
+  TYLLM_TRY(model::CheckOutputPlace(request.model, out));
   TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kNo, progress));
   const Path final_path = out / artifact::DieFolder(request.options.dies);
   TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key(),

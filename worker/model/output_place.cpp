@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/quant/output_place.h"
+#include "worker/model/output_place.h"
 
 #include "common/base/real_path.h"
 
-namespace tyllm::quant {
+namespace tyllm::model {
 
 Status CheckOutputPlace(const Path& model, const Path& out) {
   if (!LiesIn(out, model)) {
@@ -14,4 +14,4 @@ Status CheckOutputPlace(const Path& model, const Path& out) {
                          ", expected a folder outside of it; choose another output folder");
 }
 
-}  // namespace tyllm::quant
+}  // namespace tyllm::model
