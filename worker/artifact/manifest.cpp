@@ -77,8 +77,7 @@ Result<std::vector<Path>> ListFiles(const Path& root, std::span<const Path> exce
   return files;
 }
 
-Result<std::string> DigestOfTree(const Path& root) {
-  TYLLM_ASSIGN(const std::vector<Path> files, ListFiles(root));
+Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files) {
   Sha256Stream stream;
   for (const Path& path : files) {
     TYLLM_ASSIGN(const FileEntry entry, DescribeFile(root, path));

@@ -42,7 +42,7 @@ struct ProgramRecord {
   plan::ProgramKind kind = plan::ProgramKind::kDecode;
   std::int64_t bucket = 0;
   std::int64_t die = 0;
-  std::string model;        ///< digest of the model directory
+  std::string model;        ///< digest of the model's files
   std::string plan_digest;  ///< die::Program::plan_digest
   Toolchain toolchain;
   domain::CompileOptions options;
@@ -54,7 +54,7 @@ struct ModelEntry {
   std::string family;
   std::string architecture;
   std::string format;  ///< "awq", "amtc", "float"
-  std::string digest;  ///< of the model directory's files
+  std::string digest;  ///< of the files that the model is made of
 };
 
 /// What the run on the die simulator measured when the directory was made.
@@ -88,8 +88,8 @@ Result<Manifest> ReadManifest(const Path& path);
 Result<FileEntry> DescribeFile(const Path& root, const Path& path);
 /// Every regular file below `root` but `except`, sorted.
 Result<std::vector<Path>> ListFiles(const Path& root, std::span<const Path> except = {});
-/// One digest of names, sizes and contents of every file below `root`.
-Result<std::string> DigestOfTree(const Path& root);
+/// One digest of names, sizes and contents of `files` below `root`, in their order.
+Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files);
 
 }  // namespace tyllm::artifact
 

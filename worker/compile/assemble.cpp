@@ -14,6 +14,7 @@
 #include "worker/artifact/visual_layout.h"
 #include "worker/compile/finished_params.h"
 #include "worker/compile/golden.h"
+#include "worker/compile/tokenizer_files.h"
 #include "worker/compile/visual/visual_parts.h"
 #include "worker/compile/weights.h"
 
@@ -147,17 +148,9 @@ Status WriteManifest(FileSystem& files, const Preparation& preparation, const Di
   return artifact::WriteManifest(files, root, std::move(manifest));
 }
 
-/// What belongs to a tokenizer, of the files that are there.
-constexpr std::array<std::string_view, 8> kTokenizerFiles{
-    "tokenizer.json",    "tokenizer_config.json",   "vocab.json",         "merges.txt",
-    "added_tokens.json", "special_tokens_map.json", "chat_template.json", "chat_template.jinja"};
-
 Status CopyTokenizer(FileSystem& files, const Path& from, const Path& root) {
-  for (const std::string_view name : kTokenizerFiles) {
-    std::error_code error;
-    if (!from.empty() && fs::is_regular_file(from / name, error)) {
-      TYLLM_TRY(CopyFile(files, from / name, root / name));
-    }
+  for (const Path& name : TokenizerFiles(from)) {
+    TYLLM_TRY(CopyFile(files, from / name, root / name));
   }
   return OkStatus();
 }

@@ -2,11 +2,8 @@
 #include "worker/compile/golden.h"
 
 #include <algorithm>
-#include <filesystem>
-#include <string_view>
 
-#include "worker/artifact/layout.h"
-#include "worker/model/tokenizer.h"
+#include "worker/compile/tokenizer_files.h"
 #include "worker/simulator/reference.h"
 #include "worker/simulator/stepped_rows.h"
 
@@ -15,16 +12,6 @@ namespace {
 
 /// Logits that are kept: two rows of the largest vocabularies, of smaller ones all.
 constexpr std::int64_t kLogits = 400'000;
-
-constexpr std::string_view kText =
-    "The river rises in the hills to the north of the town and flows through a broad valley to "
-    "the sea. For most of its length it is slow and shallow, and in a dry summer it can be crossed "
-    "on foot. A stone bridge was built in 1784, after a flood had carried away the older one of "
-    "wood. Today the valley is known for its orchards, and a small railway brings visitors from "
-    "the coast. In winter, when the fog lies low over the fields, only the tower of the church "
-    "and the tops of the tallest trees can be seen from the road. The first people who lived here "
-    "kept sheep and cut peat; their houses, of which the floors remain, stood on the dry ground "
-    "above the marsh.";
 
 /// Numbers that look random and are always the same (splitmix64).
 std::vector<std::int32_t> ScatteredTokens(std::int64_t count, std::int64_t vocabulary) {
@@ -42,18 +29,13 @@ std::vector<std::int32_t> ScatteredTokens(std::int64_t count, std::int64_t vocab
 }
 
 Result<std::vector<std::int32_t>> SampleTokens(const forward::Model& model, std::int64_t count) {
-  std::error_code error;
   const Path& directory = model.checkpoint.directory();
-  if (!std::filesystem::is_regular_file(directory / artifact::kTokenizerFile, error)) {
+  TYLLM_ASSIGN(const std::optional<model::Tokenizer> tokenizer, LoadTokenizer(directory));
+  if (!tokenizer) {
     return ScatteredTokens(count, model.shape().vocabulary);
   }
-  const Result<model::Tokenizer> tokenizer = model::Tokenizer::Load(directory);
-  if (tokenizer.status().code() == StatusCode::kUnimplemented) {
-    // A form that is not read here (docs/formats/tokenizer.md); programs take numbers of tokens.
-    return ScatteredTokens(count, model.shape().vocabulary);
-  }
-  TYLLM_TRY(tokenizer.status());
-  TYLLM_ASSIGN(std::vector<std::int32_t> text, tokenizer->Encode(kText));
+  TYLLM_ASSIGN(std::vector<std::int32_t> text,
+               EncodeFor(*tokenizer, kGoldenText, model.shape().vocabulary, directory));
   const std::size_t once = text.size();
   if (once == 0) {
     return ScatteredTokens(count, model.shape().vocabulary);

@@ -7,10 +7,13 @@
 
 #include "common/base/digest.h"
 #include "worker/artifact/layout.h"
+#include "worker/compile/golden.h"
 #include "worker/compile/half_storage.h"
 #include "worker/compile/object_builder.h"
+#include "worker/compile/tokenizer_files.h"
 #include "worker/compile/visual/golden_picture.h"
 #include "worker/die/linear8.h"
+#include "worker/model/model_files.h"
 #include "worker/plan/checkpoint_formats.h"
 
 namespace tyllm::compile {
@@ -59,7 +62,7 @@ class Problems {
   std::vector<Status> all_;
 };
 
-Status CheckTokenizer(const CompileRequest& request) {
+Status HasTokenizer(const CompileRequest& request) {
   const Path path = (request.source_tokenizer.empty() ? request.model : request.source_tokenizer) /
                     artifact::kTokenizerFile;
   std::error_code error;
@@ -68,6 +71,23 @@ Status CheckTokenizer(const CompileRequest& request) {
   }
   return NotFound(path.string() +
                   " is missing and belongs into the output; copy it from the original model");
+}
+
+/// That what goes into the output can be read and is of this model, and what the goldens are made
+/// with, too.
+Status CheckTokenizer(const CompileRequest& request, std::int64_t vocabulary) {
+  TYLLM_TRY(HasTokenizer(request));
+  for (const Path& folder : {request.model, request.source_tokenizer}) {
+    if (folder.empty()) {
+      continue;
+    }
+    TYLLM_ASSIGN(const std::optional<model::Tokenizer> tokenizer, LoadTokenizer(folder));
+    if (tokenizer) {
+      TYLLM_TRY(EncodeFor(*tokenizer, kGoldenText, vocabulary, folder).status());
+      TYLLM_TRY(EncodeFor(*tokenizer, kGoldenQuestion, vocabulary, folder).status());
+    }
+  }
+  return OkStatus();
 }
 
 Status CheckCpu(domain::CompileOptions& options) {
@@ -177,7 +197,7 @@ Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs
   if (!model) {
     return problems.ToStatus(request.model);
   }
-  problems.Add(CheckTokenizer(request));
+  problems.Add(CheckTokenizer(request, model->shape().vocabulary));
   problems.Add(CheckPositions(options, model->shape()));
   problems.Add(CheckHead(options, model->shape()));
   plan::WeightFormats formats = plan::FormatsOf(model->checkpoint, model->graph);
@@ -210,9 +230,12 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
                             domain::ProgressSink& progress) {
   TYLLM_ASSIGN(Preparation preparation, Preflight(request, needs));
   progress.Report({"check", 0, 1, "models", "digest of " + request.model.string()});
-  TYLLM_ASSIGN(preparation.model_digest, artifact::DigestOfTree(request.model));
+  TYLLM_ASSIGN(const std::vector<Path> files, model::FindModelFiles(request.model));
+  TYLLM_ASSIGN(preparation.model_digest, artifact::DigestOfFiles(request.model, files));
   if (!request.source_tokenizer.empty()) {
-    TYLLM_ASSIGN(const std::string tokenizer, artifact::DigestOfTree(request.source_tokenizer));
+    TYLLM_ASSIGN(const std::string tokenizer,
+                 artifact::DigestOfFiles(request.source_tokenizer,
+                                         TokenizerFiles(request.source_tokenizer)));
     preparation.model_digest = DigestOf(preparation.model_digest + tokenizer).Hex();
   }
   TYLLM_TRY(ChooseStorage(Reading::kAll, request.jobs, preparation));

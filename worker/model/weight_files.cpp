@@ -72,6 +72,7 @@ Result<WeightFiles> WeightFiles::Open(const Path& directory) {
     TYLLM_TRY(weights.AddFile(single));
   } else if (Exists(index)) {
     TYLLM_TRY(weights.AddShards(directory, index));
+    weights.has_index_ = true;
   } else {
     return NotFound(directory.string() + " has no weights: expected " + std::string(kSingleFile) +
                     ", or " + std::string(kIndexFile) + " with the shards it names");
@@ -135,6 +136,17 @@ std::vector<std::string> WeightFiles::Names() const {
   names.reserve(entries_.size());
   for (const auto& [name, entry] : entries_) {
     names.push_back(name);
+  }
+  return names;
+}
+
+std::vector<Path> WeightFiles::FileNames() const {
+  std::vector<Path> names;
+  for (const format::SafetensorsFile& file : files_) {
+    names.push_back(file.path().filename());
+  }
+  if (has_index_) {
+    names.emplace_back(kIndexFile);
   }
   return names;
 }

@@ -24,6 +24,8 @@ class WeightFiles {
   const Path& FileOf(std::string_view tensor) const;
   /// Sorted.
   std::vector<std::string> Names() const;
+  /// Names of the files that were read, the index among them.
+  std::vector<Path> FileNames() const;
   /// See MappedFile::Forget; every tensor whose name starts with `prefix`.
   void Forget(std::string_view prefix) const;
 
@@ -36,6 +38,7 @@ class WeightFiles {
   Status AddFile(const Path& path);
   Status AddShards(const Path& directory, const Path& index);
 
+  bool has_index_ = false;
   // Views point into the maps of these files, which keep their nodes when the vector moves.
   std::vector<format::SafetensorsFile> files_;
   std::map<std::string, Entry, std::less<>> entries_;

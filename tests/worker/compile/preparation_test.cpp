@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
+#include "tests/support/paths.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
 
 namespace tyllm::compile {
@@ -43,6 +47,73 @@ TEST(PreparationTest, AMissingModelIsNotFound) {
   CompileRequest request = GoldenRequest(1);
   request.model = "/nowhere/model";
   EXPECT_EQ(PrepareQuietly(request).status().code(), StatusCode::kNotFound);
+}
+
+/// A request for a copy of the golden model.
+CompileRequest CopyRequest(const Path& folder) {
+  CompileRequest request = GoldenRequest(1);
+  std::filesystem::copy(request.model, folder, std::filesystem::copy_options::recursive);
+  request.model = folder;
+  return request;
+}
+
+void WriteText(const Path& path, std::string_view text) {
+  ASSERT_TRUE(LocalFileSystem().CreateDirectories(path.parent_path()).ok());
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, text).ok());
+}
+
+TEST(PreparationTest, TheModelIsWhatIsUsedOfItsFolder) {
+  const tyllm::testing::TemporaryDirectory folder;
+  const CompileRequest request = CopyRequest(folder / "model");
+  const std::string digest = PrepareQuietly(request)->model_digest;
+  for (const char* const name :
+       {".cache/huggingface/download/config.json.metadata", ".git/HEAD", ".DS_Store",
+        "pytorch_model.bin", "out/1die/config.json", "out/1die/batch_1/common_die0.params"}) {
+    WriteText(request.model / name, "not of the model");
+    EXPECT_EQ(PrepareQuietly(request)->model_digest, digest) << name;
+  }
+  WriteText(request.model / "chat_template.jinja", "of the model");
+  const std::string another = PrepareQuietly(request)->model_digest;
+  EXPECT_NE(another, digest);
+  std::string weights = *LocalFileSystem().Read(request.model / "model.safetensors");
+  weights.back() ^= 1;
+  WriteText(request.model / "model.safetensors", weights);
+  EXPECT_NE(PrepareQuietly(request)->model_digest, another);
+}
+
+TEST(PreparationTest, ATokenizerThatCannotBeReadIsToldOfBeforeTheWork) {
+  const tyllm::testing::TemporaryDirectory folder;
+  const CompileRequest request = CopyRequest(folder / "model");
+  WriteText(request.model / "tokenizer.json", "{\"model\": ");
+  const Status status = Preflight(request, NeedsCompiler::kNo).status();
+  EXPECT_FALSE(status.ok());
+  EXPECT_NE(status.message().find("tokenizer.json"), std::string::npos) << status.message();
+}
+
+TEST(PreparationTest, ATokenizerOfAnotherModelIsToldOfBeforeTheWork) {
+  const tyllm::testing::TemporaryDirectory folder;
+  CompileRequest request = CopyRequest(folder / "model");  // 512 tokens
+  const Path tokenizer = Path(tyllm::testing::kTestData) / "tokenizer" / "tiny-qwen3";
+  const auto expect_named = [&] {
+    const Status status = Preflight(request, NeedsCompiler::kNo).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    EXPECT_NE(status.message().find("expected 0 to 511"), std::string::npos) << status.message();
+  };
+  request.source_tokenizer = tokenizer;
+  expect_named();
+  request.source_tokenizer.clear();
+  std::filesystem::copy_file(tokenizer / "tokenizer.json", request.model / "tokenizer.json");
+  expect_named();
+}
+
+TEST(PreparationTest, ATokenizerOfAFormThatIsNotReadIsNoProblem) {
+  const tyllm::testing::TemporaryDirectory folder;
+  const CompileRequest request = CopyRequest(folder / "model");
+  WriteText(request.model / "tokenizer.json", R"({"normalizer": {"type": "BertNormalizer"},
+    "pre_tokenizer": {"type": "BertPreTokenizer"}, "decoder": {"type": "WordPiece"},
+    "model": {"type": "WordPiece", "vocab": {}}})");
+  const Status status = Preflight(request, NeedsCompiler::kNo).status();
+  EXPECT_TRUE(status.ok()) << status.ToString();
 }
 
 TEST(PreparationTest, DiesOfOneShapeShareTheirSource) {

@@ -2,11 +2,11 @@
 #include "worker/compile/visual/golden_picture.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "common/format/float16.h"
 #include "worker/artifact/visual_layout.h"
-#include "worker/model/tokenizer.h"
+#include "worker/compile/golden.h"
+#include "worker/compile/tokenizer_files.h"
 #include "worker/vision/medium.h"
 #include "worker/vision/video.h"
 
@@ -14,7 +14,6 @@ namespace tyllm::compile {
 
 namespace {
 
-constexpr std::string_view kQuestion = "What is in the picture?";
 constexpr std::int64_t kGreedy = 6;
 /// Logits that are kept.
 constexpr std::int64_t kLogits = std::int64_t{1} << 20;
@@ -120,16 +119,18 @@ Result<std::vector<std::int32_t>> Question(const forward::Model& model,
                                            const model::VisionShape& shape,
                                            const vision::LoadedMedium& medium) {
   const Path& directory = model.checkpoint.directory();
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(directory / artifact::kTokenizerFile, error)) {
-    return WordlessQuestion(shape, medium, model.shape().vocabulary);
+  const std::int64_t vocabulary = model.shape().vocabulary;
+  TYLLM_ASSIGN(const std::optional<model::Tokenizer> tokenizer, LoadTokenizer(directory));
+  if (!tokenizer) {
+    return WordlessQuestion(shape, medium, vocabulary);
   }
-  TYLLM_ASSIGN(const model::Tokenizer tokenizer, model::Tokenizer::Load(directory));
   TYLLM_ASSIGN(const vision::VisualSpelling spelling,
                vision::SpellingOf(
-                   shape, [&](std::int32_t id) { return std::string(tokenizer.BytesOf(id)); }));
-  return tokenizer.Encode(vision::PromptText(shape, spelling, std::span(&medium, 1)) +
-                          std::string(kQuestion));
+                   shape, [&](std::int32_t id) { return std::string(tokenizer->BytesOf(id)); }));
+  return EncodeFor(
+      *tokenizer,
+      vision::PromptText(shape, spelling, std::span(&medium, 1)) + std::string(kGoldenQuestion),
+      vocabulary, directory);
 }
 
 }  // namespace
