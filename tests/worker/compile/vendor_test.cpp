@@ -2,6 +2,7 @@
 
 // The vendor's toolchain, as stand-ins for its Python packages show it (tests/data/tytvm).
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include "common/base/child_process.h"
 #include "tests/support/temporary_directory.h"
@@ -127,6 +128,32 @@ TEST_F(VendorTest, AToolchainThatIsNotInstalledIsSaidSo) {
     EXPECT_EQ(none.status().code(), StatusCode::kUnavailable);
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "2die"));
+}
+
+/// Whether a process is there that could still do something.
+bool Runs(const std::string& pid) {
+  const Result<std::string> stat = LocalFileSystem().Read(Path("/proc") / pid / "stat");
+  return stat.ok() && stat->find(") Z ") == std::string::npos;
+}
+
+TEST_F(VendorTest, WhatItLeavesRunningIsEndedAndNotWaitedFor) {
+  const auto failed = CompileWithVendor(
+      LocalFileSystem(), request_, {{"sh", "-c", "sleep infinity & echo $!; exit 5", "sh"}},
+      folder_ / "out", [this](std::string_view line) { lines_.emplace_back(line); }, progress_);
+  ASSERT_EQ(failed.status().code(), StatusCode::kInternal) << failed.status().ToString();
+  EXPECT_NE(failed.status().message().find("exit code 5"), std::string::npos);
+  ASSERT_EQ(lines_.size(), 1U);
+  while (Runs(lines_.front())) {  // killed; it ends in a moment
+    ::sched_yield();
+  }
+}
+
+TEST_F(VendorTest, OneThatDoesNotEndIsEndedAtItsLimitThoughItHasClosedItsOutput) {
+  const auto late = CompileWithVendor(
+      LocalFileSystem(), request_,
+      {{"sh", "-c", "exec sleep infinity >/dev/null 2>&1", "sh"}, std::chrono::milliseconds(200)},
+      folder_ / "out", {}, progress_);
+  ASSERT_EQ(late.status().code(), StatusCode::kDeadlineExceeded) << late.status().ToString();
 }
 
 TEST_F(VendorTest, EverythingThatATreeLacksIsListed) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/vendor/vendor.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -20,7 +23,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kNotInstalled = 3;
-constexpr std::chrono::hours kLimit{24};
+/// How long what is in the pipe is still read after the toolchain ended: what it started may hold
+/// the other end for ever.
+constexpr std::chrono::seconds kDrainLimit{2};
+constexpr std::chrono::milliseconds kQuiet{100};
 
 /// What a marked line says; every key may be absent.
 struct Said {
@@ -149,6 +155,54 @@ Status NotInstalled(const VendorSettings& settings, const std::string& why) {
       "worker's configuration), or compile with --target sim");
 }
 
+/// Reads once what is there. Whether more can come.
+bool TakeSome(const Fd& pipe, Listener& listener) {
+  std::array<char, 1 << 16> buffer;
+  const ssize_t count = ::read(pipe.get(), buffer.data(), buffer.size());
+  if (count > 0) {
+    listener.Take({buffer.data(), static_cast<std::size_t>(count)});
+  }
+  return count > 0 || (count < 0 && errno == EINTR);
+}
+
+int MillisecondsUntil(std::chrono::steady_clock::time_point moment) {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(moment - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+}
+
+/// Passes on what it prints until it has ended, whoever else holds the other end of the pipe.
+Status ListenUntilItEnds(const ChildProcess& child, const Fd& pipe,
+                         std::chrono::steady_clock::time_point deadline, Listener& listener,
+                         const VendorSettings& settings) {
+  std::array<pollfd, 2> waiting{{{child.exit_fd(), POLLIN, 0}, {pipe.get(), POLLIN, 0}}};
+  while (waiting[0].revents == 0) {
+    if (std::chrono::steady_clock::now() >= deadline) {
+      child.SignalGroup(SIGKILL);
+      return DeadlineExceeded(
+          "the vendor's toolchain was still running after " +
+          std::to_string(std::chrono::duration_cast<std::chrono::seconds>(settings.limit).count()) +
+          " s and was ended, expected it to be done; its last line: " + listener.last_line());
+    }
+    if (::poll(waiting.data(), waiting.size(), MillisecondsUntil(deadline)) < 0) {
+      continue;  // a signal; what the last one said of the pipe is over
+    }
+    if (waiting[1].revents != 0 && !TakeSome(pipe, listener)) {
+      waiting[1].fd = -1;  // nobody writes any more
+    }
+  }
+  return OkStatus();
+}
+
+/// What it had printed before it ended.
+void Drain(const Fd& pipe, Listener& listener) {
+  const auto deadline = std::chrono::steady_clock::now() + kDrainLimit;
+  pollfd waiting{pipe.get(), POLLIN, 0};
+  while (std::chrono::steady_clock::now() < deadline &&
+         ::poll(&waiting, 1, static_cast<int>(kQuiet.count())) > 0 && TakeSome(pipe, listener)) {
+  }
+}
+
 Result<ExitStatus> RunAndListen(const CommandLine& command, Listener& listener,
                                 const VendorSettings& settings) {
   TYLLM_ASSIGN(Pipe pipe, MakePipe());
@@ -159,19 +213,13 @@ Result<ExitStatus> RunAndListen(const CommandLine& command, Listener& listener,
     return NotInstalled(settings, child.status().message());
   }
   pipe.write = Fd();
-  std::array<char, 1 << 16> buffer;
-  for (;;) {
-    const ssize_t count = ::read(pipe.read.get(), buffer.data(), buffer.size());
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count <= 0) {
-      break;
-    }
-    listener.Take({buffer.data(), static_cast<std::size_t>(count)});
-  }
+  const auto deadline = std::chrono::steady_clock::now() + settings.limit;
+  TYLLM_TRY(ListenUntilItEnds(*child, pipe.read, deadline, listener, settings));
+  Drain(pipe.read, listener);
   listener.Finish();
-  return child->Wait(kLimit);
+  child->SignalGroup(
+      SIGKILL);  // what it left running; it is not reaped yet, so the group is its own
+  return child->Wait(std::chrono::milliseconds(0));
 }
 
 /// Names that a bucket has on a die, besides its programs.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,8 @@ namespace tyllm::compile {
 /// the folders that it must see, e.g. for `docker run -v {model}:{model}:ro -v {out}:{out} ...`.
 struct VendorSettings {
   std::vector<std::string> command;  ///< {"python3"}
+  /// Of the whole run; what still runs then is killed.
+  std::chrono::milliseconds limit = std::chrono::hours(24);
 };
 
 /// Called with every line that the toolchain prints.
@@ -27,7 +30,8 @@ struct VendorRun {
   std::string version;
 };
 
-/// Starts the toolchain for a request that was looked at, and waits for it; it writes to `tree`.
+/// Starts the toolchain for a request that was looked at, and waits for it, but not for processes
+/// that it leaves behind, which are killed; it writes to `tree`. kDeadlineExceeded at its limit.
 /// `scratch` gets the driver and its request. kFailedPrecondition says what is not installed.
 /// Reports stage "vendor".
 Result<VendorRun> RunVendor(FileSystem& files, const Preparation& preparation,
