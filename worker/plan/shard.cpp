@@ -69,6 +69,11 @@ class Problems {
           std::to_string(kColumnStep) +
           ", which the die kernels need; quantize with group 32, 64 or 128");
     }
+    if (group > kMostGroup) {
+      Add("quantization group is " + std::to_string(group) + ", expected at most " +
+          std::to_string(kMostGroup) +
+          ": the die kernels take no larger one; quantize with group 32, 64 or 128");
+    }
     for (const std::int64_t columns : {shape.width, shape.q_columns(), shape.intermediate}) {
       if (columns % group != 0) {
         Add("quantization group " + std::to_string(group) + " does not divide " +

@@ -54,6 +54,8 @@ struct ShardPlan {
 
 /// Smallest quantization group that kernels take; every cut of quantized columns is a multiple.
 inline constexpr std::int64_t kColumnStep = 32;
+/// Largest one: the sums of a group in 16 bits would overflow.
+inline constexpr std::int64_t kMostGroup = 512;
 /// The vocabulary is cut at multiples of this where it is large enough.
 inline constexpr std::int64_t kVocabularyStep = 16;
 

@@ -132,5 +132,18 @@ TEST(ShardTest, RefusesWhatKernelsDoNotTake) {
   EXPECT_EQ(ShardModel(shape, 0, 1).status().code(), StatusCode::kInvalidArgument);
 }
 
+TEST(ShardTest, RefusesGroupsThatKernelsDoNotSumByTheirSize) {
+  model::ModelShape shape = DemoShape();
+  shape.width = 1024;
+  shape.heads = 16;
+  shape.kv_heads = 16;
+  shape.intermediate = 4096;
+  EXPECT_TRUE(ShardModel(shape, 512, 1).ok());
+  const Status status = ShardModel(shape, 1024, 1).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(status.message().find("group is 1024, expected at most 512"), std::string::npos)
+      << status.message();
+}
+
 }  // namespace
 }  // namespace tyllm::plan
