@@ -55,6 +55,45 @@ bool ShardsFollow(const std::vector<DieEntry>& dies, std::int64_t reduce_group) 
   return true;
 }
 
+/// Quantization groups of the sharded inputs divide the checkpoint's; without it there are none.
+bool GroupsFit(const BufferConfig& config) {
+  const auto fits = [](std::int64_t group) {
+    return group >= plan::kColumnStep && group <= plan::kMostGroup &&
+           group % plan::kColumnStep == 0;
+  };
+  if (config.group == 0) {
+    return config.attention_group == 0 && config.mlp_group == 0;
+  }
+  return fits(config.group) && fits(config.attention_group) && fits(config.mlp_group) &&
+         config.group % config.attention_group == 0 && config.group % config.mlp_group == 0;
+}
+
+/// More than any row block has numbers are not exceptions.
+constexpr std::int64_t kMostExceptions = 1 << 24;
+
+/// What programs divide by and count with.
+Status CheckNumbers(const Path& path, const BufferConfig& config) {
+  if (!GroupsFit(config)) {
+    return Wrong(path, "group, attention_group and mlp_group are " + std::to_string(config.group) +
+                           ", " + std::to_string(config.attention_group) + " and " +
+                           std::to_string(config.mlp_group) + ", expected multiples of " +
+                           std::to_string(plan::kColumnStep) + " up to " +
+                           std::to_string(plan::kMostGroup) +
+                           " of which the last two divide the first, or only 0");
+  }
+  if (config.activation_bits != 8 && config.activation_bits != 16) {
+    return Wrong(path, "activation_bits is " + std::to_string(config.activation_bits) +
+                           ", expected 8 or 16");
+  }
+  for (const auto& [module, exceptions] : config.in_12_bits) {
+    if (exceptions < 0 || exceptions > kMostExceptions) {
+      return Wrong(path, "in_12_bits has " + std::to_string(exceptions) + " for " + module +
+                             ", expected 0 to " + std::to_string(kMostExceptions));
+    }
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 plan::ShardPlan BufferConfig::shard_plan() const {
@@ -91,10 +130,15 @@ Result<BufferConfig> ReadBufferConfig(const Path& directory) {
   if (config.version != 2) {
     return Wrong(path, "version is " + std::to_string(config.version) + ", expected 2");
   }
-  if (config.dies < 1 || std::ssize(config.die_list) != config.dies) {
+  if (config.dies < 1 || config.dies > domain::kMostDies) {
+    return Wrong(path, "dies is " + std::to_string(config.dies) + ", expected 1 to " +
+                           std::to_string(domain::kMostDies));
+  }
+  if (std::ssize(config.die_list) != config.dies) {
     return Wrong(path, "die_list has " + std::to_string(config.die_list.size()) +
                            " entries, expected " + std::to_string(config.dies));
   }
+  TYLLM_TRY(CheckNumbers(path, config));
   const std::vector<std::int64_t>& buckets = config.seq_lens;
   const bool sorted =
       std::adjacent_find(buckets.begin(), buckets.end(), std::greater_equal<>()) == buckets.end();

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/simulator/bound_weights.h"
 
+#include <array>
 #include <cstring>
 #include <string>
 
+#include "worker/die/linear_f16_in_12.h"
 #include "worker/die/row_lanes.h"
 #include "worker/plan/weight_layout.h"
 
@@ -18,15 +20,73 @@ constexpr std::uint64_t kAlignment = 64;
 constexpr std::int64_t kExtraBindings = 1;
 constexpr std::uint64_t kRangeBytes = 2 * sizeof(std::int32_t);
 
-bool Fits(std::uint64_t offset, std::uint64_t bytes, std::uint64_t file) {
-  return offset % kAlignment == 0 && offset <= file && bytes <= file - offset;
+constexpr std::string_view kRangeName = "shard.vocabulary";
+
+Status Damaged(const artifact::ParamsFile& file, const std::string& why) {
+  return DataLoss(file.path().string() + ": " + why + "; compile the model again");
 }
 
-Status OutsideFile(const std::string& name, std::uint64_t offset, std::uint64_t bytes,
-                   std::uint64_t file) {
-  return DataLoss("parameter " + name + " is bound to " + std::to_string(bytes) + " bytes at " +
-                  std::to_string(offset) + ", expected a multiple of 64 inside a file of " +
-                  std::to_string(file) + " bytes; compile the model again");
+/// That `offset` is where the file has `name`, and that it has `bytes` there.
+Status CheckPlace(const artifact::ParamsFile& file, const std::string& name, std::uint64_t offset,
+                  std::uint64_t bytes) {
+  const auto found = file.params().find(name);
+  if (found == file.params().end()) {
+    return Damaged(file, "there is no tensor " + name + ", which buffer_config.json stands for");
+  }
+  const artifact::Param& param = found->second;
+  if (param.bytes.size() != bytes) {
+    return Damaged(file, "tensor " + name + " has " + std::to_string(param.bytes.size()) +
+                             " bytes, expected " + std::to_string(bytes) +
+                             " as buffer_config.json says");
+  }
+  if (param.offset != offset || offset % kAlignment != 0) {
+    return DataLoss("parameter " + name + " is bound to byte " + std::to_string(offset) +
+                    ", expected byte " + std::to_string(param.offset) + " of " +
+                    file.path().string() + ", a multiple of " + std::to_string(kAlignment) +
+                    "; compile the model again");
+  }
+  return OkStatus();
+}
+
+/// Exceptions of every row block are as many as there is room for, and in the order of columns that
+/// the matrix has: kernels write where they point.
+Status CheckExceptions(const artifact::ParamsFile& file, const std::string& name,
+                       const plan::Weight& weight, std::span<const std::byte> packed) {
+  const std::uint64_t head = die::In12HeadBytes(static_cast<std::uint64_t>(weight.exceptions));
+  const std::uint64_t bytes = plan::RowBlockBytes(weight);
+  for (std::uint64_t at = 0; at + bytes <= packed.size(); at += bytes) {
+    const die::BlockIn12 block{packed.data() + at, head};
+    bool fine = block.Exceptions() >= 0 && block.Exceptions() <= weight.exceptions;
+    int column = 0;
+    for (int i = 0; fine && i < block.Exceptions(); ++i) {
+      const int next = block.Exception(i).column();
+      fine = next >= column && next < weight.columns.size();
+      column = next;
+    }
+    if (!fine) {
+      return Damaged(file, "row block " + std::to_string(at / bytes) + " of tensor " + name +
+                               " has exceptions outside of itself, expected at most " +
+                               std::to_string(weight.exceptions) + " in columns 0 to " +
+                               std::to_string(weight.columns.size() - 1) + " in order");
+    }
+  }
+  file.Forget(packed);  // whoever only looks at a model does not keep its table
+  return OkStatus();
+}
+
+/// That the constants are those of the rows of the vocabulary that the die has.
+Status CheckVocabulary(const artifact::ParamsFile& constant, const plan::Range& expected,
+                       std::uint64_t offset) {
+  TYLLM_TRY(CheckPlace(constant, std::string(kRangeName), offset, kRangeBytes));
+  std::array<std::int32_t, 2> found{};
+  std::memcpy(found.data(), constant.bytes().data() + offset, sizeof(found));
+  if (found[0] == expected.begin && found[1] == expected.end) {
+    return OkStatus();
+  }
+  return Damaged(constant, "it is for rows " + std::to_string(found[0]) + " to " +
+                               std::to_string(found[1]) + " of the vocabulary, expected " +
+                               std::to_string(expected.begin) + " to " +
+                               std::to_string(expected.end) + ": is it another die's?");
 }
 
 /// Every weight with its layer: those outside the layers, then each layer's.
@@ -49,29 +109,29 @@ std::vector<std::pair<plan::WeightId, std::int64_t>> AllWeights(const plan::Sche
 }  // namespace
 
 Result<BoundWeights> BoundWeights::Bind(const plan::Schedule& schedule,
-                                        std::span<const std::byte> common,
-                                        std::span<const std::byte> constant,
+                                        const artifact::ParamsFile& common,
+                                        const artifact::ParamsFile& constant,
                                         std::span<const std::uint64_t> bindings) {
   if (std::ssize(bindings) != schedule.binding_count() + kExtraBindings) {
     return DataLoss("there are " + std::to_string(bindings.size()) + " bindings, the program has " +
                     std::to_string(schedule.binding_count() + kExtraBindings) +
                     "; compile the model again");
   }
-  BoundWeights bound(schedule, common, constant, bindings);
+  BoundWeights bound(schedule, common.bytes(), constant.bytes(), bindings);
   for (const auto& [id, layer] : AllWeights(schedule)) {
     const plan::Weight& weight = bound.WeightOf(id, layer);
-    const std::uint64_t file =
-        weight.kind == plan::WeightKind::kFrequencies ? constant.size() : common.size();
+    const artifact::ParamsFile& file =
+        weight.kind == plan::WeightKind::kFrequencies ? constant : common;
     const std::uint64_t offset = bindings[static_cast<std::size_t>(schedule.BindingOf(id, layer))];
+    const std::string name = plan::FullName(schedule, id, layer) +
+                             (weight.kind == plan::WeightKind::kInt8 ? ".int8" : "");
     const std::uint64_t bytes = plan::WeightBytes(weight);
-    if (!Fits(offset, bytes, file)) {
-      return OutsideFile(plan::FullName(schedule, id, layer), offset, bytes, file);
+    TYLLM_TRY(CheckPlace(file, name, offset, bytes));
+    if (weight.kind == plan::WeightKind::kHalfIn12) {
+      TYLLM_TRY(CheckExceptions(file, name, weight, file.bytes().subspan(offset, bytes)));
     }
   }
-  if (!Fits(bindings.back(), kRangeBytes, constant.size())) {
-    return OutsideFile("the range of the vocabulary", bindings.back(), kRangeBytes,
-                       constant.size());
-  }
+  TYLLM_TRY(CheckVocabulary(constant, schedule.shard.vocabulary, bindings.back()));
   return bound;
 }
 

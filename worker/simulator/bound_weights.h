@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "worker/artifact/params.h"
 #include "worker/simulator/unpack.h"
 #include "worker/simulator/weight_reader.h"
 
@@ -15,11 +16,13 @@ namespace tyllm::simulator {
 /// bindings. Immutable; the files outlive it.
 class BoundWeights final : public WeightReader {
  public:
-  /// Checks that every parameter of `schedule` lies aligned inside its file: kDataLoss names the
-  /// parameter.
+  /// Checks that every parameter of `schedule` is bound to the tensor of its name, which has its
+  /// size and lies aligned in the file; that matrices of 12 bits stay inside their row blocks; and
+  /// that the constants are those of the die's part of the vocabulary. kDataLoss names the file and
+  /// the parameter: programs trust them.
   static Result<BoundWeights> Bind(const plan::Schedule& schedule,
-                                   std::span<const std::byte> common,
-                                   std::span<const std::byte> constant,
+                                   const artifact::ParamsFile& common,
+                                   const artifact::ParamsFile& constant,
                                    std::span<const std::uint64_t> bindings);
 
   void Prepare(plan::WeightId /*id*/, std::int64_t /*layer*/) const override {}

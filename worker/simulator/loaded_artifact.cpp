@@ -135,8 +135,8 @@ Result<ProgramOnDie> LoadedArtifact::LoadOnDie(const graph::Graph& graph, const 
   const Path binding_file = artifact::BindingParams(die, id.bucket);
   TYLLM_ASSIGN(const artifact::ParamsFile* bindings, Params(binding_file));
   TYLLM_ASSIGN(program.bindings, ReadBindings(*bindings));
-  Result<BoundWeights> weights = BoundWeights::Bind(*program.schedule, program.common->bytes(),
-                                                    program.constant->bytes(), program.bindings);
+  Result<BoundWeights> weights =
+      BoundWeights::Bind(*program.schedule, *program.common, *program.constant, program.bindings);
   TYLLM_ASSIGN(program.weights, std::move(weights).Annotate(bindings->path().string()));
   if (engine_ == Engine::kCompiled) {
     const Path object = artifact_.directory / artifact::ProgramObject(id, die);

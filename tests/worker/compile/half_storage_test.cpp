@@ -10,11 +10,14 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/buffer_config.h"
+#include "worker/artifact/layout.h"
 #include "worker/compile/compile.h"
 #include "worker/compile/preparation.h"
 #include "worker/compile/weights.h"
 #include "worker/die/packing.h"
+#include "worker/die/row_lanes.h"
 #include "worker/plan/weight_layout.h"
+#include "worker/simulator/loaded_artifact.h"
 #include "worker/simulator/unpack.h"
 
 namespace tyllm::compile {
@@ -145,6 +148,64 @@ TEST(HalfStorage, ACompiledModelIsVerifiedAndNamesItsTables) {
   const auto buffers = artifact::ReadBufferConfig(summary->directory);
   ASSERT_TRUE(buffers.ok()) << buffers.status().ToString();
   EXPECT_TRUE(buffers->in_12_bits.contains(kTable));
+}
+
+/// A compiled model whose table is in 12 bits, to be damaged.
+class DamagedTable : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    domain::NoProgress progress;
+    const auto summary =
+        Compile(LocalFileSystem(), testing::GoldenRequest(1), folder_ / "out", progress);
+    ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+    directory_ = summary->directory;
+  }
+
+  /// Changes four bytes of the first row block of the table.
+  void Write(std::uint64_t at, std::uint32_t bits) const {
+    const Path path = directory_ / artifact::CommonParams(0);
+    std::string bytes = *LocalFileSystem().Read(path);
+    const std::uint64_t table = artifact::ParamsFile::Open(path)->Find(kTable)->offset;
+    std::memcpy(bytes.data() + table + at, &bits, sizeof(bits));
+    std::filesystem::remove(path);  // may be a link to the cache's
+    ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, bytes).ok());
+  }
+
+  void ExpectRefused() const {
+    for (const auto engine : {simulator::Engine::kCompiled, simulator::Engine::kInterpreter}) {
+      const Status status = simulator::LoadedArtifact::Load(directory_, engine).status();
+      EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status.ToString();
+      for (const char* const part : {"common_die0.params", "row block 0", kTable}) {
+        EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+      }
+    }
+  }
+
+  TemporaryDirectory folder_;
+  Path directory_;
+};
+
+TEST_F(DamagedTable, WithMoreExceptionsThanThereIsRoomForIsRefused) {
+  Write(die::kRowBlock, 100'000);
+  ExpectRefused();
+  Write(die::kRowBlock, 0xFFFFFFFF);
+  ExpectRefused();
+}
+
+TEST_F(DamagedTable, WithAnExceptionBehindTheLastColumnIsRefused) {
+  const auto buffers = artifact::ReadBufferConfig(directory_);
+  ASSERT_TRUE(buffers.ok());
+  ASSERT_GT(buffers->in_12_bits.at(kTable), 1);
+  Write(die::kRowBlock, 1);
+  Write(die::kRowBlock + 4, 128 * 16);  // the model has columns 0 to 127
+  ExpectRefused();
+}
+
+TEST_F(DamagedTable, WithExceptionsOutOfOrderIsRefused) {
+  Write(die::kRowBlock, 2);
+  Write(die::kRowBlock + 4, 90 * 16);
+  Write(die::kRowBlock + 8, 3 * 16);
+  ExpectRefused();
 }
 
 }  // namespace

@@ -6,10 +6,12 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/simulator/compiled_model.h"
 #include "worker/artifact/layout.h"
+#include "worker/simulator/bench.h"
 #include "worker/simulator/golden.h"
 #include "worker/simulator/run_model.h"
 #include "worker/simulator/verify.h"
@@ -158,6 +160,59 @@ TEST_F(BadInputTest, LoadingWithoutDigestsRefusesWhatDoesNotFitTogether) {
         same_size(path, bytes);
       },
       load);
+}
+
+TEST_F(BadInputTest, ConstantsOfAnotherDieAreRefused) {
+  ExpectNamed(
+      artifact::ConstantParams(0, 8),
+      [&](const Path& path) {
+        fs::copy_file(compiled_ / artifact::ConstantParams(1, 8), path,
+                      fs::copy_options::overwrite_existing);
+      },
+      [&] { return LoadedArtifact::Load(compiled_).status(); });
+}
+
+/// Gives a number of a JSON file another value, without changing the file's size.
+void Replace(const Path& path, const std::string& key, std::string value) {
+  std::string text = *LocalFileSystem().Read(path);
+  const std::size_t at = text.find('"' + key + "\": ") + key.size() + 4;
+  const std::size_t end = text.find_first_of(",\n}", at);
+  ASSERT_LE(value.size(), end - at);
+  value.resize(end - at, ' ');
+  text.replace(at, value.size(), value);
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, text).ok());
+}
+
+TEST_F(BadInputTest, NumbersOfTheBufferConfigurationThatCannotBeAreRefused) {
+  for (const auto& [key, value] : std::vector<std::pair<std::string, std::string>>{
+           {"attention_group", "0"},
+           {"attention_group", "48"},
+           {"attention_group", "-1"},
+           {"mlp_group", "0"},
+           {"mlp_group", "7"},
+           {"group", "0"},
+           {"activation_bits", "12"},
+           {"dies", "0"},
+           {"int8_head", "true"}}) {  // the file has no such head
+    ExpectNamed(
+        artifact::kBufferConfigFile, [&](const Path& path) { Replace(path, key, value); },
+        [&] { return LoadedArtifact::Load(compiled_).status(); });
+  }
+  EXPECT_TRUE(LoadedArtifact::Load(compiled_).ok());
+}
+
+TEST_F(BadInputTest, BenchRefusesMoreTokensThanCanBeCounted) {
+  domain::NoProgress progress;
+  BenchRequest request;
+  request.directory = compiled_;
+  for (const auto& [prompt, decode] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {std::numeric_limits<std::int64_t>::max(), 8},
+           {8, std::numeric_limits<std::int64_t>::max()}}) {
+    request.prompt_tokens = prompt;
+    request.decode_tokens = decode;
+    const Status status = Bench(LocalFileSystem(), request, progress).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status.ToString();
+  }
 }
 
 TEST_F(BadInputTest, MoreTokensThanTheCacheHoldsIsRefusedWithTheLimitAndAppendsNothing) {
