@@ -80,11 +80,31 @@ Result<SystemCompiler> ProbeCross(const std::string& program, const Machine& mac
   return compiler;
 }
 
-/// The whole path that debug information would name.
-std::string Absolute(const Path& path) {
+Path Absolute(const Path& path) {
   std::error_code error;
-  const Path absolute = std::filesystem::weakly_canonical(path, error);
-  return (error ? path : absolute).string();
+  Path absolute = std::filesystem::weakly_canonical(path, error);
+  return error ? path : absolute;
+}
+
+/// A name is looked up in PATH. A path that begins nowhere stands for this process's folder, but
+/// compilers are run in others.
+std::string WithFolder(const std::string& program) {
+  std::error_code error;
+  if (program.find('/') == std::string::npos || Path(program).is_absolute()) {
+    return program;
+  }
+  const Path absolute = std::filesystem::absolute(program, error);
+  return error ? program : absolute.lexically_normal().string();
+}
+
+/// A name for the folder that a compiler runs in which is the same everywhere: it goes into debug
+/// information, and compilers take PWD for the folder's name when it is one. Nothing of a path of
+/// the user's stands in an option then; clang splits those that map names at their first '='.
+constexpr const char* kHere = "/proc/self/cwd";
+
+bool HasHere() {
+  std::error_code error;
+  return std::filesystem::is_directory(kHere, error);
 }
 
 }  // namespace
@@ -99,7 +119,7 @@ Result<SystemCompiler> FindCompiler(const std::string& requested, std::string_vi
     return SystemCompiler{requested, requested, {}};
   }
   if (!requested.empty()) {
-    return probe(requested).Annotate("compiler '" + requested + "' does not work");
+    return probe(WithFolder(requested)).Annotate("compiler '" + requested + "' does not work");
   }
   std::string tried;
   for (const std::string_view candidate : at_home ? machine.at_home : machine.elsewhere) {
@@ -162,11 +182,13 @@ Status RunCompiler(const SystemCompiler& compiler, const std::vector<std::string
                   "sh", compiler.program};
   command.argv.insert(command.argv.end(), compiler.arguments.begin(), compiler.arguments.end());
   command.argv.insert(command.argv.end(), flags.begin(), flags.end());
-  command.argv.insert(command.argv.end(),
-                      {"-ffile-prefix-map=" + Absolute(directory) + "=.",
-                       "-ffile-prefix-map=" + Absolute(include) + "=include",
-                       "-I" + Absolute(include), "-o", "program.so", "program.cpp"});
-  command.environment = {"LC_ALL=C"};
+  const Path folder = Absolute(directory);
+  const std::string headers = Absolute(include).lexically_relative(folder).generic_string();
+  const std::string here = HasHere() ? kHere : folder.string();
+  command.argv.insert(command.argv.end(), {"-ffile-prefix-map=" + here + "=.",
+                                           "-ffile-prefix-map=" + headers + "=include",
+                                           "-I" + headers, "-o", "program.so", "program.cpp"});
+  command.environment = {"LC_ALL=C", "PWD=" + here};
   command.directory = directory;
   TYLLM_ASSIGN(const CommandOutcome outcome, RunCommand(command, kCompileLimit));
   if (!outcome.exit.ok()) {

@@ -44,6 +44,24 @@ TEST(ObjectBuilderTest, EqualBytesInDifferentFolders) {
   EXPECT_EQ(a->find(folder.path().string()), std::string::npos);
 }
 
+TEST(ObjectBuilderTest, EqualBytesWithLineTablesInFoldersOfAnyName) {
+  const TemporaryDirectory folder;
+  for (const char* const program : {"clang++-19", "g++"}) {
+    Result<SystemCompiler> compiler = FindCompiler(program, "x86-64-v3");
+    if (!compiler.ok()) {
+      continue;  // not installed here
+    }
+    compiler->arguments.emplace_back(kLineTables);
+    const auto a = Build(*compiler, folder / program / "plain", {});
+    const auto b = Build(*compiler, folder / program / "cut=4=x, a b" / "b", {});
+    ASSERT_TRUE(a.ok()) << a.status().ToString();
+    ASSERT_TRUE(b.ok()) << b.status().ToString();
+    EXPECT_EQ(*a, *b) << program;
+    EXPECT_EQ(b->find(folder.path().string()), std::string::npos) << program;
+    EXPECT_EQ(b->find("/proc/self"), std::string::npos) << program;
+  }
+}
+
 TEST(ObjectBuilderTest, CachedObjectsNeedNoCompiler) {
   const TemporaryDirectory folder;
   SystemCompiler compiler = AnyCompiler();
@@ -92,6 +110,21 @@ TEST(SystemCompilerTest, ANamedCompilerThatIsNotThereIsNamed) {
   const auto found = FindCompiler("no-such-compiler", "x86-64-v3");
   ASSERT_FALSE(found.ok());
   EXPECT_NE(found.status().message().find("no-such-compiler"), std::string::npos);
+}
+
+TEST(SystemCompilerTest, ARelativePathWorksWhereverItIsRun) {
+  const TemporaryDirectory folder;
+  const Path script = folder / "compiler";
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), script,
+                                  "#!/bin/sh\nexec " + AnyCompiler().program + " \"$@\"\n")
+                  .ok());
+  std::filesystem::permissions(script, std::filesystem::perms::owner_all);
+  const Path relative = std::filesystem::relative(script);
+  ASSERT_TRUE(relative.is_relative());
+  const auto compiler = FindCompiler(relative.string(), "x86-64-v3");
+  ASSERT_TRUE(compiler.ok()) << compiler.status().ToString();
+  const auto built = Build(*compiler, folder / "a", {});
+  EXPECT_TRUE(built.ok()) << built.status().ToString();
 }
 
 TEST(SystemCompilerTest, TargetCpus) {
