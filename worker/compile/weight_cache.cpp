@@ -23,7 +23,8 @@ void UpdateRange(Sha256Stream& key, const plan::Range& range) {
 
 std::string WeightCache::KeyOf(const Preparation& preparation, const plan::Schedule& schedule) {
   Sha256Stream key;
-  key.Update(preparation.model_digest + ' ' + KernelsDigest() + '\n');
+  key.Update(preparation.model_digest + ' ' + KernelsDigest() + ' ' +
+             preparation.toolchain.version + ' ' + std::to_string(kPackingVersion) + '\n');
   for (const PackedWeight& packed : PackedWeights(schedule)) {
     const plan::Weight& weight = *packed.weight;
     key.Update(packed.name + ' ' + std::string(plan::kWeightKindNames.Name(weight.kind)) + ' ' +
@@ -65,11 +66,17 @@ void WeightCache::Keep(const std::string& key, const Path& file, const std::stri
   }
   std::error_code error;
   const Path entry = PathOf(key, kParams);
-  if (!files_.RemoveAll(entry).ok() ||
-      !WriteFileAtomically(files_, PathOf(key, kDigest), sha256).ok()) {
+  if (!files_.RemoveAll(entry).ok()) {
     return;
   }
   fs::create_hard_link(file, entry, error);
+  if (error) {
+    return;  // on another file system than the models
+  }
+  if (!WriteFileAtomically(files_, PathOf(key, kDigest), sha256).ok()) {
+    (void)files_.RemoveAll(entry);
+    return;
+  }
   used_.insert(key);
 }
 
@@ -82,6 +89,9 @@ void WeightCache::Prune() {
     std::error_code gone;
     const std::string key = found.path().stem().string();
     const bool is_entry = found.path().extension() == kParams;
+    if (found.path().extension() == kDigest && !fs::exists(PathOf(key, kParams), gone)) {
+      fs::remove(found.path(), gone);
+    }
     if (is_entry && !used_.contains(key) && found.hard_link_count(gone) == 1 && !gone) {
       fs::remove(PathOf(key, kDigest), gone);  // tidying up, not a change that anything waits for
       fs::remove(found.path(), gone);

@@ -20,8 +20,9 @@ class WeightCache {
   WeightCache(FileSystem& files, Path directory)
       : files_(files), directory_(std::move(directory)) {}
 
-  /// What common_die<d>.params depends on: the model's files, the die's parts of its tensors, and
-  /// how this version of the kernels has them packed.
+  /// What common_die<d>.params depends on: the model's files, the die's parts of its tensors, how
+  /// the kernels have them packed, and the code that reads and packs them, by this version of the
+  /// program and kPackingVersion.
   static std::string KeyOf(const Preparation& preparation, const plan::Schedule& schedule);
 
   /// Links the entry to `to` when its digest is still that of its bytes, which are read for that.

@@ -12,6 +12,12 @@
 
 namespace tyllm::compile {
 
+/// To be raised with every change of what reads or packs weights that changes a byte of
+/// common_die<d>.params (worker/model's formats, weight_source, half_rows, half_storage, weights,
+/// worker/artifact's params_writer): weights that are packed otherwise are not taken from the
+/// cache.
+inline constexpr int kPackingVersion = 1;
+
 /// A weight that a die's common file holds.
 struct PackedWeight {
   const plan::Weight* weight = nullptr;

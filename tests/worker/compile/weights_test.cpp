@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "common/format/float16.h"
 #include "tests/support/model_directory.h"
 #include "tests/support/temporary_directory.h"
@@ -12,6 +14,7 @@
 #include "worker/compile/generate.h"
 #include "worker/compile/golden.h"
 #include "worker/compile/preparation.h"
+#include "worker/compile/weight_cache.h"
 #include "worker/model/published_models.h"
 #include "worker/quant/made_tokenizer.h"
 
@@ -93,6 +96,30 @@ TEST_F(WeightsTest, NormsAreTheModelsOwnNumbers) {
   ASSERT_TRUE(norm.ok() && expected.ok());
   ASSERT_EQ(norm->bytes.size(), expected->size() * sizeof(float));
   EXPECT_EQ(std::memcmp(norm->bytes.data(), expected->data(), norm->bytes.size()), 0);
+}
+
+TEST_F(WeightsTest, AnotherVersionOfTheProgramDoesNotTakeThemFromTheCache) {
+  const plan::Schedule schedule = ScheduleOf(0);
+  const std::string key = WeightCache::KeyOf(*preparation_, schedule);
+  EXPECT_EQ(WeightCache::KeyOf(*preparation_, schedule), key);
+  preparation_->toolchain.version += "+1";
+  EXPECT_NE(WeightCache::KeyOf(*preparation_, schedule), key);
+}
+
+TEST(WeightCacheTest, AFileThatCannotBeLinkedLeavesNothing) {
+  const TemporaryDirectory folder;
+  WeightCache cache(LocalFileSystem(), folder / "cache");
+  ASSERT_TRUE(LocalFileSystem().CreateDirectories(folder / "unlinkable").ok());
+  cache.Keep(std::string(64, 'a'), folder / "unlinkable", std::string(64, '0'));
+  EXPECT_TRUE(testing::Contents(folder / "cache").empty());
+}
+
+TEST(WeightCacheTest, DigestsWithoutAFileAreForgotten) {
+  const TemporaryDirectory folder;
+  const Path digest = folder / (std::string(64, 'a') + ".sha256");
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), digest, std::string(64, '0')).ok());
+  WeightCache(LocalFileSystem(), folder.path()).Prune();
+  EXPECT_FALSE(std::filesystem::exists(digest));
 }
 
 /// Bytes of everything in a folder whose name ends so.
