@@ -2,8 +2,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 #include "common/base/child_process.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/model_directory.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
@@ -99,6 +102,22 @@ TEST(OnnxExport, GivesTheSameBytesTwiceAndOverwritesNothing) {
   EXPECT_EQ(Contents(folder / "a").size(), 4U);
   const auto again = ExportOnnx(LocalFileSystem(), summary.directory, folder / "a", progress);
   EXPECT_EQ(again.status().code(), StatusCode::kAlreadyExists);
+}
+
+TEST(OnnxExport, OneThatIsRefusedOrFailsLeavesNothing) {
+  const TemporaryDirectory folder;
+  const CompileSummary summary = CompileSmall(folder.path(), Dies(2, 0));
+  domain::NoProgress progress;
+  tyllm::testing::FaultyFileSystem counting(1 << 20);
+  ASSERT_TRUE(ExportOnnx(counting, summary.directory, folder / "whole", progress).ok());
+  tyllm::testing::FaultyFileSystem full(counting.changes() - 2);
+  EXPECT_FALSE(ExportOnnx(full, summary.directory, folder / "full", progress).ok());
+  std::filesystem::create_directories(folder / "second");
+  std::ofstream(folder / "second" / "llm_die1.onnx") << "mine";
+  const auto refused =
+      ExportOnnx(LocalFileSystem(), summary.directory, folder / "second", progress);
+  EXPECT_EQ(refused.status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(Contents(folder / "second").size(), 1U);
 }
 
 TEST(OnnxModel, AValueThatIsReadBeforeItIsMadeIsNamed) {

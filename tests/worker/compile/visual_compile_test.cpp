@@ -8,12 +8,14 @@
 #include <fstream>
 #include <memory>
 
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/visual_layout.h"
 #include "worker/compile/compile.h"
 #include "worker/compile/fit_report.h"
+#include "worker/compile/onnx/export.h"
 #include "worker/model/vision_shape.h"
 #include "worker/simulator/run_model.h"
 
@@ -287,6 +289,13 @@ TEST_F(VisualArtifact, AnImageOfAnotherSizeIsResizedOrRefusedAsChosen) {
   EXPECT_NE(status.message().find("compiled for 140 x 112"), std::string::npos) << status.message();
 }
 
+TEST_F(VisualArtifact, AnExportThatIsRefusedLeavesNothing) {
+  domain::NoProgress progress;
+  const auto refused = ExportOnnx(LocalFileSystem(), directory_, folder_ / "graphs", progress);
+  EXPECT_EQ(refused.status().code(), StatusCode::kUnimplemented) << refused.status().ToString();
+  EXPECT_FALSE(fs::exists(folder_ / "graphs"));
+}
+
 TEST_F(VisualArtifact, TextIsAnsweredWithoutAnImage) {
   simulator::RunRequest request;
   request.model.directory = directory_;
@@ -315,6 +324,39 @@ TEST(VisualPreflight, NamesWhatIsMissing) {
       << status.message();
   request.options.visual.text_only = true;
   EXPECT_TRUE(Preflight(request, NeedsCompiler::kYes).ok());
+}
+
+TEST(VisualTokenizer, OneOfAFormThatIsNotReadIsPassedOn) {
+  const tyllm::testing::TemporaryDirectory folder;
+  CompileRequest request = RequestFor({"tiny-qwen2.5-vl", domain::Modality::kImage, 1});
+  fs::copy(request.model, folder / "model", fs::copy_options::recursive);
+  request.model = folder / "model";
+  const std::string unread = R"({"normalizer": {"type": "BertNormalizer"},
+    "pre_tokenizer": {"type": "BertPreTokenizer"}, "decoder": {"type": "WordPiece"},
+    "model": {"type": "WordPiece", "vocab": {}}})";
+  std::ofstream(folder / "model" / "tokenizer.json") << unread;
+  domain::NoProgress progress;
+  const auto summary = Compile(LocalFileSystem(), request, folder / "out", progress);
+  ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+  EXPECT_EQ(*LocalFileSystem().Read(summary->directory / "tokenizer.json"), unread);
+}
+
+/// A compilation that a full disk ends when the towers are packed.
+TEST(VisualResume, DamagedWeightsOfATowerAreNotPublished) {
+  const tyllm::testing::TemporaryDirectory folder;
+  const CompileRequest request = RequestFor({"tiny-qwen2.5-vl", domain::Modality::kImage, 1});
+  domain::NoProgress progress;
+  tyllm::testing::FaultyFileSystem counting(1 << 20);
+  ASSERT_TRUE(Compile(counting, request, folder / "whole", progress).ok());
+  tyllm::testing::FaultyFileSystem full(counting.changes() - 10);
+  ASSERT_FALSE(Compile(full, request, folder / "out", progress).ok());
+  const Path params = folder / "out" / "1die.partial" / artifact::TowerParams(0);
+  std::string bytes = *LocalFileSystem().Read(params);
+  bytes[bytes.size() / 2] ^= 0x10;
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), params, bytes).ok());
+  const auto again = Compile(LocalFileSystem(), request, folder / "out", progress);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_EQ(testing::Contents(folder / "out"), testing::Contents(folder / "whole"));
 }
 
 TEST(VisualPreflight, AnImageThatDoesNotFitTheCacheIsRefused) {

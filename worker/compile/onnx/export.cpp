@@ -10,6 +10,8 @@
 namespace tyllm::compile {
 namespace {
 
+namespace fs = std::filesystem;
+
 /// The program with the most general inputs: history, and every token's logits.
 Result<const simulator::LoadedProgram*> DecodingProgram(const simulator::LoadedArtifact& loaded) {
   const auto& programs = loaded.programs();
@@ -23,17 +25,30 @@ Result<const simulator::LoadedProgram*> DecodingProgram(const simulator::LoadedA
   return &*found;
 }
 
-Status ExportDie(FileSystem& files, const simulator::LoadedArtifact& loaded,
-                 const simulator::ProgramOnDie& program, const Path& path) {
-  Path data_path = path;
-  data_path += ".data";
-  std::error_code error;
-  for (const Path& file : {path, data_path}) {
-    if (std::filesystem::exists(file, error)) {
-      return AlreadyExists(file.string() + " exists; choose another folder or remove it first");
+Path GraphOf(const Path& out, std::int64_t die) {
+  return out / ("llm_die" + std::to_string(die) + ".onnx");
+}
+
+Path DataOf(Path graph) {
+  return graph += ".data";
+}
+
+Status CheckNothingIsThere(const Path& out, std::int64_t dies) {
+  for (std::int64_t die = 0; die < dies; ++die) {
+    const Path graph = GraphOf(out, die);
+    for (const Path& file : {graph, DataOf(graph)}) {
+      std::error_code error;
+      if (fs::exists(file, error)) {
+        return AlreadyExists(file.string() + " exists; choose another folder or remove it first");
+      }
     }
   }
-  TYLLM_ASSIGN(onnx::DataFile data, onnx::DataFile::Create(files, data_path));
+  return OkStatus();
+}
+
+Status ExportDie(FileSystem& files, const simulator::LoadedArtifact& loaded,
+                 const simulator::ProgramOnDie& program, const Path& path) {
+  TYLLM_ASSIGN(onnx::DataFile data, onnx::DataFile::Create(files, DataOf(path)));
   WeightTensors weights(*program.schedule, *program.weights, data);
   TYLLM_ASSIGN(onnx::Model model, TextGraph(*program.schedule, loaded.dies(), weights));
   TYLLM_TRY(data.Finish());
@@ -44,6 +59,20 @@ Status ExportDie(FileSystem& files, const simulator::LoadedArtifact& loaded,
   return onnx::WriteModel(files, path, model);
 }
 
+/// Half an export is none. `folder`: made for it.
+void RemoveParts(FileSystem& files, const std::vector<Path>& graphs, const Path& folder) {
+  for (const Path& graph : graphs) {
+    for (Path file : {graph, DataOf(graph)}) {
+      (void)files.RemoveAll(file);
+      (void)files.RemoveAll(file += ".tmp");
+    }
+  }
+  std::error_code error;
+  if (!folder.empty() && fs::is_empty(folder, error) && !error) {
+    (void)files.RemoveAll(folder);
+  }
+}
+
 }  // namespace
 
 Result<std::vector<Path>> ExportOnnx(FileSystem& files, const Path& directory, const Path& out,
@@ -51,13 +80,20 @@ Result<std::vector<Path>> ExportOnnx(FileSystem& files, const Path& directory, c
   TYLLM_ASSIGN(const simulator::LoadedArtifact loaded,
                simulator::LoadedArtifact::Load(directory, simulator::Engine::kInterpreter));
   TYLLM_ASSIGN(const simulator::LoadedProgram* const program, DecodingProgram(loaded));
+  TYLLM_TRY(CheckNothingIsThere(out, loaded.dies()));
+  std::error_code error;
+  const bool is_new = !fs::exists(out, error);
   TYLLM_TRY(files.CreateDirectories(out));
   std::vector<Path> paths;
   for (std::int64_t die = 0; die < loaded.dies(); ++die) {
     progress.Report({"onnx", die, loaded.dies(), "dies", ""});
-    const Path path = out / ("llm_die" + std::to_string(die) + ".onnx");
-    TYLLM_TRY(ExportDie(files, loaded, program->dies[static_cast<std::size_t>(die)], path));
-    paths.push_back(path);
+    paths.push_back(GraphOf(out, die));
+    const Status status =
+        ExportDie(files, loaded, program->dies[static_cast<std::size_t>(die)], paths.back());
+    if (!status.ok()) {
+      RemoveParts(files, paths, is_new ? out : Path());
+      return status;
+    }
   }
   progress.Report({"onnx", loaded.dies(), loaded.dies(), "dies", ""});
   return paths;
