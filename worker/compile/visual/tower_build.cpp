@@ -140,7 +140,8 @@ Result<std::vector<TowerProgram>> BuildPrograms(const TowerPlan& plan,
     programs.push_back({std::move(program), nullptr});
   }
   std::vector<Result<std::string>> objects(distinct.size(), std::string());
-  pool.ParallelFor(std::ssize(distinct), [&](std::int64_t i) {
+  ThreadPool compilers(CompilersThatFit(pool.threads()));
+  compilers.ParallelFor(std::ssize(distinct), [&](std::int64_t i) {
     const auto at = static_cast<std::size_t>(i);
     objects[at] = builder.Build(programs[distinct[at]].program);
   });
