@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string_view>
+
 #include "common/domain/progress.h"
 #include "worker/forward/model.h"
 #include "worker/simulator/reference.h"
