@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 #include <limits>
 #include <set>
@@ -143,17 +144,21 @@ TEST_F(Maintenance, TheAgeOfTheLastBackupIsAMetricAlsoAfterARestart) {
 }
 
 TEST_F(Maintenance, LogsThatGoAwayMeanwhileDoNotEndACopy) {
+  constexpr int kTasks = 50;
   const Path from = folder_ / "logs";
+  std::atomic<int> deleted = 0;
   std::jthread deletes([&](const std::stop_token& stop) {
     for (int i = 0; !stop.stop_requested(); ++i) {
-      const Path task = from / ("t" + std::to_string(i % 50));
+      const Path task = from / ("t" + std::to_string(i % kTasks));
       std::filesystem::create_directories(task);
       std::ofstream(task / "1.log") << "x";
       std::error_code ignored;
-      std::filesystem::remove_all(from / ("t" + std::to_string((i + 25) % 50)), ignored);
+      std::filesystem::remove_all(from / ("t" + std::to_string((i + kTasks / 2) % kTasks)),
+                                  ignored);
+      ++deleted;
     }
   });
-  for (int i = 0; i < 500; ++i) {
+  while (deleted < 500) {
     const auto copied = CopyFiles(from, folder_ / "copy");
     ASSERT_TRUE(copied.ok()) << copied.status().ToString();
   }

@@ -267,7 +267,7 @@ TEST_F(JobCalls, StoppingTheServerEndsHeldCallsAndStreams) {
     return workers_->Sync(&sync_context, sync, &response);
   });
   const auto begin = std::chrono::steady_clock::now();
-  server_.server().Stop();
+  EXPECT_TRUE(server_.server().Stop().ok());
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
   while (stream->Read(&event)) {
   }
@@ -285,7 +285,7 @@ TEST_F(JobCalls, AClientThatGoesAwayLeavesNothingBehind) {
   ASSERT_TRUE(stream->Read(&event));
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::CANCELLED);
-  server_.server().Stop();
+  EXPECT_TRUE(server_.server().Stop().ok());
 }
 
 TEST_F(JobCalls, WorkersAreListedAndCordoned) {

@@ -312,7 +312,7 @@ TEST_F(AgentTest, WithoutTheServerWorkGoesOnUntilTheLeaseEndsAndIsThenStopped) {
   const auto agent = Start(config);
   Submit("stubborn");
   WaitForGate("end");
-  server_.server().Stop();
+  EXPECT_TRUE(server_.server().Stop().ok());
   const pid_t job = *tool_.Reached("end");
   const auto stopped = SystemClock().Now();
   EXPECT_EQ(::kill(job, 0), 0) << "a lost connection alone stops nothing";

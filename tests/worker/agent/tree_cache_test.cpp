@@ -24,6 +24,10 @@ class Disk final : public FileSystem {
     return LocalFileSystem().Create(path);
   }
 
+  Result<std::unique_ptr<OutputFile>> CreateNew(const Path& path) override {
+    return LocalFileSystem().CreateNew(path);
+  }
+
   Result<std::unique_ptr<OutputFile>> OpenForUpdate(const Path& path) override {
     return LocalFileSystem().OpenForUpdate(path);
   }
@@ -131,7 +135,7 @@ TEST_F(TreeCacheTest, AnEarlierProcesssTreesAreTakenOverUpToTheLimit) {
   ASSERT_TRUE(Fetch(b).ok());
   Open(1000);
   EXPECT_EQ(cache_->Recent(9).size(), 2U);
-  server_.server().Stop();
+  EXPECT_TRUE(server_.server().Stop().ok());
   EXPECT_TRUE(Fetch(a).ok()) << "nothing is fetched";
   Open(150);
   EXPECT_EQ(cache_->Recent(9).size(), 1U);
@@ -250,7 +254,7 @@ TEST_F(TreeCacheTest, AFolderThatHoldsTheTreeIsTakenOver) {
       WriteFileAtomically(LocalFileSystem(), folder_ / "output" / "file", std::string(10, 'a'))
           .ok());
   cache_->Adopt({{{"file", testing::BlobOf(std::string(10, 'a')), false}}}, folder_ / "output");
-  server_.server().Stop();
+  EXPECT_TRUE(server_.server().Stop().ok());
   const auto lease = Fetch(a);
   ASSERT_TRUE(lease.ok()) << "nothing is fetched";
   EXPECT_EQ(*LocalFileSystem().Read(lease->path() / "file"), std::string(10, 'a'));

@@ -174,8 +174,9 @@ TEST(DecodeImage, PngIsTurnedAsItsOrientationSays) {
 TEST(WebpOrientation, IsThatOfItsExifChunk) {
   const auto webp = [](const Bytes& exif) {
     Bytes file = {'R', 'I', 'F', 'F', 0, 0, 0, 0, 'W', 'E', 'B', 'P',  // an odd chunk, filled up
-                  'V', 'P', '8', ' ', 3, 0, 0, 0, 1,   2,   3,   0,   'E', 'X', 'I', 'F'};
-    file.insert(file.end(), {static_cast<std::uint8_t>(exif.size()), 0, 0, 0});
+                  'V', 'P', '8', ' ', 3, 0, 0, 0, 1,   2,   3,   0,
+                  'E', 'X', 'I', 'F', 0, 0, 0, 0};
+    file[file.size() - 4] = static_cast<std::uint8_t>(exif.size());
     file.insert(file.end(), exif.begin(), exif.end());
     return file;
   };
