@@ -179,6 +179,15 @@ Result<domain::JobView> Enqueue(const Ground& ground, const NewJob& job, std::in
   return beginning.Write();
 }
 
+Status SetPriority(const Ground& ground, JobId job, std::int32_t priority) {
+  TYLLM_ASSIGN(const jobs::Row row, jobs::Get(ground.db, job));
+  if (IsFinal(row.state)) {
+    return FailedPrecondition(job.ToString() + " has ended");
+  }
+  TYLLM_TRY(jobs::SetPriority(ground.db, job, priority));
+  return lanes::MoveJob(ground.db, job, priority);
+}
+
 Result<std::vector<TaskId>> DeleteJob(const Ground& ground, JobId job) {
   TYLLM_ASSIGN(const jobs::Row row, jobs::Get(ground.db, job));
   if (!IsFinal(row.state)) {

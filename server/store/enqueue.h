@@ -4,11 +4,13 @@
 #include "server/store/ground.h"
 #include "server/store/queue.h"
 
-// How jobs come and go.
+// How jobs come, change places and go.
 namespace tyllm::server::store {
 
 /// The job as ViewOf gives it.
 Result<domain::JobView> Enqueue(const Ground& ground, const NewJob& job, std::int64_t now);
+/// kFailedPrecondition when it has ended.
+Status SetPriority(const Ground& ground, JobId job, std::int32_t priority);
 /// The tasks that went with it.
 Result<std::vector<TaskId>> DeleteJob(const Ground& ground, JobId job);
 

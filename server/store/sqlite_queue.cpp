@@ -178,12 +178,7 @@ class SqliteQueue final : public Queue {
   }
 
   Status SetPriority(JobId job, std::int32_t priority) override {
-    TYLLM_ASSIGN(const jobs::Row row, jobs::Get(db_, job));
-    if (IsFinal(row.state)) {
-      return FailedPrecondition(job.ToString() + " has ended");
-    }
-    TYLLM_TRY(jobs::SetPriority(db_, job, priority));
-    return lanes::MoveJob(db_, job, priority);
+    return store::SetPriority(ground_, job, priority);
   }
 
   Status SetLabels(JobId job, const std::map<std::string, std::string>& labels) override {

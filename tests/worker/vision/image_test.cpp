@@ -173,10 +173,11 @@ TEST(DecodeImage, PngIsTurnedAsItsOrientationSays) {
 
 TEST(WebpOrientation, IsThatOfItsExifChunk) {
   const auto webp = [](const Bytes& exif) {
-    Bytes file = {'R', 'I', 'F', 'F', 0, 0, 0, 0, 'W', 'E', 'B', 'P',  // an odd chunk, filled up
-                  'V', 'P', '8', ' ', 3, 0, 0, 0, 1,   2,   3,   0,
-                  'E', 'X', 'I', 'F', 0, 0, 0, 0};
-    file[file.size() - 4] = static_cast<std::uint8_t>(exif.size());
+    // An odd chunk before it, filled up.
+    const std::string head("RIFF\0\0\0\0WEBPVP8 \3\0\0\0\1\2\3\0EXIF", 28);
+    Bytes file(head.begin(), head.end());
+    file.push_back(static_cast<std::uint8_t>(exif.size()));
+    file.resize(head.size() + 4);
     file.insert(file.end(), exif.begin(), exif.end());
     return file;
   };
