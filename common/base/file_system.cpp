@@ -11,6 +11,7 @@
 #include <system_error>
 
 #include "common/base/handle.h"
+#include "common/base/regular_file.h"
 
 namespace tyllm {
 
@@ -95,27 +96,12 @@ class LocalFiles final : public FileSystem {
   }
 
   Result<std::string> Read(const Path& path) override {
-    // Without waiting for somebody who writes into a pipe.
-    const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!fd) {
-      return FromErrno(errno, "opening " + path.string());
-    }
-    struct stat info{};
-    if (::fstat(fd.get(), &info) != 0) {
-      return FromErrno(errno, "asking for the size of " + path.string());
-    }
-    if (!S_ISREG(info.st_mode)) {
-      return FailedPrecondition(path.string() +
-                                " is a folder, pipe or device, expected a regular file; put one "
-                                "there");
-    }
+    TYLLM_ASSIGN(const RegularFile file, OpenRegularFile(path));
     std::string content;
-    if (info.st_size > 0) {
-      content.reserve(static_cast<std::size_t>(info.st_size));
-    }
+    content.reserve(file.size);
     std::array<char, 1 << 16> buffer;
     while (true) {
-      const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
+      const ssize_t got = ::read(file.fd.get(), buffer.data(), buffer.size());
       if (got == 0) {
         return content;
       }

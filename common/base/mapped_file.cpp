@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/mapped_file.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
-#include "common/base/handle.h"
+#include "common/base/regular_file.h"
 
 namespace tyllm {
 
@@ -36,29 +34,15 @@ MappedFile::~MappedFile() {
 }
 
 Result<MappedFile> MappedFile::Open(const Path& path) {
-  // Without waiting for somebody who writes into a pipe.
-  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) {
-    return FromErrno(errno, "opening " + path.string());
-  }
-  struct stat info{};
-  if (::fstat(fd.get(), &info) != 0) {
-    return FromErrno(errno, "asking for the size of " + path.string());
-  }
-  if (!S_ISREG(info.st_mode)) {
-    return FailedPrecondition(path.string() +
-                              " is a folder, pipe or device, expected a regular file; put one "
-                              "there");
-  }
-  const auto size = static_cast<std::size_t>(info.st_size);
-  if (size == 0) {
+  TYLLM_ASSIGN(const RegularFile file, OpenRegularFile(path));
+  if (file.size == 0) {
     return MappedFile(path, nullptr, 0);
   }
-  void* const data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  void* const data = ::mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.fd.get(), 0);
   if (data == MAP_FAILED) {
     return FromErrno(errno, "mapping " + path.string());
   }
-  return MappedFile(path, static_cast<const std::byte*>(data), size);
+  return MappedFile(path, static_cast<const std::byte*>(data), file.size);
 }
 
 void MappedFile::Forget(std::span<const std::byte> part) const {
