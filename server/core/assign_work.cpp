@@ -147,40 +147,31 @@ class Giving {
       return false;
     }
     const domain::TaskId task = candidates[*picked].id;
-    TYLLM_ASSIGN(store::Lease lease, queue_.StartAttempt(task, worker_.session, now_));
-    const std::int64_t waited = std::max<std::int64_t>(0, now_ - candidates[*picked].due_ms);
-    TYLLM_TRY(queue_.NoteDecision(task, WhyGiven(lane, candidates[*picked], lease, waited), now_));
+    const sched::Reasons why = ReasonsFor(lane, candidates[*picked]);
+    TYLLM_ASSIGN(store::Lease lease, queue_.StartAttempt(task, worker_.session, now_, why));
     DropLike(candidates[*picked]);
     const domain::Resources resources = sched::ResourcesOf(lane.key.needs);
     worker_.used = sched::Sum(worker_.used, resources);
     const bool missed = candidates[*picked].shared_key && lease.id.attempt == 1;
-    given_.push_back({std::move(lease), resources, waited, missed});
+    given_.push_back({std::move(lease), resources, why.waited_ms, missed});
     worker_.asking.held.push_back(task);
     const auto& capabilities = worker_.asking.worker->capabilities;
     sched::NoteStart(shares_, lane.key, sched::RateOf(capabilities, policy_.fairness));
     return true;
   }
 
-  // For whoever asks why it ran there and then.
-  std::string WhyGiven(const sched::Lane& lane, const sched::Candidate& task,
-                       const store::Lease& lease, std::int64_t waited_ms) const {
-    const sched::WorkerState& worker = *worker_.asking.worker;
-    const auto there =
-        std::count_if(task.inputs.begin(), task.inputs.end(),
-                      [&](const BlobId& tree) { return worker.trees.contains(tree); });
+  sched::Reasons ReasonsFor(const sched::Lane& lane, const sched::Candidate& task) const {
+    const auto& trees = worker_.asking.worker->trees;
     const auto share = shares_.projects.find(lane.key.project);
     const double charge =
         share == shares_.projects.end() ? 0 : sched::ChargeOf(share->second, policy_.fairness);
-    return "attempt " + std::to_string(lease.id.attempt) + " goes to " + worker.name +
-           ": next of project '" + lane.key.project + "' (" +
-           std::string(domain::kJobClassNames.Name(lane.key.job_class)) + ", priority " +
-           std::to_string(lane.key.priority) + "), which has had " +
-           std::to_string(static_cast<std::int64_t>(charge)) +
-           " device-seconds by its weight; waited " + std::to_string(waited_ms / 1000) + " s; " +
-           std::to_string(there) + " of " + std::to_string(task.inputs.size()) +
-           " inputs are in the worker's cache; " +
-           std::to_string(worker_.asking.online->size() - 1) + " other workers are online" +
-           (lease.checkpoint ? "; goes on from unfinished work" : "");
+    return {.lane = lane.id,
+            .charge = static_cast<std::int64_t>(charge),
+            .waited_ms = std::max<std::int64_t>(0, now_ - task.due_ms),
+            .inputs = std::ssize(task.inputs),
+            .inputs_there = std::count_if(task.inputs.begin(), task.inputs.end(),
+                                          [&](const BlobId& tree) { return trees.contains(tree); }),
+            .others = std::ssize(*worker_.asking.online) - 1};
   }
 
   store::Queue& queue_;

@@ -19,10 +19,6 @@ using store::JobId;
 
 constexpr const char* kMethod = "SubmitJob";
 
-Asked AskedOf(const domain::SubmitRequest& request) {
-  return core::AskedOf(request.request_id, kMethod, format::CompactText(request.spec));
-}
-
 // The job that this request made before, if it did.
 Result<std::optional<JobId>> FindSame(store::Queue& queue, const domain::SubmitRequest& request,
                                       const Asked& asked) {
@@ -54,15 +50,34 @@ struct Facts {
 struct Enqueued {
   JobId job;
   bool made = false;
-  std::optional<domain::JobView> view;  ///< of a job that was made
-  bool has_results = false;             ///< some task that waits, perhaps one of it
+  std::unique_ptr<domain::JobView> view;  ///< of a job that was made, to be shown
+  bool has_results = false;               ///< some task that waits, perhaps one of it
 };
 
+Status EnqueueJob(store::Queue& queue, const store::NewJob& next, const Facts& facts, Show show,
+                  Enqueued& answer) {
+  if (show == Show::kId) {
+    TYLLM_ASSIGN(answer.job, queue.Enqueue(next, facts.now));
+    return OkStatus();
+  }
+  TYLLM_ASSIGN(domain::JobView view, queue.EnqueueAndShow(next, facts.now));
+  for (domain::TaskView& task : view.tasks) {
+    if (const auto pending = facts.nobody.find(task.label); pending != facts.nobody.end()) {
+      task.pending = pending->second;  // says why it will wait
+    }
+  }
+  answer.job = view.id;
+  answer.view = std::make_unique<domain::JobView>(std::move(view));
+  return OkStatus();
+}
+
 Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest& request,
-                               const Facts& facts) {
+                               const Facts& facts, Show show) {
   TYLLM_ASSIGN(const std::optional<JobId> job, FindSame(queue, request, facts.asked));
+  Enqueued answer;
   if (job) {
-    return Enqueued{.job = *job};
+    answer.job = *job;
+    return answer;
   }
   TYLLM_TRY(AdmitToProject(queue, request.spec, facts.inputs));
   store::NewJob next{.request_id = request.request_id,
@@ -73,15 +88,9 @@ Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest&
   for (const auto& [label, pending] : facts.nobody) {
     next.notes[label] = pending.message;
   }
-  Enqueued answer{.made = true};
-  TYLLM_ASSIGN(answer.view, queue.EnqueueAndShow(next, facts.now));
-  answer.job = answer.view->id;
+  answer.made = true;
+  TYLLM_TRY(EnqueueJob(queue, next, facts, show, answer));
   TYLLM_TRY(NoteTrees(queue, answer.job, facts.inputs));
-  for (domain::TaskView& task : answer.view->tasks) {
-    if (const auto pending = facts.nobody.find(task.label); pending != facts.nobody.end()) {
-      task.pending = pending->second;  // says why it will wait
-    }
-  }
   TYLLM_ASSIGN(const std::vector<store::CacheHit> hits, queue.CacheHits(1));
   answer.has_results = !hits.empty();
   return answer;
@@ -93,24 +102,31 @@ bool IsQuota(const Status& status) {
 }
 
 // The job is accepted, whatever happens now: a sweep would do the same later.
-boost::asio::awaitable<Result<domain::JobView>> Queued(Farm& farm, Enqueued queued) {
-  if (!queued.made) {
-    co_return co_await GetJob(farm, queued.job);
+boost::asio::awaitable<Result<Submitted>> Queued(Farm& farm, Enqueued queued, Show show) {
+  if (queued.made) {
+    farm.parts.metrics.Count(telemetry::Metric::kJobsSubmitted);
+    if (queued.has_results) {
+      static_cast<void>(co_await UseCachedResults(farm));
+    }
+    farm.signals.Notify(Topic::Work());
   }
-  farm.parts.metrics.Count(telemetry::Metric::kJobsSubmitted);
-  if (queued.has_results) {
-    static_cast<void>(co_await UseCachedResults(farm));
+  Submitted answer;
+  answer.id = queued.job;
+  answer.already_made = !queued.made;
+  if (show == Show::kId) {
+    co_return answer;
   }
-  farm.signals.Notify(Topic::Work());
-  if (queued.has_results) {
-    co_return co_await GetJob(farm, queued.job);
+  if (queued.view && !queued.has_results) {
+    queued.view->etag = domain::EtagOf(*queued.view);
+    answer.job = std::move(*queued.view);
+  } else {
+    TYLLM_CO_ASSIGN(answer.job, co_await GetJob(farm, queued.job));
   }
-  queued.view->etag = domain::EtagOf(*queued.view);
-  co_return *std::move(queued.view);
+  co_return answer;
 }
 
 Submitted Refused(std::vector<domain::Problem> problems) {
-  return {.job = {}, .validation = {}, .refused = std::move(problems)};
+  return {.id = {}, .job = {}, .validation = {}, .refused = std::move(problems)};
 }
 
 boost::asio::awaitable<Result<Submitted>> Validated(Farm& farm, domain::SubmitRequest request) {
@@ -121,32 +137,33 @@ boost::asio::awaitable<Result<Submitted>> Validated(Farm& farm, domain::SubmitRe
 
 }  // namespace
 
-boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitRequest request) {
+boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitRequest request,
+                                                 Show show) {
   if (request.validate_only) {
     co_return co_await Validated(farm, std::move(request));
   }
   TYLLM_CO_TRY(CheckRequestId(request.request_id, true));
-  std::vector<domain::Problem> problems = ProblemsOf(request.spec, farm.parts.limits);
+  const std::string text = format::CompactText(request.spec);
+  std::vector<domain::Problem> problems = ProblemsOf(request.spec, text, farm.parts.limits);
   if (!problems.empty()) {
     co_return Refused(std::move(problems));
   }
-  Submitted answer;
+  Facts facts;
+  facts.asked = AskedOf(request.request_id, kMethod, text);
   TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, request.spec));
   if (!inputs.problems.empty()) {
     // A repeated request finds its job even if its inputs are gone by now.
     TYLLM_CO_ASSIGN(const std::optional<JobId> same,
                     co_await farm.parts.store.Run([&](store::Queue& queue) {
-                      return FindSame(queue, request, AskedOf(request));
+                      return FindSame(queue, request, facts.asked);
                     }));
     if (!same) {
       co_return Refused(std::move(inputs.problems));
     }
-    TYLLM_CO_ASSIGN(answer.job, co_await GetJob(farm, *same));
-    answer.already_made = true;
-    co_return answer;
+    Enqueued found;
+    found.job = *same;
+    co_return co_await Queued(farm, std::move(found), show);
   }
-  Facts facts;
-  facts.asked = AskedOf(request);
   facts.inputs = std::move(inputs.sizes);
   facts.plan = domain::PlanJob(request.spec);
   facts.now = farm.parts.clock.UnixMillis();
@@ -155,7 +172,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
     facts.nobody = WhatNobodyCan(request.spec, facts.plan, nobody, facts.now);
   }
   Result<Enqueued> job = co_await farm.parts.store.Run(
-      [&](store::Queue& queue) { return FindOrEnqueue(queue, request, facts); });
+      [&](store::Queue& queue) { return FindOrEnqueue(queue, request, facts, show); });
   if (IsQuota(job.status())) {
     std::vector<domain::Problem> over(1);
     over[0].reason = domain::kQuotaExceededReason;
@@ -164,9 +181,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
     co_return Refused(std::move(over));
   }
   TYLLM_CO_TRY(job.status());
-  answer.already_made = !job->made;
-  TYLLM_CO_ASSIGN(answer.job, co_await Queued(farm, *std::move(job)));
-  co_return answer;
+  co_return co_await Queued(farm, *std::move(job), show);
 }
 
 boost::asio::awaitable<Result<domain::JobView>> SubmitJob(Farm& farm,

@@ -119,7 +119,7 @@ boost::asio::awaitable<Status> Recover(Farm& farm) {
   FollowQueue(farm, held);
   const std::int64_t now = farm.parts.clock.UnixMillis();
   TYLLM_CO_TRY(co_await farm.parts.store.Run(
-      [&](store::Queue& queue) { return queue.CorrectQueuedTimes(now); }));
+      [&](store::Queue& queue) { return queue.CorrectTimes(now); }));
   co_return co_await UseCachedResults(farm);
 }
 

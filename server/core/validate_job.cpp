@@ -170,15 +170,15 @@ class Forecaster {
 
 }  // namespace
 
-std::vector<Problem> ProblemsOf(const domain::JobSpec& spec, const Limits& limits) {
+std::vector<Problem> ProblemsOf(const domain::JobSpec& spec, std::string_view text,
+                                const Limits& limits) {
   std::vector<Problem> problems;
   if (const Status status = domain::Check(spec); !status.ok()) {
     problems.push_back(WrongField(status));
   }
-  const std::size_t bytes = format::CompactText(spec).size();
-  if (static_cast<std::int64_t>(bytes) > limits.largest_spec_bytes) {
+  if (std::ssize(text) > limits.largest_spec_bytes) {
     problems.push_back(WrongField(InvalidArgument(
-        "the request has " + std::to_string(bytes) + " bytes, expected at most " +
+        "the request has " + std::to_string(text.size()) + " bytes, expected at most " +
         std::to_string(limits.largest_spec_bytes) + "; shorten its labels or patterns")));
   }
   return problems;
@@ -187,7 +187,8 @@ std::vector<Problem> ProblemsOf(const domain::JobSpec& spec, const Limits& limit
 boost::asio::awaitable<Result<domain::Validation>> ValidateJob(Farm& farm,
                                                                domain::SubmitRequest request) {
   domain::Validation validation;
-  validation.problems = ProblemsOf(request.spec, farm.parts.limits);
+  validation.problems =
+      ProblemsOf(request.spec, format::CompactText(request.spec), farm.parts.limits);
   if (!validation.problems.empty()) {
     co_return validation;  // of such a job there is nothing to tell
   }

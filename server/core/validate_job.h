@@ -15,7 +15,8 @@ namespace tyllm::server::core {
 boost::asio::awaitable<Result<domain::Validation>> ValidateJob(Farm& farm,
                                                                domain::SubmitRequest request);
 
-/// What is wrong with the request itself, whatever the farm is like.
-std::vector<domain::Problem> ProblemsOf(const domain::JobSpec& spec, const Limits& limits);
+/// What is wrong with the request itself, whatever the farm is like. `text` is its JSON.
+std::vector<domain::Problem> ProblemsOf(const domain::JobSpec& spec, std::string_view text,
+                                        const Limits& limits);
 
 }  // namespace tyllm::server::core

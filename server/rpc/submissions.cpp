@@ -52,14 +52,15 @@ awaitable<v1::SubmittedJob> SubmitOne(Environment environment, Submission submis
     SetError(AnswerOf(environment, kMethodOfOne, submission.request.status()), answer);
     co_return answer;
   }
-  const auto made = co_await core::Submit(environment.farm, *std::move(submission.request));
+  const auto made =
+      co_await core::Submit(environment.farm, *std::move(submission.request), core::Show::kId);
   if (!made.ok()) {
     SetError(AnswerOf(environment, kMethodOfOne, made.status()), answer);
   } else if (!made->refused.empty()) {
     const wire::ErrorDetails details = DetailsFor(made->refused);
     SetError(AnswerOf(environment, kMethodOfOne, core::StatusOf(made->refused), details), answer);
   } else {
-    answer.set_job_id(made->job->id.ToString());
+    answer.set_job_id(made->id->ToString());
   }
   co_return answer;
 }

@@ -148,7 +148,7 @@ Result<std::optional<HeldTask>> FindHeld(Database& db, const AttemptId& id) {
 }
 
 Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSession& worker,
-                           std::int64_t now) {
+                           std::int64_t now, const sched::Reasons& why) {
   TYLLM_TRY(workers::CheckNotReplaced(ground.db, worker));
   TYLLM_ASSIGN(Place place, FindPlace(ground.db, task));
   tasks::Row& row = place.row();
@@ -159,11 +159,14 @@ Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSessio
   TYLLM_TRY(tasks::SetLeased(ground, row, worker, now));
   row.state = TaskState::kLeased;
   ++row.attempt;
-  TYLLM_TRY(attempts::Insert(ground.db, row.attempt_id(), worker, now));
+  TYLLM_ASSIGN(Lease lease, LeaseOf(ground, place));
+  sched::Reasons reasons = why;
+  reasons.goes_on = lease.checkpoint.has_value();
+  TYLLM_TRY(attempts::Insert(ground.db, lease.id, worker, reasons, now));
   TYLLM_TRY(Progress(ground, place,
                      " started on worker " + worker.worker + " (" + Number(row.attempt) + ")",
                      now));
-  return LeaseOf(ground, place);
+  return lease;
 }
 
 Status Adopt(Database& db, const AttemptId& id, const std::string& session) {

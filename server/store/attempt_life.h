@@ -19,7 +19,7 @@ Result<tasks::Row> GetCurrent(Database& db, const AttemptId& id);
 Result<std::optional<HeldTask>> FindHeld(Database& db, const AttemptId& id);
 
 Result<Lease> StartAttempt(const Ground& ground, TaskId task, const WorkerSession& worker,
-                           std::int64_t now);
+                           std::int64_t now, const sched::Reasons& why);
 /// The attempt goes on in another session of its worker.
 Status Adopt(Database& db, const AttemptId& id, const std::string& session);
 Result<Lease> GetLease(const Ground& ground, const AttemptId& id);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/attempts.h"
 
+#include "server/store/lanes.h"
 #include "server/store/rows_json.h"
 
 namespace tyllm::server::store::attempts {
@@ -8,9 +9,9 @@ namespace tyllm::server::store::attempts {
 namespace {
 
 constexpr Sql kInsert{
-    "INSERT INTO attempts(task, attempt, worker, session, started_ms, toolchain) "
-    "VALUES(?1, ?2, ?3, ?4, ?5, coalesce((SELECT json_extract(capabilities, "
-    "'$.toolchain_version') FROM workers WHERE name = ?3), ''))"};
+    "INSERT INTO attempts(task, attempt, worker, session, started_ms, toolchain, lane, charge, "
+    "waited_ms, inputs, inputs_there, others, goes_on) VALUES(?1, ?2, ?3, ?4, ?5, coalesce((SELECT "
+    "toolchain FROM workers WHERE name = ?3), ''), ?6, ?7, ?8, ?9, ?10, ?11, ?12)"};
 constexpr Sql kSetSession{"UPDATE attempts SET session = ?3 WHERE task = ?1 AND attempt = ?2"};
 constexpr Sql kEnd{
     "UPDATE attempts SET ended_ms = ?3, ending = ?4, failure = ?5, log_bytes = ?6, "
@@ -21,22 +22,35 @@ constexpr Sql kOf{
     "FROM attempts WHERE task = ?1 ORDER BY attempt"};
 constexpr Sql kLastToolchain{
     "SELECT toolchain FROM attempts WHERE task = ?1 ORDER BY attempt DESC LIMIT 1"};
-// Each half goes through an index of its own.
+// The last that succeeded are those of the newest tasks: ids rise with time, and a row need not be
+// written into an index when it ends.
 constexpr Sql kSeen{
     "SELECT t.spec, s.ms, s.memory_bytes, s.gpu_memory_bytes, s.disk_bytes, s.gpu_too_small "
     "FROM (SELECT * FROM (SELECT task, ended_ms, ended_ms - started_ms AS ms, memory_bytes, "
-    "gpu_memory_bytes, disk_bytes, gpu_too_small FROM attempts INDEXED BY attempts_succeeded "
-    "WHERE ending = 0 ORDER BY ended_ms DESC LIMIT ?1) UNION ALL SELECT * FROM (SELECT task, "
+    "gpu_memory_bytes, disk_bytes, gpu_too_small FROM attempts "
+    "WHERE ending = 0 ORDER BY task DESC, attempt DESC LIMIT ?1) UNION ALL SELECT * FROM (SELECT "
+    "task, "
     "ended_ms, NULL, memory_bytes, gpu_memory_bytes, disk_bytes, gpu_too_small FROM attempts "
     "INDEXED BY attempts_gpu_too_small WHERE gpu_too_small > 0 ORDER BY ended_ms DESC LIMIT ?1)) "
     "AS s JOIN tasks AS t ON t.id = s.task ORDER BY s.ended_ms"};
+constexpr Sql kGiven{
+    "SELECT attempt, worker, started_ms, charge, waited_ms, inputs, inputs_there, others, goes_on, "
+    "lane FROM attempts WHERE task = ?1 AND lane IS NOT NULL ORDER BY attempt"};
 constexpr Sql kHasEnded{
     "SELECT ended_ms IS NOT NULL FROM attempts WHERE task = ?1 AND attempt = ?2"};
 
 }  // namespace
 
-Status Insert(Database& db, const AttemptId& id, const WorkerSession& holder, std::int64_t now) {
-  return db.Change(kInsert, id.task.value, id.attempt, holder.worker, holder.session, now).status();
+Status Insert(Database& db, const AttemptId& id, const WorkerSession& holder,
+              const sched::Reasons& why, std::int64_t now) {
+  std::optional<std::int64_t> lane;
+  if (why.lane != 0) {
+    lane = why.lane;
+  }
+  return db
+      .Change(kInsert, id.task.value, id.attempt, holder.worker, holder.session, now, lane,
+              why.charge, why.waited_ms, why.inputs, why.inputs_there, why.others, why.goes_on)
+      .status();
 }
 
 Status SetSession(Database& db, const AttemptId& id, const std::string& session) {
@@ -78,6 +92,28 @@ Result<std::vector<domain::AttemptRecord>> Of(Database& db, TaskId task) {
       TYLLM_ASSIGN(one.failure, FromColumn<domain::Failure>(rows.Text(6), "attempts.failure"));
     }
     one.log_bytes = rows.Integer(7);
+  }
+}
+
+Result<std::vector<domain::Decision>> Given(Database& db, TaskId task) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kGiven, task.value));
+  std::vector<domain::Decision> given;
+  while (true) {
+    TYLLM_ASSIGN(const bool more, rows.Next());
+    if (!more) {
+      return given;
+    }
+    const sched::Reasons why{.lane = rows.Integer(9),
+                             .charge = rows.Integer(3),
+                             .waited_ms = rows.Integer(4),
+                             .inputs = rows.Integer(5),
+                             .inputs_there = rows.Integer(6),
+                             .others = rows.Integer(7),
+                             .goes_on = rows.Integer(8) != 0};
+    TYLLM_ASSIGN(const sched::LaneKey lane, lanes::Get(db, why.lane));
+    const auto attempt = static_cast<domain::Attempt>(rows.Integer(0));
+    given.push_back(
+        {.unix_ms = rows.Integer(2), .text = sched::TextOf(why, attempt, rows.Text(1), lane)});
   }
 }
 

@@ -10,7 +10,8 @@
 // Table attempts: who ran what when, and how it ended.
 namespace tyllm::server::store::attempts {
 
-Status Insert(Database& db, const AttemptId& id, const WorkerSession& holder, std::int64_t now);
+Status Insert(Database& db, const AttemptId& id, const WorkerSession& holder,
+              const sched::Reasons& why, std::int64_t now);
 Status SetSession(Database& db, const AttemptId& id, const std::string& session);
 
 /// What is kept of an attempt that has ended, besides when and how.
@@ -24,6 +25,8 @@ Status End(Database& db, const AttemptId& id, sched::Ending ending, std::int64_t
            const Remains& remains);
 /// Oldest first.
 Result<std::vector<domain::AttemptRecord>> Of(Database& db, TaskId task);
+/// Why they were given to whom, of those of which it is known. Oldest first.
+Result<std::vector<domain::Decision>> Given(Database& db, TaskId task);
 /// Toolchain of the task's last attempt; empty before the first.
 Result<std::string> LastToolchain(Database& db, TaskId task);
 /// Queue::SeenAttempts.

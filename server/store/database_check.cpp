@@ -58,11 +58,19 @@ constexpr std::array kInvariants = {
                "coalesce(sum(bytes), 0) FROM project_trees WHERE project = p.name)"}},
     Invariant{"a tree of a project is one of its jobs'",
               {"SELECT t.project || ' ' || t.tree FROM project_trees AS t WHERE t.jobs <> (SELECT "
-               "count(*) FROM job_trees WHERE project = t.project AND tree = t.tree)"}},
+               "count(*) FROM job_trees WHERE tree = t.id)"}},
+    Invariant{"a tree of a job is one of its project's",
+              {"SELECT 'j' || j.id FROM job_trees AS t JOIN jobs AS j ON j.id = t.job JOIN "
+               "project_trees AS p ON p.id = t.tree WHERE p.project <> j.project"}},
+    Invariant{"a label is one task's of its job",
+              {"SELECT 'j' || job FROM tasks GROUP BY job, label HAVING count(*) > 1"}},
+    Invariant{"a job has what it was asked to do",
+              {"SELECT 'j' || id FROM jobs WHERE id NOT IN (SELECT job FROM job_texts)"}},
     Invariant{
         "an output is a tree of its job",
         {"SELECT 't' || t.id FROM tasks AS t WHERE t.output IS NOT NULL AND NOT EXISTS(SELECT "
-         "1 FROM job_trees WHERE job = t.job AND tree = t.output)"}},
+         "1 FROM job_trees AS u JOIN project_trees AS p ON p.id = u.tree WHERE u.job = t.job AND "
+         "p.tree = t.output)"}},
 };
 
 /// Each goes through an index of the few rows that it is about, however many others there are.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/decisions.h"
 
+#include <iterator>
+
+#include "server/store/attempts.h"
+
 namespace tyllm::server::store::decisions {
 
 namespace {
@@ -18,15 +22,7 @@ Result<std::int64_t> Last(Database& db, TaskId task) {
   return rows.Integer(0);
 }
 
-}  // namespace
-
-Status Insert(Database& db, TaskId task, const std::string& text, std::int64_t now) {
-  TYLLM_ASSIGN(const std::int64_t last, Last(db, task));
-  TYLLM_TRY(db.Change(kInsert, task.value, last + 1, now, text).status());
-  return last < kKept ? OkStatus() : db.Change(kTrim, task.value, last + 1 - kKept).status();
-}
-
-Result<std::vector<domain::Decision>> Of(Database& db, TaskId task) {
+Result<std::vector<domain::Decision>> Noted(Database& db, TaskId task) {
   TYLLM_ASSIGN(Rows rows, db.Query(kOf, task.value));
   std::vector<domain::Decision> found;
   while (true) {
@@ -36,6 +32,34 @@ Result<std::vector<domain::Decision>> Of(Database& db, TaskId task) {
     }
     found.push_back({.unix_ms = rows.Integer(0), .text = rows.Text(1)});
   }
+}
+
+}  // namespace
+
+Status Insert(Database& db, TaskId task, const std::string& text, std::int64_t now) {
+  TYLLM_ASSIGN(const std::int64_t last, Last(db, task));
+  TYLLM_TRY(db.Change(kInsert, task.value, last + 1, now, text).status());
+  return last < kKept ? OkStatus() : db.Change(kTrim, task.value, last + 1 - kKept).status();
+}
+
+Result<std::vector<domain::Decision>> Of(Database& db, TaskId task) {
+  TYLLM_ASSIGN(const std::vector<domain::Decision> noted, Noted(db, task));
+  TYLLM_ASSIGN(const std::vector<domain::Decision> given, attempts::Given(db, task));
+  std::vector<domain::Decision> all;
+  auto note = noted.begin();
+  // Of one moment, an attempt is given before it is judged, and judged before the next is given.
+  for (const domain::Decision& gift : given) {
+    const bool is_first = &gift == &given.front();
+    while (note != noted.end() && note->unix_ms < gift.unix_ms + (is_first ? 0 : 1)) {
+      all.push_back(*note++);
+    }
+    all.push_back(gift);
+  }
+  all.insert(all.end(), note, noted.end());
+  if (std::ssize(all) > kKept) {
+    all.erase(all.begin(), all.end() - kKept);
+  }
+  return all;
 }
 
 }  // namespace tyllm::server::store::decisions

@@ -45,9 +45,9 @@ class Beginning {
     return OkStatus();
   }
 
-  Result<domain::JobView> Write() {
+  Result<JobId> Write() {
     Database& db = ground_.db;
-    const auto last_event = static_cast<std::int64_t>(Leading() + Notes());
+    const std::int64_t last_event = LastEvent();
     const bool ends = IsFinal(state_);
     TYLLM_ASSIGN(const JobId id,
                  jobs::Insert(db, job_, ends ? JobState::kQueued : state_, last_event, now_));
@@ -62,10 +62,28 @@ class Beginning {
       TYLLM_TRY(jobs::Advance(db, id, state_, last_event, now_));
       ground_.ended.push_back({job_.spec.kind, state_, {}});
     }
-    return View(id, last_event);
+    return id;
+  }
+
+  Result<domain::JobView> View(JobId id) const {
+    domain::JobView view;
+    view.id = id;
+    view.spec = job_.spec;
+    view.state = state_;
+    view.created_unix_ms = now_;
+    view.ended_unix_ms = IsFinal(state_) ? now_ : 0;
+    view.last_event = LastEvent();
+    view.project = job_.spec.project;
+    view.priority = job_.spec.priority;
+    view.labels = job_.spec.labels;
+    view.retry_of = job_.retry_of;
+    TYLLM_TRY(ShowTasks(ground_.db, rows_, job_.plan.outputs, view));
+    return view;
   }
 
  private:
+  std::int64_t LastEvent() const { return static_cast<std::int64_t>(Leading() + Notes()); }
+
   Status AddRow(const domain::PlannedTask& task) {
     tasks::Row& row = rows_.emplace_back();
     row.position = static_cast<std::int64_t>(rows_.size()) - 1;
@@ -146,22 +164,6 @@ class Beginning {
     return OkStatus();
   }
 
-  Result<domain::JobView> View(JobId id, std::int64_t last_event) const {
-    domain::JobView view;
-    view.id = id;
-    view.spec = job_.spec;
-    view.state = state_;
-    view.created_unix_ms = now_;
-    view.ended_unix_ms = IsFinal(state_) ? now_ : 0;
-    view.last_event = last_event;
-    view.project = job_.spec.project;
-    view.priority = job_.spec.priority;
-    view.labels = job_.spec.labels;
-    view.retry_of = job_.retry_of;
-    TYLLM_TRY(ShowTasks(ground_.db, rows_, job_.plan.outputs, view));
-    return view;
-  }
-
   const Ground& ground_;
   const NewJob& job_;
   const std::int64_t now_;
@@ -173,10 +175,17 @@ class Beginning {
 
 }  // namespace
 
-Result<domain::JobView> Enqueue(const Ground& ground, const NewJob& job, std::int64_t now) {
+Result<JobId> Enqueue(const Ground& ground, const NewJob& job, std::int64_t now) {
   Beginning beginning(ground, job, now);
   TYLLM_TRY(beginning.Plan());
   return beginning.Write();
+}
+
+Result<domain::JobView> EnqueueAndShow(const Ground& ground, const NewJob& job, std::int64_t now) {
+  Beginning beginning(ground, job, now);
+  TYLLM_TRY(beginning.Plan());
+  TYLLM_ASSIGN(const JobId id, beginning.Write());
+  return beginning.View(id);
 }
 
 Status SetPriority(const Ground& ground, JobId job, std::int32_t priority) {

@@ -7,8 +7,9 @@
 // How jobs come, change places and go.
 namespace tyllm::server::store {
 
+Result<JobId> Enqueue(const Ground& ground, const NewJob& job, std::int64_t now);
 /// The job as ViewOf gives it.
-Result<domain::JobView> Enqueue(const Ground& ground, const NewJob& job, std::int64_t now);
+Result<domain::JobView> EnqueueAndShow(const Ground& ground, const NewJob& job, std::int64_t now);
 /// kFailedPrecondition when it has ended.
 Status SetPriority(const Ground& ground, JobId job, std::int32_t priority);
 /// The tasks that went with it.

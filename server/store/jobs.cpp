@@ -11,13 +11,13 @@ namespace {
 using domain::JobState;
 
 constexpr Sql kInsert{
-    "INSERT INTO jobs(state, spec, outputs, created_ms, project, priority, job_class, retry_of, "
-    "last_event) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"};
-constexpr Sql kInsertLabel{"INSERT INTO job_labels(job, key, value) VALUES(?1, ?2, ?3)"};
-constexpr Sql kDeleteLabels{"DELETE FROM job_labels WHERE job = ?1"};
+    "INSERT INTO jobs(state, kind, created_ms, project, priority, job_class, retry_of, "
+    "last_event) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
+constexpr Sql kInsertTexts{"INSERT INTO job_texts(job, spec, outputs) VALUES(?1, ?2, ?3)"};
+constexpr Sql kSetLabels{"UPDATE jobs SET labels = ?2 WHERE id = ?1"};
 constexpr Sql kGet{TYLLM_JOB_COLUMNS "WHERE id = ?1"};
 constexpr Sql kStanding{
-    "SELECT state, cancel_asked, last_event, CASE WHEN ?2 THEN json_extract(spec, '$.kind') END, "
+    "SELECT state, cancel_asked, last_event, kind, "
     "CASE WHEN ?2 THEN json_extract(failure, '$.blame') END FROM jobs WHERE id = ?1"};
 constexpr Sql kCount{"SELECT state, count(*) FROM jobs GROUP BY state"};
 constexpr Sql kAskCancel{"UPDATE jobs SET cancel_asked = 1 WHERE id = ?1"};
@@ -29,7 +29,7 @@ constexpr Sql kDelete[] = {
     {"DELETE FROM decisions WHERE task IN (SELECT id FROM tasks WHERE job = ?1)"},
     {"DELETE FROM attempts WHERE task IN (SELECT id FROM tasks WHERE job = ?1)"},
     {"DELETE FROM tasks WHERE job = ?1"},
-    {"DELETE FROM job_labels WHERE job = ?1"},
+    {"DELETE FROM job_texts WHERE job = ?1"},
     // Trees go one by one, so that what the project stores is counted down.
     {"DELETE FROM job_trees WHERE job = ?1"},
     {"DELETE FROM jobs WHERE id = ?1"},
@@ -42,13 +42,6 @@ constexpr Sql kAdvance{
 Status NoJob(JobId id) {
   return NotFound("there is no job " + id.ToString() +
                   "; `tyllm-client list` shows those that are");
-}
-
-Status InsertLabels(Database& db, JobId id, const std::map<std::string, std::string>& labels) {
-  for (const auto& [key, value] : labels) {
-    TYLLM_TRY(db.Change(kInsertLabel, id.value, key, value).status());
-  }
-  return OkStatus();
 }
 
 }  // namespace
@@ -71,7 +64,9 @@ Result<Row> Read(const Rows& rows) {
   if (!rows.IsNull(11)) {
     row.retry_of = JobId{rows.Integer(11)};
   }
-  row.labels = rows.Text(12);
+  if (!rows.IsNull(12)) {
+    row.labels = rows.Text(12);
+  }
   return row;
 }
 
@@ -82,11 +77,11 @@ Result<JobId> Insert(Database& db, const NewJob& job, JobState state, std::int64
   if (job.retry_of) {
     retry_of = job.retry_of->value;
   }
-  TYLLM_TRY(db.Change(kInsert, state, SpecText(spec), ToColumn(job.plan.outputs), now, spec.project,
-                      spec.priority, spec.job_class, retry_of, last_event)
+  TYLLM_TRY(db.Change(kInsert, state, spec.kind, now, spec.project, spec.priority, spec.job_class,
+                      retry_of, last_event)
                 .status());
   const JobId id{db.last_insert_id()};
-  TYLLM_TRY(InsertLabels(db, id, spec.labels));
+  TYLLM_TRY(db.Change(kInsertTexts, id.value, SpecText(spec), ToColumn(job.plan.outputs)).status());
   return id;
 }
 
@@ -106,9 +101,7 @@ Result<Standing> StandingOf(Database& db, JobId id, bool ends) {
   TYLLM_ASSIGN(standing.state, EnumColumn<JobState>(rows.Integer(0)));
   standing.cancel_asked = rows.Integer(1) != 0;
   standing.last_event = rows.Integer(2);
-  if (!rows.IsNull(3)) {
-    TYLLM_ASSIGN(standing.kind, domain::kJobKindNames.Parse(rows.Text(3)));
-  }
+  TYLLM_ASSIGN(standing.kind, EnumColumn<domain::JobKind>(rows.Integer(3)));
   if (!rows.IsNull(4)) {
     TYLLM_ASSIGN(standing.blame, domain::kBlameNames.Parse(rows.Text(4)));
   }
@@ -140,8 +133,7 @@ Status SetPriority(Database& db, JobId id, std::int32_t priority) {
 }
 
 Status SetLabels(Database& db, JobId id, const std::map<std::string, std::string>& labels) {
-  TYLLM_TRY(db.Change(kDeleteLabels, id.value).status());
-  return InsertLabels(db, id, labels);
+  return db.ChangeOne(id.ToString(), kSetLabels, id.value, ToColumn(labels));
 }
 
 Result<std::vector<JobId>> EndedBefore(Database& db, std::int64_t before, std::int64_t limit) {
@@ -185,8 +177,11 @@ Result<domain::JobView> ToView(const Row& row) {
   view.project = row.project;
   view.priority = row.priority;
   view.retry_of = row.retry_of;
-  using Labels = std::map<std::string, std::string>;
-  TYLLM_ASSIGN(view.labels, FromColumn<Labels>(row.labels, "job_labels"));
+  view.labels = view.spec.labels;
+  if (row.labels) {
+    using Labels = std::map<std::string, std::string>;
+    TYLLM_ASSIGN(view.labels, FromColumn<Labels>(*row.labels, "jobs.labels"));
+  }
   return view;
 }
 

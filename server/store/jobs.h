@@ -9,13 +9,13 @@
 #include "server/store/database.h"
 #include "server/store/queue.h"
 
-// Columns of jobs as Read takes them.
-#define TYLLM_JOB_COLUMNS                                                                \
-  "SELECT id, state, cancel_asked, spec, outputs, failure, created_ms, ended_ms, "       \
-  "last_event, project, priority, retry_of, (SELECT json_group_object(key, value) FROM " \
-  "job_labels WHERE job = jobs.id) FROM jobs "
+// Columns of jobs as Read takes them. CROSS JOIN: the order is that of jobs.
+#define TYLLM_JOB_COLUMNS                                                          \
+  "SELECT id, state, cancel_asked, spec, outputs, failure, created_ms, ended_ms, " \
+  "last_event, project, priority, retry_of, labels "                               \
+  "FROM jobs CROSS JOIN job_texts ON job = id "
 
-// Tables jobs and job_labels.
+// Tables jobs and job_texts.
 namespace tyllm::server::store::jobs {
 
 struct Row {
@@ -31,7 +31,7 @@ struct Row {
   std::string project;
   std::int32_t priority = 0;
   std::optional<JobId> retry_of;
-  std::string labels;  ///< JSON object
+  std::optional<std::string> labels;  ///< JSON object; as in the spec where there are none
 };
 
 /// `state` is not a final one.

@@ -15,11 +15,11 @@ using domain::JobOrder;
 // one. A filter that is not given is NULL and costs nothing.
 #define TYLLM_JOB_FILTER                                                                 \
   "(?3 IS NULL OR project = ?3) AND (?4 IS NULL OR instr(?4, ',' || state || ',') > 0) " \
-  "AND (?5 IS NULL OR instr(?5, ',' || json_extract(spec, '$.kind') || ',') > 0) "       \
+  "AND (?5 IS NULL OR instr(?5, ',' || kind || ',') > 0) "                               \
   "AND (?6 IS NULL OR substr(json_extract(spec, '$.name'), 1, length(?6)) = ?6) "        \
   "AND (?7 IS NULL OR NOT EXISTS(SELECT 1 FROM json_each(?7) AS want WHERE NOT EXISTS("  \
-  "SELECT 1 FROM job_labels AS has WHERE has.job = jobs.id AND has.key = want.key AND "  \
-  "(want.value = '' OR has.value = want.value)))) "                                      \
+  "SELECT 1 FROM json_each(coalesce(labels, json_extract(spec, '$.labels'))) AS has "    \
+  "WHERE has.key = want.key AND (want.value = '' OR has.value = want.value)))) "         \
   "AND created_ms >= ?8 AND (?9 = 0 OR created_ms < ?9) "
 
 // A state's or a project's jobs come in order from an index of their own.
@@ -40,9 +40,20 @@ constexpr Sql kOldestOfProject{TYLLM_JOB_COLUMNS
 constexpr Sql kEnded{TYLLM_JOB_COLUMNS
                      "WHERE ended_ms IS NOT NULL AND (ended_ms, id) < (?2, ?1) "
                      "AND " TYLLM_JOB_FILTER "ORDER BY ended_ms DESC, id DESC LIMIT ?10"};
-constexpr Sql kPriority{TYLLM_JOB_COLUMNS
-                        "WHERE priority <= ?2 AND (priority < ?2 OR id > ?1) "
-                        "AND " TYLLM_JOB_FILTER "ORDER BY priority DESC, id LIMIT ?10"};
+// Most jobs have priority 0: an index leads to the others, and these are in order of their ids.
+#define TYLLM_AFTER_PRIORITY \
+  "AND priority <= ?2 AND (priority < ?2 OR id > ?1) AND " TYLLM_JOB_FILTER
+constexpr Sql kHighPriority{TYLLM_JOB_COLUMNS
+                            "WHERE priority > 0 AND priority <> 0 " TYLLM_AFTER_PRIORITY
+                            "ORDER BY priority DESC, id LIMIT ?10"};
+constexpr Sql kUsualPriority{
+    TYLLM_JOB_COLUMNS
+    "WHERE priority = 0 AND ?2 >= 0 AND id > iif(?2 = 0, ?1, 0) AND " TYLLM_JOB_FILTER
+    "ORDER BY id LIMIT ?10"};
+constexpr Sql kLowPriority{TYLLM_JOB_COLUMNS
+                           "WHERE priority < 0 AND priority <> 0 " TYLLM_AFTER_PRIORITY
+                           "ORDER BY priority DESC, id LIMIT ?10"};
+#undef TYLLM_AFTER_PRIORITY
 
 // ",a,b,": what instr looks for a name in.
 template <typename E, typename Text>
@@ -67,6 +78,13 @@ JobPosition FirstOf(JobOrder order) {
   return {.key = kMost, .id = JobId{rises ? 0 : kMost}};
 }
 
+std::vector<Row> FirstOf(std::vector<Row> rows, std::int64_t limit) {
+  if (std::ssize(rows) > limit) {
+    rows.erase(rows.begin() + limit, rows.end());
+  }
+  return rows;
+}
+
 /// One listing: its parameters are bound the same way to every statement.
 class Listing {
  public:
@@ -76,7 +94,7 @@ class Listing {
         after_(filter.after.value_or(FirstOf(filter.order))),
         project_(Given(filter.project)),
         kinds_(Listed(filter.kinds,
-                      [](domain::JobKind kind) { return domain::kJobKindNames.Name(kind); })),
+                      [](domain::JobKind kind) { return std::to_string(static_cast<int>(kind)); })),
         name_(Given(filter.name_prefix)) {
     if (!filter.labels.empty()) {
       labels_ = ToColumn(filter.labels);
@@ -117,10 +135,7 @@ class Listing {
     const bool rises = filter_.order == JobOrder::kOldest;
     std::sort(found.begin(), found.end(),
               [&](const Row& a, const Row& b) { return rises ? a.id < b.id : b.id < a.id; });
-    if (found.size() > static_cast<std::size_t>(filter_.limit)) {
-      found.erase(found.begin() + filter_.limit, found.end());
-    }
-    return found;
+    return FirstOf(std::move(found), filter_.limit);
   }
 
  private:
@@ -145,8 +160,12 @@ Result<std::vector<Row>> Find(Database& db, const JobFilter& filter) {
       TYLLM_TRY(listing.Run(kEnded, std::nullopt, found));
       return found;
     case JobOrder::kPriority:
-      TYLLM_TRY(listing.Run(kPriority, std::nullopt, found));
-      return found;
+      for (const Sql* const part : {&kHighPriority, &kUsualPriority, &kLowPriority}) {
+        if (std::ssize(found) < filter.limit) {
+          TYLLM_TRY(listing.Run(*part, std::nullopt, found));
+        }
+      }
+      return FirstOf(std::move(found), filter.limit);
   }
   return Internal("an order of jobs without a statement");
 }

@@ -11,7 +11,7 @@ namespace tyllm::server::store {
 /// Tasks of a job that have not begun, in plan order.
 Result<std::vector<PendingRecord>> PendingOf(Database& db, JobId job);
 
-/// See Queue::CorrectQueuedTimes.
+/// Of Queue::CorrectTimes: what was queued.
 Status CorrectQueuedTimes(Database& db, std::int64_t now);
 
 }  // namespace tyllm::server::store

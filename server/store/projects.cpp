@@ -31,10 +31,10 @@ constexpr Sql kUses{
     "SELECT name, weight, used_seconds, used_at_ms, max_running_tasks FROM projects"};
 constexpr Sql kLane{"SELECT project, job_class FROM lanes WHERE id = ?1"};
 constexpr Sql kProjectOfJob{"SELECT project FROM jobs WHERE id = ?1"};
-// With VALUES: the rows of an INSERT ... SELECT go through a temporary table first.
+constexpr Sql kFindTree{"SELECT id FROM project_trees WHERE project = ?1 AND tree = ?2"};
+constexpr Sql kNewTree{"INSERT INTO project_trees(project, tree, bytes) VALUES(?1, ?2, ?3)"};
 constexpr Sql kAddTree{
-    "INSERT INTO job_trees(job, tree, project, bytes) VALUES(?1, ?2, ?3, ?4) "
-    "ON CONFLICT(job, tree) DO NOTHING"};
+    "INSERT INTO job_trees(job, tree) VALUES(?1, ?2) ON CONFLICT(job, tree) DO NOTHING"};
 
 constexpr Sql kTreesInUse{
     "SELECT tree FROM project_trees UNION SELECT output FROM actions UNION "
@@ -93,6 +93,20 @@ Status AddRunning(Database& db, const std::map<std::int64_t, RunningTasks::Task>
     shares.interactive_tasks += known->second.interactive ? 1 : 0;
   }
   return OkStatus();
+}
+
+// Of the project's row of the tree, which is made when it is not there.
+Result<std::int64_t> NumberOf(Database& db, const std::string& project, const std::string& tree,
+                              std::int64_t bytes) {
+  {
+    TYLLM_ASSIGN(Rows rows, db.Query(kFindTree, project, tree));
+    TYLLM_ASSIGN(const bool found, rows.Next());
+    if (found) {
+      return rows.Integer(0);
+    }
+  }
+  TYLLM_TRY(db.Change(kNewTree, project, tree, bytes).status());
+  return db.last_insert_id();
 }
 
 }  // namespace
@@ -164,8 +178,11 @@ Result<sched::Shares> SharesAt(Database& db, RunningTasks& running, std::int64_t
 Status AddTree(Database& db, JobId job, const BlobId& tree, std::int64_t bytes) {
   TYLLM_ASSIGN(Rows rows, db.Query(kProjectOfJob, job.value));
   TYLLM_ASSIGN(const bool found, rows.Next());
-  return found ? db.Change(kAddTree, job.value, tree.ToString(), rows.Text(0), bytes).status()
-               : OkStatus();
+  if (!found) {
+    return OkStatus();
+  }
+  TYLLM_ASSIGN(const std::int64_t number, NumberOf(db, rows.Text(0), tree.ToString(), bytes));
+  return db.Change(kAddTree, job.value, number).status();
 }
 
 Result<std::vector<BlobId>> TreesInUse(Database& db) {

@@ -17,6 +17,7 @@
 #include "server/sched/ending.h"
 #include "server/sched/fair_order.h"
 #include "server/sched/placement.h"
+#include "server/sched/reasons.h"
 #include "server/sched/retry.h"
 #include "server/sched/run_history.h"
 #include "server/sched/shares.h"
@@ -264,11 +265,8 @@ class Queue {
   virtual Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) = 0;
   /// The new job, as GetJob gives it.
   virtual Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) = 0;
-
-  Result<JobId> Enqueue(const NewJob& job, std::int64_t now) {
-    TYLLM_ASSIGN(const domain::JobView made, EnqueueAndShow(job, now));
-    return made.id;
-  }
+  /// As EnqueueAndShow, for who does not look at it.
+  virtual Result<JobId> Enqueue(const NewJob& job, std::int64_t now) = 0;
 
   virtual Result<domain::JobView> GetJob(JobId job) = 0;
   /// In the filter's order, without tasks and outputs.
@@ -297,7 +295,7 @@ class Queue {
   virtual Result<std::vector<domain::AttemptRecord>> Attempts(TaskId task) = 0;
   /// Something that the scheduler decided; the last hundred of a task are kept.
   virtual Status NoteDecision(TaskId task, const std::string& text, std::int64_t now) = 0;
-  /// Oldest first.
+  /// Those, and the reasons for which attempts were given (StartAttempt). Oldest first.
   virtual Result<std::vector<domain::Decision>> Decisions(TaskId task) = 0;
   /// Of attempts that succeeded, and of those that found a GPU too small, the last ones of each; in
   /// the order of their ends.
@@ -326,8 +324,9 @@ class Queue {
   virtual Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) = 0;
 
   /// The clock was ahead before the server began: what was queued later than `now` is queued now,
-  /// and a pause before another attempt begins now.
-  virtual Status CorrectQueuedTimes(std::int64_t now) = 0;
+  /// a pause before another attempt begins now, and requests that were answered later were answered
+  /// now.
+  virtual Status CorrectTimes(std::int64_t now) = 0;
 
   // Projects.
   /// One that is not known is one of weight 1 without quotas.
@@ -338,8 +337,14 @@ class Queue {
   virtual Status AddTree(JobId job, const BlobId& tree, std::int64_t bytes) = 0;
 
   // Attempts.
-  virtual Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker,
-                                     std::int64_t now) = 0;
+  virtual Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now,
+                                     const sched::Reasons& why) = 0;
+
+  /// Without a reason that anybody could ask for.
+  Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) {
+    return StartAttempt(task, worker, now, {});
+  }
+
   virtual Result<Lease> GetLease(const AttemptId& id) = 0;
   /// Nothing when the attempt is not the task's current one or is over.
   virtual Result<std::optional<HeldTask>> FindHeld(const AttemptId& id) = 0;

@@ -12,7 +12,9 @@ constexpr Sql kFind{
 constexpr Sql kInsert{
     "INSERT INTO requests(request_id, method, fingerprint, job, at_ms) "
     "VALUES(?1, ?2, ?3, ?4, ?5)"};
-constexpr Sql kOld{"SELECT id, request_id FROM requests WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2"};
+// Rows come in order of time: CorrectTimes sees to it after the clock was set back.
+constexpr Sql kOld{"SELECT id, request_id, at_ms FROM requests ORDER BY id LIMIT ?1"};
+constexpr Sql kCorrectTimes{"UPDATE requests SET at_ms = ?1 WHERE at_ms > ?1"};
 constexpr Sql kRemove{"DELETE FROM requests WHERE id = ?1"};
 
 struct Old {
@@ -21,11 +23,11 @@ struct Old {
 };
 
 Result<std::vector<Old>> FindOld(Database& db, std::int64_t before, std::int64_t limit) {
-  TYLLM_ASSIGN(Rows rows, db.Query(kOld, before, limit));
+  TYLLM_ASSIGN(Rows rows, db.Query(kOld, limit));
   std::vector<Old> found;
   while (true) {
     TYLLM_ASSIGN(const bool more, rows.Next());
-    if (!more) {
+    if (!more || rows.Integer(2) >= before) {
       return found;
     }
     found.push_back({rows.Integer(0), rows.Text(1)});
@@ -80,6 +82,10 @@ Result<std::int64_t> RemoveOld(const Ground& ground, std::int64_t before, std::i
     ground.keys.requests.Remove(DigestOf(old.request_id), old.id);
   }
   return static_cast<std::int64_t>(found.size());
+}
+
+Status CorrectTimes(Database& db, std::int64_t now) {
+  return db.Change(kCorrectTimes, now).status();
 }
 
 }  // namespace tyllm::server::store::requests

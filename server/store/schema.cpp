@@ -8,6 +8,7 @@
 #include "server/store/schema_checkpoints.h"
 #include "server/store/schema_keys.h"
 #include "server/store/schema_lanes.h"
+#include "server/store/schema_lean.h"
 #include "server/store/schema_queue.h"
 #include "server/store/schema_records.h"
 #include "server/store/schema_requests.h"
@@ -23,8 +24,8 @@ constexpr std::int64_t kApplicationId = 0x74796c6d;  // "tylm"
 // Step i leads from schema i to i + 1. A released step is never changed: add another.
 // docs/formats/sqlite_schema.md says what the columns mean.
 constexpr std::array kSteps = {
-    schema::kQueue,   schema::kRequests, schema::kCheckpoints, schema::kLanes,
-    schema::kRecords, schema::kUpserts,  schema::kSizes,       schema::kKeys,
+    schema::kQueue,   schema::kRequests, schema::kCheckpoints, schema::kLanes, schema::kRecords,
+    schema::kUpserts, schema::kSizes,    schema::kKeys,        schema::kLean,
 };
 
 constexpr Sql kGetVersion{"PRAGMA user_version"};
@@ -102,10 +103,15 @@ Status CopyBeforeMigration(Database& database, const Path& folder) {
 Status Migrate(Database& database, std::int64_t version) {
   TYLLM_ASSIGN(std::int64_t found, One(database, kGetVersion));
   TYLLM_TRY(CheckOurs(database, found));
+  if (found >= version) {
+    return OkStatus();
+  }
+  // Steps that make a table anew drop the old one while others refer to it.
+  TYLLM_TRY(database.Execute("PRAGMA foreign_keys=OFF"));
   for (; found < version; ++found) {
     TYLLM_TRY(Step(database, found));
   }
-  return OkStatus();
+  return database.Execute("PRAGMA foreign_keys=ON");
 }
 
 }  // namespace tyllm::server::store

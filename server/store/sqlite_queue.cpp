@@ -146,6 +146,10 @@ class SqliteQueue final : public Queue {
   }
 
   Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override {
+    return store::EnqueueAndShow(ground_, job, now);
+  }
+
+  Result<JobId> Enqueue(const NewJob& job, std::int64_t now) override {
     return store::Enqueue(ground_, job, now);
   }
 
@@ -237,7 +241,8 @@ class SqliteQueue final : public Queue {
     return lanes::CountBefore(db_, lane, job, limit);
   }
 
-  Status CorrectQueuedTimes(std::int64_t now) override {
+  Status CorrectTimes(std::int64_t now) override {
+    TYLLM_TRY(requests::CorrectTimes(db_, now));
     return store::CorrectQueuedTimes(db_, now);
   }
 
@@ -257,8 +262,11 @@ class SqliteQueue final : public Queue {
 
   // --- Attempts.
 
-  Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) override {
-    return store::StartAttempt(ground_, task, worker, now);
+  using Queue::StartAttempt;
+
+  Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now,
+                             const sched::Reasons& why) override {
+    return store::StartAttempt(ground_, task, worker, now, why);
   }
 
   Result<Lease> GetLease(const AttemptId& id) override { return store::GetLease(ground_, id); }

@@ -12,9 +12,10 @@ constexpr Sql kFindSession{
     "SELECT w.session = s.session FROM sessions AS s JOIN workers AS w ON w.name = s.worker "
     "WHERE s.worker = ?1 AND s.session = ?2"};
 constexpr Sql kPut{
-    "INSERT INTO workers(name, session, capabilities, last_seen_ms, rate) "
-    "VALUES(?1, ?2, ?3, ?4, ?5) "
+    "INSERT INTO workers(name, session, capabilities, last_seen_ms, rate, toolchain) "
+    "VALUES(?1, ?2, ?3, ?4, ?5, ?6) "
     "ON CONFLICT(name) DO UPDATE SET session = excluded.session, rate = excluded.rate, "
+    "toolchain = excluded.toolchain, "
     "capabilities = excluded.capabilities, last_seen_ms = excluded.last_seen_ms, "
     // Orders to end were for the process that was there: the next of the name is cordoned.
     "mode = CASE WHEN mode >= 2 AND session <> excluded.session THEN 1 ELSE mode END"};
@@ -48,8 +49,9 @@ Status CheckNotReplaced(Database& db, const WorkerSession& worker) {
 Status StartSession(Database& db, const WorkerSession& worker,
                     const domain::Capabilities& capabilities, std::int64_t now, double rate) {
   TYLLM_TRY(CheckNotReplaced(db, worker));
-  TYLLM_TRY(
-      db.Change(kPut, worker.worker, worker.session, ToColumn(capabilities), now, rate).status());
+  TYLLM_TRY(db.Change(kPut, worker.worker, worker.session, ToColumn(capabilities), now, rate,
+                      capabilities.toolchain_version)
+                .status());
   return db.Change(kInsertSession, worker.worker, worker.session, now).status();
 }
 

@@ -45,7 +45,8 @@ Result<TaskCounts> MemoryQueue::CountTasks(std::int64_t now) {
   return counts;
 }
 
-Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, std::int64_t now) {
+Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, std::int64_t now,
+                                        const sched::Reasons& why) {
   TYLLM_TRY(CheckNotReplaced(worker));
   const auto it = state_.tasks.find(id);
   if (it == state_.tasks.end()) {
@@ -70,7 +71,14 @@ Result<Lease> MemoryQueue::StartAttempt(TaskId id, const WorkerSession& worker, 
   const std::size_t first = job.events.size();
   Tell(job, &task, now);
   Follow(job, first, now);
-  return GetLease({id, task.view.attempt});
+  TYLLM_ASSIGN(Lease lease, GetLease({id, task.view.attempt}));
+  if (why.lane != 0) {
+    sched::Reasons reasons = why;
+    reasons.goes_on = lease.checkpoint.has_value();
+    const sched::LaneKey& lane = state_.lanes[static_cast<std::size_t>(why.lane) - 1];
+    TYLLM_TRY(NoteDecision(id, sched::TextOf(reasons, lease.id.attempt, worker.worker, lane), now));
+  }
+  return lease;
 }
 
 Result<Lease> MemoryQueue::GetLease(const AttemptId& id) {

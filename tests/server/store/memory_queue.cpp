@@ -43,6 +43,11 @@ Status MemoryQueue::RevertToMark() {
 
 // --- Jobs.
 
+Result<JobId> MemoryQueue::Enqueue(const NewJob& job, std::int64_t now) {
+  TYLLM_ASSIGN(const domain::JobView made, EnqueueAndShow(job, now));
+  return made.id;
+}
+
 Result<domain::JobView> MemoryQueue::EnqueueAndShow(const NewJob& job, std::int64_t now) {
   if (state_.requests.contains(job.request_id)) {
     return Internal("doubled request id");

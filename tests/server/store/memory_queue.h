@@ -46,6 +46,7 @@ class MemoryQueue : public Queue {
                      std::int64_t now) override;
   Result<std::int64_t> ForgetRequests(std::int64_t before, std::int64_t limit) override;
   Result<domain::JobView> EnqueueAndShow(const NewJob& job, std::int64_t now) override;
+  Result<JobId> Enqueue(const NewJob& job, std::int64_t now) override;
   Result<domain::JobView> GetJob(JobId job) override;
   Result<std::vector<domain::JobView>> ListJobs(const JobFilter& filter) override;
   Result<std::map<domain::JobState, std::int64_t>> CountJobs() override;
@@ -74,14 +75,16 @@ class MemoryQueue : public Queue {
   Result<sched::Shares> Shares(std::int64_t now) override;
   Result<std::vector<PendingRecord>> Pending(JobId job) override;
   Result<sched::LaneKey> LaneKeyOf(TaskId task) override;
-  Status CorrectQueuedTimes(std::int64_t now) override;
+  Status CorrectTimes(std::int64_t now) override;
   Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) override;
   Result<ProjectRecord> GetProject(const std::string& name) override;
   Result<std::vector<ProjectRecord>> ListProjects() override;
   Status SetProject(const domain::Project& project) override;
   Status AddTree(JobId job, const BlobId& tree, std::int64_t bytes) override;
 
-  Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now) override;
+  using Queue::StartAttempt;
+  Result<Lease> StartAttempt(TaskId task, const WorkerSession& worker, std::int64_t now,
+                             const sched::Reasons& why) override;
   Result<Lease> GetLease(const AttemptId& id) override;
   Result<std::optional<HeldTask>> FindHeld(const AttemptId& id) override;
   Result<std::vector<HeldTask>> AllHeld() override;

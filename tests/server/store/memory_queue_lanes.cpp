@@ -114,7 +114,7 @@ Result<sched::Shares> MemoryQueue::Shares(std::int64_t now) {
   return shares;
 }
 
-Status MemoryQueue::CorrectQueuedTimes(std::int64_t now) {
+Status MemoryQueue::CorrectTimes(std::int64_t now) {
   for (auto& [id, task] : state_.tasks) {
     if (task.view.state == TaskState::kQueued && task.view.queued_unix_ms > now) {
       const std::int64_t pause = task.not_before - task.view.queued_unix_ms;

@@ -23,6 +23,10 @@ void DumpJob(Queue& queue, const domain::JobView& job, std::ostream& out) {
       << job.created_unix_ms << " " << job.ended_unix_ms << " last " << job.last_event << "\n";
   for (const domain::TaskView& task : job.tasks) {
     out << task;
+    const auto decisions = queue.Decisions(task.id);
+    for (const domain::Decision& decision : *decisions) {
+      out << "  decision " << decision.unix_ms << " " << decision.text << "\n";
+    }
   }
   for (const auto& [name, tree] : job.outputs) {
     out << "  output " << name << " " << tree.ToString() << "\n";

@@ -63,8 +63,15 @@ Operation RandomOperations::Submit(std::int64_t now) {
 Operation RandomOperations::Start(Queue& queue, std::int64_t now) {
   const TaskId task = AnyTask(queue, now);
   const WorkerSession worker = AnyWorker();
+  const auto lanes = queue.Lanes(now);
+  const sched::Reasons why{.lane = lanes.ok() && !lanes->empty() ? lanes->back().id : 0,
+                           .charge = Below(100),
+                           .waited_ms = Below(100'000),
+                           .inputs = 2,
+                           .inputs_there = Below(3),
+                           .others = Below(5)};
   return {"start " + task.ToString() + " on " + worker.worker,
-          [=](Queue& any) { return any.StartAttempt(task, worker, now).status(); }};
+          [=](Queue& any) { return any.StartAttempt(task, worker, now, why).status(); }};
 }
 
 Operation RandomOperations::Succeed(Queue& queue, std::int64_t now) {
@@ -110,7 +117,7 @@ Operation RandomOperations::Checkpoint(Queue& queue, std::int64_t now) {
   if (Below(8) == 0) {
     const std::int64_t earlier = now - Below(100);
     return {"correct the times of what is queued",
-            [=](Queue& any) { return any.CorrectQueuedTimes(earlier); }};
+            [=](Queue& any) { return any.CorrectTimes(earlier); }};
   }
   if (Below(8) == 0) {
     const std::int64_t before = now - Below(500);

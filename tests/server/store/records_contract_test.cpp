@@ -70,6 +70,9 @@ TEST_P(EveryQueuesRecords, JobsAreListedInEveryOrderFromAnyPlaceOn) {
   EXPECT_EQ(List(rest), "j3 j2 j4");
   rest.after = JobPosition{0, b};
   EXPECT_EQ(List(rest), "j4");
+  rest.after = std::nullopt;
+  rest.limit = 3;
+  EXPECT_EQ(List(rest), "j1 j3 j2");
   rest = By(JobOrder::kEnded);
   rest.after = JobPosition{3000, c};
   EXPECT_EQ(List(rest), "j1 j2");

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "server/store/database_check.h"
+#include "server/store/rows_json.h"
 #include "server/store/sqlite_queue.h"
 #include "tests/server/store/samples.h"
 #include "tests/support/temporary_directory.h"
@@ -85,8 +87,9 @@ TEST_F(SchemaTest, WhatHasEndedCannotChangeWhateverTheProgramDoes) {
     ASSERT_TRUE((*queue)->Commit().ok());
   }
   const auto database = Open();
-  for (const char* change : {"UPDATE tasks SET state = 1, ended_ms = NULL",
-                             "UPDATE jobs SET state = 3", "UPDATE job_events SET text = ''"}) {
+  for (const char* change :
+       {"UPDATE tasks SET state = 1, ended_ms = NULL", "UPDATE jobs SET state = 3",
+        "UPDATE job_texts SET spec = ''", "UPDATE job_events SET text = ''"}) {
     EXPECT_EQ(database->Execute(change).code(), StatusCode::kInternal) << change;
   }
 }
@@ -122,11 +125,11 @@ TEST_F(SchemaTest, WhatBreaksARuleOfRunningTasksIsFoundByTheQueueItself) {
 TEST_F(SchemaTest, RowsThatMakeNoSenseAreRefused) {
   ASSERT_TRUE(OpenQueue().ok());
   const auto database = Open();
-  for (const char* row :
-       {"INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(6, '{}', '{}', 1)",
-        "INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(3, '{}', '{}', 1)",
-        "INSERT INTO jobs(state, spec, outputs, created_ms) VALUES(0, '{}', '{}', 'today')",
-        "INSERT INTO requests(request_id, method, at_ms) VALUES('r', NULL, 1)"}) {
+  for (const char* row : {"INSERT INTO jobs(state, created_ms) VALUES(6, 1)",
+                          "INSERT INTO jobs(state, created_ms) VALUES(3, 1)",
+                          "INSERT INTO jobs(state, created_ms) VALUES(0, 'today')",
+                          "INSERT INTO jobs(state, kind, created_ms) VALUES(0, 5, 1)",
+                          "INSERT INTO requests(request_id, method, at_ms) VALUES('r', NULL, 1)"}) {
     EXPECT_FALSE(database->Execute(row).ok()) << row;
   }
 }
@@ -217,6 +220,87 @@ TEST_F(SchemaTest, WhatWasFoundByKeysBeforeIsFound) {
   EXPECT_EQ(*(*queue)->FindRequest("b"), std::nullopt);
   EXPECT_EQ(*(*queue)->FindResult(key), SampleTree("o"));
   EXPECT_TRUE(*(*queue)->KeysAreTrue());
+}
+
+std::string SpecOfSchema8(domain::JobKind kind, std::map<std::string, std::string> labels) {
+  domain::JobSpec spec = SampleJob("r", kind).spec;
+  spec.labels = std::move(labels);
+  return "'" + ToColumn(spec) + "'";
+}
+
+// Two jobs as schema 8 has them: one that waits, whose labels were changed, and one that has ended.
+std::string TwoJobsOfSchema8() {
+  const std::string failure = "'" + ToColumn(SampleFailure("CRASHED")) + "'";
+  return R"sql(
+INSERT INTO jobs(id, state, spec, outputs, created_ms, priority, last_event)
+  VALUES (7, 0, )sql" +
+         SpecOfSchema8(domain::JobKind::kCompile, {{"a", "1"}}) + R"sql(,
+  '{"o":"convert"}', 10, 3, 1);
+INSERT INTO jobs(id, state, spec, outputs, created_ms, ended_ms, last_event, failure)
+  VALUES (8, 4, )sql" +
+         SpecOfSchema8(domain::JobKind::kEvaluate, {{"a", "1"}, {"b", "ü"}}) +
+         ", '{}', 11, 90, 1, " + failure + R"sql();
+INSERT INTO job_labels VALUES(7, 'a', '2'), (8, 'a', '1'), (8, 'b', 'ü');
+INSERT INTO lanes(id, project, job_class, priority, kind, requirements)
+  VALUES(1, 'default', 0, 3, 1, '[]');
+INSERT INTO tasks(id, job, position, label, kind, state, spec, inputs, use_cache, action_key,
+  queued_ms, lane) VALUES(21, 7, 0, 'convert', 1, 1, '{"kind":"convert"}', '[]', 0, zeroblob(32),
+  10, 1);
+INSERT INTO tasks(id, job, position, label, kind, state, attempt, spec, inputs, use_cache,
+  action_key, worker, session, failure, ended_ms, lane) VALUES(22, 8, 0, 'evaluate', 2, 5, 1,
+  '{"kind":"evaluate"}', '[]', 0, zeroblob(32), 'w', 's', )sql" +
+         failure + R"sql(, 90, 1);
+INSERT INTO attempts(task, attempt, worker, session, started_ms, ended_ms, ending)
+  VALUES(22, 1, 'w', 's', 20, 90, 1);
+INSERT INTO decisions(task, number, at_ms, text) VALUES(22, 1, 20, 'attempt 1 goes to w');
+INSERT INTO job_events(job, number, at_ms, text, job_state, task, task_state)
+  VALUES(7, 1, 10, 'queued', 0, 21, 1), (8, 1, 90, 'failed', 4, 22, 5);
+INSERT INTO job_trees(job, tree, project, bytes) VALUES(7, 't/1', 'default', 100),
+  (8, 't/1', 'default', 100), (8, 'u/2', 'default', 20);
+UPDATE projects SET live_jobs = 1;
+INSERT INTO workers(name, session, capabilities, last_seen_ms)
+  VALUES('w', 's', '{"toolchain_version":"0.9"}', 1);
+DELETE FROM sqlite_sequence WHERE name = 'tasks';
+INSERT INTO sqlite_sequence(name, seq) VALUES('tasks', 40);
+)sql";
+}
+
+TEST_F(SchemaTest, JobsAndTasksOfBeforeRowsWereSmallAreAsTheyWere) {
+  constexpr std::int64_t kBeforeRowsWereSmall = 8;
+  {
+    const auto database = Open();
+    ASSERT_TRUE(Migrate(*database, kBeforeRowsWereSmall).ok());
+    const Status filled = database->Execute(TwoJobsOfSchema8().c_str());
+    ASSERT_TRUE(filled.ok()) << filled.ToString();
+  }
+  {
+    const auto opened = OpenQueue();
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    Queue& queue = **opened;
+    const domain::JobView waits = *queue.GetJob({7});
+    EXPECT_EQ(waits.spec.kind, domain::JobKind::kCompile);
+    EXPECT_EQ(waits.labels, (std::map<std::string, std::string>{{"a", "2"}}));
+    EXPECT_EQ(waits.spec.labels, (std::map<std::string, std::string>{{"a", "1"}}));
+    const domain::JobView ended = *queue.GetJob({8});
+    EXPECT_EQ(ended.labels, (std::map<std::string, std::string>{{"a", "1"}, {"b", "ü"}}));
+    EXPECT_EQ(ended.tasks.front().id, TaskId{22});
+    JobFilter evaluations;
+    evaluations.kinds = {domain::JobKind::kEvaluate};
+    ASSERT_EQ(queue.ListJobs(evaluations)->size(), 1U);
+    JobFilter labelled;
+    labelled.labels = {{"a", "2"}};
+    EXPECT_EQ(queue.ListJobs(labelled)->front().id, JobId{7});
+    EXPECT_EQ(queue.GetProject("default")->stored_bytes, 120);
+    EXPECT_EQ(queue.Decisions({22})->size(), 1U);
+    EXPECT_EQ(queue.GetTask({22})->view.attempt, 1);
+    ASSERT_TRUE(queue.Begin().ok());
+    ASSERT_TRUE(queue.Enqueue(SampleJob("new", domain::JobKind::kConvert), 95).ok());
+    EXPECT_EQ(queue.GetJob({9})->tasks.front().id, TaskId{41}) << "numbers are not used again";
+    EXPECT_TRUE(queue.DeleteJob({8}).ok());
+    EXPECT_EQ(queue.GetProject("default")->stored_bytes, 100);
+    ASSERT_TRUE(queue.Commit().ok());
+  }
+  EXPECT_EQ(*CheckDatabase(folder_ / "q.db"), std::vector<std::string>());
 }
 
 TEST_F(SchemaTest, WhatJobsStoreGoesWithThem) {
