@@ -9,7 +9,6 @@
 #include "server/store/checkpoints.h"
 #include "server/store/database.h"
 #include "server/store/database_check.h"
-#include "server/store/database_copy.h"
 #include "server/store/decisions.h"
 #include "server/store/enqueue.h"
 #include "server/store/events.h"
@@ -20,8 +19,8 @@
 #include "server/store/pending.h"
 #include "server/store/projects.h"
 #include "server/store/requests.h"
-#include "server/store/running_tasks.h"
 #include "server/store/schema.h"
+#include "server/store/sqlite_transactions.h"
 #include "server/store/task_record.h"
 #include "server/store/tasks.h"
 #include "server/store/workers.h"
@@ -30,104 +29,14 @@ namespace tyllm::server::store {
 
 namespace {
 
-using domain::TaskState;
-
-constexpr Sql kSetMark{"SAVEPOINT operation"};
-constexpr Sql kKeepMark{"RELEASE operation"};
-constexpr Sql kRevertToMark{"ROLLBACK TO operation"};
-constexpr Sql kProbe{
-    "INSERT INTO probes(id, at_ms) VALUES(1, ?1) ON CONFLICT(id) DO UPDATE SET "
-    "at_ms = excluded.at_ms"};
-
-class SqliteQueue final : public Queue {
+class SqliteQueue final : public SqliteTransactions {
  public:
-  SqliteQueue(std::unique_ptr<Database> database, const SqliteOptions& options)
-      : database_(std::move(database)),
-        db_(*database_),
-        ground_{db_, keys_, options.toolchain_version, options.fairness, ended_} {}
-
-  /// On another connection.
-  SqliteQueue(std::unique_ptr<Database> database, const Ground& ground)
-      : database_(std::move(database)),
-        db_(*database_),
-        ground_{db_, keys_, ground.toolchain_version, ground.fairness, ended_} {}
-
-  /// Before anything else, of the one that writes.
-  Status Load() { return LoadKeys(db_, keys_); }
+  using SqliteTransactions::SqliteTransactions;
 
   Result<std::unique_ptr<Queue>> OpenReader() override {
     TYLLM_ASSIGN(std::unique_ptr<Database> reader, db_.OpenReader());
-    return std::unique_ptr<Queue>(std::make_unique<SqliteQueue>(std::move(reader), ground_));
-  }
-
-  Result<std::unique_ptr<LogSync>> OpenLogSync() override { return db_.OpenLogSync(); }
-
-  Status Begin() override {
-    running_.Forget();
-    ended_.clear();
-    return db_.Begin();
-  }
-
-  Result<bool> Commit() override {
-    Result<bool> wrote = db_.Commit();
-    if (wrote.ok()) {
-      keys_.Keep();
-    }
-    return wrote;
-  }
-
-  void Rollback() override {
-    running_.Forget();
-    ended_.clear();
-    keys_.Return({});
-    db_.Rollback();
-  }
-
-  std::vector<EndedJob> TakeEnded() override { return std::exchange(ended_, {}); }
-
-  Status SetMark() override {
-    ended_at_mark_ = ended_.size();
-    keys_at_mark_ = keys_.mark();
-    return db_.Change(kSetMark).status();
-  }
-
-  Status KeepMark() override { return db_.Change(kKeepMark).status(); }
-
-  Status RevertToMark() override {
-    running_.Forget();
-    ended_.resize(ended_at_mark_);
-    keys_.Return(keys_at_mark_);
-    TYLLM_TRY(db_.Change(kRevertToMark).status());
-    return db_.Change(kKeepMark).status();
-  }
-
-  std::int64_t changes() const override { return db_.total_changes(); }
-
-  Status broken() const override { return db_.broken(); }
-
-  std::int64_t schema_version() const override { return SchemaVersion(); }
-
-  Status Probe(std::int64_t now) override { return db_.Change(kProbe, now).status(); }
-
-  // --- A copy.
-
-  Status BeginCopy(const Path& to) override {
-    if (copy_) {
-      return FailedPrecondition("a copy of the queue is being made; wait for it to end");
-    }
-    TYLLM_ASSIGN(copy_, DatabaseCopy::Begin(db_, to));
-    return OkStatus();
-  }
-
-  Result<bool> CopySome(int pages) override {
-    if (!copy_) {
-      return FailedPrecondition("no copy of the queue is being made");
-    }
-    Result<bool> done = copy_->Step(pages);
-    if (!done.ok() || *done) {
-      copy_.reset();
-    }
-    return done;
+    return std::unique_ptr<Queue>(std::make_unique<SqliteQueue>(
+        std::move(reader), ground_.toolchain_version, ground_.fairness));
   }
 
   // --- Jobs.
@@ -165,7 +74,7 @@ class SqliteQueue final : public Queue {
 
   Result<std::vector<std::string>> FindViolations() override { return CheckLive(db_); }
 
-  Result<bool> KeysAreTrue() override { return AreTrue(db_, keys_); }
+  Result<bool> KeysAreTrue() override { return AreTrue(db_, ground_.keys); }
 
   Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                     std::int64_t limit) override {
@@ -375,17 +284,6 @@ class SqliteQueue final : public Queue {
   }
 
   Status ForgetWorker(const std::string& worker) override { return workers::Forget(db_, worker); }
-
- private:
-  std::unique_ptr<Database> database_;
-  Database& db_;
-  std::vector<EndedJob> ended_;  ///< by the transaction
-  std::size_t ended_at_mark_ = 0;
-  Keys keys_;
-  Keys::Mark keys_at_mark_;
-  const Ground ground_;
-  RunningTasks running_{db_};
-  std::unique_ptr<DatabaseCopy> copy_;
 };
 
 }  // namespace
@@ -397,7 +295,8 @@ Result<std::unique_ptr<Queue>> OpenSqliteQueue(const SqliteOptions& options) {
     TYLLM_TRY(CopyBeforeMigration(*database, options.copies));
   }
   TYLLM_TRY(Migrate(*database).Annotate(options.file.string()));
-  auto queue = std::make_unique<SqliteQueue>(std::move(database), options);
+  auto queue = std::make_unique<SqliteQueue>(std::move(database), options.toolchain_version,
+                                             options.fairness);
   TYLLM_TRY(queue->Load().Annotate(options.file.string()));
   return std::unique_ptr<Queue>(std::move(queue));
 }
