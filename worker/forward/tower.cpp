@@ -2,10 +2,10 @@
 #include "worker/forward/tower.h"
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 #include <utility>
 
+#include "common/base/portable_math.h"
 #include "worker/forward/block_stream.h"
 #include "worker/forward/tower_runner.h"
 #include "worker/model/visual_tower.h"
@@ -163,8 +163,8 @@ tensor::Matrix RotationsOf(const model::VisionShape& vision, std::span<const flo
       const auto position =
           static_cast<float>(axes[vision.rope_axes[at]][static_cast<std::size_t>(t)]);
       const auto angle = static_cast<double>(position * frequencies[at]);
-      row[pair] = static_cast<float>(std::cos(angle));
-      row[half + pair] = static_cast<float>(std::sin(angle));
+      row[pair] = static_cast<float>(PortableCos(angle));
+      row[half + pair] = static_cast<float>(PortableSin(angle));
     }
   }
   return rotations;

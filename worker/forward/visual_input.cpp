@@ -2,7 +2,8 @@
 #include "worker/forward/visual_input.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "common/base/portable_math.h"
 
 namespace tyllm::forward {
 
@@ -56,8 +57,8 @@ tensor::Matrix TextRotations(std::span<const float> frequencies, std::int32_t po
     for (std::int64_t pair = 0; pair < half; ++pair) {
       const auto at = static_cast<float>(position + t);
       const auto angle = static_cast<double>(at * frequencies[static_cast<std::size_t>(pair)]);
-      row[pair] = static_cast<float>(std::cos(angle));
-      row[half + pair] = static_cast<float>(std::sin(angle));
+      row[pair] = static_cast<float>(PortableCos(angle));
+      row[half + pair] = static_cast<float>(PortableSin(angle));
     }
   }
   return rotations;

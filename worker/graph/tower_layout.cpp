@@ -4,7 +4,8 @@
 #include "worker/graph/tower_layout.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "common/base/portable_math.h"
 
 namespace tyllm::graph {
 
@@ -82,8 +83,8 @@ void AddRotations(const VisionShape& shape, const VisualGrid& grid, const std::v
       const auto position = static_cast<float>(pair < quarter ? place.row : place.column);
       const auto angle =
           static_cast<double>(position * frequencies[static_cast<std::size_t>(pair % quarter)]);
-      row[pair] = static_cast<float>(std::cos(angle));
-      row[half + pair] = static_cast<float>(std::sin(angle));
+      row[pair] = static_cast<float>(PortableCos(angle));
+      row[half + pair] = static_cast<float>(PortableSin(angle));
     }
   }
 }
@@ -132,7 +133,8 @@ std::vector<float> TowerFrequencies(const VisionShape& shape) {
   std::vector<float> frequencies;
   for (std::int64_t i = 0; i < half / 2; ++i) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(half);
-    frequencies.push_back(1.0F / std::pow(static_cast<float>(VisionShape::kRopeTheta), exponent));
+    frequencies.push_back(1.0F /
+                          PortablePow(static_cast<float>(VisionShape::kRopeTheta), exponent));
   }
   return frequencies;
 }

@@ -2,7 +2,8 @@
 #include "worker/model/model_shape.h"
 
 #include <algorithm>
-#include <cmath>
+
+#include "common/base/portable_math.h"
 
 namespace tyllm::model {
 
@@ -29,7 +30,7 @@ std::vector<float> RopeFrequencies(const ModelShape& shape) {
   const auto theta = static_cast<float>(shape.rope_theta);
   for (std::int64_t i = 0; i < shape.head_size; i += 2) {
     const float exponent = static_cast<float>(i) / static_cast<float>(shape.head_size);
-    const float frequency = 1.0F / std::pow(theta, exponent);
+    const float frequency = 1.0F / PortablePow(theta, exponent);
     frequencies.push_back(shape.rope_scaling ? shape.rope_scaling->Scaled(frequency) : frequency);
   }
   return frequencies;

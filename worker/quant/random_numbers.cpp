@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "common/base/portable_math.h"
 #include "common/format/float16.h"
 
 namespace tyllm::quant {
@@ -16,7 +17,7 @@ constexpr std::size_t kNumbers = 65536;
 std::vector<double> UpperNormalQuantiles() {
   constexpr int kSteps = 4;
   const double step = 1.0 / static_cast<double>(kNumbers) / kSteps;
-  const auto slope = [](double x) { return std::sqrt(2.0 * M_PI) * std::exp(0.5 * x * x); };
+  const auto slope = [](double x) { return std::sqrt(2.0 * M_PI) * PortableExp(0.5 * x * x); };
   std::vector<double> quantiles;
   double x = 0.5 / static_cast<double>(kNumbers) * slope(0.0);
   for (std::size_t i = 0; i < kNumbers / 2; ++i) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <string>
 
+#include "common/base/portable_math.h"
 #include "worker/simulator/generate.h"
 
 namespace tyllm::simulator {
@@ -31,9 +32,9 @@ double LogSum(std::span<const float> logits) {
   const auto largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   double sum = 0;
   for (const float x : logits) {
-    sum += std::exp(static_cast<double>(x) - largest);
+    sum += PortableExp(static_cast<double>(x) - largest);
   }
-  return largest + std::log(sum);
+  return largest + PortableLog(sum);
 }
 
 Status CompareSummary(std::span<const float> found, const RowSummary& expected, std::int64_t token,
@@ -61,7 +62,7 @@ double Divergence(std::span<const float> found, std::span<const float> expected)
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const double log_expected = static_cast<double>(expected[i]) - expected_sum;
     const double log_found = static_cast<double>(found[i]) - found_sum;
-    divergence += std::exp(log_expected) * (log_expected - log_found);
+    divergence += PortableExp(log_expected) * (log_expected - log_found);
   }
   return std::max(divergence, 0.0);  // rounding
 }

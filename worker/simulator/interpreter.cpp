@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/base/portable_math.h"
 #include "worker/die/row_lanes.h"
 
 namespace tyllm::simulator {
@@ -195,8 +196,8 @@ void Interpreter::RopeTable(const plan::Step& step) {
     float* const out = Row(step.output, t);
     for (std::size_t i = 0; i < frequencies.size(); ++i) {
       const double angle = static_cast<float>(call_.history + t) * frequencies[i];
-      out[i] = static_cast<float>(std::cos(angle));
-      out[frequencies.size() + i] = static_cast<float>(std::sin(angle));
+      out[i] = static_cast<float>(PortableCos(angle));
+      out[frequencies.size() + i] = static_cast<float>(PortableSin(angle));
     }
   }
 }
@@ -344,7 +345,7 @@ void Interpreter::Attention(const plan::Step& step) {
       double sum = 0;
       for (std::int64_t p = 0; p < length; ++p) {
         const double weight =
-            std::exp(static_cast<double>(weights[static_cast<std::size_t>(p)]) - largest);
+            PortableExp(static_cast<double>(weights[static_cast<std::size_t>(p)]) - largest);
         sum += weight;
         const float* const value = KvRow(1, kv, p);
         for (std::size_t i = 0; i < mixed.size(); ++i) {
@@ -364,7 +365,7 @@ void Interpreter::SiluMul(const plan::Step& step) {
     const float* const gate = Row(step.inputs[0], t);
     const float* const up = Row(step.inputs[1], t);
     for (std::int64_t i = 0; i < columns; ++i) {
-      const double sigmoid = 1.0 / (1.0 + std::exp(-static_cast<double>(gate[i])));
+      const double sigmoid = 1.0 / (1.0 + PortableExp(-static_cast<double>(gate[i])));
       Row(step.output, t)[i] = static_cast<float>(gate[i] * sigmoid) * up[i];
     }
   }

@@ -98,8 +98,9 @@ Status VerifyVisual(const LoadedArtifact& loaded, const std::optional<Path>& mod
   if (model) {
     TYLLM_ASSIGN(const forward::Model opened, forward::OpenModel(*model));
     TYLLM_ASSIGN(const graph::Tower graph, forward::OpenTower(opened));
-    TYLLM_TRY(ComputeVisualGolden(opened, graph, golden.logits.rows(), std::ssize(golden.greedy), 0,
-                                  progress, golden));
+    const std::unique_ptr<tensor::Backend> backend = tensor::MakeSteadyBackend(0);
+    TYLLM_TRY(ComputeVisualGolden(opened, graph, golden.logits.rows(), std::ssize(golden.greedy),
+                                  *backend, progress, golden));
   }
   TYLLM_ASSIGN(const forward::VisualFeatures features, tower.Run(golden.pixels));
   TYLLM_TRY(CheckFeatures("features", features.tokens, golden.features.tokens, tolerances, report));

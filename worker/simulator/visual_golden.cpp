@@ -90,14 +90,13 @@ Result<tensor::Matrix> LastLogits(const forward::Model& model, forward::BlockRun
 }  // namespace
 
 Status ComputeVisualGolden(const forward::Model& model, const graph::Tower& tower,
-                           std::int64_t rows, std::int64_t greedy, int threads,
+                           std::int64_t rows, std::int64_t greedy, tensor::Backend& backend,
                            domain::ProgressSink& progress, VisualGolden& golden) {
   constexpr std::int64_t kStages = 3;
-  TYLLM_ASSIGN(const std::unique_ptr<tensor::Backend> backend, tensor::MakeBackend("cpu", threads));
   const forward::VisualPixels pixels[] = {{golden.item, golden.pixels}};
   progress.Report({"golden_visual", 0, kStages, "passes", "visual tower"});
   TYLLM_ASSIGN(std::vector<forward::VisualFeatures> features,
-               forward::RunTower(model, tower, *backend, pixels));
+               forward::RunTower(model, tower, backend, pixels));
   TYLLM_ASSIGN(const model::VisualPositions positions,
                model::PositionsOf(tower.shape, golden.tokens, std::span(&golden.item, 1)));
   TYLLM_ASSIGN(forward::VisualInput input,
@@ -106,12 +105,12 @@ Status ComputeVisualGolden(const forward::Model& model, const graph::Tower& towe
   const auto visual = std::make_shared<const forward::VisualInput>(std::move(input));
   progress.Report({"golden_visual", 1, kStages, "passes", "prompt"});
   const auto tokens = std::ssize(golden.tokens);
-  forward::BlockRunner runner(*backend, model.shape());
+  forward::BlockRunner runner(backend, model.shape());
   const forward::TokenBatch batch{
       .sequences = 1, .length = tokens, .ids = golden.tokens, .visual = visual};
   TYLLM_ASSIGN(golden.logits, LastLogits(model, runner, batch, std::min(rows, tokens)));
   progress.Report({"golden_visual", 2, kStages, "passes", "answer"});
-  forward::Generator generator(model, *backend);
+  forward::Generator generator(model, backend, kResidentBytes);
   TYLLM_ASSIGN(
       golden.greedy,
       generator.Generate({.prompt = golden.tokens, .max_tokens = greedy, .visual = visual}));

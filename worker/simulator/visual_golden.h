@@ -5,12 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "common/base/parallel.h"
 #include "common/domain/progress.h"
 #include "worker/artifact/visual_config.h"
 #include "worker/forward/model.h"
 #include "worker/forward/tower.h"
 #include "worker/simulator/seen_sequence.h"
+#include "worker/tensor/backend.h"
 
 namespace tyllm::simulator {
 
@@ -27,10 +27,14 @@ struct VisualGolden {
   std::span<const float> Row(std::int64_t row) const { return logits.row(row); }
 };
 
+/// The answer is computed with all weights in memory where they are no more than this in float32;
+/// those of larger models are read again for each token.
+inline constexpr std::int64_t kResidentBytes = std::int64_t{256} << 20;
+
 /// Computes features, `rows` rows of logits and `greedy` tokens of what has pixels and tokens.
-/// Reports stage "golden_visual".
+/// The same bits on every machine with tensor::MakeSteadyBackend. Reports stage "golden_visual".
 Status ComputeVisualGolden(const forward::Model& model, const graph::Tower& tower,
-                           std::int64_t rows, std::int64_t greedy, int threads,
+                           std::int64_t rows, std::int64_t greedy, tensor::Backend& backend,
                            domain::ProgressSink& progress, VisualGolden& golden);
 
 /// Errors name the file, the tensor and what was expected.

@@ -4,15 +4,19 @@
 #include <optional>
 
 #include "worker/tensor/backend.h"
+#include "worker/tensor/blas.h"
 #include "worker/tensor/cpu_backend.h"
 #include "worker/tensor/device_plugin.h"
+#include "worker/tensor/steady_products.h"
 
 namespace tyllm::tensor {
 
 namespace {
 
 Result<std::unique_ptr<Backend>> MakeCpu(int /*device*/, int threads) {
-  return std::unique_ptr<Backend>(std::make_unique<CpuBackend>(threads));
+  PrepareBlas();
+  return std::unique_ptr<Backend>(
+      std::make_unique<CpuBackend>(threads, LoopsForThisProcessor(), kBlasProducts));
 }
 
 Result<std::unique_ptr<Backend>> MakeCuda(int device, int /*threads*/) {
@@ -69,6 +73,11 @@ Result<std::unique_ptr<Backend>> MakeBackend(std::string_view device, int thread
     }
   }
   return InvalidArgument("device is '" + std::string(device) + "', expected one of: " + expected);
+}
+
+std::unique_ptr<Backend> MakeSteadyBackend(int threads) {
+  // The loops of one kind: vectors of another length sum in another order.
+  return std::make_unique<CpuBackend>(threads, BaselineLoops(), *SteadyProducts().back());
 }
 
 }  // namespace tyllm::tensor

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "worker/tensor/matrix_products.h"
+
 namespace tyllm::tensor {
 
 /// Tells the BLAS to compute each call on the thread that makes it: this project's pool decides
@@ -10,19 +12,6 @@ namespace tyllm::tensor {
 /// threads"). And to use kernels that fit the processor, unless the environment names some
 /// (blas_core.h). For the whole process, once; before anything computes.
 void PrepareBlas();
-
-/// A row-major matrix inside another: `stride` floats from row to row.
-struct Tile {
-  const float* data = nullptr;
-  std::int64_t stride = 0;
-};
-
-/// Where a product goes.
-struct ProductShape {
-  std::int64_t rows = 0;
-  std::int64_t columns = 0;
-  std::int64_t depth = 0;  ///< length of the sums
-};
 
 /// out = factor * a b^T + keep * out; a [rows, depth], b [columns, depth].
 void MultiplyTransposed(const ProductShape& shape, Tile a, Tile b, float factor, float keep,
@@ -44,5 +33,12 @@ void AccumulateSquare(std::int64_t columns, std::int64_t depth, Tile a, float* o
 /// out += a^T b; a [depth, rows], b [depth, columns].
 void AccumulateTransposed(const ProductShape& shape, Tile a, Tile b, float* out,
                           std::int64_t out_stride);
+
+/// Those of them that CpuBackend needs.
+inline constexpr MatrixProducts kBlasProducts{.name = "blas",
+                                              .multiply_transposed = MultiplyTransposed,
+                                              .multiply = Multiply,
+                                              .accumulate_square = AccumulateSquare,
+                                              .accumulate_transposed = AccumulateTransposed};
 
 }  // namespace tyllm::tensor

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "worker/tensor/blas.h"
+#include "common/base/portable_math.h"
 #include "worker/tensor/cpu_backend.h"
 
 namespace tyllm::tensor {
@@ -25,22 +25,23 @@ struct HeadTask {
   std::int64_t head_size = 0;
 };
 
-void AttendOneHead(const HeadTask& task, const VectorLoops& loops, std::vector<float>& scratch) {
+void AttendOneHead(const HeadTask& task, const VectorLoops& loops, const MatrixProducts& products,
+                   std::vector<float>& scratch) {
   const std::int64_t keys = task.first + task.count;
   scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(task.count * (keys + 1))));
   float* scores = scratch.data();
   float* sums = scores + task.count * keys;
   const float factor = 1.0F / std::sqrt(static_cast<float>(task.head_size));
-  MultiplyTransposed({.rows = task.count, .columns = keys, .depth = task.head_size}, task.q, task.k,
-                     factor, 0.0F, scores, keys);
+  products.multiply_transposed({.rows = task.count, .columns = keys, .depth = task.head_size},
+                               task.q, task.k, factor, 0.0F, scores, keys);
   for (std::int64_t i = 0; i < task.count; ++i) {
     float* row = scores + i * keys;
     const std::int64_t seen = task.first + i + 1;
     sums[i] = loops.exp_in_place(row, seen, loops.max(row, seen));
     std::fill(row + seen, row + keys, 0.0F);
   }
-  Multiply({.rows = task.count, .columns = task.head_size, .depth = keys}, {scores, keys}, task.v,
-           task.out, task.out_stride);
+  products.multiply({.rows = task.count, .columns = task.head_size, .depth = keys}, {scores, keys},
+                    task.v, task.out, task.out_stride);
   for (std::int64_t i = 0; i < task.count; ++i) {
     loops.scale(task.out + i * task.out_stride, 1.0F / sums[i], task.head_size);
   }
@@ -50,8 +51,8 @@ void AttendOneHead(const HeadTask& task, const VectorLoops& loops, std::vector<f
 void FillRotation(std::int32_t position, std::span<const float> frequencies, float* rotation) {
   for (std::size_t i = 0; i < frequencies.size(); ++i) {
     const auto angle = static_cast<double>(static_cast<float>(position) * frequencies[i]);
-    rotation[i] = static_cast<float>(std::cos(angle));
-    rotation[frequencies.size() + i] = static_cast<float>(std::sin(angle));
+    rotation[i] = static_cast<float>(PortableCos(angle));
+    rotation[frequencies.size() + i] = static_cast<float>(PortableSin(angle));
   }
 }
 
@@ -122,7 +123,7 @@ void CpuBackend::Attention(const AttentionShape& shape, MatrixView q, MatrixView
                    .first = shape.history + first,
                    .count = std::min(kQueryBlock, shape.length - first),
                    .head_size = shape.head_size},
-                  loops_, scratch);
+                  loops_, products_, scratch);
   });
 }
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "worker/tensor/blas.h"
+#include "common/base/portable_math.h"
 
 namespace tyllm::tensor {
 
@@ -27,16 +27,13 @@ double LogSumExpOfRow(const VectorLoops& loops, std::span<const float> row) {
   for (std::int64_t c = 0; c < n; c += kSumRun) {
     sum += static_cast<double>(loops.sum_exp(row.data() + c, std::min(kSumRun, n - c), largest));
   }
-  return static_cast<double>(largest) + std::log(sum);
+  return static_cast<double>(largest) + PortableLog(sum);
 }
 
 }  // namespace
 
-CpuBackend::CpuBackend(int threads) : CpuBackend(threads, LoopsForThisProcessor()) {}
-
-CpuBackend::CpuBackend(int threads, const VectorLoops& loops) : lanes_(threads), loops_(loops) {
-  PrepareBlas();
-}
+CpuBackend::CpuBackend(int threads, const VectorLoops& loops, const MatrixProducts& products)
+    : lanes_(threads), loops_(loops), products_(products) {}
 
 Matrix CpuBackend::Fetch(MatrixView matrix) {
   return {matrix.rows, matrix.columns,

@@ -2,20 +2,20 @@
 #pragma once
 
 #include "worker/tensor/backend.h"
+#include "worker/tensor/matrix_products.h"
 #include "worker/tensor/task_lanes.h"
 #include "worker/tensor/tower_ops.h"
 #include "worker/tensor/vector_loops.h"
 
 namespace tyllm::tensor {
 
-/// Matrix products from a BLAS, the rest from vector_loops.h, both cut into tiles whose shape
-/// depends on the operands alone and spread over the threads.
+/// Matrix products of a BLAS or steady ones, the rest from vector_loops.h, both cut into tiles
+/// whose shape depends on the operands alone and spread over the threads.
 class CpuBackend : public Backend, public TowerOps {
  public:
-  /// `threads` of 0: one a CPU that this process may use.
-  explicit CpuBackend(int threads);
-  /// For tests of one instruction set.
-  CpuBackend(int threads, const VectorLoops& loops);
+  /// `threads` of 0: one a CPU that this process may use. With products of a BLAS after
+  /// PrepareBlas.
+  CpuBackend(int threads, const VectorLoops& loops, const MatrixProducts& products);
 
   std::string_view name() const override { return "cpu"; }
 
@@ -54,6 +54,7 @@ class CpuBackend : public Backend, public TowerOps {
  private:
   TaskLanes lanes_;
   const VectorLoops& loops_;
+  const MatrixProducts& products_;
 };
 
 }  // namespace tyllm::tensor

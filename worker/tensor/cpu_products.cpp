@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linear layers and Gram matrices: one BLAS call a tile of the result.
+// Linear layers and Gram matrices: one product a tile of the result.
 #include <algorithm>
 
-#include "worker/tensor/blas.h"
 #include "worker/tensor/cpu_backend.h"
 
 namespace tyllm::tensor {
@@ -61,9 +60,9 @@ void CpuBackend::Linear(MatrixView x, MatrixView w, std::span<const float> bias,
         std::copy_n(bias.data() + column, shape.columns, corner + r * w.rows);
       }
     }
-    MultiplyTransposed(shape, {x.data + row * x.columns, x.columns},
-                       {w.data + column * w.columns, w.columns}, 1.0F, bias.empty() ? 0.0F : 1.0F,
-                       corner, w.rows);
+    products_.multiply_transposed(shape, {x.data + row * x.columns, x.columns},
+                                  {w.data + column * w.columns, w.columns}, 1.0F,
+                                  bias.empty() ? 0.0F : 1.0F, corner, w.rows);
   });
 }
 
@@ -83,9 +82,10 @@ void CpuBackend::AccumulateGram(MatrixView x, Matrix& gram) {
                              .depth = x.rows};
     float* const corner = gram.data() + row * width + column;
     if (row == column) {
-      AccumulateSquare(shape.columns, x.rows, {x.data + row, width}, corner, width);
+      products_.accumulate_square(shape.columns, x.rows, {x.data + row, width}, corner, width);
     } else {
-      AccumulateTransposed(shape, {x.data + row, width}, {x.data + column, width}, corner, width);
+      products_.accumulate_transposed(shape, {x.data + row, width}, {x.data + column, width},
+                                      corner, width);
     }
     Mirror(gram.data(), width, row, shape.rows, column, shape.columns);
   });

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "worker/tensor/blas.h"
+#include "common/base/portable_math.h"
 #include "worker/tensor/cpu_backend.h"
 
 namespace tyllm::tensor {
@@ -59,9 +59,13 @@ void NormalizeRow(const float* x, std::span<const float> weight, std::span<const
   }
 }
 
+float Erf(float x) {
+  return static_cast<float>(PortableErf(static_cast<double>(x)));
+}
+
 void ErfGelu(const float* x, float* out, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
-    out[i] = 0.5F * x[i] * (1.0F + std::erf(x[i] * std::numbers::sqrt2_v<float> / 2.0F));
+    out[i] = 0.5F * x[i] * (1.0F + Erf(x[i] * std::numbers::sqrt2_v<float> / 2.0F));
   }
 }
 
@@ -158,16 +162,16 @@ void CpuBackend::AttendWithin(std::span<const std::int32_t> ends, std::int64_t h
     scratch.resize(std::max(scratch.size(), needed));
     float* const scores = scratch.data();
     float* const sums = scores + task.queries * task.keys;
-    MultiplyTransposed({.rows = task.queries, .columns = task.keys, .depth = head_size},
-                       tile(q, task.first_query), tile(k, task.first_key), factor, 0.0F, scores,
-                       task.keys);
+    products_.multiply_transposed({.rows = task.queries, .columns = task.keys, .depth = head_size},
+                                  tile(q, task.first_query), tile(k, task.first_key), factor, 0.0F,
+                                  scores, task.keys);
     for (std::int64_t i = 0; i < task.queries; ++i) {
       float* const row = scores + i * task.keys;
       sums[i] = loops_.exp_in_place(row, task.keys, loops_.max(row, task.keys));
     }
     float* const mixed = out.row(task.first_query).data() + column;
-    Multiply({.rows = task.queries, .columns = head_size, .depth = task.keys}, {scores, task.keys},
-             tile(v, task.first_key), mixed, q.columns);
+    products_.multiply({.rows = task.queries, .columns = head_size, .depth = task.keys},
+                       {scores, task.keys}, tile(v, task.first_key), mixed, q.columns);
     for (std::int64_t i = 0; i < task.queries; ++i) {
       loops_.scale(mixed + i * q.columns, 1.0F / sums[i], head_size);
     }

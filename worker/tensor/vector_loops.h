@@ -32,6 +32,7 @@ struct VectorLoops {
   void (*add)(const float* a, const float* b, float* out, std::int64_t n);
 };
 
+/// Four lanes: the same bits on every machine.
 const VectorLoops& BaselineLoops();
 #if defined(__x86_64__)
 /// For processors with AVX2 and FMA.

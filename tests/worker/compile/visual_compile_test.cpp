@@ -8,16 +8,22 @@
 #include <fstream>
 #include <memory>
 
+#include "common/base/digest.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
+#include "worker/artifact/layout.h"
 #include "worker/artifact/visual_layout.h"
 #include "worker/compile/compile.h"
 #include "worker/compile/fit_report.h"
 #include "worker/compile/onnx/export.h"
+#include "worker/forward/tower.h"
 #include "worker/model/vision_shape.h"
 #include "worker/simulator/run_model.h"
+#include "worker/simulator/visual_golden.h"
+#include "worker/tensor/cpu_backend.h"
+#include "worker/tensor/steady_products.h"
 
 namespace tyllm::compile {
 namespace {
@@ -28,6 +34,8 @@ struct Case {
   const char* golden;
   domain::Modality modality;
   std::int64_t dies;
+  const char* picture_digest;  ///< SHA-256 of golden_visual.safetensors, on every machine
+  const char* text_digest;     ///< of golden.safetensors
 };
 
 CompileRequest RequestFor(const Case& wanted) {
@@ -157,6 +165,43 @@ TEST_P(VisualCompile, TheDirectoryIsThePublishedTree) {
   EXPECT_TRUE(missing.empty()) << ::testing::PrintToString(missing);
 }
 
+TEST_P(VisualCompile, GoldensHaveTheSameBytesOnEveryMachine) {
+  ASSERT_NO_FATAL_FAILURE(Compile());
+  EXPECT_EQ(DigestOfFile(directory_ / artifact::kVisualGoldenFile)->sha256.Hex(),
+            GetParam().picture_digest);
+  EXPECT_EQ(DigestOfFile(directory_ / artifact::kGoldenFile)->sha256.Hex(), GetParam().text_digest);
+}
+
+TEST_P(VisualCompile, TheGoldenHasTheSameBytesWithEveryInstructionSet) {
+  ASSERT_NO_FATAL_FAILURE(Compile());
+  const auto model = forward::OpenModel(RequestFor(GetParam()).model);
+  const auto tower = forward::OpenTower(*model);
+  const auto config = artifact::ReadVisualConfig(directory_);
+  ASSERT_TRUE(config.ok()) << config.status().ToString();
+  const Path stored = directory_ / artifact::kVisualGoldenFile;
+  const auto golden =
+      simulator::ReadVisualGolden(stored, *config, tower->shape, model->shape().vocabulary);
+  ASSERT_TRUE(golden.ok()) << golden.status().ToString();
+  const Result<std::string> expected = LocalFileSystem().Read(stored);
+  for (const tensor::MatrixProducts* const products : tensor::SteadyProducts()) {
+    for (const int threads : {1, 3}) {
+      tensor::CpuBackend backend(threads, tensor::BaselineLoops(), *products);
+      simulator::VisualGolden again;
+      again.item = golden->item;
+      again.pixels = golden->pixels;
+      again.tokens = golden->tokens;
+      domain::NoProgress progress;
+      ASSERT_TRUE(simulator::ComputeVisualGolden(*model, *tower, golden->logits.rows(),
+                                                 std::ssize(golden->greedy), backend, progress,
+                                                 again)
+                      .ok());
+      ASSERT_TRUE(simulator::WriteVisualGolden(LocalFileSystem(), folder_ / "again", again).ok());
+      EXPECT_TRUE(*LocalFileSystem().Read(folder_ / "again") == *expected)
+          << products->name << ", " << threads << " threads";
+    }
+  }
+}
+
 /// What a command prints; empty when it fails.
 std::string OutputOf(const std::string& command) {
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
@@ -189,21 +234,30 @@ TEST_P(VisualCompile, GraphsOfAllDiesGiveTheGoldenFeatures) {
   EXPECT_LT(std::stod(output.substr(label.size())), 1e-2) << output;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, VisualCompile,
-                         ::testing::Values(Case{"tiny-qwen2-vl", domain::Modality::kImage, 2},
-                                           Case{"tiny-qwen2.5-vl", domain::Modality::kImage, 1},
-                                           Case{"tiny-qwen2.5-vl", domain::Modality::kVideo, 3},
-                                           Case{"tiny-qwen3-vl", domain::Modality::kImage, 4},
-                                           Case{"tiny-qwen3-vl", domain::Modality::kVideo, 1}),
-                         [](const auto& test) {
-                           std::string name =
-                               std::string(test.param.golden) +
-                               (test.param.modality == domain::Modality::kVideo ? "Video"
-                                                                                : "Image") +
-                               std::to_string(test.param.dies);
-                           std::erase_if(name, [](char c) { return std::isalnum(c) == 0; });
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, VisualCompile,
+    ::testing::Values(Case{"tiny-qwen2-vl", domain::Modality::kImage, 2,
+                           "3a02c0e0276ec01204ef5ac74f7ea86907870d0a674d440e86d96f44c9b0803d",
+                           "bde4572aed029b3eabb852019e843463bdef6110b33d953e1585c8b3a347ca0c"},
+                      Case{"tiny-qwen2.5-vl", domain::Modality::kImage, 1,
+                           "5d95a8d97135d7d00899d412ba4f68090cd5d199371e0ddea72ccd3f768bd7cc",
+                           "9cb104e8b43d397b6d577bbcf2825c1386acca8a52c6f77aa1253c1ee35fdd1d"},
+                      Case{"tiny-qwen2.5-vl", domain::Modality::kVideo, 3,
+                           "37f23595b72e47031be39b5cf498690320f2e4acb7b4886db12867207b3e3357",
+                           "9cb104e8b43d397b6d577bbcf2825c1386acca8a52c6f77aa1253c1ee35fdd1d"},
+                      Case{"tiny-qwen3-vl", domain::Modality::kImage, 4,
+                           "355919db2055effff33a72e9eeb93cc46f6ac31a58d51a589707428cbe5b4c32",
+                           "523a9260872d5ed4848e450e6aba799ae10b36fb4c46dec613db54c96916a997"},
+                      Case{"tiny-qwen3-vl", domain::Modality::kVideo, 1,
+                           "61df9f53b21aa42f6684fc9cbbf638100a1bb0618487a79544a2a757ca2969a8",
+                           "523a9260872d5ed4848e450e6aba799ae10b36fb4c46dec613db54c96916a997"}),
+    [](const auto& test) {
+      std::string name = std::string(test.param.golden) +
+                         (test.param.modality == domain::Modality::kVideo ? "Video" : "Image") +
+                         std::to_string(test.param.dies);
+      std::erase_if(name, [](char c) { return std::isalnum(c) == 0; });
+      return name;
+    });
 
 class VisualArtifact : public ::testing::Test {
  protected:

@@ -20,7 +20,7 @@ using testing::RandomMatrix;
 class BackendContract : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    auto made = MakeBackend(GetParam(), 2);
+    auto made = testing::MakeNamed(GetParam(), 2);
     if (GetParam() != "cpu" && !made.ok()) {
       GTEST_SKIP() << made.status().message();
     }
@@ -283,7 +283,7 @@ TEST_P(BackendContract, KlDivergenceOfLogits) {
 
 /// The first device of each kind of back end; those that are not there are skipped.
 std::vector<std::string> DevicesToTest() {
-  std::vector<std::string> devices;
+  std::vector<std::string> devices{"steady"};
   for (const BackendKind& kind : BackendKinds()) {
     devices.push_back(std::string(kind.name) + (kind.numbered ? ":0" : ""));
   }

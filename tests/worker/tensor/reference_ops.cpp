@@ -16,6 +16,13 @@ double At(MatrixView m, std::int64_t r, std::int64_t c) {
 
 }  // namespace
 
+Result<std::unique_ptr<Backend>> MakeNamed(std::string_view name, int threads) {
+  if (name == "steady") {
+    return MakeSteadyBackend(threads);
+  }
+  return MakeBackend(name, threads);
+}
+
 Matrix RandomMatrix(std::int64_t rows, std::int64_t columns, std::uint64_t seed, float scale) {
   Matrix m(rows, columns);
   std::uint64_t state = seed * 0x9E3779B97F4A7C15U + 1;

@@ -2,12 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "worker/tensor/backend.h"
 
 namespace tyllm::tensor::testing {
+
+/// MakeBackend, and "steady" as well.
+Result<std::unique_ptr<Backend>> MakeNamed(std::string_view name, int threads);
 
 /// Numbers in double, row-major, that an operation's result is compared with.
 using Numbers = std::vector<double>;

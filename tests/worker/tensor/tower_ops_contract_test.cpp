@@ -23,7 +23,7 @@ double At(const Matrix& m, std::int64_t r, std::int64_t c) {
 class TowerOpsContract : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
-    auto made = MakeBackend(GetParam(), 2);
+    auto made = testing::MakeNamed(GetParam(), 2);
     ASSERT_TRUE(made.ok()) << made.status().ToString();
     backend_ = *std::move(made);
     ops_ = FindTowerOps(*backend_);
@@ -186,7 +186,7 @@ TEST_P(TowerOpsContract, MixRowsWeighsRowsOfATable) {
 
 /// The first device of each kind of back end that has these operations, where there is one.
 std::vector<std::string> DevicesToTest() {
-  std::vector<std::string> devices;
+  std::vector<std::string> devices{"steady"};
   for (const BackendKind& kind : BackendKinds()) {
     const std::string device = std::string(kind.name) + (kind.numbered ? ":0" : "");
     const auto backend = MakeBackend(device, 1);

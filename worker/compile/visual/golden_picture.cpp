@@ -152,8 +152,9 @@ Status WriteVisualGolden(FileSystem& files, const forward::Model& model, const T
                            "; compile for smaller images or a larger cache");
   }
   const std::int64_t rows = std::clamp<std::int64_t>(kLogits / model.shape().vocabulary, 1, tokens);
+  const std::unique_ptr<tensor::Backend> backend = tensor::MakeSteadyBackend(jobs);
   TYLLM_TRY(simulator::ComputeVisualGolden(
-      model, plan.tower, rows, std::min(kGreedy, max_kv - tokens), jobs, progress, golden));
+      model, plan.tower, rows, std::min(kGreedy, max_kv - tokens), *backend, progress, golden));
   return simulator::WriteVisualGolden(files, root / artifact::kVisualGoldenFile, golden);
 }
 
