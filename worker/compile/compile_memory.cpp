@@ -3,8 +3,12 @@
 
 #include <algorithm>
 
+#include "worker/artifact/params.h"
 #include "worker/compile/golden.h"
+#include "worker/compile/visual/golden_picture.h"
+#include "worker/compile/visual/tower_weights.h"
 #include "worker/die/part.h"
+#include "worker/simulator/visual_golden.h"
 
 namespace tyllm::compile {
 namespace {
@@ -19,6 +23,11 @@ constexpr std::int64_t kPiece = 8'000'000;
 constexpr std::int64_t kRowsAtOnce = 16384;
 /// Rows that a thread unpacks at once.
 constexpr std::int64_t kRowsOfThread = 128;
+/// Queries that a thread has the scores of at once (tensor/cpu_tower_ops.cpp, cpu_attention.cpp).
+constexpr std::int64_t kTowerQueries = 48;
+constexpr std::int64_t kTextQueries = 128;
+/// Of a picture's golden (golden_picture.cpp).
+constexpr std::int64_t kVisualLogits = std::int64_t{1} << 20;
 /// Around a mapped range (MappedFile::Forget).
 constexpr std::int64_t kAround = 4'194'304;
 
@@ -65,14 +74,78 @@ class Estimate {
 
   /// The run of all chunkings at once: what each has of its own, the logits, and the pages of the
   /// largest segment.
-  std::int64_t Verify() const {
-    const std::int64_t logits = kFloat * shape_.vocabulary * (tokens_ + 4 * Sessions());
-    return Sessions() * (States() + Caches() + Arenas()) + logits + Mapped();
+  std::int64_t Verify() const { return OfSessions() + Mapped(tokens_); }
+
+  /// The picture's golden: the tower over a block at a time and the next one that is read.
+  std::int64_t Tower(const TowerPlan& plan) const {
+    const model::VisionShape& tower = plan.tower.shape;
+    const std::int64_t merged = tower.merged_width();
+    const std::int64_t layer = 4 * tower.width * tower.width + 3 * tower.width * tower.intermediate;
+    const std::int64_t block = std::max(layer, merged * (merged + tower.out_width));
+    const std::int64_t table = tower.grid_side * tower.grid_side * tower.width;
+    const std::int64_t of_patch =
+        2 * tower.patch_values() + 10 * tower.width + 4 * std::max(tower.intermediate, tower.width);
+    const std::int64_t scores = threads_ * kTowerQueries * plan.config.grid.patches();
+    return kFloat * (3 * block + table + plan.config.grid.patches() * of_patch + scores) +
+           Features(plan);
+  }
+
+  /// Then the prompt and the answer, over a layer at a time and the next one, and all of the head.
+  std::int64_t Answer(const TowerPlan& plan) const {
+    const std::int64_t tokens = PromptTokens(plan);
+    const std::int64_t of_token = 8 * shape_.width + 4 * shape_.q_columns() +
+                                  4 * shape_.kv_columns() + 4 * shape_.intermediate +
+                                  shape_.head_size;
+    const std::int64_t cache = 2 * 2 * shape_.layers * shape_.kv_columns() * tokens;
+    const std::int64_t table = shape_.vocabulary * shape_.width;
+    const std::int64_t layers = 2 * kFloat * LayerParameters() + Stored(LayerParameters());
+    const std::int64_t weights = kFloat * shape_.parameters() <= simulator::kResidentBytes
+                                     ? kFloat * shape_.parameters() + kHalf * table
+                                     : kFloat * table + std::max(kHalf * table, layers);
+    const std::int64_t scores = threads_ * kTextQueries * tokens;
+    return weights + kFloat * (tokens * of_token + cache + scores + 2 * kVisualLogits) +
+           Features(plan) + kFloat * plan.config.grid.patches() * plan.tower.shape.patch_values();
+  }
+
+  /// Then the run of the whole tower, and of the prompt in all chunkings, after that of the text.
+  std::int64_t VerifySeen(const TowerPlan& plan) const {
+    const std::int64_t tokens = PromptTokens(plan);
+    const std::int64_t patches = plan.config.grid.patches();
+    const model::VisionShape& tower = plan.tower.shape;
+    std::int64_t dies = 0;
+    for (const plan::TowerSchedule& schedule : plan.schedules) {
+      dies += static_cast<std::int64_t>(schedule.arena_bytes +
+                                        artifact::LayOut(TowerSpecs(schedule)).file_bytes);
+    }
+    const std::int64_t inputs =
+        patches * (kFloat * (2 * tower.patch_values() + tower.head_size()) + kHalf * tower.width);
+    const std::int64_t levels = std::ssize(tower.deepstack);
+    const std::int64_t of_session =
+        States(tokens) + Caches(tokens) + Arenas(tokens) +
+        kFloat * (tokens * levels * shape_.width + options_.max_kv * (shape_.head_size + 3)) +
+        Features(plan);
+    return OfSessions() + dies + inputs + 2 * Features(plan) + Sessions() * of_session +
+           Mapped(tokens);
   }
 
  private:
   std::int64_t LayerParameters() const {
     return shape_.width * (2 * shape_.q_columns() + 2 * shape_.kv_columns()) + MlpParameters();
+  }
+
+  std::int64_t OfSessions() const {
+    const std::int64_t logits = kFloat * shape_.vocabulary * (tokens_ + 4 * Sessions());
+    return Sessions() * (States(tokens_) + Caches(positions_) + Arenas(tokens_)) + logits;
+  }
+
+  static std::int64_t PromptTokens(const TowerPlan& plan) {
+    return plan.config.tokens + kQuestionTokens;
+  }
+
+  /// Of the picture, as they come and as they are put into the prompt.
+  static std::int64_t Features(const TowerPlan& plan) {
+    const model::VisionShape& tower = plan.tower.shape;
+    return 2 * kFloat * plan.config.tokens * tower.out_width * (1 + std::ssize(tower.deepstack));
   }
 
   std::int64_t MlpParameters() const { return 3 * shape_.width * shape_.intermediate; }
@@ -106,21 +179,21 @@ class Estimate {
 
   /// What calls leave from one segment to the next, and the embeddings that they are given. Dies
   /// that sum in groups differ.
-  std::int64_t States() const {
+  std::int64_t States(std::int64_t tokens) const {
     const std::int64_t copies = 1 + (options_.reduce_group > 0 ? options_.dies : 0);
-    return kFloat * tokens_ * (copies * (2 * shape_.width + shape_.head_size) + shape_.width);
+    return kFloat * tokens * (copies * (2 * shape_.width + shape_.head_size) + shape_.width);
   }
 
   /// Pages that tokens touch; each die has whole heads.
-  std::int64_t Caches() const {
+  std::int64_t Caches(std::int64_t positions) const {
     const std::int64_t heads = shape_.kv_heads + options_.dies;
-    const std::int64_t touched = kHalf * positions_ * shape_.head_size + 2 * kPage;
+    const std::int64_t touched = kHalf * positions * shape_.head_size + 2 * kPage;
     return 2 * shape_.layers * heads * touched;
   }
 
-  std::int64_t Arenas() const {
+  std::int64_t Arenas(std::int64_t tokens) const {
     const std::int64_t largest = options_.seq_lens.empty() ? 1 : options_.seq_lens.back();
-    const std::int64_t rows = std::min(largest, tokens_);
+    const std::int64_t rows = std::min(largest, tokens);
     const std::int64_t shared = 3 * shape_.q_columns() + 4 * shape_.intermediate;
     const std::int64_t of_die =
         kFloat * rows * (5 * shape_.width + 3 * shape_.kv_columns()) + 2 * kPage * die::kMaxParts;
@@ -128,12 +201,12 @@ class Estimate {
   }
 
   /// A layer's larger half on all dies, the head on one, or the pages around rows of the embedding.
-  std::int64_t Mapped() const {
+  std::int64_t Mapped(std::int64_t tokens) const {
     const std::int64_t table = kHalf * shape_.vocabulary * shape_.width;
     const std::int64_t attention = LayerParameters() - MlpParameters();
     return std::max({Stored(MlpParameters()), Stored(attention),
                      (table + options_.dies - 1) / options_.dies,
-                     std::min(table, tokens_ * kAround / 2)}) +
+                     std::min(table, tokens * kAround / 2)}) +
            options_.dies * kAround;
   }
 
@@ -151,10 +224,16 @@ class Estimate {
 }  // namespace
 
 std::int64_t CompileMemory(const model::ModelShape& shape, std::int64_t group,
-                           const domain::CompileOptions& options, std::int64_t threads) {
+                           const domain::CompileOptions& options, std::int64_t threads,
+                           const TowerPlan* tower) {
   const Estimate estimate(shape, group, options, threads);
-  return kMemoryOfProgram +
-         std::max({estimate.Check(), estimate.Pack(), estimate.Golden(), estimate.Verify()});
+  std::int64_t most =
+      std::max({estimate.Check(), estimate.Pack(), estimate.Golden(), estimate.Verify()});
+  if (tower != nullptr) {
+    most = std::max(
+        {most, estimate.Tower(*tower), estimate.Answer(*tower), estimate.VerifySeen(*tower)});
+  }
+  return kMemoryOfProgram + most;
 }
 
 }  // namespace tyllm::compile

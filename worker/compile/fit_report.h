@@ -49,8 +49,7 @@ struct FitReport {
   std::vector<BoardFit> boards;
   std::int64_t programs = 0;
   std::int64_t distinct_sources = 0;  ///< compiler runs without a cache
-  /// That compiling takes of this machine's at most (CompileMemory); 0 for a model that sees, whose
-  /// tower is proven as a whole.
+  /// That compiling takes of this machine's at most (CompileMemory).
   std::int64_t memory_bytes = 0;
   std::uint64_t directory_bytes = 0;  ///< parameters; programs are some 100 kB each
   /// Expected time of compiling on `jobs` threads without a cache, from rates measured on two cores

@@ -9,7 +9,9 @@
 #include "tests/support/temporary_directory.h"
 #include "worker/compile/compile.h"
 #include "worker/compile/compile_memory.h"
+#include "worker/compile/fit_report.h"
 #include "worker/model/published_models.h"
+#include "worker/model/visual_tower.h"
 #include "worker/quant/quantization_memory.h"
 #include "worker/quant/synthesize.h"
 #include "worker/simulator/verify.h"
@@ -37,12 +39,38 @@ model::ModelShape Shape() {
   return shape;
 }
 
+quant::SynthesisRequest ModelOfText() {
+  return {.model = {"made", Shape()}, .quantized = domain::QuantizedFormat::kAwq};
+}
+
+/// One in which the tower is what counts: 85 MB in float16 of the merger's, 39 of a block's, 1296
+/// patches, and next to nothing of the language model.
+quant::SynthesisRequest ModelThatSees() {
+  model::PublishedModel made = *quant::FindPublishedModel("Qwen2.5-VL-3B");
+  format::Json vision = model::PublishedVision(made.name, made.shape);
+  vision["depth"] = 3;
+  vision["fullatt_block_indexes"] = {1};
+  vision["out_hidden_size"] = 512;
+  made.shape.width = 512;
+  made.shape.heads = 4;
+  made.shape.intermediate = 1024;
+  made.shape.vocabulary = 4096;
+  made.shape.layers = 1;
+  return {.model = made, .quantized = domain::QuantizedFormat::kAwq, .vision = vision};
+}
+
 /// What this process may grow by: what was told, without the program itself.
 std::int64_t MayGrowBy(std::int64_t told) {
   return told - kMemoryOfProgram + kSlack;
 }
 
-Result<std::int64_t> CompileGrows(const domain::CompileOptions& options, const Path& folder) {
+struct Growth {
+  std::int64_t grown = 0;
+  std::int64_t told = 0;
+};
+
+Result<Growth> CompileGrows(quant::SynthesisRequest made, const domain::CompileOptions& options,
+                            const Path& folder) {
   domain::NoProgress progress;
   CompileRequest request;
   request.model = folder / "model";
@@ -50,29 +78,32 @@ Result<std::int64_t> CompileGrows(const domain::CompileOptions& options, const P
   request.jobs = kJobs;
   request.allow_missing_tokenizer = true;
   const std::int64_t before = quant::PeakMemoryBytes();
-  quant::SynthesisRequest made;
-  made.model = {"made", Shape()};
   made.out = request.model;
-  made.quantized = domain::QuantizedFormat::kAwq;
   TYLLM_TRY(quant::Synthesize(made, progress).status());
+  TYLLM_ASSIGN(const Preparation preparation, Preflight(request, NeedsCompiler::kYes));
+  TYLLM_ASSIGN(const FitReport fit, Fit(preparation, {}, kJobs));
   TYLLM_ASSIGN(const CompileSummary compiled,
                Compile(LocalFileSystem(), request, folder / "out", progress));
   if (!compiled.verified) {
     return Internal("it was not run");
   }
-  return quant::PeakMemoryBytes() - before;
+  return Growth{quant::PeakMemoryBytes() - before, fit.memory_bytes};
 }
 
 /// Ends the process: successfully when it took no more memory than it told.
-[[noreturn]] void CompileAndExit(const domain::CompileOptions& options) {
+[[noreturn]] void CompileAndExit(const quant::SynthesisRequest& made,
+                                 const domain::CompileOptions& options) {
   int code = EXIT_FAILURE;
   {
     const testing::TemporaryDirectory folder;
-    const Result<std::int64_t> grown = CompileGrows(options, folder.path());
-    const std::int64_t limit = MayGrowBy(CompileMemory(Shape(), 128, options, kJobs));
-    std::cerr << (grown.ok() ? "grew by " + std::to_string(*grown) : grown.status().ToString())
-              << " bytes, told " << limit << "\n";
-    code = grown.ok() && *grown <= limit ? EXIT_SUCCESS : EXIT_FAILURE;
+    const Result<Growth> growth = CompileGrows(made, options, folder.path());
+    if (growth.ok()) {
+      const std::int64_t limit = MayGrowBy(growth->told);
+      std::cerr << "grew by " << growth->grown << " bytes, told " << limit << "\n";
+      code = growth->grown <= limit ? EXIT_SUCCESS : EXIT_FAILURE;
+    } else {
+      std::cerr << growth.status().ToString() << "\n";
+    }
   }
   std::exit(code);
 }
@@ -85,13 +116,20 @@ class ResidentMemory : public ::testing::Test {
 };
 
 TEST_F(ResidentMemory, OfCompilingAndProvingIsWhatWasTold) {
-  EXPECT_EXIT(CompileAndExit({.dies = 4, .max_kv = kTokens}),
+  EXPECT_EXIT(CompileAndExit(ModelOfText(), {.dies = 4, .max_kv = kTokens}),
               ::testing::ExitedWithCode(EXIT_SUCCESS), "grew");
 }
 
 TEST_F(ResidentMemory, IsItWithAnEmbeddingTableOfTheHost) {
-  EXPECT_EXIT(CompileAndExit({.dies = 4, .max_kv = kTokens, .embedding_as_input = true}),
-              ::testing::ExitedWithCode(EXIT_SUCCESS), "grew");
+  EXPECT_EXIT(
+      CompileAndExit(ModelOfText(), {.dies = 4, .max_kv = kTokens, .embedding_as_input = true}),
+      ::testing::ExitedWithCode(EXIT_SUCCESS), "grew");
+}
+
+TEST_F(ResidentMemory, OfAModelThatSeesIsWhatWasTold) {
+  EXPECT_EXIT(
+      CompileAndExit(ModelThatSees(), {.dies = 2, .max_kv = 512, .visual = {.image = "512x512"}}),
+      ::testing::ExitedWithCode(EXIT_SUCCESS), "grew");
 }
 
 TEST(CompileMemory, GrowsWithTheCachesOfTheProofOnly) {

@@ -118,6 +118,7 @@ class TowerGraph {
     for (const TowerWeight& weight : kind.weights) {
       TYLLM_TRY(weight.is_matrix ? AddMatrix(run, weight) : AddVector(run, weight));
     }
+    checkpoint_.Forget(run.name + ".");
     return OkStatus();
   }
 
