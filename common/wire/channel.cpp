@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/wire/channel.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 
 #include "common/base/file_system.h"
+#include "common/wire/deadline.h"
 #include "common/wire/limits.h"
 
 namespace tyllm::wire {
@@ -16,7 +18,7 @@ namespace {
 constexpr int kKeepaliveMillis = 60'000;         ///< how often either end pings an idle connection
 constexpr int kKeepaliveTimeoutMillis = 20'000;  ///< no answer for so long: the connection is dead
 constexpr int kShortestPingMillis = 10'000;      ///< pings more often than this are an offence
-constexpr int kLongestReconnectMillis = 10'000;
+constexpr int kLongestReconnectMillis = 3'000;
 
 struct Pem {
   std::string ca;
@@ -92,6 +94,13 @@ Result<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address,
     credentials = grpc::SslCredentials({pem.ca, pem.key, pem.certificate});
   }
   return grpc::CreateCustomChannel(address, credentials, Arguments());
+}
+
+void ConnectAtOnce(grpc::Channel& channel, Milliseconds limit) {
+  grpc::experimental::ChannelResetConnectionBackoff(&channel);
+  if (limit > Milliseconds(0)) {
+    (void)channel.WaitForConnected(DeadlineIn(limit));  // the next call tells why not
+  }
 }
 
 Result<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(const std::string& address,

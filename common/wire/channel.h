@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/base/clock.h"
 #include "common/base/result.h"
 
 namespace grpc {
@@ -36,6 +37,11 @@ bool IsLoopback(std::string_view address);
 /// kInvalidArgument for an address that is not loopback unless `insecure` says so.
 Result<std::shared_ptr<grpc::Channel>> MakeChannel(const std::string& address,
                                                    const Security& security);
+
+/// gRPC lets a pause pass between looks for a server that is not there, in which every call fails;
+/// this ends the pause, and waits up to `limit` for a connection. The calls of a channel that is
+/// not connected fail with what was found the last time.
+void ConnectAtOnce(grpc::Channel& channel, Milliseconds limit = Milliseconds(0));
 
 /// With a certificate: TLS, and with `ca` clients must have one that it vouches for. Without:
 /// plain, under the same rule as MakeChannel.

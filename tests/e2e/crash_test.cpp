@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "tests/e2e/farm.h"
 
@@ -51,6 +53,57 @@ TEST(Crash, AKilledServerComesBackWithEveryAcknowledgedJobAndTheWorkGoesOn) {
   for (const std::string& job : waiting) {
     farm.WaitFor(job, Succeeded);
   }
+}
+
+TEST(Crash, AServerThatIsKilledWithItsOwnWorkerLosesNothingOfWhatThatDid) {
+  Farm farm;
+  farm.server_environment = {"TYLLM_WORKER_CHECKPOINT_SECONDS=1"};
+  farm.StartServer(true);
+  const std::string job = Submit(farm, LongQuantization());
+  const format::Json before = farm.WaitFor(job, [](const format::Json& status) {
+    const format::Json task = TaskOf(status, "quantize");
+    return task.contains("checkpoint") && task["checkpoint"].is_object() &&
+           task["checkpoint"]["done"] >= 2;
+  });
+  ASSERT_EQ(TaskOf(before, "quantize")["state"], "running") << "too short a job";
+  farm.KillServer();
+  farm.StartServer(true);
+  const auto started = std::chrono::steady_clock::now();
+  farm.WaitFor(
+      job, [](const format::Json& status) { return TaskOf(status, "quantize")["attempt"] == 2; });
+  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(20))
+      << "the lease was waited for";
+  farm.WaitFor(job, Succeeded);
+  const format::Json explained = farm.Client({"explain", job, "--json"}).Json();
+  const format::Json& attempt = explained["tasks"][0]["attempts"][0];
+  EXPECT_EQ(attempt["ending"], "returned") << attempt;
+  EXPECT_EQ(attempt["counted"], false) << attempt;
+  const std::string log = farm.Client({"logs", explained["tasks"][0]["task"]["id"]}).out;
+  EXPECT_NE(log.find("finished by an earlier run"), std::string::npos) << log;
+  EXPECT_EQ(log.find(" 0 of them finished by an earlier run"), std::string::npos) << log;
+  EXPECT_EQ(farm.ServerLog().find("the worker ended"), std::string::npos)
+      << "the new worker did not wait for the old one's folder";
+}
+
+TEST(Crash, AWorkerIsBackSoonAfterItsServerIs) {
+  Farm farm;
+  farm.StartServer();
+  farm.StartWorker();
+  const auto is_online = [&farm] {
+    return farm.Metrics().find("tyllm_workers{state=\"online\"} 1") != std::string::npos;
+  };
+  const auto wait_for_it = [&](std::chrono::seconds limit) {
+    const auto began = std::chrono::steady_clock::now();
+    while (!is_online() && std::chrono::steady_clock::now() - began < limit) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // asks a process
+    }
+    return is_online();
+  };
+  ASSERT_TRUE(wait_for_it(std::chrono::seconds(60)));
+  farm.KillServer();
+  std::this_thread::sleep_for(std::chrono::seconds(12));  // looks for it get rarer meanwhile
+  farm.StartServer();
+  EXPECT_TRUE(wait_for_it(std::chrono::seconds(5)));
 }
 
 TEST(Crash, AKilledWorkersTaskIsDoneByTheNextOne) {

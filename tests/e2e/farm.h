@@ -66,6 +66,10 @@ class Farm {
                        const std::function<bool(const format::Json&)>& ready) const;
   /// /metrics as text.
   std::string Metrics() const;
+
+  /// What the server, and a worker of its own, have written to standard error.
+  std::string ServerLog() const { return Log("server.err"); }
+
   /// The answer of /healthz, with its status line.
   std::string Health() const;
 

@@ -6,9 +6,11 @@
 
 #include "common/base/pause.h"
 #include "common/base/version.h"
+#include "common/wire/channel.h"
 #include "worker/agent/capabilities.h"
 #include "worker/agent/strays.h"
 #include "worker/agent/toolchain.h"
+#include "worker/agent/unreturned.h"
 
 namespace tyllm::agent {
 
@@ -19,8 +21,9 @@ constexpr Milliseconds kCallMargin{10'000};  // on top of that before the call i
 constexpr Milliseconds kShortestCall{500};
 constexpr Milliseconds kFarewellCall{2000};
 constexpr Milliseconds kFirstRetry{500};
-constexpr Milliseconds kLastRetry{10'000};
-constexpr Milliseconds kIdlePause{1'000};  // between calls that the server did not hold
+constexpr Milliseconds kLastRetry{3'000};
+constexpr Milliseconds kFolderPatience{15'000};  // for one whose server was killed to leave
+constexpr Milliseconds kIdlePause{1'000};        // between calls that the server did not hold
 constexpr std::size_t kMostTreesNamed = 256;
 
 std::string NewSession() {
@@ -52,12 +55,14 @@ Agent::~Agent() = default;
 Result<std::unique_ptr<Agent>> Agent::Create(AgentConfig config,
                                              std::shared_ptr<grpc::Channel> channel,
                                              std::shared_ptr<grpc::Channel> blob_channel,
-                                             const Clock& clock, telemetry::Log& log) {
-  TYLLM_ASSIGN(WorkFolder folder, WorkFolder::Open(config.work));
+                                             const Clock& clock, telemetry::Log& log,
+                                             const std::stop_token& stop) {
+  TYLLM_ASSIGN(WorkFolder folder, WorkFolder::Open(config.work, kFolderPatience, stop));
   std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(folder), clock, log));
   TYLLM_TRY(agent->DescribeItself());
   TYLLM_ASSIGN(agent->trees_, TreeCache::Open(agent->folder_.trees(), agent->config_.cache_bytes,
                                               clock, LocalFileSystem()));
+  agent->unreturned_ = ReadUnreturned(agent->folder_.unreturned(), agent->config_.name);
   agent->link_ = std::make_unique<FarmLink>(channel);
   Agent* const self = agent.get();
   agent->around_ = std::make_unique<AttemptSurroundings>(AttemptSurroundings{
@@ -113,9 +118,10 @@ domain::SyncRequest Agent::Request(bool draining) {
   for (const auto& [task, attempt] : attempts_) {
     request.held.push_back(attempt->Held());
   }
+  request.held.insert(request.held.end(), unreturned_.begin(), unreturned_.end());
   // A worker that runs something calls often enough to renew; only an idle one lets the server hold
   // its call.
-  request.wait_ms = attempts_.empty() && !draining ? kIdleWait.count() : 0;
+  request.wait_ms = request.held.empty() && !draining ? kIdleWait.count() : 0;
   return request;
 }
 
@@ -131,6 +137,7 @@ void Agent::Drop(const domain::TaskId& task) {
 void Agent::Apply(const domain::SyncReply& reply, Clock::Steady asked) {
   lease_end_ = asked + Milliseconds(reply.held_ms + reply.lease_ms);
   lost_ = false;
+  ForgetUnreturned();
   // Often enough for a call to fail and the next one to come in time.
   next_sync_ = Milliseconds(std::clamp<std::int64_t>(
       reply.next_sync_ms, 50, std::max<std::int64_t>(reply.lease_ms / 3, 50)));
@@ -240,10 +247,14 @@ Status Agent::Turn(const std::stop_token& stop) {
   }
   WaitForNews(pause, stop);
   StopWhatIsLost();
+  if (!stop.stop_requested()) {
+    link_->ConnectAtOnce();
+  }
+  wire::ConnectAtOnce(*around_->channel);
   return OkStatus();
 }
 
-Status Agent::Run(const std::stop_token& stop) {
+Status Agent::Run(const std::stop_token& stop, const std::stop_token& orphaned) {
   Status status;
   while (status.ok() && !stop.stop_requested()) {
     ReapStrays();
@@ -253,31 +264,61 @@ Status Agent::Run(const std::stop_token& stop) {
     return status;
   }
   const bool at_once = status.code() == StatusCode::kCancelled;
-  HandBack(at_once ? StopReason::kAtOnce : StopReason::kHandBack);
+  HandBack(at_once ? StopReason::kAtOnce : StopReason::kHandBack, orphaned);
   return OkStatus();
 }
 
-void Agent::HandBack(StopReason reason) {
+void Agent::HandBack(StopReason reason, const std::stop_token& orphaned) {
   for (const auto& [task, attempt] : attempts_) {
     attempt->Stop(reason);
   }
+  HandBackByCalls(orphaned);
+  LeaveBehind();
+  if (!orphaned.stop_requested()) {
+    SayFarewell();
+  }
+}
+
+void Agent::HandBackByCalls(const std::stop_token& orphaned) {
   const Clock::Steady deadline = clock_.Now() + config_.farewell;
-  while (!attempts_.empty() && clock_.Now() < deadline) {
+  while (!attempts_.empty() && clock_.Now() < deadline && !orphaned.stop_requested()) {
     const domain::SyncRequest request = Request(true);
     const bool ended = std::none_of(request.held.begin(), request.held.end(), IsRunning);
     const auto left = std::chrono::duration_cast<Milliseconds>(deadline - clock_.Now());
-    const auto reply = link_->Sync(request, std::max(left, kShortestCall), {});
+    const auto reply = link_->Sync(request, std::max(left, kShortestCall), orphaned);
     if (reply.ok()) {
+      ForgetUnreturned();
       for (const domain::TaskId& task : reply->acknowledged) {
         attempts_.erase(task);
       }
     } else if (ended) {
       break;  // nothing runs, and nobody listens
     }
-    PauseFor(Milliseconds(100), {});
+    PauseFor(Milliseconds(100), orphaned);
   }
-  attempts_.clear();
-  SayFarewell();
+}
+
+void Agent::LeaveBehind() {
+  std::vector<domain::HeldAttempt> left = std::exchange(unreturned_, {});
+  for (const auto& [task, attempt] : attempts_) {
+    left.push_back(attempt->Held());
+  }
+  attempts_.clear();  // ends what runs
+  if (left.empty()) {
+    return;
+  }
+  const Status kept = KeepUnreturned(folder_.unreturned(), config_.name, std::move(left));
+  if (!kept.ok()) {
+    logbook_.Warning("attempts that were not handed back count as lost",
+                     {{"error", kept.message()}});
+  }
+}
+
+void Agent::ForgetUnreturned() {
+  if (!unreturned_.empty()) {
+    unreturned_.clear();
+    (void)LocalFileSystem().RemoveAll(folder_.unreturned());  // told again, it comes too late
+  }
 }
 
 void Agent::SayFarewell() {

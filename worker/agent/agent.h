@@ -24,18 +24,21 @@ namespace tyllm::agent {
 class Agent {
  public:
   /// `channel` carries Sync and logs, `blob_channel` files, so that a large transfer never delays a
-  /// renewal. Takes the folder and asks the toolchain what it can do.
+  /// renewal. Takes the folder, for which it waits a while, and asks the toolchain what it can do.
   static Result<std::unique_ptr<Agent>> Create(AgentConfig config,
                                                std::shared_ptr<grpc::Channel> channel,
                                                std::shared_ptr<grpc::Channel> blob_channel,
-                                               const Clock& clock, telemetry::Log& log);
+                                               const Clock& clock, telemetry::Log& log,
+                                               const std::stop_token& stop = {});
   ~Agent();
 
   /// Returns OK after a stop, or when the server has asked the worker to leave: running attempts
   /// were stopped and, if the server answers, handed back so that they are tried elsewhere at once.
+  /// If it does not, the next process in the folder hands them back. Once `orphaned`, the server is
+  /// known to be gone: everything is ended without calling it, to make room for that process.
   /// kFailedPrecondition when another process has taken the worker's name, kInvalidArgument when
   /// the server does not take what the worker says of itself.
-  Status Run(const std::stop_token& stop);
+  Status Run(const std::stop_token& stop, const std::stop_token& orphaned = {});
 
  private:
   using Attempts = std::map<domain::TaskId, std::unique_ptr<AttemptRun>>;
@@ -53,7 +56,13 @@ class Agent {
   /// Stops every attempt when no call has succeeded for a lease. What was finished before is still
   /// offered when the server answers again.
   void StopWhatIsLost();
-  void HandBack(StopReason reason);
+  void HandBack(StopReason reason, const std::stop_token& orphaned);
+  /// Until they have all ended, or the server did not hear of them in time.
+  void HandBackByCalls(const std::stop_token& orphaned);
+  /// What the server has not heard of, for the next process.
+  void LeaveBehind();
+  /// The server was told of what an earlier process had left.
+  void ForgetUnreturned();
   /// So that nobody counts on this worker until it has been silent for long.
   void SayFarewell();
 
@@ -79,6 +88,7 @@ class Agent {
   std::unique_ptr<AttemptSurroundings> around_;
   Guarded<bool> news_;
   Attempts attempts_;
+  std::vector<domain::HeldAttempt> unreturned_;      ///< by an earlier process, to be told once
   std::vector<std::unique_ptr<AttemptRun>> ending_;  ///< stopped and of no interest to the server
   Clock::Steady lease_end_{};
   bool lost_ = false;  ///< the lease has ended

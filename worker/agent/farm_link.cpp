@@ -3,6 +3,9 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <utility>
+
+#include "common/wire/channel.h"
 #include "common/wire/deadline.h"
 #include "common/wire/status.h"
 #include "common/wire/workers.h"
@@ -13,6 +16,7 @@ namespace tyllm::agent {
 namespace {
 
 constexpr std::chrono::seconds kAppendLimit{30};
+constexpr Milliseconds kConnectLimit{500};
 
 }  // namespace
 
@@ -20,10 +24,15 @@ struct FarmLink::Stubs {
   std::unique_ptr<v1::WorkerService::Stub> workers;
 };
 
-FarmLink::FarmLink(const std::shared_ptr<grpc::Channel>& channel)
-    : stubs_(std::make_unique<Stubs>(v1::WorkerService::NewStub(channel))) {}
+FarmLink::FarmLink(std::shared_ptr<grpc::Channel> channel)
+    : channel_(std::move(channel)),
+      stubs_(std::make_unique<Stubs>(v1::WorkerService::NewStub(channel_))) {}
 
 FarmLink::~FarmLink() = default;
+
+void FarmLink::ConnectAtOnce() {
+  wire::ConnectAtOnce(*channel_, kConnectLimit);
+}
 
 Result<domain::SyncReply> FarmLink::Sync(const domain::SyncRequest& request, Milliseconds limit,
                                          const std::stop_token& stop) {

@@ -33,10 +33,6 @@ Lifeline::Lifeline(Fd fd, std::function<void()> on_loss)
         Watch(done, fd, act);
       }) {}
 
-void AskToEnd() {
-  ::kill(::getpid(), SIGTERM);
-}
-
 void KillOwnGroup() {
   ::kill(::getpgrp() == ::getpid() ? 0 : ::getpid(), SIGKILL);
 }

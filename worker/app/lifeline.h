@@ -21,9 +21,6 @@ class Lifeline {
   std::jthread thread_;
 };
 
-/// SIGTERM to this process: it ends in its own way.
-void AskToEnd();
-
 /// SIGKILL to this process and, if it leads a process group, to all of the group: what it started
 /// has lost its purpose too.
 void KillOwnGroup();

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <stop_token>
 
 #include "common/base/stop_signals.h"
 #include "common/base/version.h"
@@ -49,7 +50,8 @@ class CommandLineOptions {
   config::Flags flags_;
 };
 
-Status Work(const WorkerConfig& config, const std::stop_token& stop) {
+Status Work(const WorkerConfig& config, const std::stop_token& stop,
+            const std::stop_token& orphaned) {
   if (!config.tytvm_command.empty()) {
     ::setenv(kVendorCommandVariable, config.tytvm_command.c_str(), 1);  // before any thread
   }
@@ -59,9 +61,9 @@ Status Work(const WorkerConfig& config, const std::stop_token& stop) {
   TYLLM_ASSIGN(const auto blob_channel, wire::MakeChannel(config.server, security));
   telemetry::Log log({config.log_level, config.log_format}, SystemClock(), std::cerr);
   TYLLM_ASSIGN(const std::unique_ptr<agent::Agent> agent,
-               agent::Agent::Create(agent_config, channel, blob_channel, SystemClock(), log));
+               agent::Agent::Create(agent_config, channel, blob_channel, SystemClock(), log, stop));
   log.Info("worker started", {{"name", agent_config.name}, {"server", config.server}});
-  const Status status = agent->Run(stop);
+  const Status status = agent->Run(stop, orphaned);
   log.Info("worker stopped");
   return status;
 }
@@ -72,11 +74,17 @@ Status Run(const CommandLineOptions& options, const std::stop_token& stop) {
     std::cout << loaded.toml;
     return OkStatus();
   }
+  std::stop_source ending;    // asked to, or orphaned
+  std::stop_source orphaned;  // the server that started it is gone
+  const std::stop_callback asked(stop, [&ending] { ending.request_stop(); });
   std::optional<Lifeline> lifeline;
   if (options.lifeline_fd()) {
-    lifeline.emplace(Fd(static_cast<int>(*options.lifeline_fd())), AskToEnd);
+    lifeline.emplace(Fd(static_cast<int>(*options.lifeline_fd())), [&ending, &orphaned] {
+      orphaned.request_stop();
+      ending.request_stop();
+    });
   }
-  return Work(loaded.config, stop);
+  return Work(loaded.config, ending.get_token(), orphaned.get_token());
 }
 
 }  // namespace

@@ -39,7 +39,8 @@ class RunningAgent {
                                *wire::MakeChannel(address, {}), SystemClock(), log_);
     EXPECT_TRUE(agent.ok()) << agent.status().ToString();
     agent_ = *std::move(agent);
-    ended_ = std::async(std::launch::async, [this] { return agent_->Run(stop_.get_token()); });
+    ended_ = std::async(std::launch::async,
+                        [this] { return agent_->Run(stop_.get_token(), orphaned_.get_token()); });
   }
 
   ~RunningAgent() {
@@ -56,6 +57,14 @@ class RunningAgent {
     return ended_.get();
   }
 
+  /// As a worker whose own server was killed.
+  Status Orphan() {
+    orphaned_.request_stop();
+    const Status status = Stop();
+    agent_.reset();  // with its folder
+    return status;
+  }
+
   /// Of one that leaves by itself.
   Status Wait() {
     EXPECT_EQ(ended_.wait_for(std::chrono::seconds(30)), std::future_status::ready);
@@ -67,6 +76,7 @@ class RunningAgent {
   telemetry::Log log_;
   std::unique_ptr<Agent> agent_;
   std::stop_source stop_;
+  std::stop_source orphaned_;
   std::future<Status> ended_;
 };
 
@@ -332,11 +342,53 @@ TEST_F(AgentTest, TasksRunBesideEachOtherInTheWorkersSlots) {
   WaitForEnd(one);
 }
 
+TEST_F(AgentTest, AnOrphanLeavesWithoutACallAndItsSuccessorHandsItsTaskBack) {
+  AgentConfig config = Config("w1");
+  config.grace = std::chrono::hours(1);
+  config.farewell = std::chrono::hours(1);
+  const auto first = Start(config);
+  const std::string id = Submit("layers");
+  WaitForGate("layer1");
+  WaitUntil("the checkpoint", [&] { return Get(id).tasks(0).checkpoint().done() == 1; });
+  const auto orphaned = SystemClock().Now();
+  EXPECT_TRUE(first->Orphan().ok());
+  EXPECT_LT(SystemClock().Now() - orphaned, std::chrono::seconds(10));
+  EXPECT_EQ(Get(id).tasks(0).state(), v1::TASK_STATE_RUNNING) << "nobody has told the server";
+  for (const char* const gate : {"layer2", "layer3"}) {
+    tool_.Open(gate);
+  }
+  const auto second = Start(config);
+  const v1::Job job = WaitForEnd(id);
+  EXPECT_LT(SystemClock().Now() - orphaned, std::chrono::seconds(30)) << "the lease was waited for";
+  EXPECT_EQ(LogOf(job, 2), "stand-in runs layers\nmakes layer 2\nmakes layer 3\n");
+  CallContext context;
+  v1::ExplainJobRequest request;
+  request.set_job_id(id);
+  v1::ExplainJobResponse explained;
+  ASSERT_TRUE(jobs_->ExplainJob(&context, request, &explained).ok());
+  const v1::AttemptRecord& attempt = explained.tasks(0).attempts(0);
+  EXPECT_EQ(attempt.ending(), v1::ATTEMPT_ENDING_RETURNED) << attempt.ShortDebugString();
+  EXPECT_FALSE(attempt.counted());
+  EXPECT_FALSE(std::filesystem::exists(config.work / "unreturned.json")) << "told for ever";
+}
+
 TEST_F(AgentTest, AFolderBelongsToOneWorker) {
   const auto agent = Start("w1");
   const Status second = WorkFolder::Open(folder_ / "w1").status();
   EXPECT_EQ(second.code(), StatusCode::kFailedPrecondition);
   EXPECT_NE(second.message().find("w1"), std::string::npos);
+  EXPECT_NE(second.message().find("process " + std::to_string(::getpid())), std::string::npos)
+      << second.message();
+}
+
+TEST_F(AgentTest, AFolderIsWaitedForWhileTheOneThatHasItLeaves) {
+  auto agent = Start("w1");
+  std::future<Status> second = std::async(std::launch::async, [this] {
+    return WorkFolder::Open(folder_ / "w1", std::chrono::seconds(30)).status();
+  });
+  EXPECT_TRUE(agent->Orphan().ok());
+  const Status status = second.get();
+  EXPECT_TRUE(status.ok()) << status.ToString();
 }
 
 TEST_F(AgentTest, AWorkerThatTheServerDoesNotTakeEndsAndSaysWhy) {
