@@ -122,6 +122,9 @@ grpc::Status ToGrpc(const Status& status, const ErrorDetails& details) {
   google::rpc::ErrorInfo info;
   info.set_reason(details.reason.empty() ? std::string(Name(status.code())) : details.reason);
   info.set_domain(std::string(kErrorDomain));
+  for (const auto& [key, value] : details.metadata) {
+    (*info.mutable_metadata())[key] = Short(value);
+  }
   google::rpc::Status rich;
   rich.set_code(static_cast<int>(status.code()));
   rich.set_message(message);

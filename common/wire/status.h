@@ -4,6 +4,7 @@
 #include <grpcpp/support/status.h>
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ struct ErrorDetails {
   };
 
   std::string reason;  ///< of the ErrorInfo, UPPER_SNAKE; empty: the code's name
+  std::map<std::string, std::string> metadata;  ///< of the ErrorInfo
   std::vector<FieldViolation> fields;
   std::vector<PreconditionViolation> preconditions;
   std::vector<QuotaViolation> quotas;

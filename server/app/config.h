@@ -27,6 +27,9 @@ struct ServerConfig {
   std::string tls_ca;
   std::string tls_cert;
   std::string tls_key;
+  std::string roles_client;
+  std::string roles_worker;
+  std::string roles_admin;
   bool insecure = false;
   std::int64_t lease_seconds = 30;
   std::int64_t lease_grace_seconds = 15;
@@ -70,6 +73,14 @@ inline constexpr std::array kSettings{
             "PEM file of the authority that must vouch for clients and workers"},
     Setting{"tls.cert", &ServerConfig::tls_cert, "FILE", "PEM file of the server's certificate"},
     Setting{"tls.key", &ServerConfig::tls_key, "FILE", "PEM file of its key"},
+    Setting{"roles.client", &ServerConfig::roles_client, "NAMES",
+            "whose certificates may submit and follow jobs: names with commas between, * for any "
+            "characters"},
+    Setting{"roles.worker", &ServerConfig::roles_worker, "NAMES",
+            "whose certificates may run tasks"},
+    Setting{"roles.admin", &ServerConfig::roles_admin, "NAMES",
+            "whose certificates may change workers and projects and copy the queue, and all that "
+            "clients may"},
     Setting{"insecure", &ServerConfig::insecure, "",
             "listen without encryption also for other machines"},
     Setting{"lease.seconds", &ServerConfig::lease_seconds, "N",

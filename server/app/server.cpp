@@ -76,6 +76,23 @@ wire::Security SecurityOf(const ServerConfig& config) {
   return {{config.tls_ca, config.tls_cert, config.tls_key}, config.insecure};
 }
 
+// Null when no role is given to anybody, so that all may do everything.
+Result<std::shared_ptr<const rpc::Roles>> RolesOf(const ServerConfig& config) {
+  auto roles = std::make_shared<rpc::Roles>();
+  TYLLM_ASSIGN(roles->client, rpc::ParsePatterns(config.roles_client).Annotate("roles.client"));
+  TYLLM_ASSIGN(roles->worker, rpc::ParsePatterns(config.roles_worker).Annotate("roles.worker"));
+  TYLLM_ASSIGN(roles->admin, rpc::ParsePatterns(config.roles_admin).Annotate("roles.admin"));
+  if (roles->client.empty() && roles->worker.empty() && roles->admin.empty()) {
+    return std::shared_ptr<const rpc::Roles>();
+  }
+  if (config.tls_ca.empty() || config.tls_cert.empty()) {
+    return InvalidArgument(
+        "roles are given, but callers have no certificates: give tls.ca, tls.cert and tls.key too, "
+        "or no roles");
+  }
+  return std::shared_ptr<const rpc::Roles>(std::move(roles));
+}
+
 boost::asio::awaitable<void> KeepTidy(core::Farm& farm) {
   using namespace boost::asio::experimental::awaitable_operators;
   co_await (core::SweepForever(farm) && core::RemoveOldForever(farm));
@@ -107,6 +124,7 @@ class Server::Assembly {
     control_.RunUntilStopped(KeepTidy(farm_));
     TYLLM_ASSIGN(const web::Sources sources, MakeSources());
     rpc::Environment environment{farm_, metrics_, surroundings_.log};
+    TYLLM_ASSIGN(environment.roles, RolesOf(config_));
     environment.transfers = transfers_.get_executor();
     environment.upload_idle_limit = seconds(config_.upload_idle_seconds);
     TYLLM_ASSIGN(rpc_, rpc::RpcServer::Start(environment, RpcOptions()));
@@ -290,6 +308,7 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::Start(const ServerConfig& config,
                                               const Surroundings& surroundings) {
+  TYLLM_TRY(RolesOf(config).status());  // before anything is made
   TYLLM_ASSIGN(DataFolder folder,
                DataFolder::Open(surroundings.files, std::filesystem::absolute(config.data)));
   TYLLM_ASSIGN(auto blobs,

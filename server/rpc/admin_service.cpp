@@ -29,62 +29,62 @@ class AdminService final : public v1::AdminService::CallbackService {
  public:
   explicit AdminService(const Environment& environment) : environment_(environment) {}
 
-  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const v1::GetServerInfoRequest* /*request*/,
                                           v1::GetServerInfoResponse* response) override {
     return Unary(
-        environment_, "AdminService.GetServerInfo", control(), Result(Nothing{}),
+        environment_, *context, "AdminService.GetServerInfo", control(), Result(Nothing{}),
         [](core::Farm& farm, Nothing) { return core::GetServerInfo(farm); }, response,
         [](const domain::ServerInfo& info, v1::GetServerInfoResponse& to) {
           to = wire::ToProto(info);
         });
   }
 
-  grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
                                         const v1::ListWorkersRequest* /*request*/,
                                         v1::ListWorkersResponse* response) override {
     return Unary(
-        environment_, "AdminService.ListWorkers", control(), Result(Nothing{}),
+        environment_, *context, "AdminService.ListWorkers", control(), Result(Nothing{}),
         [](core::Farm& farm, Nothing) { return core::ListWorkers(farm); }, response,
         [](const std::vector<domain::WorkerView>& workers, v1::ListWorkersResponse& to) {
           to = wire::ToProto(workers);
         });
   }
 
-  grpc::ServerUnaryReactor* SetWorkerMode(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* SetWorkerMode(grpc::CallbackServerContext* context,
                                           const v1::SetWorkerModeRequest* request,
                                           v1::SetWorkerModeResponse* response) override {
-    return Unary(environment_, "AdminService.SetWorkerMode", control(), OrderOf(*request),
+    return Unary(environment_, *context, "AdminService.SetWorkerMode", control(), OrderOf(*request),
                  core::SetWorkerMode, response,
                  [](const domain::WorkerView& worker, v1::SetWorkerModeResponse& to) {
                    *to.mutable_worker() = wire::ToProto(worker);
                  });
   }
 
-  grpc::ServerUnaryReactor* ForgetWorker(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* ForgetWorker(grpc::CallbackServerContext* context,
                                          const v1::ForgetWorkerRequest* request,
                                          v1::ForgetWorkerResponse* response) override {
-    return Unary(environment_, "AdminService.ForgetWorker", control(),
+    return Unary(environment_, *context, "AdminService.ForgetWorker", control(),
                  Result(core::WorkerToForget{request->worker(), request->request_id()}),
                  core::ForgetWorker, response, [](core::Forgotten, v1::ForgetWorkerResponse&) {});
   }
 
-  grpc::ServerUnaryReactor* ListProjects(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* ListProjects(grpc::CallbackServerContext* context,
                                          const v1::ListProjectsRequest* /*request*/,
                                          v1::ListProjectsResponse* response) override {
     return Unary(
-        environment_, "AdminService.ListProjects", control(), Result(Nothing{}),
+        environment_, *context, "AdminService.ListProjects", control(), Result(Nothing{}),
         [](core::Farm& farm, Nothing) { return core::ListProjects(farm); }, response,
         [](const std::vector<domain::ProjectUse>& projects, v1::ListProjectsResponse& to) {
           to = wire::ToProto(projects);
         });
   }
 
-  grpc::ServerUnaryReactor* CopyQueue(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* CopyQueue(grpc::CallbackServerContext* context,
                                       const v1::CopyQueueRequest* /*request*/,
                                       v1::CopyQueueResponse* response) override {
     return Unary(
-        environment_, "AdminService.CopyQueue", control(), Result(Nothing{}),
+        environment_, *context, "AdminService.CopyQueue", control(), Result(Nothing{}),
         [](core::Farm& farm, Nothing) { return core::CopyQueue(farm); }, response,
         [](const core::QueueCopy& copy, v1::CopyQueueResponse& to) {
           to.set_path(copy.path.string());
@@ -94,10 +94,10 @@ class AdminService final : public v1::AdminService::CallbackService {
   }
 
   // Setting the same again changes nothing, so a request_id adds nothing.
-  grpc::ServerUnaryReactor* SetProject(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* SetProject(grpc::CallbackServerContext* context,
                                        const v1::SetProjectRequest* request,
                                        v1::SetProjectResponse* response) override {
-    return Unary(environment_, "AdminService.SetProject", control(),
+    return Unary(environment_, *context, "AdminService.SetProject", control(),
                  Result(wire::FromProto(request->project())), core::SetProject, response,
                  [](const domain::Project& project, v1::SetProjectResponse& to) {
                    *to.mutable_project() = wire::ToProto(project);

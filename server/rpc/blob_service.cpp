@@ -125,20 +125,20 @@ class BlobService final : public v1::BlobService::CallbackService {
  public:
   explicit BlobService(const Environment& environment) : environment_(environment) {}
 
-  grpc::ServerUnaryReactor* FindMissing(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* FindMissing(grpc::CallbackServerContext* context,
                                         const v1::FindMissingRequest* request,
                                         v1::FindMissingResponse* response) override {
-    return Unary(environment_, "BlobService.FindMissing", transfers(), wire::FromProto(*request),
-                 FindMissingOf, response,
+    return Unary(environment_, *context, "BlobService.FindMissing", transfers(),
+                 wire::FromProto(*request), FindMissingOf, response,
                  [](const std::vector<BlobId>& missing, v1::FindMissingResponse& to) {
                    to = wire::MissingToProto(missing);
                  });
   }
 
-  grpc::ServerUnaryReactor* QueryUpload(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* QueryUpload(grpc::CallbackServerContext* context,
                                         const v1::QueryUploadRequest* request,
                                         v1::QueryUploadResponse* response) override {
-    return Unary(environment_, "BlobService.QueryUpload", transfers(),
+    return Unary(environment_, *context, "BlobService.QueryUpload", transfers(),
                  wire::FromProto(request->blob()).Annotate("blob"), StateOfUpload, response,
                  [](const UploadState& state, v1::QueryUploadResponse& to) {
                    to.set_offset(state.offset);
@@ -146,17 +146,17 @@ class BlobService final : public v1::BlobService::CallbackService {
                  });
   }
 
-  grpc::ServerReadReactor<v1::UploadRequest>* Upload(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerReadReactor<v1::UploadRequest>* Upload(grpc::CallbackServerContext* context,
                                                      v1::UploadResponse* response) override {
     return Serve<UploadStream>(
-        environment_, "BlobService.Upload", transfers(),
+        environment_, *context, "BlobService.Upload", transfers(),
         [&](UploadStream& stream) { return ReceiveBlob(stream, environment_, response); });
   }
 
   grpc::ServerWriteReactor<v1::DownloadResponse>* Download(
-      grpc::CallbackServerContext* /*context*/, const v1::DownloadRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::DownloadRequest* request) override {
     return Serve<DownloadStream>(
-        environment_, "BlobService.Download", transfers(), [&](DownloadStream& stream) {
+        environment_, *context, "BlobService.Download", transfers(), [&](DownloadStream& stream) {
           return SendBlob(stream, environment_, wire::FromProto(request->blob()).Annotate("blob"),
                           request->offset(), request->limit());
         });

@@ -23,6 +23,19 @@ asio::awaitable<Status> Unbroken(asio::awaitable<Status> body) {
   co_return co_await std::move(body);
 }
 
+Status RefusalOf(const Environment& environment, const grpc::ServerContextBase& context,
+                 std::string_view method) {
+  if (environment.roles == nullptr) {
+    return OkStatus();
+  }
+  const auto names = NamesOf(*context.auth_context());
+  return names ? CheckCaller(*environment.roles, *names, method) : OkStatus();
+}
+
+asio::awaitable<Status> Refuse(Status refusal) {
+  co_return refusal;
+}
+
 // Errors that are the farm's own; the others are answers.
 bool IsOurFault(StatusCode code) {
   return code == StatusCode::kInternal || code == StatusCode::kUnknown ||
@@ -56,11 +69,17 @@ grpc::Status AnswerOf(const Environment& environment, std::string_view method, c
   return wire::ToGrpc(status, details ? *details : DetailsFor(method, status));
 }
 
-Call::Call(const Environment& environment, std::string_view method, asio::any_io_executor executor)
+Call::Call(const Environment& environment, const grpc::ServerContextBase& context,
+           std::string_view method, asio::any_io_executor executor)
     : environment_(environment),
       method_(method),
       executor_(std::move(executor)),
-      start_(environment.farm.parts.clock.Now()) {}
+      start_(environment.farm.parts.clock.Now()),
+      refusal_(RefusalOf(environment, context, method)) {
+  if (!refusal_.ok()) {
+    Explain(DetailsOfRefusal(method));
+  }
+}
 
 void Call::Run(asio::awaitable<Status> body, std::function<void(const grpc::Status&)> finish) {
   auto end = [self = shared_from_this(), finish = std::move(finish)](
@@ -68,7 +87,7 @@ void Call::Run(asio::awaitable<Status> body, std::function<void(const grpc::Stat
     self->ended_ = true;
     finish(self->Close(error ? StatusOf(error) : status));
   };
-  asio::co_spawn(executor_, Unbroken(std::move(body)),
+  asio::co_spawn(executor_, Unbroken(refusal_.ok() ? std::move(body) : Refuse(refusal_)),
                  asio::bind_cancellation_slot(cancel_.slot(), std::move(end)));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
 #include <exception>
@@ -31,12 +32,14 @@ Status StatusOf(const std::exception_ptr& error);
 class Call : public std::enable_shared_from_this<Call> {
  public:
   /// `method` is "JobService.GetJob", of static storage. `executor` runs one thing at a time.
-  Call(const Environment& environment, std::string_view method,
-       boost::asio::any_io_executor executor);
+  /// `context` says who calls, and is not kept.
+  Call(const Environment& environment, const grpc::ServerContextBase& context,
+       std::string_view method, boost::asio::any_io_executor executor);
 
   const boost::asio::any_io_executor& executor() const { return executor_; }
 
-  /// Runs `body` on the executor; `finish` gets the answer there. Once.
+  /// Runs `body` on the executor, unless the caller lacks the role that the method needs; `finish`
+  /// gets the answer there. Once.
   void Run(boost::asio::awaitable<Status> body, std::function<void(const grpc::Status&)> finish);
 
   /// What the answer tells a program if it is an error, in place of what follows from method and
@@ -57,6 +60,7 @@ class Call : public std::enable_shared_from_this<Call> {
   const std::string_view method_;
   const boost::asio::any_io_executor executor_;
   const Clock::Steady start_;
+  const Status refusal_;
   // Touched on the executor only.
   boost::asio::cancellation_signal cancel_;
   bool cancelled_ = false;

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 
 #include <boost/asio/any_io_executor.hpp>
 
 #include "common/telemetry/log.h"
 #include "common/telemetry/metrics.h"
 #include "server/core/farm.h"
+#include "server/rpc/roles.h"
 
 namespace tyllm::server::rpc {
 
@@ -19,6 +21,8 @@ struct Environment {
   /// A few threads for blobs on their way. A server gives them threads of their own: resuming a
   /// large upload reads all that came, and what the farm looks at must not wait for that.
   boost::asio::any_io_executor transfers = farm.parts.blocking;
+  /// Who may call what; null: whoever can connect, everything.
+  std::shared_ptr<const Roles> roles = nullptr;
   /// An upload that gets no byte for so long is ended; what came is kept.
   Milliseconds upload_idle_limit = std::chrono::seconds(60);
   /// How long a stream without news sleeps before it looks again.

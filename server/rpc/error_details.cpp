@@ -6,6 +6,7 @@
 
 #include "common/wire/limits.h"
 #include "server/rpc/reasons.h"
+#include "server/rpc/roles.h"
 
 namespace tyllm::server::rpc {
 
@@ -53,6 +54,15 @@ wire::ErrorDetails DetailsFor(std::string_view method, const Status& status) {
   } else if (code == StatusCode::kResourceExhausted && !message.starts_with(kTooLarge)) {
     details.retry_delay_ms = kRetryLaterMs;
   }
+  return details;
+}
+
+wire::ErrorDetails DetailsOfRefusal(std::string_view method) {
+  wire::ErrorDetails details;
+  details.reason = "ROLE_NEEDED";
+  const std::vector<Role> roles = RolesFor(method);
+  details.metadata["role"] = roles.empty() ? "" : std::string(kRoleNames.Name(roles.front()));
+  details.metadata["method"] = std::string(method);
   return details;
 }
 

@@ -18,6 +18,9 @@ wire::ErrorDetails DetailsFor(std::string_view method, const Status& status);
 /// Of an answer that does not fit into a message. Trying again would not help.
 Status AnswerTooLarge(std::size_t bytes);
 
+/// Of a caller that may not call the method.
+wire::ErrorDetails DetailsOfRefusal(std::string_view method);
+
 /// Of a request that was refused for these.
 wire::ErrorDetails DetailsFor(const std::vector<domain::Problem>& problems);
 

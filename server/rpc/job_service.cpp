@@ -111,105 +111,106 @@ class JobService final : public v1::JobService::CallbackService {
  public:
   explicit JobService(const Environment& environment) : environment_(environment) {}
 
-  grpc::ServerUnaryReactor* SubmitJob(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* SubmitJob(grpc::CallbackServerContext* context,
                                       const v1::SubmitJobRequest* request,
                                       v1::SubmitJobResponse* response) override {
-    return ServeUnary(environment_, "JobService.SubmitJob", control(), [&](Call& call) {
+    return ServeUnary(environment_, *context, "JobService.SubmitJob", control(), [&](Call& call) {
       return SubmitTo(call, environment_.farm, wire::FromProto(*request), response);
     });
   }
 
   grpc::ServerBidiReactor<v1::SubmitJobsRequest, v1::SubmitJobsResponse>* SubmitJobs(
-      grpc::CallbackServerContext* /*context*/) override {
-    return ServeSubmissions(environment_);
+      grpc::CallbackServerContext* context) override {
+    return ServeSubmissions(environment_, *context);
   }
 
-  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* GetCapabilities(grpc::CallbackServerContext* context,
                                             const v1::GetCapabilitiesRequest* request,
                                             v1::GetCapabilitiesResponse* response) override {
-    return Unary(environment_, "JobService.GetCapabilities", control(), Result(request->project()),
-                 core::GetCapabilities, response,
+    return Unary(environment_, *context, "JobService.GetCapabilities", control(),
+                 Result(request->project()), core::GetCapabilities, response,
                  [](domain::ServerCapabilities capabilities, v1::GetCapabilitiesResponse& to) {
                    AddWhatTheWireTakes(capabilities);
                    to = wire::ToProto(capabilities);
                  });
   }
 
-  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context,
                                    const v1::GetJobRequest* request,
                                    v1::GetJobResponse* response) override {
-    return Unary(environment_, "JobService.GetJob", control(), JobIdOf(*request), core::GetJob,
-                 response, SetJob);
+    return Unary(environment_, *context, "JobService.GetJob", control(), JobIdOf(*request),
+                 core::GetJob, response, SetJob);
   }
 
-  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context,
                                      const v1::ListJobsRequest* request,
                                      v1::ListJobsResponse* response) override {
-    return Unary(environment_, "JobService.ListJobs", control(), wire::FromProto(*request),
-                 ListJobsThatFit, response,
+    return Unary(environment_, *context, "JobService.ListJobs", control(),
+                 wire::FromProto(*request), ListJobsThatFit, response,
                  [](v1::ListJobsResponse page, v1::ListJobsResponse& to) { to = std::move(page); });
   }
 
   grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(
-      grpc::CallbackServerContext* /*context*/, const v1::WatchJobRequest* request) override {
+      grpc::CallbackServerContext* context, const v1::WatchJobRequest* request) override {
     return Serve<WatchStream>(
-        environment_, "JobService.WatchJob", control(), [&](WatchStream& stream) {
+        environment_, *context, "JobService.WatchJob", control(), [&](WatchStream& stream) {
           return WatchJobTo(stream, environment_, JobIdOf(*request), request->after_event());
         });
   }
 
-  grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context,
                                       const v1::CancelJobRequest* request,
                                       v1::CancelJobResponse* response) override {
-    return Unary(environment_, "JobService.CancelJob", control(), wire::FromProto(*request),
-                 core::CancelJob, response, SetJob);
+    return Unary(environment_, *context, "JobService.CancelJob", control(),
+                 wire::FromProto(*request), core::CancelJob, response, SetJob);
   }
 
-  grpc::ServerUnaryReactor* WaitJob(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* WaitJob(grpc::CallbackServerContext* context,
                                     const v1::WaitJobRequest* request,
                                     v1::WaitJobResponse* response) override {
-    return Unary(environment_, "JobService.WaitJob", control(), wire::FromProto(*request),
+    return Unary(environment_, *context, "JobService.WaitJob", control(), wire::FromProto(*request),
                  core::WaitJob, response, [](const domain::JobView& job, v1::WaitJobResponse& to) {
                    *to.mutable_job() = wire::ToProto(job);
                    to.set_ended(IsFinal(job.state));
                  });
   }
 
-  grpc::ServerUnaryReactor* RetryJob(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* RetryJob(grpc::CallbackServerContext* context,
                                      const v1::RetryJobRequest* request,
                                      v1::RetryJobResponse* response) override {
-    return Unary(environment_, "JobService.RetryJob", control(), wire::FromProto(*request),
-                 core::RetryJob, response, SetJob);
+    return Unary(environment_, *context, "JobService.RetryJob", control(),
+                 wire::FromProto(*request), core::RetryJob, response, SetJob);
   }
 
-  grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* context,
                                       const v1::UpdateJobRequest* request,
                                       v1::UpdateJobResponse* response) override {
-    return Unary(environment_, "JobService.UpdateJob", control(), wire::FromProto(*request),
-                 core::UpdateJob, response, SetJob);
+    return Unary(environment_, *context, "JobService.UpdateJob", control(),
+                 wire::FromProto(*request), core::UpdateJob, response, SetJob);
   }
 
-  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context,
                                       const v1::DeleteJobRequest* request,
                                       v1::DeleteJobResponse* response) override {
-    return Unary(environment_, "JobService.DeleteJob", control(), wire::FromProto(*request),
-                 core::DeleteJob, response, [](core::Deleted, v1::DeleteJobResponse&) {});
+    return Unary(environment_, *context, "JobService.DeleteJob", control(),
+                 wire::FromProto(*request), core::DeleteJob, response,
+                 [](core::Deleted, v1::DeleteJobResponse&) {});
   }
 
-  grpc::ServerUnaryReactor* ExplainJob(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* ExplainJob(grpc::CallbackServerContext* context,
                                        const v1::ExplainJobRequest* request,
                                        v1::ExplainJobResponse* response) override {
-    return Unary(environment_, "JobService.ExplainJob", control(), JobIdOf(*request),
+    return Unary(environment_, *context, "JobService.ExplainJob", control(), JobIdOf(*request),
                  core::ExplainJob, response,
                  [](const domain::JobExplanation& explanation, v1::ExplainJobResponse& to) {
                    to = wire::ToProto(explanation);
                  });
   }
 
-  grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* context,
                                     const v1::GetTaskRequest* request,
                                     v1::GetTaskResponse* response) override {
-    return Unary(environment_, "JobService.GetTask", control(),
+    return Unary(environment_, *context, "JobService.GetTask", control(),
                  wire::IdFromProto<domain::TaskId>(request->task_id(), "task_id"), core::GetTask,
                  response, [](const domain::TaskDetail& detail, v1::GetTaskResponse& to) {
                    to = wire::ToProto(detail);
@@ -217,10 +218,11 @@ class JobService final : public v1::JobService::CallbackService {
   }
 
   grpc::ServerWriteReactor<v1::ReadLogResponse>* ReadLog(
-      grpc::CallbackServerContext* /*context*/, const v1::ReadLogRequest* request) override {
-    return Serve<LogStream>(environment_, "JobService.ReadLog", control(), [&](LogStream& stream) {
-      return ReadLogTo(stream, environment_, PositionOf(*request), request->follow());
-    });
+      grpc::CallbackServerContext* context, const v1::ReadLogRequest* request) override {
+    return Serve<LogStream>(
+        environment_, *context, "JobService.ReadLog", control(), [&](LogStream& stream) {
+          return ReadLogTo(stream, environment_, PositionOf(*request), request->follow());
+        });
   }
 
  private:

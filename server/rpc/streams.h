@@ -71,9 +71,9 @@ class ReadStream final : public grpc::ServerReadReactor<Request> {
 
 /// Serves a stream with `awaitable<Status> body(Stream&)` on `executor`.
 template <typename Stream, typename Body>
-Stream* Serve(const Environment& environment, std::string_view method,
-              boost::asio::any_io_executor executor, Body body) {
-  auto call = std::make_shared<Call>(environment, method, std::move(executor));
+Stream* Serve(const Environment& environment, const grpc::CallbackServerContext& context,
+              std::string_view method, boost::asio::any_io_executor executor, Body body) {
+  auto call = std::make_shared<Call>(environment, context, method, std::move(executor));
   auto* const stream = new Stream(call);  // NOLINT: deletes itself in OnDone
   call->Run(body(*stream), [stream](const grpc::Status& status) { stream->Finish(status); });
   return stream;

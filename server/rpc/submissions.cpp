@@ -69,12 +69,11 @@ awaitable<v1::SubmittedJob> SubmitOne(Environment environment, Submission submis
 class SubmissionStream final : public Reactor {
  public:
   SubmissionStream(const Environment& environment, std::shared_ptr<Call> call)
-      : environment_(environment), call_(std::move(call)), ended_(call_->executor()) {
-    StartRead(&message_);
-  }
+      : environment_(environment), call_(std::move(call)), ended_(call_->executor()) {}
 
   /// Until all is answered.
   awaitable<Status> Serve() {
+    StartRead(&message_);
     co_await ended_.Wait();
     co_return gone_ ? Cancelled("the client has gone") : OkStatus();
   }
@@ -208,9 +207,10 @@ awaitable<Status> SubmitTo(Call& call, core::Farm& farm, Result<domain::SubmitRe
   co_return OkStatus();
 }
 
-Reactor* ServeSubmissions(const Environment& environment) {
-  auto call =
-      std::make_shared<Call>(environment, "JobService.SubmitJobs", environment.farm.parts.control);
+Reactor* ServeSubmissions(const Environment& environment,
+                          const grpc::CallbackServerContext& context) {
+  auto call = std::make_shared<Call>(environment, context, "JobService.SubmitJobs",
+                                     environment.farm.parts.control);
   auto* const stream = new SubmissionStream(environment, call);  // NOLINT: deletes itself in OnDone
   call->Run(stream->Serve(), [stream](const grpc::Status& status) { stream->Finish(status); });
   return stream;

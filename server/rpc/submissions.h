@@ -19,6 +19,6 @@ boost::asio::awaitable<Status> SubmitTo(Call& call, core::Farm& farm,
 /// Serves one JobService.SubmitJobs: what the client sends is worked on side by side, and what is
 /// answered while a message is on its way goes into the next.
 grpc::ServerBidiReactor<v1::SubmitJobsRequest, v1::SubmitJobsResponse>* ServeSubmissions(
-    const Environment& environment);
+    const Environment& environment, const grpc::CallbackServerContext& context);
 
 }  // namespace tyllm::server::rpc

@@ -49,9 +49,11 @@ boost::asio::awaitable<Status> Perform(core::Farm& farm, Result<In> request, Use
 
 /// Runs what `begin(call)` returns, an `awaitable<Status>`, as the answer to a call.
 template <typename Begin>
-grpc::ServerUnaryReactor* ServeUnary(const Environment& environment, std::string_view method,
-                                     boost::asio::any_io_executor executor, Begin begin) {
-  auto call = std::make_shared<Call>(environment, method, std::move(executor));
+grpc::ServerUnaryReactor* ServeUnary(const Environment& environment,
+                                     const grpc::CallbackServerContext& context,
+                                     std::string_view method, boost::asio::any_io_executor executor,
+                                     Begin begin) {
+  auto call = std::make_shared<Call>(environment, context, method, std::move(executor));
   auto* const reactor = new UnaryReactor(call);  // NOLINT: deletes itself in OnDone
   call->Run(begin(*call), [reactor](const grpc::Status& status) { reactor->Finish(status); });
   return reactor;
@@ -61,10 +63,11 @@ grpc::ServerUnaryReactor* ServeUnary(const Environment& environment, std::string
 /// `request` is what the wire library made of the message, `answer(Out, Response&)` fills the
 /// response. The calling gRPC thread only converts and hands over.
 template <typename In, typename UseCase, typename Response, typename Answer>
-grpc::ServerUnaryReactor* Unary(const Environment& environment, std::string_view method,
+grpc::ServerUnaryReactor* Unary(const Environment& environment,
+                                const grpc::CallbackServerContext& context, std::string_view method,
                                 boost::asio::any_io_executor executor, Result<In> request,
                                 UseCase use_case, Response* response, Answer answer) {
-  return ServeUnary(environment, method, std::move(executor), [&](Call& /*call*/) {
+  return ServeUnary(environment, context, method, std::move(executor), [&](Call& /*call*/) {
     return Perform(environment.farm, std::move(request), std::move(use_case), response,
                    std::move(answer));
   });

@@ -14,19 +14,19 @@ class WorkerService final : public v1::WorkerService::CallbackService {
  public:
   explicit WorkerService(const Environment& environment) : environment_(environment) {}
 
-  grpc::ServerUnaryReactor* Sync(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* Sync(grpc::CallbackServerContext* context,
                                  const v1::SyncRequest* request,
                                  v1::SyncResponse* response) override {
     return Unary(
-        environment_, "WorkerService.Sync", environment_.farm.parts.control,
+        environment_, *context, "WorkerService.Sync", environment_.farm.parts.control,
         wire::FromProto(*request), core::SyncWorker, response,
         [](const domain::SyncReply& reply, v1::SyncResponse& to) { to = wire::ToProto(reply); });
   }
 
-  grpc::ServerUnaryReactor* AppendLog(grpc::CallbackServerContext* /*context*/,
+  grpc::ServerUnaryReactor* AppendLog(grpc::CallbackServerContext* context,
                                       const v1::AppendLogRequest* request,
                                       v1::AppendLogResponse* response) override {
-    return Unary(environment_, "WorkerService.AppendLog", environment_.farm.parts.control,
+    return Unary(environment_, *context, "WorkerService.AppendLog", environment_.farm.parts.control,
                  wire::FromProto(*request), core::AppendLog, response,
                  [](std::int64_t size, v1::AppendLogResponse& to) { to.set_size(size); });
   }
