@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/staging.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -18,6 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kPartial = ".partial";
 constexpr const char* kScratch = ".build";
 
 /// What a killed writer left would be taken for a part of the result.
@@ -64,30 +63,6 @@ Status BusyFolder(const Path& partial) {
       ", expected nobody to; wait until it is done, or choose another output folder");
 }
 
-/// Whether the file of this name is the one that is open.
-bool IsSameFile(int fd, const Path& path) {
-  struct stat open{};
-  struct stat named{};
-  return ::fstat(fd, &open) == 0 && ::stat(path.c_str(), &named) == 0 &&
-         open.st_dev == named.st_dev && open.st_ino == named.st_ino;
-}
-
-/// An advisory lock on the key file, for as long as it is open: programs that are started meanwhile
-/// do not get it. File systems that know no locks go without.
-Result<Fd> LockKey(const Path& partial, const Path& key) {
-  Fd fd(::open(key.c_str(), O_RDWR | O_CLOEXEC));
-  if (!fd) {
-    return errno == ENOENT ? BusyFolder(partial) : FromErrno(errno, "opening " + key.string());
-  }
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-    return BusyFolder(partial);
-  }
-  if (!IsSameFile(fd.get(), key)) {  // somebody was there between
-    return BusyFolder(partial);
-  }
-  return fd;
-}
-
 /// Whether nothing would be lost if a folder got this name.
 bool IsFree(const Path& target) {
   std::error_code error;
@@ -118,15 +93,66 @@ Status CheckPlace(const Path& target) {
   return OkStatus();
 }
 
-/// The folder with its key last.
-Status ThrowAway(FileSystem& files, const Path& partial) {
+Path Beside(const Path& path, const char* what) {
+  Path beside = path;
+  beside += what;
+  return beside;
+}
+
+/// Where work is while it is thrown away: what is left there by a kill is nobody's.
+Path Discarded(const Path& partial) {
+  return Beside(partial, ".discarded");
+}
+
+Path RecordsBeside(const Path& partial) {
+  return Beside(partial, ".records");
+}
+
+bool Exists(const Path& path) {
   std::error_code error;
-  const Path key = partial / Staging::kKeyFile;
-  if (fs::is_regular_file(key, error)) {
-    TYLLM_TRY(files.Rename(key, Staging::KeyBeside(partial)));
+  return fs::exists(fs::symlink_status(path, error));
+}
+
+bool IsFile(const Path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+/// With its key last, which says whose it is; and what has no key unless there is something in it.
+Status RemoveDiscarded(FileSystem& files, const Path& discarded) {
+  std::error_code error;
+  if (IsFile(discarded / Staging::kKeyFile)) {
+    std::vector<Path> content;
+    for (fs::directory_iterator it(discarded, error), end; !error && it != end;
+         it.increment(error)) {
+      if (it->path().filename() != Staging::kKeyFile) {
+        content.push_back(it->path());
+      }
+    }
+    for (const Path& path : content) {
+      TYLLM_TRY(files.RemoveAll(path));
+    }
+    return files.RemoveAll(discarded);
   }
-  TYLLM_TRY(files.RemoveAll(partial));
-  return files.RemoveAll(Staging::KeyBeside(partial));
+  return IsForeign(discarded) ? OkStatus() : files.RemoveAll(discarded);
+}
+
+/// That the folder which the result lies in can be read and synced, which is wanted again when all
+/// work is done; and that it takes the names that are to come.
+Status CheckParent(FileSystem& files, const Path& target, const Path& partial) {
+  const Path parent = target.parent_path();
+  std::error_code error;
+  for (const Path& name : {Staging::KeyBeside(partial), Discarded(partial)}) {
+    (void)fs::symlink_status(name, error);
+    if (error == std::errc::filename_too_long) {
+      return InvalidArgument("output folder " + target.string() +
+                             " has too long a name for '.partial' and more to be added to it while "
+                             "the work is done; choose a shorter one");
+    }
+  }
+  TYLLM_TRY(files.CreateDirectories(parent));
+  return files.SyncDirectory(parent).Annotate("output folder " + target.string() +
+                                              " could not get its name when the work is done");
 }
 
 }  // namespace
@@ -143,61 +169,70 @@ bool IsUnfinishedName(std::string_view name) {
 }
 
 Path Staging::KeyBeside(const Path& partial) {
-  Path beside = partial;
-  beside += kKeyFile;
-  return beside;
+  return Beside(partial, kKeyFile);
 }
 
 Path Staging::scratch() const {
   return path_ / kScratch;
 }
 
+Staging::Staging(FileSystem& files, Path final_path, Unfinished unfinished, Path records,
+                 LockFile lock)
+    : files_(&files),
+      final_(std::move(final_path)),
+      path_(Beside(final_, kPartial)),
+      records_(records.empty() ? Path() : path_ / records),
+      records_beside_(RecordsBeside(path_)),
+      unfinished_(unfinished),
+      lock_(std::move(lock)) {}
+
 Result<Staging> Staging::Open(FileSystem& files, const Path& final_path, const std::string& key,
-                              Unfinished unfinished) {
+                              Unfinished unfinished, Path records) {
   TYLLM_ASSIGN(const Path target, RealTarget(final_path));
   TYLLM_TRY(CheckPlace(target));
-  Path partial = target;
-  partial += ".partial";
-  Staging staging(files, target, partial);
-  TYLLM_TRY(staging.Find(key, unfinished));
-  if (staging.resumed_ && unfinished == Unfinished::kKeep) {
+  const Path partial = Beside(target, kPartial);
+  TYLLM_TRY(CheckParent(files, target, partial));
+  TYLLM_ASSIGN(std::optional<LockFile> lock, LockFile::Try(Beside(partial, ".lock")));
+  if (!lock) {
+    return BusyFolder(partial);
+  }
+  TYLLM_TRY(CheckPlace(target));  // another process may have been done a moment ago
+  Staging staging(files, target, unfinished, std::move(records), *std::move(lock));
+  TYLLM_TRY(staging.Find(key));
+  if (staging.resumed_) {
     TYLLM_TRY(RemoveUnfinished(files, partial));
   } else {
-    staging.resumed_ = false;
-    TYLLM_TRY(ThrowAway(files, partial));
-    staging.passing_ = unfinished == Unfinished::kNever;
-    TYLLM_TRY(files.CreateDirectories(partial));
-    TYLLM_TRY(WriteFileAtomically(files, partial / kKeyFile, key));
-    Result<Fd> lock = LockKey(partial, partial / kKeyFile);
-    if (!lock.ok()) {
-      staging.passing_ = false;  // it is another's
-      return lock.status();
-    }
-    staging.lock_ = *std::move(lock);
+    TYLLM_TRY(staging.Begin(key));
   }
   TYLLM_TRY(files.CreateDirectories(staging.scratch()));
   return staging;
 }
 
-Status Staging::Find(const std::string& key, Unfinished unfinished) {
-  std::error_code error;
-  const Path key_file = path_ / kKeyFile;
-  if (fs::is_regular_file(key_file, error)) {
-    TYLLM_ASSIGN(lock_, LockKey(path_, key_file));
-    TYLLM_ASSIGN(const std::string found, files_->Read(key_file));
-    resumed_ = found == key;
-    if (unfinished == Unfinished::kNever && !resumed_) {
-      return InTheWay("unfinished work of another command, which that one would go on with");
-    }
+Status Staging::Find(const std::string& key) {
+  TYLLM_TRY(RemoveDiscarded(*files_, Discarded(path_)));
+  if (!Exists(path_)) {
     return OkStatus();
   }
-  if (const Path beside = KeyBeside(path_); fs::is_regular_file(beside, error)) {
-    TYLLM_ASSIGN(lock_, LockKey(path_, beside));
-    return OkStatus();
+  const Path inside = path_ / kKeyFile;
+  const Path key_file = IsFile(inside) ? inside : KeyBeside(path_);
+  if (!IsFile(key_file)) {
+    return !IsForeign(path_) ? OkStatus()
+                             : InTheWay("something and no " + std::string(kKeyFile) +
+                                        ", expected unfinished work of this program or nothing");
   }
-  return !IsForeign(path_) ? OkStatus()
-                           : InTheWay("something and no " + std::string(kKeyFile) +
-                                      ", expected unfinished work of this program or nothing");
+  TYLLM_ASSIGN(const std::string found, files_->Read(key_file));
+  if (found != key && unfinished_ == Unfinished::kNever) {
+    return InTheWay("unfinished work of another command, which that one would go on with");
+  }
+  resumed_ = found == key && unfinished_ == Unfinished::kKeep;
+  return PutBack();
+}
+
+Status Staging::Begin(const std::string& key) {
+  TYLLM_TRY(ThrowAway());
+  passing_ = unfinished_ == Unfinished::kNever;
+  TYLLM_TRY(files_->CreateDirectories(path_));
+  return WriteFileAtomically(*files_, path_ / kKeyFile, key);
 }
 
 Status Staging::InTheWay(const std::string& what) const {
@@ -209,6 +244,9 @@ Staging::Staging(Staging&& other) noexcept
     : files_(other.files_),
       final_(std::move(other.final_)),
       path_(std::move(other.path_)),
+      records_(std::move(other.records_)),
+      records_beside_(std::move(other.records_beside_)),
+      unfinished_(other.unfinished_),
       resumed_(other.resumed_),
       passing_(std::exchange(other.passing_, false)),
       lock_(std::move(other.lock_)) {}
@@ -220,36 +258,79 @@ Staging::~Staging() {
 }
 
 Status Staging::Commit() {
-  const Path parent = final_.parent_path();
-  TYLLM_TRY(files_->RemoveAll(scratch()));
-  TYLLM_TRY(files_->Rename(path_ / kKeyFile, KeyBeside(path_)));
-  TYLLM_TRY(files_->SyncDirectory(parent));  // before the folder is known to have no key
-  TYLLM_TRY(files_->SyncDirectory(path_));
-  if (Status renamed = files_->Rename(path_, final_); !renamed.ok()) {  // replaces an empty folder
-    return IsFree(final_) ? renamed : TakeBack();
+  if (Status named = GiveName(); !named.ok()) {
+    return TakeBack(named);
   }
   passing_ = false;
+  TYLLM_TRY(files_->RemoveAll(records_beside_));
   TYLLM_TRY(files_->RemoveAll(KeyBeside(path_)));
-  return files_->SyncDirectory(parent);
+  return files_->SyncDirectory(final_.parent_path())
+      .Annotate(final_.string() + " is complete, but may not survive a loss of power");
 }
 
-Status Staging::TakeBack() {
-  if (std::exchange(passing_, false)) {
-    TYLLM_TRY(files_->RemoveAll(KeyBeside(path_)));
-  } else {
-    TYLLM_TRY(files_->Rename(KeyBeside(path_), path_ / kKeyFile));
+Status Staging::GiveName() {
+  TYLLM_TRY(files_->RemoveAll(scratch()));
+  // First, so that nobody takes a snapshot of work without records (worker/agent/partial_tree.h).
+  TYLLM_TRY(files_->Rename(path_ / kKeyFile, KeyBeside(path_)));
+  if (!records_.empty() && Exists(records_)) {
+    TYLLM_TRY(files_->RemoveAll(records_beside_));
+    TYLLM_TRY(files_->Rename(records_, records_beside_));
   }
-  return AlreadyExists("something came to the output folder " + final_.string() +
-                       " while the work was done, expected it to stay empty; nothing of it was "
-                       "touched, and all of the result is in " +
-                       path_.string() + ": move one of them away");
+  // Before the folder is known to have no key.
+  TYLLM_TRY(files_->SyncDirectory(final_.parent_path()));
+  TYLLM_TRY(files_->SyncDirectory(path_));
+  return files_->Rename(path_, final_);  // replaces an empty folder
+}
+
+Status Staging::PutBack() {
+  if (!records_.empty() && Exists(records_beside_) && !Exists(records_)) {
+    TYLLM_TRY(files_->Rename(records_beside_, records_));
+  }
+  if (IsFile(KeyBeside(path_)) && !IsFile(path_ / kKeyFile)) {
+    return files_->Rename(KeyBeside(path_), path_ / kKeyFile);
+  }
+  return OkStatus();
+}
+
+Status Staging::TakeBack(const Status& why) {
+  const bool free = IsFree(final_);
+  if (free && passing_) {
+    return why;  // it is soon made again
+  }
+  passing_ = false;
+  std::string advice = "the same command goes on there";
+  if (unfinished_ == Unfinished::kKeep) {
+    (void)PutBack();  // else the next one does
+  } else {            // by its key it would be thrown away
+    (void)files_->RemoveAll(path_ / kKeyFile);
+    (void)files_->RemoveAll(KeyBeside(path_));
+    advice = "rename it to " + final_.string();
+  }
+  if (!free) {
+    return AlreadyExists("something came to the output folder " + final_.string() +
+                         " while the work was done, expected it to stay empty; nothing of it was "
+                         "touched, and all of the result is in " +
+                         path_.string() + ": move one of them away");
+  }
+  return {why.code(), why.message() + "; all of the result is in " + path_.string() +
+                          ": once the reason is gone, " + advice};
+}
+
+Status Staging::ThrowAway() {
+  if (Exists(path_)) {
+    TYLLM_TRY(files_->Rename(path_, Discarded(path_)));
+    TYLLM_TRY(RemoveDiscarded(*files_, Discarded(path_)));
+  }
+  TYLLM_TRY(files_->RemoveAll(records_beside_));
+  return files_->RemoveAll(KeyBeside(path_));
 }
 
 void Staging::Discard() {
   passing_ = false;
   // What went wrong before is the error worth reporting.
-  if (!ThrowAway(*files_, path_).ok()) {
+  if (!ThrowAway().ok()) {
     (void)files_->RemoveAll(path_);  // where nothing can be renamed
+    (void)files_->RemoveAll(records_beside_);
     (void)files_->RemoveAll(KeyBeside(path_));
   }
 }

@@ -28,9 +28,13 @@ Result<CompileSummary> Finish(FileSystem& files, const CompileRequest& request,
     summary.bytes += file.bytes;
   }
   TYLLM_ASSIGN(summary.verified, Prove(files, preparation, staging.path(), progress));
-  TYLLM_TRY(FinishedParams::Clear(files, staging.path()));
   TYLLM_TRY(staging.Commit());
   return summary;
+}
+
+Result<Staging> OpenStaging(FileSystem& files, const Path& out, const Preparation& preparation) {
+  return Staging::Open(files, out, preparation.Key(), Staging::Unfinished::kKeep,
+                       FinishedParams::kFolder);
 }
 
 Path FinalPath(const CompileRequest& request, const Path& out) {
@@ -44,7 +48,7 @@ Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request,
   TYLLM_TRY(model::CheckOutputPlace(request.model, out));
   TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kYes, progress));
   const Path final_path = FinalPath(request, out);
-  TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));
+  TYLLM_ASSIGN(Staging staging, OpenStaging(files, final_path, preparation));
   ThreadPool pool(request.jobs);
   std::vector<std::int64_t> dies(static_cast<std::size_t>(preparation.options.dies));
   std::iota(dies.begin(), dies.end(), std::int64_t{0});
@@ -68,12 +72,11 @@ Result<BuildCounts> CompileDies(FileSystem& files, const CompileRequest& request
                              std::to_string(preparation.options.dies - 1));
     }
   }
-  TYLLM_ASSIGN(Staging staging, Staging::Open(files, out, preparation.Key()));
+  TYLLM_ASSIGN(Staging staging, OpenStaging(files, out, preparation));
   ThreadPool pool(request.jobs);
   TYLLM_ASSIGN(const BuildCounts counts,
                BuildDies(files, request, preparation, dies, staging.path(), staging.scratch(), pool,
                          progress));
-  TYLLM_TRY(FinishedParams::Clear(files, staging.path()));
   TYLLM_TRY(staging.Commit());
   return counts;
 }
@@ -84,7 +87,7 @@ Result<CompileSummary> Assemble(FileSystem& files, const CompileRequest& request
   TYLLM_TRY(model::CheckOutputPlace(request.model, out));
   TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kNo, progress));
   const Path final_path = FinalPath(request, out);
-  TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key()));
+  TYLLM_ASSIGN(Staging staging, OpenStaging(files, final_path, preparation));
   for (const Path& part : parts) {
     TYLLM_TRY(Adopt(files, part, staging.path()));
   }

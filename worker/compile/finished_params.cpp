@@ -40,8 +40,4 @@ Status FinishedParams::Keep(const artifact::FileEntry& file) {
   return WriteFileAtomically(files_, path, file.sha256);
 }
 
-Status FinishedParams::Clear(FileSystem& files, const Path& root) {
-  return files.RemoveAll(root / kFolder);
-}
-
 }  // namespace tyllm::compile

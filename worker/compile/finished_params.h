@@ -31,9 +31,6 @@ class FinishedParams {
   /// Remembers what was written a moment ago, under its final name.
   Status Keep(const artifact::FileEntry& file);
 
-  /// Forgets everything: the folder is going to get its name.
-  static Status Clear(FileSystem& files, const Path& root);
-
  private:
   Path DigestFile(const Path& file) const;
 

@@ -14,7 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kUnfinished = "unfinished_parts";
 constexpr const char* kSingleFile = "model.safetensors";
 /// What is in memory of a tensor while it is compared or copied.
 constexpr std::size_t kPieceBytes = std::size_t{4} << 20U;
@@ -95,7 +94,7 @@ PartFiles::PartFiles(FileSystem& files, Path directory, std::vector<OutputPart> 
 Result<PartFiles> PartFiles::Open(FileSystem& files, Path directory, std::vector<OutputPart> parts,
                                   std::uint64_t single_file_bytes) {
   PartFiles opened(files, std::move(directory), std::move(parts), single_file_bytes);
-  TYLLM_TRY(files.CreateDirectories(opened.directory_ / kUnfinished));
+  TYLLM_TRY(files.CreateDirectories(opened.directory_ / kRecords));
   for (std::size_t part = 0; part < opened.parts_.size(); ++part) {
     opened.records_[part] = opened.ReadFinished(part);
   }
@@ -104,12 +103,12 @@ Result<PartFiles> PartFiles::Open(FileSystem& files, Path directory, std::vector
 
 Path PartFiles::FileOf(std::size_t part) const {
   return single_file_
-             ? directory_ / kUnfinished / Numbered("%05zu.safetensors", part + 1)
+             ? directory_ / kRecords / Numbered("%05zu.safetensors", part + 1)
              : directory_ / Numbered("model-%05zu-of-%05zu.safetensors", part + 1, parts_.size());
 }
 
 Path PartFiles::RecordOf(std::size_t part) const {
-  return directory_ / kUnfinished / Numbered("%05zu.json", part + 1);
+  return directory_ / kRecords / Numbered("%05zu.json", part + 1);
 }
 
 std::optional<PartRecord> PartFiles::ReadFinished(std::size_t part) const {
@@ -243,10 +242,6 @@ Status PartFiles::Verify(tensor::TaskLanes& lanes) const {
     TYLLM_TRY(std::move(status));
   }
   return OkStatus();
-}
-
-Status PartFiles::RemoveUnfinished() const {
-  return files_->RemoveAll(directory_ / kUnfinished);
 }
 
 std::uint64_t PartFiles::total_bytes() const {

@@ -40,6 +40,10 @@ struct PartRecord {
 /// docs/formats/checkpoints-of-tasks.md. One thread at a time.
 class PartFiles {
  public:
+  /// Below the directory: what readers of a model do not look for, and without which nothing is
+  /// found again.
+  static constexpr const char* kRecords = "unfinished_parts";
+
   /// Looks for finished parts in `directory`; one whose bytes are not what its record says counts
   /// as not done. `files` outlives this.
   static Result<PartFiles> Open(FileSystem& files, Path directory, std::vector<OutputPart> parts,
@@ -71,9 +75,6 @@ class PartFiles {
   Status Assemble();
   /// Opens what was assembled and compares every tensor's bytes with those that were given.
   Status Verify(tensor::TaskLanes& lanes) const;
-
-  /// Removes what readers of a model do not look for. Last: nothing is found again after it.
-  Status RemoveUnfinished() const;
 
   std::uint64_t total_bytes() const;
 

@@ -53,7 +53,8 @@ class Quantizer {
       TYLLM_TRY(Prepare());
       TYLLM_ASSIGN(const std::string key,
                    QuantizationKey(model_->checkpoint, options_, machines_->name(), batches_));
-      TYLLM_ASSIGN(Staging staging, Staging::Open(services_.files, request_.out, key + pairs_key_));
+      TYLLM_ASSIGN(Staging staging, Staging::Open(services_.files, request_.out, key + pairs_key_,
+                                                  Staging::Unfinished::kKeep, PartFiles::kRecords));
       Status done = Fill(staging);
       if (!done.ok()) {
         if (!IsWorthResuming(done.code())) {
@@ -94,8 +95,7 @@ class Quantizer {
     }
     TYLLM_TRY(Publish(parts, staging.path()));
     TYLLM_TRY(Verify(parts, staging.path()));
-    TYLLM_TRY(WriteReport(parts, staging.path()));
-    return parts.RemoveUnfinished();
+    return WriteReport(parts, staging.path());
   }
 
   /// All that can be found wrong before any work is.

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/base/staging.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm {
 namespace {
 
+using ::testing::ElementsAre;
+using testing::FaultyFileSystem;
 using testing::TemporaryDirectory;
 
 void Put(const Path& path, const std::string& content) {
@@ -93,16 +103,165 @@ TEST(StagingTest, WhatAKillLeftBeforeTheKeyWasThereIsTaken) {
   EXPECT_FALSE(std::filesystem::exists(folder / "out.partial" / ".request.tmp.17"));
 }
 
-TEST(StagingTest, WhatAKillLeftWhileItGotItsNameIsThrownAway) {
+std::vector<std::string> NamesIn(const Path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.push_back(entry.path().filename().string());
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+constexpr const char* kRecords = "records";
+
+Result<Staging> OpenWithRecords(FileSystem& files, const Path& out, const std::string& key) {
+  return Staging::Open(files, out, key, Staging::Unfinished::kKeep, kRecords);
+}
+
+TEST(StagingTest, WhatAKillLeftWhileItGotItsNameIsGoneOnWith) {
   const TemporaryDirectory folder;
   Put(folder / "out.partial" / "complete", "all of it");
   Put(folder / "out.partial.request", "key");
-  auto staging = Staging::Open(LocalFileSystem(), folder / "out", "key");
+  Put(folder / "out.partial.records" / "1", "finished");
+  {
+    const auto staging = OpenWithRecords(LocalFileSystem(), folder / "out", "key");
+    ASSERT_TRUE(staging.ok()) << staging.status().ToString();
+    EXPECT_TRUE(staging->resumed());
+    EXPECT_TRUE(std::filesystem::exists(folder / "out.partial" / "complete"));
+    EXPECT_TRUE(std::filesystem::exists(folder / "out.partial" / kRecords / "1"));
+  }
+  auto staging = OpenWithRecords(LocalFileSystem(), folder / "out", "another");
   ASSERT_TRUE(staging.ok()) << staging.status().ToString();
   EXPECT_FALSE(staging->resumed());
   EXPECT_FALSE(std::filesystem::exists(folder / "out.partial" / "complete"));
   ASSERT_TRUE(staging->Commit().ok());
-  EXPECT_FALSE(std::filesystem::exists(folder / "out.partial.request"));
+  EXPECT_THAT(NamesIn(folder.path()), ElementsAre("out", "out.partial.lock"));
+}
+
+TEST(StagingTest, WhatAKillLeftWhileItWasThrownAwayGoesAway) {
+  const TemporaryDirectory folder;
+  Put(folder / "out.partial.discarded" / "half", "of it");
+  Put(folder / "out.partial.discarded" / ".request", "key");
+  Put(folder / "out.partial.records" / "1", "finished");
+  EXPECT_FALSE(OpenWithRecords(LocalFileSystem(), folder / "out", "key")->resumed());
+  EXPECT_THAT(NamesIn(folder.path()), ElementsAre("out.partial"));
+}
+
+TEST(StagingTest, WhateverFailsWhileItGetsItsNameTheWorkStaysWithItsRecords) {
+  for (const auto fault : {FaultyFileSystem::Fault::kOnce, FaultyFileSystem::Fault::kStays}) {
+    bool failed = true;
+    for (int healthy = 0; failed; ++healthy) {
+      const TemporaryDirectory folder;
+      FaultyFileSystem opening(1000);
+      FaultyFileSystem committing(healthy, fault);
+      {
+        auto staging = OpenWithRecords(opening, folder / "out", "key");
+        ASSERT_TRUE(staging.ok()) << staging.status().ToString();
+        Put(staging->path() / "complete", "hours of it");
+        Put(staging->path() / kRecords / "1", "finished");
+      }
+      {
+        auto staging = OpenWithRecords(committing, folder / "out", "key");
+        failed = !staging.ok() || !staging->Commit().ok();
+      }
+      if (std::filesystem::exists(folder / "out")) {
+        EXPECT_THAT(NamesIn(folder / "out"), ElementsAre("complete"));
+        continue;
+      }
+      auto again = OpenWithRecords(LocalFileSystem(), folder / "out", "key");
+      ASSERT_TRUE(again.ok()) << again.status().ToString();
+      EXPECT_TRUE(again->resumed()) << healthy;
+      EXPECT_TRUE(std::filesystem::exists(again->path() / "complete")) << healthy;
+      EXPECT_TRUE(std::filesystem::exists(again->path() / kRecords / "1")) << healthy;
+      ASSERT_TRUE(again->Commit().ok());
+      EXPECT_THAT(NamesIn(folder / "out"), ElementsAre("complete")) << healthy;
+    }
+  }
+}
+
+TEST(StagingTest, CompleteWorkThatCannotGetItsNameStaysUnlessItIsPassing) {
+  for (const auto unfinished : {Staging::Unfinished::kThrowAway, Staging::Unfinished::kNever}) {
+    const TemporaryDirectory folder;
+    FaultyFileSystem counting(1000);
+    ASSERT_TRUE(Staging::Open(counting, folder / "probe", "key", unfinished).ok());
+    std::filesystem::remove_all(folder / "probe.partial");
+    FaultyFileSystem files(counting.changes());
+    Status status;
+    {
+      auto staging = Staging::Open(files, folder / "out", "key", unfinished);
+      ASSERT_TRUE(staging.ok()) << staging.status().ToString();
+      Put(staging->path() / "complete", "hours of it");
+      status = staging->Commit();
+    }
+    EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
+    if (unfinished == Staging::Unfinished::kNever) {
+      EXPECT_TRUE(NamesIn(folder.path()).empty());
+      continue;
+    }
+    EXPECT_NE(status.message().find("all of the result is in "), std::string::npos)
+        << status.message();
+    EXPECT_THAT(NamesIn(folder / "out.partial"), ElementsAre("complete"));
+    EXPECT_EQ(Staging::Open(LocalFileSystem(), folder / "out", "key", unfinished).status().code(),
+              StatusCode::kAlreadyExists);
+  }
+}
+
+TEST(StagingTest, APlaceThatWillNotTakeTheNameIsRefusedBeforeAnyWork) {
+  const TemporaryDirectory folder;
+  const Status long_name =
+      Staging::Open(LocalFileSystem(), folder / std::string(245, 'n'), "key").status();
+  EXPECT_EQ(long_name.code(), StatusCode::kInvalidArgument) << long_name.ToString();
+  EXPECT_TRUE(NamesIn(folder.path()).empty());
+  FaultyFileSystem files(1);  // the folder is there; syncing it fails
+  const Status unreadable = Staging::Open(files, folder / "out", "key").status();
+  EXPECT_FALSE(unreadable.ok());
+  EXPECT_NE(unreadable.message().find("could not get its name"), std::string::npos)
+      << unreadable.message();
+  EXPECT_TRUE(NamesIn(folder.path()).empty());
+}
+
+/// Opens at the same moment as others do, holds it for a moment, and counts.
+void OpenAndHold(const Path& out, std::atomic<int>& holding, std::atomic<int>& wrong,
+                 std::atomic<int>& busy) {
+  for (int i = 0; i < 100; ++i) {
+    const auto unfinished = i % 2 == 0 ? Staging::Unfinished::kNever : Staging::Unfinished::kKeep;
+    auto staging = Staging::Open(LocalFileSystem(), out, "key", unfinished);
+    if (!staging.ok()) {
+      const StatusCode code = staging.status().code();
+      const bool refused = code == StatusCode::kFailedPrecondition ||
+                           code == StatusCode::kAlreadyExists;  // it has its name for a moment
+      EXPECT_TRUE(refused) << staging.status().ToString();
+      ++(refused ? busy : wrong);
+      continue;
+    }
+    wrong += holding++ > 0 ? 1 : 0;
+    Put(staging->path() / "own", "of mine");
+    std::this_thread::yield();
+    wrong += std::filesystem::exists(staging->path() / "own") ? 0 : 1;
+    if (i % 3 == 0) {
+      wrong += staging->Commit().ok() ? 0 : 1;
+      std::filesystem::remove_all(out);
+    }
+    --holding;
+  }
+}
+
+TEST(StagingTest, OfThreadsThatOpenAtTheSameMomentOneGetsIt) {
+  const TemporaryDirectory folder;
+  std::atomic<int> holding{0};
+  std::atomic<int> wrong{0};
+  std::atomic<int> busy{0};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] { OpenAndHold(folder / "out", holding, wrong, busy); });
+    }
+  }
+  EXPECT_EQ(wrong, 0);
+  EXPECT_GT(busy, 0);
+  for (const std::string& name : NamesIn(folder.path())) {
+    EXPECT_EQ(name, "out.partial");
+  }
 }
 
 TEST(StagingTest, TwoAtOnceDoNotMix) {
