@@ -7,7 +7,7 @@ namespace tyllm::artifact {
 namespace {
 
 const Path& Batch() {
-  static const Path batch("batch_1");
+  static const Path batch(kBatchFolder);
   return batch;
 }
 

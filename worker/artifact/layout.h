@@ -11,6 +11,8 @@
 // on them. Paths are relative to the "<N>die" folder.
 namespace tyllm::artifact {
 
+/// Everything of the dies of a language model.
+inline constexpr std::string_view kBatchFolder = "batch_1";
 inline constexpr std::string_view kBufferConfigFile = "buffer_config.json";
 inline constexpr std::string_view kManifestFile = "manifest.json";
 inline constexpr std::string_view kConfigFile = "config.json";

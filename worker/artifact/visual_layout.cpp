@@ -24,6 +24,10 @@ Path TowerSource(std::int64_t die) {
   return InVisual("vit", die, ".cpp");
 }
 
+Path TowerRecordFile(std::int64_t die) {
+  return InVisual("ckpt_vit", die, ".json");
+}
+
 Path TowerFile(const std::string& signature, std::string_view suffix) {
   return Path(kVisualFolder) / (signature + "_" + std::string(suffix));
 }

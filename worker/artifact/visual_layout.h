@@ -29,6 +29,8 @@ Path TowerParams(std::int64_t die);
 Path TowerObject(std::int64_t die);
 /// visual/vit_die<d>.cpp
 Path TowerSource(std::int64_t die);
+/// visual/ckpt_vit_die<d>.json
+Path TowerRecordFile(std::int64_t die);
 /// visual/<signature>_<suffix>
 Path TowerFile(const std::string& signature, std::string_view suffix);
 /// "3_8192_[int32]"

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/assemble.h"
 
-#include <algorithm>
 #include <array>
 #include <filesystem>
-#include <map>
-#include <optional>
 
 #include "common/base/mapped_file.h"
 #include "common/base/staging.h"
@@ -22,59 +19,6 @@ namespace tyllm::compile {
 namespace {
 
 namespace fs = std::filesystem;
-
-Status MissingPart(const Path& file, const std::string& why) {
-  return FailedPrecondition("the dies cannot be put together: " + file.string() + " " + why +
-                            "; compile this die again with the same model and options");
-}
-
-Result<artifact::ProgramRecord> ReadRecord(const Preparation& preparation, const Path& root,
-                                           const plan::ProgramId& program, std::int64_t die) {
-  const Path path = root / artifact::ProgramRecordFile(program, die);
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) {
-    return MissingPart(path, "is missing");
-  }
-  TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(path));
-  TYLLM_ASSIGN(auto record, format::FromJson<artifact::ProgramRecord>(json, path.string()));
-  if (record.model != preparation.model_digest || record.options != preparation.options) {
-    return MissingPart(path, "is of another model or other options");
-  }
-  for (const artifact::FileEntry& file : record.files) {
-    if (fs::file_size(root / file.path, error) != file.bytes || error) {
-      return MissingPart(root / file.path, "is missing or has another size than its record says");
-    }
-  }
-  return record;
-}
-
-/// What the records of all programs say.
-struct DieRecords {
-  artifact::Toolchain toolchain;
-  std::map<std::string, artifact::FileEntry> files;  ///< by path
-};
-
-/// Reads all records; what made the programs must be the same everywhere.
-Result<DieRecords> CheckDies(const Preparation& preparation, const Path& root) {
-  std::optional<artifact::Toolchain> toolchain;
-  DieRecords records;
-  for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
-    for (const plan::ProgramId& program : preparation.programs) {
-      TYLLM_ASSIGN(const auto record, ReadRecord(preparation, root, program, die));
-      if (toolchain && *toolchain != record.toolchain) {
-        return MissingPart(root / artifact::ProgramRecordFile(program, die),
-                           "names another compiler or version of tyllm than the dies before");
-      }
-      toolchain = record.toolchain;
-      for (const artifact::FileEntry& file : record.files) {
-        records.files[file.path] = file;
-      }
-    }
-  }
-  TYLLM_CHECK(toolchain.has_value());
-  records.toolchain = *std::move(toolchain);
-  return records;
-}
 
 Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
   const domain::CompileOptions& options = preparation.options;
@@ -113,35 +57,52 @@ Result<artifact::BufferConfig> DescribeBuffers(const Preparation& preparation) {
   return config;
 }
 
-/// What a file is: as its record says, which is compared with its bytes unless they are known.
-Result<artifact::FileEntry> Describe(const DieRecords& records, DieDigests digests,
-                                     const Path& root, const Path& path) {
-  const auto recorded = records.files.find(path.generic_string());
-  if (recorded != records.files.end() && digests == DieDigests::kKnown) {
-    return recorded->second;
+/// Removes what is neither a file of a die nor about unfinished work: of an attempt before this
+/// one, or nobody's.
+Status KeepOnlyDies(FileSystem& files, const DieRecords& records, const Path& root,
+                    const Path& scratch) {
+  const Path inside = scratch.lexically_relative(root);
+  TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root));
+  for (const Path& path : paths) {
+    const bool is_work = *path.begin() == *inside.begin() || path == Staging::kKeyFile ||
+                         *path.begin() == FinishedParams::kFolder;
+    if (!is_work && !records.Has(path)) {
+      TYLLM_TRY(files.RemoveAll(root / path));
+    }
   }
-  TYLLM_ASSIGN(artifact::FileEntry entry, artifact::DescribeFile(root, path));
-  if (recorded != records.files.end() && entry != recorded->second) {
-    return MissingPart(root / path, "is not what its record says");
+  return OkStatus();
+}
+
+/// What travels with the model, and never in the place of anything else.
+Status CopyPassengers(FileSystem& files, const model::Checkpoint& checkpoint, const Path& root) {
+  for (const Path& passenger : checkpoint.PassengerFiles()) {
+    std::error_code error;
+    if (fs::exists(fs::symlink_status(root / passenger, error))) {
+      return FailedPrecondition((root / passenger).string() +
+                                " is there already, where a file of the model belongs; rename or "
+                                "move that file out of " +
+                                checkpoint.directory().string());
+    }
+    TYLLM_TRY(CopyFile(files, checkpoint.directory() / passenger, root / passenger));
   }
-  return entry;
+  return OkStatus();
 }
 
 Status WriteManifest(FileSystem& files, const Preparation& preparation, const DieRecords& records,
-                     DieDigests digests, const Path& root, const Path& scratch) {
+                     const Path& root, const Path& scratch) {
   artifact::Manifest manifest;
   const model::Checkpoint& checkpoint = preparation.model.checkpoint;
   manifest.model = {checkpoint.shape().family, checkpoint.shape().architecture,
                     std::string(model::kCheckpointFormatNames.Name(checkpoint.format())),
                     preparation.model_digest};
   manifest.options = preparation.options;
-  manifest.toolchain = records.toolchain;
+  manifest.toolchain = records.toolchain();
   const std::array<Path, 2> own = {artifact::kManifestFile, Staging::kKeyFile};
   TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(root, own));
   const Path inside = scratch.lexically_relative(root);
   for (const Path& path : paths) {
     if (*path.begin() != *inside.begin() && *path.begin() != FinishedParams::kFolder) {
-      TYLLM_ASSIGN(artifact::FileEntry entry, Describe(records, digests, root, path));
+      TYLLM_ASSIGN(artifact::FileEntry entry, records.Describe(root, path));
       manifest.files.push_back(std::move(entry));
     }
   }
@@ -172,12 +133,10 @@ Status CopyFile(FileSystem& files, const Path& from, const Path& to) {
 Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigests digests, int jobs,
                     const Path& root, const Path& scratch, domain::ProgressSink& progress) {
   const model::Checkpoint& checkpoint = preparation.model.checkpoint;
-  const std::vector<Path>& passengers = checkpoint.PassengerFiles();
-  TYLLM_ASSIGN(const DieRecords records, CheckDies(preparation, root));
+  TYLLM_ASSIGN(const DieRecords records, DieRecords::Read(preparation, digests, root));
   progress.Report({"assemble", 0, 1, "artifacts", ""});
-  for (const Path& passenger : passengers) {
-    TYLLM_TRY(CopyFile(files, checkpoint.directory() / passenger, root / passenger));
-  }
+  TYLLM_TRY(KeepOnlyDies(files, records, root, scratch));
+  TYLLM_TRY(CopyPassengers(files, checkpoint, root));
   TYLLM_TRY(CopyTokenizer(files, preparation.source_tokenizer, root));
   TYLLM_ASSIGN(const artifact::BufferConfig buffers, DescribeBuffers(preparation));
   TYLLM_TRY(WriteFileAtomically(files, root / artifact::kBufferConfigFile,
@@ -191,8 +150,7 @@ Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigest
       files, preparation.model, preparation.options.max_kv,
       {buffers.int8_head, buffers.activation_bits, buffers.attention_group, buffers.mlp_group},
       jobs, root / artifact::kGoldenFile, progress));
-  TYLLM_TRY(files.RemoveAll(root / artifact::kVerificationFile));  // of an attempt before this one
-  TYLLM_TRY(WriteManifest(files, preparation, records, digests, root, scratch));
+  TYLLM_TRY(WriteManifest(files, preparation, records, root, scratch));
   progress.Report({"assemble", 1, 1, "artifacts", ""});
   return OkStatus();
 }
@@ -201,7 +159,7 @@ Status Adopt(FileSystem& files, const Path& part, const Path& root) {
   TYLLM_ASSIGN(const std::vector<Path> paths, artifact::ListFiles(part));
   for (const Path& path : paths) {
     std::error_code error;
-    if (*path.begin() != "batch_1" && *path.begin() != artifact::kVisualFolder &&
+    if (*path.begin() != artifact::kBatchFolder && *path.begin() != artifact::kVisualFolder &&
         *path.begin() != artifact::kMropeFolder) {
       continue;
     }

@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "worker/compile/die_records.h"
 #include "worker/compile/preparation.h"
 
 namespace tyllm::compile {
 
-/// Whether the digests that the dies' records give are those of the bytes on the disk: this process
-/// saw them, or they come from elsewhere and are looked at.
-enum class DieDigests : std::uint8_t { kKnown, kToBeChecked };
-
 /// Adds what an artifact has besides its dies' files, which are below `root` already:
 /// buffer_config.json, the model's passenger files, empty.bin, the embedding table, goldens, and at
-/// last the manifest. A die file that is missing is kFailedPrecondition naming it. Reports stage
-/// "assemble", in files. `scratch` lies below `root` and is left out of the manifest.
+/// last the manifest. What else lies there is removed. A die file that is missing, or is not what
+/// its record says, is kFailedPrecondition naming it. Reports stage "assemble", in files. `scratch`
+/// lies below `root` and is left out of the manifest.
 Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigests digests, int jobs,
                     const Path& root, const Path& scratch, domain::ProgressSink& progress);
 

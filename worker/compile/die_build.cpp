@@ -7,6 +7,7 @@
 
 #include "common/base/guarded.h"
 #include "worker/artifact/layout.h"
+#include "worker/compile/die_records.h"
 #include "worker/compile/finished_params.h"
 #include "worker/compile/object_builder.h"
 #include "worker/compile/visual/visual_parts.h"
@@ -221,19 +222,15 @@ class DieBuilder {
     record.plan_digest = planned.generated.digest;
     record.toolchain = preparation_.toolchain;
     record.options = preparation_.options;
-    if (compiles()) {
-      TYLLM_ASSIGN(artifact::FileEntry object,
-                   artifact::DescribeFile(root_, artifact::ProgramObject(id, die)));
-      record.files.push_back(std::move(object));
+    for (const Path& path : FilesOfProgram(id, die, compiles(), keeps_source())) {
+      const auto known = params_.find(path);
+      if (known != params_.end()) {
+        record.files.push_back(known->second);
+      } else {
+        TYLLM_ASSIGN(artifact::FileEntry file, artifact::DescribeFile(root_, path));
+        record.files.push_back(std::move(file));
+      }
     }
-    if (keeps_source()) {
-      TYLLM_ASSIGN(artifact::FileEntry source,
-                   artifact::DescribeFile(root_, artifact::ProgramSource(id, die)));
-      record.files.push_back(std::move(source));
-    }
-    record.files.push_back(params_.at(artifact::BindingParams(die, id.bucket)));
-    record.files.push_back(params_.at(artifact::ConstantParams(die, id.bucket)));
-    record.files.push_back(params_.at(artifact::CommonParams(die)));
     return record;
   }
 

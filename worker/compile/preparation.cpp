@@ -10,6 +10,7 @@
 #include "worker/compile/golden.h"
 #include "worker/compile/half_storage.h"
 #include "worker/compile/object_builder.h"
+#include "worker/compile/own_names.h"
 #include "worker/compile/tokenizer_files.h"
 #include "worker/compile/visual/golden_picture.h"
 #include "worker/die/linear8.h"
@@ -197,6 +198,7 @@ Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs
   if (!model) {
     return problems.ToStatus(request.model);
   }
+  problems.Add(CheckPassengers(model->checkpoint.PassengerFiles(), request.model));
   problems.Add(CheckTokenizer(request, model->shape().vocabulary));
   problems.Add(CheckPositions(options, model->shape()));
   problems.Add(CheckHead(options, model->shape()));

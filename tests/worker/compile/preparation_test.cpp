@@ -81,6 +81,26 @@ TEST(PreparationTest, TheModelIsWhatIsUsedOfItsFolder) {
   EXPECT_NE(PrepareQuietly(request)->model_digest, another);
 }
 
+TEST(PreparationTest, FilesOfTheModelMayNotHaveNamesOfTheOutput) {
+  const tyllm::testing::TemporaryDirectory folder;
+  const CompileRequest request = CopyRequest(folder / "model");
+  for (const char* const name : {"assets/batch_1/picture.svg", "LICENSE", "visuals/picture.svg"}) {
+    WriteText(request.model / name, "of the model");
+  }
+  ASSERT_TRUE(Preflight(request, NeedsCompiler::kNo).ok());
+  for (const char* const name :
+       {"batch_1/seqlen_1/llm_decode_die0.so", "visual/vit_die0.so", "mrope/notes.txt",
+        "unfinished_params/notes.txt", "compute_rope_param.so", "embedding.params",
+        "buffer_config.json", "manifest.json", "verification.json"}) {
+    WriteText(request.model / name, "of the model");
+    const Status status = Preflight(request, NeedsCompiler::kNo).status();
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << name;
+    EXPECT_NE(status.message().find(name), std::string::npos) << status.message();
+    std::filesystem::remove_all(request.model / *Path(name).begin());
+  }
+  EXPECT_TRUE(Preflight(request, NeedsCompiler::kNo).ok());
+}
+
 TEST(PreparationTest, ATokenizerThatCannotBeReadIsToldOfBeforeTheWork) {
   const tyllm::testing::TemporaryDirectory folder;
   const CompileRequest request = CopyRequest(folder / "model");

@@ -52,7 +52,8 @@ class CompiledTower : public ::testing::TestWithParam<Case> {
     ThreadPool pool(2);
     domain::NoProgress progress;
     TYLLM_TRY(BuildTowerDies(LocalFileSystem(), *plan_, *model_, dies, builder, false, pool, root,
-                             progress));
+                             progress)
+                  .status());
     std::filesystem::copy_file(model_->checkpoint.directory() / "config.json",
                                root / "config.json");
     return WriteTowerFiles(LocalFileSystem(), *plan_, *model_, root);

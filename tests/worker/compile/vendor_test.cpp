@@ -167,6 +167,19 @@ TEST_F(VendorTest, EverythingThatATreeLacksIsListed) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "2die"));
 }
 
+TEST_F(VendorTest, FilesOfTheModelDoNotFillTheGapsOfATree) {
+  std::filesystem::copy(request_.model, folder_ / "model",
+                        std::filesystem::copy_options::recursive);
+  request_.model = folder_ / "model";
+  const Path gap = request_.model / "batch_1" / "seqlen_8" / "llm_prefill_die0.so";
+  std::filesystem::create_directories(gap.parent_path());
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), gap, "not a program").ok());
+  const auto refused = Compile("broken");
+  EXPECT_EQ(refused.status().code(), StatusCode::kInvalidArgument) << refused.status().ToString();
+  EXPECT_NE(refused.status().message().find("llm_prefill_die0.so"), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "2die"));
+}
+
 TEST_F(VendorTest, ItsFailureIsToldWithItsLastLine) {
   request_.options.max_kv = 63;
   const auto failed = Compile("broken");

@@ -8,6 +8,7 @@
 #include "common/base/version.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/assemble.h"
+#include "worker/compile/own_names.h"
 #include "worker/model/output_place.h"
 
 namespace tyllm::compile {
@@ -20,7 +21,7 @@ Status AddMissingFiles(FileSystem& files, const Preparation& preparation, const 
   const model::Checkpoint& checkpoint = preparation.model.checkpoint;
   for (const Path& passenger : checkpoint.PassengerFiles()) {
     std::error_code error;
-    if (!fs::exists(root / passenger, error)) {
+    if (!IsOwnName(passenger) && !fs::exists(root / passenger, error)) {
       TYLLM_TRY(CopyFile(files, checkpoint.directory() / passenger, root / passenger));
     }
   }

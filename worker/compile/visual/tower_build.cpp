@@ -155,13 +155,16 @@ Result<std::vector<TowerProgram>> BuildPrograms(const TowerPlan& plan,
   return programs;
 }
 
-/// Packs the parameters of those of `dies` that no earlier run has packed.
-Status PackMissing(FileSystem& files, const TowerPlan& plan, const model::Checkpoint& checkpoint,
-                   const std::vector<std::int64_t>& dies, ThreadPool& pool, const Path& root,
-                   domain::ProgressSink& progress) {
+/// Packs the parameters of those of `dies` that no earlier run has packed: [dies].
+Result<std::vector<artifact::FileEntry>> PackMissing(FileSystem& files, const TowerPlan& plan,
+                                                     const model::Checkpoint& checkpoint,
+                                                     const std::vector<std::int64_t>& dies,
+                                                     ThreadPool& pool, const Path& root,
+                                                     domain::ProgressSink& progress) {
   FinishedParams finished(files, root);
   std::vector<TowerTarget> targets;
-  std::vector<artifact::FileEntry> written;
+  std::vector<std::size_t> missing;  // in `weights`
+  std::vector<artifact::FileEntry> weights;
   for (const std::int64_t die : dies) {
     const Path path = artifact::TowerParams(die);
     const plan::TowerSchedule& schedule = plan.schedules[static_cast<std::size_t>(die)];
@@ -169,16 +172,17 @@ Status PackMissing(FileSystem& files, const TowerPlan& plan, const model::Checkp
     TYLLM_ASSIGN(const auto kept, finished.Find(path, bytes));
     if (!kept) {
       targets.push_back({root / path, die, &schedule});
-      written.push_back({path.generic_string(), bytes, ""});
+      missing.push_back(weights.size());
     }
+    weights.push_back(kept ? *kept : artifact::FileEntry{path.generic_string(), bytes, ""});
   }
   TYLLM_ASSIGN(const std::vector<std::string> digests,
                WriteTowerParams(files, checkpoint, targets, pool, progress));
   for (std::size_t i = 0; i < digests.size(); ++i) {
-    written[i].sha256 = digests[i];
-    TYLLM_TRY(finished.Keep(written[i]));
+    weights[missing[i]].sha256 = digests[i];
+    TYLLM_TRY(finished.Keep(weights[missing[i]]));
   }
-  return OkStatus();
+  return weights;
 }
 
 }  // namespace
@@ -214,12 +218,13 @@ Result<TowerPlan> PlanTower(const forward::Model& model, const domain::VisualOpt
   return plan;
 }
 
-Status BuildTowerDies(FileSystem& files, const TowerPlan& plan, const forward::Model& model,
-                      const std::vector<std::int64_t>& dies, const ObjectBuilder& builder,
-                      bool keep_source, ThreadPool& pool, const Path& root,
-                      domain::ProgressSink& progress) {
+Result<std::vector<artifact::FileEntry>> BuildTowerDies(
+    FileSystem& files, const TowerPlan& plan, const forward::Model& model,
+    const std::vector<std::int64_t>& dies, const ObjectBuilder& builder, bool keep_source,
+    ThreadPool& pool, const Path& root, domain::ProgressSink& progress) {
   TYLLM_TRY(files.CreateDirectories(root / artifact::kVisualFolder));
-  TYLLM_TRY(PackMissing(files, plan, model.checkpoint, dies, pool, root, progress));
+  TYLLM_ASSIGN(std::vector<artifact::FileEntry> weights,
+               PackMissing(files, plan, model.checkpoint, dies, pool, root, progress));
   TYLLM_ASSIGN(const std::vector<TowerProgram> programs, BuildPrograms(plan, dies, builder, pool));
   std::int64_t done = 0;
   for (const std::int64_t die : dies) {
@@ -239,7 +244,7 @@ Status BuildTowerDies(FileSystem& files, const TowerPlan& plan, const forward::M
         root / artifact::TowerFile(plan.config.signature, std::to_string(die) + ".onnx")));
     progress.Report({"compile_visual", ++done, std::ssize(dies), "programs", ""});
   }
-  return OkStatus();
+  return weights;
 }
 
 Status WriteTowerFiles(FileSystem& files, const TowerPlan& plan, const forward::Model& model,

@@ -5,6 +5,7 @@
 
 #include "common/base/parallel.h"
 #include "common/domain/progress.h"
+#include "worker/artifact/manifest.h"
 #include "worker/artifact/visual_config.h"
 #include "worker/compile/object_builder.h"
 #include "worker/forward/model.h"
@@ -26,11 +27,11 @@ Result<TowerPlan> PlanTower(const forward::Model& model, const domain::VisualOpt
 
 /// Writes constant_die<d>.params, vit_die<d>.so and <signature>_buffer_config_<d>.json of dies
 /// `dies` into visual/ of `root`; what is there already and complete is kept. Reports stages
-/// "pack_visual" and "compile_visual".
-Status BuildTowerDies(FileSystem& files, const TowerPlan& plan, const forward::Model& model,
-                      const std::vector<std::int64_t>& dies, const ObjectBuilder& builder,
-                      bool keep_source, ThreadPool& pool, const Path& root,
-                      domain::ProgressSink& progress);
+/// "pack_visual" and "compile_visual". Returns what the files of parameters are: [dies].
+Result<std::vector<artifact::FileEntry>> BuildTowerDies(
+    FileSystem& files, const TowerPlan& plan, const forward::Model& model,
+    const std::vector<std::int64_t>& dies, const ObjectBuilder& builder, bool keep_source,
+    ThreadPool& pool, const Path& root, domain::ProgressSink& progress);
 
 /// Writes what all dies share: preset inputs, graph, buffer and AOT configurations.
 Status WriteTowerFiles(FileSystem& files, const TowerPlan& plan, const forward::Model& model,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/visual/visual_parts.h"
 
-#include <filesystem>
-
 #include "worker/artifact/visual_layout.h"
+#include "worker/artifact/visual_record.h"
+#include "worker/compile/die_records.h"
 #include "worker/compile/object_builder.h"
 #include "worker/compile/visual/golden_picture.h"
 #include "worker/compile/visual/mrope_build.h"
@@ -13,26 +13,24 @@ namespace tyllm::compile {
 
 namespace {
 
-Status CheckFile(const Path& path) {
-  std::error_code error;
-  if (std::filesystem::is_regular_file(path, error)) {
-    return OkStatus();
-  }
-  return FailedPrecondition("the dies cannot be put together: " + path.string() +
-                            " is missing; compile this die again with the same model and options");
-}
-
-Status CheckDies(const Preparation& preparation, const Path& root) {
-  const std::int64_t max_kv = preparation.options.max_kv;
-  for (std::int64_t die = 0; die < preparation.options.dies; ++die) {
-    const std::string number = "die" + std::to_string(die);
-    for (const Path& path : {artifact::TowerParams(die), artifact::TowerObject(die),
-                             artifact::MropeFile(max_kv, number + ".so"),
-                             artifact::MropeFile(max_kv, number + ".params")}) {
-      TYLLM_TRY(CheckFile(root / path));
+/// The record of what a die has; the digests of `weights` are known.
+Status WriteRecord(FileSystem& files, const Preparation& preparation, std::int64_t die,
+                   const artifact::FileEntry& weights, const Path& root) {
+  artifact::VisualRecord record;
+  record.die = die;
+  record.model = preparation.model_digest;
+  record.toolchain = preparation.toolchain;
+  record.options = preparation.options;
+  for (const Path& path : VisualFilesOfDie(preparation, die)) {
+    if (path.generic_string() == weights.path) {
+      record.files.push_back(weights);
+      continue;
     }
+    TYLLM_ASSIGN(artifact::FileEntry file, artifact::DescribeFile(root, path));
+    record.files.push_back(std::move(file));
   }
-  return OkStatus();
+  return WriteFileAtomically(files, root / artifact::TowerRecordFile(die),
+                             format::PrettyJson(format::ToJson(record)));
 }
 
 }  // namespace
@@ -46,10 +44,15 @@ Status BuildVisualDies(FileSystem& files, const CompileRequest& request,
   }
   const ObjectBuilder builder(files, preparation.compiler, preparation.options.target_cpu, scratch,
                               request.cache);
-  TYLLM_TRY(BuildTowerDies(files, *preparation.tower, preparation.model, dies, builder,
-                           preparation.options.keep_source, pool, root, progress));
-  return WriteMropeDies(files, preparation.model.shape(), preparation.tower->tower.shape,
-                        preparation.options.max_kv, dies, builder, root);
+  TYLLM_ASSIGN(const std::vector<artifact::FileEntry> weights,
+               BuildTowerDies(files, *preparation.tower, preparation.model, dies, builder,
+                              preparation.options.keep_source, pool, root, progress));
+  TYLLM_TRY(WriteMropeDies(files, preparation.model.shape(), preparation.tower->tower.shape,
+                           preparation.options.max_kv, dies, builder, root));
+  for (std::size_t i = 0; i < dies.size(); ++i) {
+    TYLLM_TRY(WriteRecord(files, preparation, dies[i], weights[i], root));
+  }
+  return OkStatus();
 }
 
 Status AssembleVisual(FileSystem& files, const Preparation& preparation, int jobs, const Path& root,
@@ -58,7 +61,6 @@ Status AssembleVisual(FileSystem& files, const Preparation& preparation, int job
     return OkStatus();
   }
   const domain::CompileOptions& options = preparation.options;
-  TYLLM_TRY(CheckDies(preparation, root));
   TYLLM_TRY(WriteTowerFiles(files, *preparation.tower, preparation.model, root));
   TYLLM_TRY(WriteMropeFiles(files, preparation.model.shape(), options.max_kv, options.dies, root));
   TYLLM_TRY(WriteEmbeddingParams(files, preparation.model.checkpoint,

@@ -9,14 +9,14 @@
 // What a compilation makes besides the language model's programs, where the model sees.
 namespace tyllm::compile {
 
-/// Files of dies `dies` in visual/ and mrope/ below `root`. Nothing for a model of text.
+/// Files of dies `dies` in visual/ and mrope/ below `root`, and at last their records. Nothing for
+/// a model of text.
 Status BuildVisualDies(FileSystem& files, const CompileRequest& request,
                        const Preparation& preparation, const std::vector<std::int64_t>& dies,
                        const Path& root, const Path& scratch, ThreadPool& pool,
                        domain::ProgressSink& progress);
 
 /// What is around them: files that all dies share, the host's embeddings, and the golden picture.
-/// kFailedPrecondition names a file of a die that is missing.
 Status AssembleVisual(FileSystem& files, const Preparation& preparation, int jobs, const Path& root,
                       domain::ProgressSink& progress);
 
