@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "common/base/pause.h"
 #include "common/wire/blob_calls.h"
@@ -26,9 +27,13 @@ bool WorthAnotherTry(const Status& status) {
          status.code() == StatusCode::kResourceExhausted;
 }
 
+// So many tries in a row may send and bring nothing: the receiver of a connection that broke may
+// take a minute to notice, and until then says that nothing has come.
+constexpr int kFruitlessTries = 3;
+
 // Repeats the transfer of one file until it succeeds, fails for good, or nothing has moved for
-// `patience`. Only what is new is movement: not what was there before a try, and not what was sent
-// in a try and, as the next one finds, has not arrived.
+// `patience`. What is new is movement: not what was there before a try, and not what is sent again
+// and again without arriving.
 class Retry {
  public:
   Retry(const Clock& clock, Milliseconds patience, std::stop_token stop)
@@ -37,9 +42,11 @@ class Retry {
   /// The receiver has so many bytes, and a try to send the rest begins. The error of the try before
   /// when the patience is over.
   Status Begins(std::uint64_t arrived) {
-    under_way_ = {};
+    fruitless_ += std::exchange(has_sent_, false) ? 1 : 0;
     Arrived(arrived);
-    if (clock_.Now() - last_move_ <= patience_ || failed_.ok()) {
+    const bool doubted = fruitless_ >= kFruitlessTries;
+    const Clock::Steady moved = doubted ? last_move_ : std::max(last_move_, last_sent_);
+    if (clock_.Now() - moved <= patience_ || failed_.ok()) {
       return OkStatus();
     }
     over_ = true;
@@ -52,20 +59,27 @@ class Retry {
       arrived_ = bytes;
       last_move_ = clock_.Now();
       pause_ = kFirstPause;
+      fruitless_ = 0;
     }
   }
 
   /// Some bytes are on their way.
-  void Sent() { under_way_ = clock_.Now(); }
+  void Sent() {
+    has_sent_ = true;
+    last_sent_ = clock_.Now();
+  }
 
   template <typename Transfer>
   Status Run(const Transfer& transfer) {
     while (true) {
       failed_ = transfer();
+      if (has_sent_) {
+        last_sent_ = clock_.Now();  // some was still on its way
+      }
       if (stop_.stop_requested()) {
         return failed_.ok() ? failed_ : Cancelled("transfer stopped");
       }
-      const Clock::Steady moved = std::max(last_move_, under_way_);
+      const Clock::Steady moved = std::max(last_move_, last_sent_);
       if (failed_.ok() || !WorthAnotherTry(failed_) || over_ || clock_.Now() - moved > patience_) {
         return failed_;
       }
@@ -83,7 +97,9 @@ class Retry {
   std::stop_token stop_;
   std::uint64_t arrived_ = 0;
   Clock::Steady last_move_;
-  Clock::Steady under_way_{};  ///< when something was sent last in this try
+  Clock::Steady last_sent_{};
+  bool has_sent_ = false;  ///< in this try
+  int fruitless_ = 0;      ///< tries in a row that sent something, and nothing arrived
   Milliseconds pause_ = kFirstPause;
   Status failed_;
   bool over_ = false;

@@ -28,13 +28,20 @@ class SharedClock final : public Clock {
   std::atomic<std::int64_t> now_{1'000'000};
 };
 
-constexpr Milliseconds kTry{2000};  // that a try takes by the test's clock
 constexpr std::uint64_t kFileBytes = 4 << 20;
+
+/// What becomes of uploads.
+struct Tries {
+  std::uint64_t growth = 0;  ///< bytes that each brings
+  int failing = 7;           ///< the first of them
+  Milliseconds each{2000};   ///< how long it takes by the test's clock
+  grpc::StatusCode error = grpc::StatusCode::RESOURCE_EXHAUSTED;
+};
 
 /// Has a part of every blob. What a try brings to it depends on the test.
 class PartlyFullServer final : public v1::BlobService::Service {
  public:
-  PartlyFullServer(SharedClock& clock, std::uint64_t growth) : clock_(clock), growth_(growth) {
+  PartlyFullServer(SharedClock& clock, const Tries& plan) : clock_(clock), plan_(plan) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(this);
@@ -69,20 +76,22 @@ class PartlyFullServer final : public v1::BlobService::Service {
     v1::UploadRequest request;
     reader->Read(&request);
     reader->Read(&request);
-    clock_.Advance(kTry);
-    offset_ = std::min(kFileBytes, offset_ + growth_);
-    if (++tries_ < kMostTries) {
-      return {grpc::StatusCode::RESOURCE_EXHAUSTED, "the disk is full"};
+    clock_.Advance(plan_.each);
+    while (plan_.each > kLong && reader->Read(&request)) {
+    }
+    offset_ = std::min(kFileBytes, offset_ + plan_.growth);
+    if (++tries_ <= plan_.failing) {
+      return {plan_.error, "the disk is full"};
     }
     response->set_size(kFileBytes);
     return grpc::Status::OK;
   }
 
-  static constexpr int kMostTries = 8;
-
  private:
+  static constexpr Milliseconds kLong{10'000};  ///< so that the client is still sending then
+
   SharedClock& clock_;
-  std::uint64_t growth_;
+  const Tries plan_;
   std::atomic<std::uint64_t> offset_ = 1000;
   std::atomic<int> tries_ = 0;
   int port_ = 0;
@@ -105,7 +114,7 @@ class BlobTransferTest : public ::testing::Test {
 };
 
 TEST_F(BlobTransferTest, BytesThatWereThereBeforeAreNoMovement) {
-  const PartlyFullServer server(clock_, 0);
+  const PartlyFullServer server(clock_, {});
   const Status status = Send(server, Milliseconds(5000));
   EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status.ToString();
   EXPECT_NE(status.message().find("the disk is full"), std::string::npos) << status.message();
@@ -113,9 +122,18 @@ TEST_F(BlobTransferTest, BytesThatWereThereBeforeAreNoMovement) {
 }
 
 TEST_F(BlobTransferTest, AServerThatTakesSomeBytesInEachTryIsWaitedFor) {
-  const PartlyFullServer server(clock_, 1000);
+  const PartlyFullServer server(clock_, {.growth = 1000});
   EXPECT_TRUE(Send(server, Milliseconds(5000)).ok());
-  EXPECT_GE(server.tries(), PartlyFullServer::kMostTries);
+  EXPECT_GE(server.tries(), 8);
+}
+
+// The server has not noticed that the connection broke: nobody can go on with what came by it.
+TEST_F(BlobTransferTest, AfterALongTryThatBrokeThereIsAnother) {
+  const PartlyFullServer server(
+      clock_, {.failing = 2, .each = Milliseconds(20'000), .error = grpc::StatusCode::UNAVAILABLE});
+  const Status status = Send(server, Milliseconds(5000));
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  EXPECT_GE(server.tries(), 3);
 }
 
 }  // namespace
