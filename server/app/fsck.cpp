@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/app/fsck.h"
 
-#include <memory>
 #include <set>
 
 #include "common/base/clock.h"
@@ -9,7 +8,6 @@
 #include "server/app/data_folder.h"
 #include "server/blobs/folder_blob_store.h"
 #include "server/store/database_check.h"
-#include "server/store/sqlite_queue.h"
 
 namespace tyllm::server::app {
 
@@ -18,16 +16,6 @@ namespace {
 constexpr std::size_t kMostProblems = 100;
 constexpr std::uint64_t kLargestTree = 16 << 20;
 constexpr std::size_t kPiece = 1 << 20;
-
-Result<std::vector<BlobId>> TreesInUse(const Path& file) {
-  store::SqliteOptions options;
-  options.file = file;
-  TYLLM_ASSIGN(const std::unique_ptr<store::Queue> queue, store::OpenSqliteQueue(options));
-  TYLLM_TRY(queue->Begin());
-  auto trees = queue->TreesInUse();
-  queue->Rollback();
-  return trees;
-}
 
 /// Looks at the blobs that trees name, each once.
 class BlobCheck {
@@ -95,6 +83,17 @@ class BlobCheck {
   std::set<BlobId> seen_;
 };
 
+Status LookAtBlobs(const DataFolder& folder, bool digest, FsckReport& report) {
+  TYLLM_ASSIGN(const std::vector<BlobId> trees, store::TreesNamed(folder.queue()));
+  TYLLM_ASSIGN(const auto blobs,
+               blobs::OpenFolderBlobStore(LocalFileSystem(), folder.blobs(), SystemClock()));
+  BlobCheck check(*blobs, digest, report);
+  for (const BlobId& tree : trees) {
+    check.LookAtTree(tree);
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<FsckReport> Fsck(const Path& data, bool digest) {
@@ -106,12 +105,8 @@ Result<FsckReport> Fsck(const Path& data, bool digest) {
   TYLLM_ASSIGN(const DataFolder folder, DataFolder::Open(LocalFileSystem(), data));
   FsckReport report;
   TYLLM_ASSIGN(report.problems, store::CheckDatabase(folder.queue()));
-  TYLLM_ASSIGN(const std::vector<BlobId> trees, TreesInUse(folder.queue()));
-  TYLLM_ASSIGN(const auto blobs,
-               blobs::OpenFolderBlobStore(LocalFileSystem(), folder.blobs(), SystemClock()));
-  BlobCheck check(*blobs, digest, report);
-  for (const BlobId& tree : trees) {
-    check.LookAtTree(tree);
+  if (const Status looked = LookAtBlobs(folder, digest, report); !looked.ok()) {
+    report.problems.push_back("not all blobs were looked at: " + looked.message());
   }
   return report;
 }

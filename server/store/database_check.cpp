@@ -4,6 +4,7 @@
 #include <array>
 #include <span>
 
+#include "server/store/projects.h"
 #include "server/store/schema.h"
 
 namespace tyllm::server::store {
@@ -144,9 +145,19 @@ Result<std::vector<std::string>> CheckDatabase(const Path& file) {
                                                         : "; use the newer tyllm-server"));
   }
   std::vector<std::string> problems;
-  TYLLM_TRY(CheckWithSqlite(*database, problems));
-  TYLLM_TRY(CheckRules(*database, kInvariants, problems));
+  // What one has found is told also where the damage ends the other.
+  for (const Status& end :
+       {CheckWithSqlite(*database, problems), CheckRules(*database, kInvariants, problems)}) {
+    if (!end.ok()) {
+      problems.push_back("not everything could be looked at: " + end.message());
+    }
+  }
   return problems;
+}
+
+Result<std::vector<BlobId>> TreesNamed(const Path& file) {
+  TYLLM_ASSIGN(const std::unique_ptr<Database> database, Database::Open(file.string(), {}));
+  return projects::TreesInUse(*database);
 }
 
 Result<std::vector<std::string>> CheckLive(Database& database) {

@@ -15,6 +15,10 @@ namespace tyllm::server::store {
 /// lines.
 Result<std::vector<std::string>> CheckDatabase(const Path& file);
 
+/// Trees that jobs, results or unfinished work of such a database refer to; sorted, each once.
+/// Takes nothing else of it for right.
+Result<std::vector<BlobId>> TreesNamed(const Path& file);
+
 /// What breaks those rules that are quickly looked at: of tasks that somebody holds, and of queued
 /// ones whose result is there. For any connection, while a server runs.
 Result<std::vector<std::string>> CheckLive(Database& database);
