@@ -11,6 +11,12 @@ const Fleet::Member* Fleet::Find(const std::string& worker) const {
   return it == members_.end() ? nullptr : &it->second;
 }
 
+bool Fleet::IsThere(const std::string& worker, bool holds, Clock::Steady since) const {
+  const Member* const member = Find(worker);
+  return member != nullptr && !member->session.empty() && member->seen >= since &&
+         (holds || !member->draining);
+}
+
 void Fleet::Begin(const domain::WorkerSession& from, const domain::ModeOrder& order,
                   Clock::Steady now) {
   Member& member = members_[from.worker];

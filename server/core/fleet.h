@@ -33,6 +33,10 @@ class Fleet {
 
   const Member* Find(const std::string& worker) const;
 
+  /// Whether the worker is there: it called after `since`, and its last call did not say that it
+  /// drains and has nothing left; one that was forgotten is not. `holds`: it has tasks.
+  bool IsThere(const std::string& worker, bool holds, Clock::Steady since) const;
+
   /// A worker's session, new or another than before, and what a person has decided of the worker.
   void Begin(const domain::WorkerSession& from, const domain::ModeOrder& order, Clock::Steady now);
 

@@ -13,8 +13,19 @@ namespace {
 constexpr std::chrono::hours kNotedEvery{24};
 constexpr std::chrono::hours kLongestCall{1};
 
-Status ForgetIdle(store::Queue& queue, const std::string& worker) {
+/// Of a worker, as the fleet knows it.
+struct Presence {
+  bool with_tasks = false;     ///< it is there, if it holds tasks
+  bool without_tasks = false;  ///< it is there, if it holds none
+};
+
+Status ForgetIdle(store::Queue& queue, const std::string& worker, const Presence& there = {}) {
   TYLLM_ASSIGN(const std::vector<store::HeldTask> held, queue.HeldBy(worker));
+  if (held.empty() ? there.without_tasks : there.with_tasks) {
+    return FailedPrecondition("worker '" + worker +
+                              "' is there, expected one that is gone; `tyllm-client worker "
+                              "drain` ends it");
+  }
   if (!held.empty()) {
     return FailedPrecondition("worker '" + worker + "' holds " + std::to_string(held.size()) +
                               " tasks, expected none; wait until they are taken from it");
@@ -74,21 +85,23 @@ Result<std::vector<std::string>> Tell(store::Queue& queue, const News& news) {
 
 boost::asio::awaitable<Result<Forgotten>> ForgetWorker(Farm& farm, WorkerToForget which) {
   TYLLM_CO_TRY(CheckRequestId(which.request_id, false));
-  const Fleet::Member* const member = farm.fleet.Find(which.worker);
-  const Clock::Steady alive_since = farm.parts.clock.Now() - farm.parts.limits.policy.Presence();
-  if (member != nullptr && !member->session.empty() && member->seen >= alive_since) {
-    co_return FailedPrecondition("worker '" + which.worker +
-                                 "' is there, expected one that is gone; `tyllm-client worker "
-                                 "drain` ends it");
-  }
+  const Clock::Steady since = farm.parts.clock.Now() - farm.parts.limits.policy.Presence();
+  const Presence there{farm.fleet.IsThere(which.worker, true, since),
+                       farm.fleet.IsThere(which.worker, false, since)};
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Asked asked = AskedOf(which.request_id, "ForgetWorker", which.worker);
+  bool forgotten = false;  // not by an earlier call: the worker may be back
   const Status done = co_await farm.parts.store.Run([&](store::Queue& queue) {
-    return MakeOnce(queue, asked, std::nullopt, now,
-                    [&] { return ForgetIdle(queue, which.worker); });
+    forgotten = false;
+    return MakeOnce(queue, asked, std::nullopt, now, [&] {
+      forgotten = true;
+      return ForgetIdle(queue, which.worker, there);
+    });
   });
   TYLLM_CO_TRY(done);
-  farm.fleet.Forget(which.worker);
+  if (forgotten) {
+    farm.fleet.Forget(which.worker);
+  }
   co_return Forgotten{};
 }
 

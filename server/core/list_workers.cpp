@@ -37,9 +37,7 @@ boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm
     }
     if (const Fleet::Member* const member = farm.fleet.Find(worker.name)) {
       view.capabilities = member->state->capabilities;
-      // One that drains and has nothing left said that with its last call.
-      const bool gone = member->draining && view.tasks.empty();
-      view.online = member->seen >= alive_since && !gone;
+      view.online = farm.fleet.IsThere(worker.name, !view.tasks.empty(), alive_since);
       view.last_seen_unix_ms = member->seen_unix_ms;
     }
     views.push_back(std::move(view));

@@ -48,6 +48,45 @@ TEST_F(ForgetWorkerTest, OneThatIsGoneIsRemovedAndNewWhenItCallsAgain) {
   EXPECT_EQ(Workers(), (std::set<std::string>{"gpu1"}));
 }
 
+TEST_F(ForgetWorkerTest, ARepeatedRequestForgetsNobodyAgain) {
+  Ask("gpu1");
+  Advance(hours(1));
+  const auto forget = [&] {
+    return Await(ForgetWorker(*farm_, {.worker = "gpu1", .request_id = "r"})).status();
+  };
+  EXPECT_TRUE(forget().ok());
+  EXPECT_TRUE(forget().ok()) << "it is told what became of it";
+  Ask("gpu1");
+  EXPECT_TRUE(forget().ok()) << "also when the worker is back";
+  EXPECT_EQ(Workers(), (std::set<std::string>{"gpu1"}));
+  ASSERT_TRUE(Submit("r2", Spec(JobKind::kConvert)).ok());
+  EXPECT_EQ(Ask("gpu1").size(), 1U) << "and its session goes on";
+  EXPECT_EQ(Forget("gpu1").code(), StatusCode::kFailedPrecondition);
+}
+
+TEST_F(ForgetWorkerTest, OneThatDrainedAndHasNothingLeftIsGoneForAll) {
+  SyncRequest last = From("gpu1");
+  ASSERT_TRUE(Sync(last).ok());
+  last.draining = true;
+  ASSERT_TRUE(Sync(last).ok());
+  EXPECT_FALSE(Await(ListWorkers(*farm_))->at(0).online);
+  EXPECT_TRUE(Forget("gpu1").ok());
+  EXPECT_TRUE(Workers().empty());
+}
+
+TEST_F(ForgetWorkerTest, OneThatDrainsAndStillHasATaskIsThereForAll) {
+  ASSERT_TRUE(Submit("r", Spec(JobKind::kConvert)).ok());
+  const auto given = Ask("gpu1");
+  ASSERT_EQ(given.size(), 1U);
+  SyncRequest drains = From("gpu1", {{.id = given[0].id, .progress = {}, .outcome = {}}});
+  drains.draining = true;
+  ASSERT_TRUE(Sync(drains).ok());
+  EXPECT_TRUE(Await(ListWorkers(*farm_))->at(0).online);
+  const Status refused = Forget("gpu1");
+  EXPECT_EQ(refused.code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(refused.message().find("is there"), std::string::npos) << refused.message();
+}
+
 TEST_F(ForgetWorkerTest, OneThatHoldsATaskStays) {
   ASSERT_TRUE(Submit("r", Spec(JobKind::kConvert)).ok());
   ASSERT_EQ(Ask("gpu1").size(), 1U);
