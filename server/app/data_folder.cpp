@@ -30,7 +30,7 @@ Status MakeDurably(FileSystem& files, const Path& folder) {
 
 // Whoever may search the folder could read the queue, and call through the socket without a
 // certificate. One that was there may be shared with a group on purpose, or be somebody else's to
-// guard.
+// guard: its members see what is there, though no contents, as the process's umask is 077.
 void KeepOthersOut(const Path& root, bool made) {
   struct stat info{};
   if (::stat(root.c_str(), &info) == 0) {
