@@ -45,12 +45,16 @@ Result<QueueFile> CopyOfQueue(const Path& data, const Path& to) {
 
 // Also from another file system.
 Status MoveInto(const Path& from, const Path& to) {
-  if (LocalFileSystem().Rename(from, to).ok()) {
+  std::error_code error;
+  fs::rename(from, to, error);
+  if (!error) {
     return LocalFileSystem().SyncDirectory(to.parent_path());
+  }
+  if (error != std::errc::cross_device_link) {
+    return FromErrno(error.value(), "moving " + from.string() + " to " + to.string());
   }
   Path incoming = to;
   incoming += ".copied";
-  std::error_code error;
   fs::copy_file(from, incoming, fs::copy_options::overwrite_existing, error);
   if (error) {
     return FromErrno(error.value(), "copying " + from.string() + " to " + incoming.string());
@@ -108,7 +112,7 @@ Result<BackupReport> Backup(const Path& data, const Path& to) {
   Path incoming = to / kQueue;
   incoming += ".incoming";
   if (queue.by_server) {
-    TYLLM_TRY(MoveInto(queue.path, incoming));  // at once: the next copy of the server removes it
+    TYLLM_TRY(MoveInto(queue.path, incoming));  // soon: a later copy of the server removes it
   }
   TYLLM_TRY(CopyBlobs(data, to, report.blobs));
   TYLLM_ASSIGN(report.logs, CopyFiles(data / "logs", to / "logs"));

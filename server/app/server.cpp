@@ -21,6 +21,7 @@
 #include "server/app/ends_within.h"
 #include "server/app/worker_command.h"
 #include "server/blobs/folder_blob_store.h"
+#include "server/core/action_cache.h"
 #include "server/core/copy_queue.h"
 #include "server/core/farm.h"
 #include "server/core/retention.h"
@@ -95,7 +96,8 @@ Result<std::shared_ptr<const rpc::Roles>> RolesOf(const ServerConfig& config) {
 
 boost::asio::awaitable<void> KeepTidy(core::Farm& farm) {
   using namespace boost::asio::experimental::awaitable_operators;
-  co_await (core::SweepForever(farm) && core::RemoveOldForever(farm));
+  co_await (core::SweepForever(farm) && core::UseCachedResultsForever(farm) &&
+            core::RemoveOldForever(farm));
 }
 
 }  // namespace
@@ -125,6 +127,7 @@ class Server::Assembly {
     TYLLM_ASSIGN(const web::Sources sources, MakeSources());
     rpc::Environment environment{farm_, metrics_, surroundings_.log};
     TYLLM_ASSIGN(environment.roles, RolesOf(config_));
+    environment.open_calls = open_calls_;
     environment.transfers = transfers_.get_executor();
     environment.upload_idle_limit = seconds(config_.upload_idle_seconds);
     TYLLM_ASSIGN(rpc_, rpc::RpcServer::Start(environment, RpcOptions()));
@@ -165,6 +168,7 @@ class Server::Assembly {
     if (worker_) {
       worker_->Stop(kWorkerStopLimit);  // hands its tasks back, so the server still listens
     }
+    farm_.Stop();
     end_ = EndCalls();
     store_.Stop();
     logs_.Stop();
@@ -195,13 +199,18 @@ class Server::Assembly {
       transfers_.join();
       blocking_.join();
     });
-    return ended ? OkStatus()
-                 : DeadlineExceeded("calls had not ended " + std::to_string(limit.count()) +
-                                    " s after the server was to stop: files in " +
-                                    folder_.blobs().string() +
-                                    " are still read or written; the queue is complete on the "
-                                    "disk, and the server ends without them. Look whether the "
-                                    "disk hangs");
+    if (ended) {
+      return OkStatus();
+    }
+    const std::string calls = open_calls_->ToString();
+    return DeadlineExceeded(
+        std::to_string(limit.count()) + " s after the server was to stop " +
+        (calls.empty() ? "no call was open, but files in " + folder_.blobs().string() +
+                             " were still looked at"
+                       : "calls had not ended: " + calls) +
+        "; the queue is complete on the disk, and the server ends without them. Most often they "
+        "wait for the disk: look whether that of " +
+        folder_.blobs().string() + " hangs");
   }
 
   rpc::RpcServer::Options RpcOptions() const {
@@ -289,6 +298,7 @@ class Server::Assembly {
   store::LogStore logs_;
   core::Farm farm_;
   core::BackupAge backup_age_{surroundings_.machine};
+  const std::shared_ptr<rpc::OpenCalls> open_calls_ = std::make_shared<rpc::OpenCalls>();
   std::unique_ptr<rpc::RpcServer> rpc_;
   std::unique_ptr<web::HttpServer> http_;
   std::optional<EmbeddedWorker> worker_;

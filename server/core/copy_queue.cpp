@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/copy_queue.h"
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "common/base/list_folder.h"
@@ -12,9 +15,8 @@ namespace tyllm::server::core {
 
 namespace {
 
-/// 1 MiB at a time: a commit waits no longer than this takes.
-constexpr int kPagesAtATime = 256;
-constexpr int kStepsToSync = 64;  ///< 64 MiB of pages of 4 KiB
+/// Of a copy, until whoever asked for it has moved it away.
+constexpr std::chrono::minutes kKept(10);
 constexpr std::string_view kBegins = "queue-";
 constexpr std::string_view kEnds = ".db";
 
@@ -31,33 +33,50 @@ Status Prepare(const Path& folder) {
   return LocalFileSystem().CreateDirectories(folder);
 }
 
-// So that the last step, which waits for the disk while nothing else is written, finds little to
-// do.
-Status SyncCopied(const Path& copy) {
-  TYLLM_ASSIGN(const auto file, LocalFileSystem().OpenForUpdate(copy));
-  TYLLM_TRY(file->Sync());
-  return file->Close();
+// Nobody has written to it for so long, or it says that it was written later than now.
+bool IsOlder(const Path& path, std::chrono::seconds age) {
+  std::error_code error;
+  const auto written = std::filesystem::last_write_time(path, error);
+  const auto now = std::filesystem::file_time_type::clock::now();
+  return !error && (now - written >= age || written - now > age);
 }
+
+/// Brings what was copied so far to the disk, so that the last step, which waits for that while
+/// nothing else is written, finds little to do. It keeps its file open: closing it would give up
+/// the locks that SQLite has on it in this process.
+class Syncer {
+ public:
+  explicit Syncer(Path copy) : copy_(std::move(copy)) {}
+
+  Status Sync() {
+    if (!file_) {
+      TYLLM_ASSIGN(file_, LocalFileSystem().OpenForUpdate(copy_));
+    }
+    return file_->Sync();
+  }
+
+ private:
+  const Path copy_;
+  std::unique_ptr<OutputFile> file_;
+};
 
 }  // namespace
 
-Status RemoveOldCopies(const Path& folder, const Path& kept) {
+Status RemoveOldCopies(const Path& folder, std::chrono::seconds age) {
   const Result<std::vector<Path>> found = ListFolder(folder);
   if (found.status().code() == StatusCode::kNotFound) {
     return OkStatus();  // none was ever made
   }
   TYLLM_TRY(found.status());
-  const std::string now = kept.filename().string();
   for (const Path& path : *found) {
-    const std::string name = path.filename().string();
-    if (IsCopy(name) && (now.empty() || !name.starts_with(now))) {
+    if (IsCopy(path.filename().string()) && IsOlder(path, age)) {
       TYLLM_TRY(LocalFileSystem().RemoveAll(path));
     }
   }
   return OkStatus();
 }
 
-boost::asio::awaitable<Result<QueueCopy>> CopyQueue(Farm& farm) {
+boost::asio::awaitable<Result<QueueCopy>> CopyQueue(Farm& farm, CopyPace pace) {
   QueueCopy copy;
   if (farm.parts.copies.empty()) {
     co_return Unimplemented("this server has no folder for copies");
@@ -70,18 +89,21 @@ boost::asio::awaitable<Result<QueueCopy>> CopyQueue(Farm& farm) {
   const Status begun = co_await farm.parts.store.RunAlone(
       [&](store::Queue& queue) { return queue.BeginCopy(copy.path); });
   TYLLM_CO_TRY(begun);
-  // Not before: one that is being made would be among them.
   // What stays behind is removed by the next.
   static_cast<void>(
-      co_await store::OnExecutor(disk, [&] { return RemoveOldCopies(folder, copy.path); }));
+      co_await store::OnExecutor(disk, [&] { return RemoveOldCopies(folder, kKept); }));
+  Syncer syncer(copy.path);
   bool done = false;
   for (int steps = 1; !done; ++steps) {
-    if (steps % kStepsToSync == 0) {
+    if (farm.stopping()) {
+      co_return Unavailable("the server is stopping, and its queue was not copied; try again");
+    }
+    if (steps % pace.steps == 0) {
       // The last step syncs all, and says when that fails.
-      static_cast<void>(co_await store::OnExecutor(disk, [&] { return SyncCopied(copy.path); }));
+      static_cast<void>(co_await store::OnExecutor(disk, [&] { return syncer.Sync(); }));
     }
     const Result<bool> step = co_await farm.parts.store.RunAlone(
-        [](store::Queue& queue) { return queue.CopySome(kPagesAtATime); });
+        [&](store::Queue& queue) { return queue.CopySome(pace.pages); });
     TYLLM_CO_TRY(step.status());
     done = *step;
   }

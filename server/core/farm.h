@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -13,6 +14,7 @@
 #include "server/core/fleet.h"
 #include "server/core/limits.h"
 #include "server/core/signals.h"
+#include "server/core/unread_results.h"
 #include "server/core/whole_trees.h"
 #include "server/sched/run_history.h"
 #include "server/store/log_store.h"
@@ -50,14 +52,23 @@ class Farm {
   Farm(const Farm&) = delete;
   Farm& operator=(const Farm&) = delete;
 
+  /// What goes on for many transactions ends after the next one. Threads: any.
+  void Stop() { stopping_ = true; }
+
+  bool stopping() const { return stopping_; }
+
   const Parts parts;
   Attempts attempts;          ///< leases and progress of what runs
   Fleet fleet;                ///< workers that called
   sched::RunHistory history;  ///< of attempts of late; the queue has it, too
   Signals signals;            ///< wakes who waits for a change
   WholeTrees whole_trees;
+  UnreadResults unread_results;
   const std::int64_t started_unix_ms;
   Clock::Steady checkpoints_swept{};  ///< when old ones were looked for
+
+ private:
+  std::atomic<bool> stopping_ = false;
 };
 
 }  // namespace tyllm::server::core

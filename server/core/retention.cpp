@@ -28,7 +28,7 @@ boost::asio::awaitable<Status> DeleteOldJobs(Farm& farm) {
   const std::int64_t keep = farm.parts.limits.job_keep.count();
   const std::int64_t before = farm.parts.clock.UnixMillis() - keep;
   bool more = keep > 0;
-  while (more) {
+  while (more && !farm.stopping()) {
     std::vector<domain::TaskId> tasks;
     const Status deleted = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
       TYLLM_ASSIGN(const std::vector<domain::JobId> jobs, queue.EndedBefore(before, kJobsAtATime));
@@ -49,7 +49,7 @@ boost::asio::awaitable<Status> DeleteOldJobs(Farm& farm) {
 // A piece after the other, each a transaction: calls are answered in between.
 boost::asio::awaitable<Status> ForgetInPieces(Farm& farm, Forget forget, std::int64_t before) {
   bool more = true;
-  while (more) {
+  while (more && !farm.stopping()) {
     const Status forgot = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
       TYLLM_ASSIGN(const std::int64_t gone, (queue.*forget)(before, kRowsAtATime));
       more = gone == kRowsAtATime;

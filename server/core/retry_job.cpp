@@ -80,11 +80,12 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
   TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, next.spec));
   TYLLM_CO_TRY(StatusOf(inputs.problems));
   for (const store::TaskRecord& record : legacy.done) {
-    TYLLM_CO_ASSIGN(const TreeCheck check, co_await CheckTree(farm, *record.view.output));
-    if (check.missing.empty() && record.key) {
+    const Result<TreeCheck> check = co_await CheckTree(farm, *record.view.output);
+    // One that cannot be read is made again.
+    if (check.ok() && check->missing.empty() && record.key) {
       next.kept[record.view.label] = {*record.view.output, *record.key,
                                       record.made_by.value_or(record.view.id)};
-      inputs.sizes[*record.view.output] = BytesOf(check.tree);
+      inputs.sizes[*record.view.output] = BytesOf(check->tree);
     }
   }
   const std::int64_t now = farm.parts.clock.UnixMillis();
@@ -101,7 +102,7 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
   });
   TYLLM_CO_TRY(queued);
   farm.parts.metrics.Count(telemetry::Metric::kJobsSubmitted);
-  static_cast<void>(co_await UseCachedResults(farm));  // a sweep would do the same later
+  static_cast<void>(co_await UseResultsOf(farm, *made));
   farm.signals.Notify(Topic::Work());
   co_return co_await GetJob(farm, *made);
 }

@@ -16,7 +16,7 @@ namespace tyllm::server::core {
 
 /// What one can wait for a change of.
 struct Topic {
-  enum class Kind : std::uint8_t { kJob, kLog, kWork };
+  enum class Kind : std::uint8_t { kJob, kLog, kWork, kResults };
   Kind kind = Kind::kWork;
   std::int64_t id = 0;
   auto operator<=>(const Topic&) const = default;
@@ -27,6 +27,9 @@ struct Topic {
 
   /// Something that idle workers should look at.
   static Topic Work() { return {}; }
+
+  /// Queued tasks that have a result, perhaps.
+  static Topic Results() { return {Kind::kResults, 0}; }
 };
 
 /// Wakes coroutines that wait for a change: subscribe first, then look, then wait, and no change in

@@ -51,7 +51,7 @@ struct Enqueued {
   JobId job;
   bool made = false;
   std::unique_ptr<domain::JobView> view;  ///< of a job that was made, to be shown
-  bool has_results = false;               ///< some task that waits, perhaps one of it
+  bool has_results = false;               ///< some task of it
 };
 
 Status EnqueueJob(store::Queue& queue, const store::NewJob& next, const Facts& facts, Show show,
@@ -91,7 +91,8 @@ Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest&
   answer.made = true;
   TYLLM_TRY(EnqueueJob(queue, next, facts, show, answer));
   TYLLM_TRY(NoteTrees(queue, answer.job, facts.inputs));
-  TYLLM_ASSIGN(const std::vector<store::CacheHit> hits, queue.CacheHits(1));
+  TYLLM_ASSIGN(const std::vector<store::CacheHit> hits,
+               queue.CacheHits({.limit = 1, .job = answer.job}));
   answer.has_results = !hits.empty();
   return answer;
 }
@@ -101,12 +102,14 @@ bool IsQuota(const Status& status) {
   return status.code() == StatusCode::kResourceExhausted && status.message().starts_with("quota: ");
 }
 
-// The job is accepted, whatever happens now: a sweep would do the same later.
+// The job is accepted, whatever happens now: UseCachedResultsForever would do the same later.
 boost::asio::awaitable<Result<Submitted>> Queued(Farm& farm, Enqueued queued, Show show) {
   if (queued.made) {
     farm.parts.metrics.Count(telemetry::Metric::kJobsSubmitted);
-    if (queued.has_results) {
-      static_cast<void>(co_await UseCachedResults(farm));
+    if (queued.has_results && show == Show::kId) {
+      farm.signals.Notify(Topic::Results());
+    } else if (queued.has_results) {
+      static_cast<void>(co_await UseResultsOf(farm, queued.job));
     }
     farm.signals.Notify(Topic::Work());
   }

@@ -8,7 +8,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "server/core/action_cache.h"
 #include "server/core/checkpoints.h"
 #include "server/core/end_attempts.h"
 #include "server/core/trouble_log.h"
@@ -118,9 +117,8 @@ boost::asio::awaitable<Status> Recover(Farm& farm) {
   }
   FollowQueue(farm, held);
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  TYLLM_CO_TRY(co_await farm.parts.store.Run(
-      [&](store::Queue& queue) { return queue.CorrectTimes(now); }));
-  co_return co_await UseCachedResults(farm);
+  co_return co_await farm.parts.store.Run(
+      [&](store::Queue& queue) { return queue.CorrectTimes(now); });
 }
 
 boost::asio::awaitable<Status> Sweep(Farm& farm) {
@@ -131,10 +129,9 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
   FollowQueue(farm, held);
   // One that fails keeps no other from being done.
   const Status ended = co_await EndAttempts(farm, FindEnded(farm, held));
-  const Status cached = co_await UseCachedResults(farm);
   const Status forgot = co_await ForgetOldCheckpoints(farm);
   const Status woke = co_await WakeForDueTasks(farm);
-  for (const Status& step : {ended, cached, forgot}) {
+  for (const Status& step : {ended, forgot}) {
     TYLLM_CO_TRY(step);
   }
   co_return woke;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "server/core/action_cache.h"
 #include "server/core/assign_work.h"
 #include "server/core/end_attempts.h"
 #include "server/core/worker_reports.h"
@@ -133,7 +132,7 @@ class Turn {
       TYLLM_ASSIGN(Found all,
                    FindWork(queue, request_, worker, takes_new, farm_.parts.limits.policy, now));
       if (!successes.empty()) {
-        TYLLM_ASSIGN(const std::vector<store::CacheHit> hits, queue.CacheHits(1));
+        TYLLM_ASSIGN(const std::vector<store::CacheHit> hits, queue.CacheHits({.limit = 1}));
         all.has_results = !hits.empty();
       }
       return all;
@@ -294,9 +293,7 @@ boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest req
   if (!successes.empty()) {
     TYLLM_CO_TRY(co_await turn.Look(std::move(successes)));
     if (turn.unlocks_others()) {
-      // A sweep would do the same later.
-      static_cast<void>(co_await UseCachedResults(farm));
-      farm.signals.Notify(Topic::Work());
+      farm.signals.Notify(Topic::Results());
     }
     co_return reply;
   }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "server/core/action_cache.h"
 #include "server/core/checkpoints.h"
 #include "server/core/end_attempts.h"
 #include "server/core/trees.h"
@@ -281,7 +280,7 @@ boost::asio::awaitable<Result<std::vector<Success>>> TakeReports(Farm& farm,
     }
   }
   if (ended && successes.empty()) {
-    TYLLM_CO_TRY(co_await UseCachedResults(farm));
+    farm.signals.Notify(Topic::Results());
   }
   co_return successes;
 }

@@ -75,7 +75,8 @@ Call::Call(const Environment& environment, const grpc::ServerContextBase& contex
       method_(method),
       executor_(std::move(executor)),
       start_(environment.farm.parts.clock.Now()),
-      refusal_(RefusalOf(environment, context, method)) {
+      refusal_(RefusalOf(environment, context, method)),
+      open_(environment.open_calls, method) {
   if (!refusal_.ok()) {
     Explain(DetailsOfRefusal(method));
   }

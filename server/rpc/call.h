@@ -61,6 +61,7 @@ class Call : public std::enable_shared_from_this<Call> {
   const boost::asio::any_io_executor executor_;
   const Clock::Steady start_;
   const Status refusal_;
+  const OpenCalls::One open_;
   // Touched on the executor only.
   boost::asio::cancellation_signal cancel_;
   bool cancelled_ = false;

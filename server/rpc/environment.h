@@ -9,6 +9,7 @@
 #include "common/telemetry/log.h"
 #include "common/telemetry/metrics.h"
 #include "server/core/farm.h"
+#include "server/rpc/open_calls.h"
 #include "server/rpc/roles.h"
 
 namespace tyllm::server::rpc {
@@ -27,6 +28,7 @@ struct Environment {
   Milliseconds upload_idle_limit = std::chrono::seconds(60);
   /// How long a stream without news sleeps before it looks again.
   Milliseconds stream_look_interval = std::chrono::seconds(15);
+  std::shared_ptr<OpenCalls> open_calls = std::make_shared<OpenCalls>();  ///< never null
 };
 
 }  // namespace tyllm::server::rpc

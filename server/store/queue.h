@@ -187,7 +187,7 @@ class Queue {
 
   // Results by action key.
   /// Not of a reader: kInternal.
-  virtual Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) = 0;
+  virtual Result<std::vector<CacheHit>> CacheHits(const HitFilter& which) = 0;
   virtual Status SucceedFromCache(const CacheHit& hit, std::int64_t now) = 0;
   virtual Status ForgetAction(const Sha256& key) = 0;
   /// At most `limit` results that nobody made or used since that time; how many.

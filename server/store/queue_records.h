@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -151,6 +152,13 @@ struct CacheHit {
   bool waited = false;  ///< the result was made while the task was queued
 
   bool operator==(const CacheHit&) const = default;
+};
+
+/// Which of them are asked for.
+struct HitFilter {
+  std::int64_t limit = 0;
+  std::optional<JobId> job = {};  ///< only tasks of this one
+  std::set<Sha256> without = {};  ///< not these actions
 };
 
 /// What there is to do.

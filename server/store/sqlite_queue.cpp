@@ -241,8 +241,8 @@ class SqliteQueue final : public SqliteTransactions {
 
   // --- Results by action key.
 
-  Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) override {
-    return tasks::CacheHits(ground_, limit);
+  Result<std::vector<CacheHit>> CacheHits(const HitFilter& which) override {
+    return tasks::CacheHits(ground_, which);
   }
 
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override {

@@ -70,7 +70,7 @@ Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued);
 /// with the place, what has become of it with the row.
 Status Exchange(Database& db, const Row& one, const Row& other);
 Result<TaskCounts> Count(Database& db, std::int64_t now);
-Result<std::vector<CacheHit>> CacheHits(const Ground& ground, std::int64_t limit);
+Result<std::vector<CacheHit>> CacheHits(const Ground& ground, const HitFilter& which);
 
 /// input_trees of a task with these inputs.
 std::string TreesColumn(const std::map<std::string, BlobId>& inputs);

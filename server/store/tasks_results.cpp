@@ -8,9 +8,12 @@ namespace tyllm::server::store::tasks {
 
 namespace {
 
-constexpr Sql kWithResult{
-    "SELECT id, action_key, job, kind, queued_ms FROM tasks INDEXED BY tasks_with_result WHERE "
-    "state = 1 AND has_result = 1 ORDER BY job, position LIMIT ?1"};
+#define TYLLM_WITH_RESULT                                                                      \
+  "SELECT id, action_key, job, kind, queued_ms FROM tasks INDEXED BY tasks_with_result WHERE " \
+  "state = 1 AND has_result = 1 "
+constexpr Sql kWithResult{TYLLM_WITH_RESULT "ORDER BY job, position"};
+constexpr Sql kWithResultOf{TYLLM_WITH_RESULT "AND job = ?1 ORDER BY position"};
+#undef TYLLM_WITH_RESULT
 constexpr Sql kEnded{"SELECT ended_ms FROM tasks WHERE id = ?1"};
 constexpr Sql kNoteResult{
     "UPDATE tasks SET has_result = ?3 WHERE id = ?1 AND state = 1 AND use_cache = 1 AND "
@@ -24,18 +27,22 @@ Result<bool> EndedAfter(Database& db, TaskId task, std::int64_t time) {
 
 }  // namespace
 
-Result<std::vector<CacheHit>> CacheHits(const Ground& ground, std::int64_t limit) {
-  TYLLM_ASSIGN(Rows rows, ground.db.Query(kWithResult, limit));
+Result<std::vector<CacheHit>> CacheHits(const Ground& ground, const HitFilter& which) {
+  TYLLM_ASSIGN(Rows rows, which.job ? ground.db.Query(kWithResultOf, which.job->value)
+                                    : ground.db.Query(kWithResult));
   std::vector<CacheHit> hits;
-  while (true) {
+  while (static_cast<std::int64_t>(hits.size()) < which.limit) {
     TYLLM_ASSIGN(const bool more, rows.Next());
     if (!more) {
-      return hits;
+      break;
     }
     CacheHit hit{.task = TaskId{rows.Integer(0)},
                  .job = JobId{rows.Integer(2)},
                  .key = rows.Digest(1).value_or(Sha256{}),
                  .output = {}};
+    if (which.without.contains(hit.key)) {
+      continue;
+    }
     TYLLM_ASSIGN(hit.kind, EnumColumn<domain::TaskKind>(rows.Integer(3)));
     TYLLM_ASSIGN(const std::optional<actions::Entry> entry, actions::Find(ground, hit.key));
     if (entry) {
@@ -44,6 +51,7 @@ Result<std::vector<CacheHit>> CacheHits(const Ground& ground, std::int64_t limit
       hits.push_back(std::move(hit));
     }
   }
+  return hits;
 }
 
 Status NoteResult(const Ground& ground, const Sha256& key, bool exists) {

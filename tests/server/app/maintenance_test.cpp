@@ -14,6 +14,7 @@
 #include "server/app/fsck.h"
 #include "server/core/last_backup.h"
 #include "server/store/database.h"
+#include "server/store/sqlite_queue.h"
 #include "tests/support/blob_client.h"
 #include "tests/support/http_get.h"
 #include "tests/support/metric_value.h"
@@ -192,11 +193,18 @@ TEST_F(Maintenance, CopiesOfTheQueueThatNobodyCameForAreRemoved) {
   ASSERT_TRUE(server.ok()) << server.status().ToString();
   EXPECT_EQ(names(), stay);
   std::ofstream(copies / "queue-12.db") << "x";
+  std::filesystem::last_write_time(
+      copies / "queue-12.db",
+      std::filesystem::file_time_type::clock::now() - std::chrono::minutes(11));
   const auto copy = AskForCopy(config.data);
   ASSERT_TRUE(copy.ok()) << copy.status().ToString();
   std::set<std::string> with_new = stay;
   with_new.insert(copy->filename().string());
   EXPECT_EQ(names(), with_new);
+  const auto another = AskForCopy(config.data);
+  ASSERT_TRUE(another.ok()) << another.status().ToString();
+  with_new.insert(another->filename().string());
+  EXPECT_EQ(names(), with_new) << "the first is still to be taken";
 }
 
 TEST_F(Maintenance, FsckNamesWhatIsMissingOrWrong) {
@@ -216,6 +224,26 @@ TEST_F(Maintenance, FsckNamesWhatIsMissingOrWrong) {
   ASSERT_EQ(problems.size(), 2U);
   EXPECT_NE(problems[0].find("default: a project's count"), std::string::npos) << problems[0];
   EXPECT_NE(problems[1].find("is not there: file f of tree"), std::string::npos) << problems[1];
+}
+
+// A task without a key keeps a server from starting: what is there to find out why must not need
+// what a server does.
+TEST_F(Maintenance, FsckTellsOfAQueueThatNoServerCanOpen) {
+  MakeBackup();
+  {
+    const auto database = store::Database::Open((backup_ / "queue.db").string(), {});
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE((*database)
+                    ->Execute("PRAGMA ignore_check_constraints = ON; "
+                              "UPDATE tasks SET action_key = NULL")
+                    .ok());
+  }
+  const store::SqliteOptions options{.file = backup_ / "queue.db"};
+  ASSERT_EQ(store::OpenSqliteQueue(options).status().code(), StatusCode::kDataLoss);
+  const auto report = Fsck(backup_, false);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_FALSE(report->problems.empty());
+  EXPECT_GT(report->trees, 0) << "the blobs are looked at all the same";
 }
 
 TEST_F(Maintenance, DamagedBytesAreFound) {

@@ -16,8 +16,11 @@
 
 #include "common/base/child_process.h"
 #include "common/base/guarded.h"
+#include "common/base/version.h"
 #include "common/format/json.h"
 #include "server/app/worker_command.h"
+#include "server/blobs/folder_blob_store.h"
+#include "server/store/sqlite_queue.h"
 #include "tests/support/blob_client.h"
 #include "tests/support/http_get.h"
 #include "tests/support/metric_value.h"
@@ -250,6 +253,96 @@ TEST_F(ServerProcess, KilledInTheMiddleOfSubmissionsItStillHasEveryAcknowledgedJ
     EXPECT_EQ(*again, job) << request << " was acknowledged as another job";
     EXPECT_TRUE(jobs.insert(job).second) << job << " was given to two requests";
   }
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
+/// A data folder whose queue has a result and jobs that wait for nothing but to be given it, as a
+/// server leaves it that was killed when the result had come.
+class ServerWithResults : public ServerProcess {
+ protected:
+  static constexpr int kWaiting = 2000;
+
+  void MakeQueue() {
+    const Path data = folder_ / "data";
+    std::filesystem::create_directories(data);
+    const auto blobs = blobs::OpenFolderBlobStore(LocalFileSystem(), data / "blobs", SystemClock());
+    ASSERT_TRUE(blobs.ok()) << blobs.status().ToString();
+    const BlobId model = PutTree(**blobs, "config.json", "{}");
+    result_ = PutTree(**blobs, "model.safetensors", "made");
+    const auto queue = store::OpenSqliteQueue(
+        {.file = data / "queue.db", .toolchain_version = std::string(Version())});
+    ASSERT_TRUE(queue.ok()) << queue.status().ToString();
+    ASSERT_TRUE((*queue)->Begin().ok());
+    store::NewJob job{.request_id = "first", .spec = {}, .plan = {}};
+    job.spec.kind = domain::JobKind::kConvert;
+    job.spec.name = "demo";
+    job.spec.model = model;
+    job.plan = domain::PlanJob(job.spec);
+    const domain::WorkerSession worker{"gpu1", "s1"};
+    ASSERT_TRUE((*queue)->Enqueue(job, 1000).ok());
+    ASSERT_TRUE((*queue)->StartSession(worker, {}, 1000).ok());
+    const auto lease = (*queue)->StartAttempt({1}, worker, 1000);
+    ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+    const auto done = (*queue)->Complete(
+        lease->id, {.output = result_, .bytes = 4, .toolchain_version = std::string(Version())},
+        2000);
+    ASSERT_TRUE(done.ok() && *done) << done.status().ToString();
+    for (int i = 0; i < kWaiting; ++i) {
+      job.request_id = "r" + std::to_string(i);
+      ASSERT_TRUE((*queue)->Enqueue(job, 3000).ok());
+    }
+    EXPECT_EQ((*queue)->CacheHits({.limit = 9999})->size(), static_cast<std::size_t>(kWaiting));
+    ASSERT_TRUE((*queue)->Commit().ok());
+  }
+
+  v1::JobState StateOfLast() {
+    CallContext context;
+    v1::GetJobRequest request;
+    request.set_job_id("j" + std::to_string(kWaiting + 1));
+    v1::GetJobResponse response;
+    const grpc::Status status =
+        v1::JobService::NewStub(channel_)->GetJob(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.job().state();
+  }
+
+  BlobId result_;
+
+ private:
+  static BlobId PutTree(blobs::BlobStore& blobs, const std::string& path,
+                        const std::string& content) {
+    const auto file = blobs.WriteSmall(content);
+    const format::Tree tree{{{.path = path, .blob = *file}}};
+    return *blobs.WriteSmall(format::ToText(tree));
+  }
+};
+
+TEST_F(ServerWithResults, ItIsStoppedAmidThemAndGoesOnAfterAStart) {
+  MakeQueue();
+  Start();
+  const auto begun = std::chrono::steady_clock::now();
+  const ExitStatus exit = Stop(SIGTERM);
+  EXPECT_TRUE(exit.ok()) << exit.ToString();
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(20));
+  Start();
+  EXPECT_TRUE(Becomes([&] { return StateOfLast() == v1::JOB_STATE_SUCCEEDED; }));
+  EXPECT_TRUE(Stop(SIGTERM).ok());
+}
+
+TEST_F(ServerWithResults, AResultThatRottedKeepsItNotFromStarting) {
+  MakeQueue();
+  const std::string hex = result_.sha256.Hex();
+  {
+    std::fstream bytes(folder_ / "data/blobs/complete" / hex.substr(0, 2) / hex,
+                       std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(20);
+    bytes.put('#');
+  }
+  Start();
+  EXPECT_EQ(StateOfLast(), v1::JOB_STATE_QUEUED);
+  EXPECT_TRUE(
+      Becomes([&] { return std::filesystem::exists(folder_ / "data/blobs/corrupt" / hex); }));
+  EXPECT_EQ(StateOfLast(), v1::JOB_STATE_QUEUED) << "it waits for a worker";
   EXPECT_TRUE(Stop(SIGTERM).ok());
 }
 

@@ -6,6 +6,7 @@
 #include <boost/asio/post.hpp>
 
 #include "server/blobs/folder_blob_store.h"
+#include "server/core/action_cache.h"
 #include "server/core/append_log.h"
 #include "server/core/cancel_job.h"
 #include "server/core/get_job.h"
@@ -46,7 +47,8 @@ void FarmFixture::Start() {
                                              .clock = clock_,
                                              .metrics = *metrics_,
                                              .limits = limits_,
-                                             .version = "1.0"});
+                                             .version = "1.0",
+                                             .copies = copies_});
   EXPECT_TRUE(Await(Recover(*farm_)).ok());
 }
 
@@ -82,7 +84,9 @@ Result<JobView> FarmFixture::Cancel(JobId job) {
 }
 
 Result<SyncReply> FarmFixture::Sync(const SyncRequest& request) {
-  return Await(SyncWorker(*farm_, request));
+  auto reply = Await(SyncWorker(*farm_, request));
+  EXPECT_TRUE(Settle().ok());
+  return reply;
 }
 
 Result<std::int64_t> FarmFixture::Append(const domain::LogAppend& append) {
@@ -91,6 +95,10 @@ Result<std::int64_t> FarmFixture::Append(const domain::LogAppend& append) {
 
 Status FarmFixture::Sweep() {
   return Await(core::Sweep(*farm_));
+}
+
+Status FarmFixture::Settle() {
+  return Await(UseCachedResults(*farm_));
 }
 
 Status FarmFixture::Order(const std::string& worker, domain::WorkerMode mode) {

@@ -50,7 +50,9 @@ class FarmFixture : public ::testing::Test {
   Result<JobView> Submit(const std::string& request_id, const domain::JobSpec& spec);
   JobView Get(JobId job);
   Result<JobView> Cancel(JobId job);
+  /// With what UseCachedResultsForever does after it.
   Result<SyncReply> Sync(const SyncRequest& request);
+  Status Settle();
   Result<std::int64_t> Append(const domain::LogAppend& append);
   Status Sweep();
   Status Order(const std::string& worker, domain::WorkerMode mode);
@@ -81,6 +83,7 @@ class FarmFixture : public ::testing::Test {
   testing::TemporaryDirectory folder_;
   ManualClock clock_;
   Limits limits_;
+  Path copies_;  ///< as Parts::copies, from the next start on
   boost::asio::thread_pool blocking_{1};
   std::unique_ptr<blobs::BlobStore> blobs_;
   std::unique_ptr<boost::asio::io_context> control_;

@@ -223,11 +223,13 @@ Result<LogOwner> MemoryQueue::FindLog(TaskId id, domain::Attempt attempt) {
 
 // --- Results by action key.
 
-Result<std::vector<CacheHit>> MemoryQueue::CacheHits(std::int64_t limit) {
+Result<std::vector<CacheHit>> MemoryQueue::CacheHits(const HitFilter& which) {
   std::vector<CacheHit> hits;
   for (const auto& [id, task] : state_.tasks) {
     if (task.view.state == TaskState::kQueued && task.use_cache &&
-        state_.actions.contains(*task.key) && static_cast<std::int64_t>(hits.size()) < limit) {
+        state_.actions.contains(*task.key) && (!which.job || *which.job == task.job) &&
+        !which.without.contains(*task.key) &&
+        static_cast<std::int64_t>(hits.size()) < which.limit) {
       const Action& action = state_.actions[*task.key];
       const auto maker = state_.tasks.find(action.task);
       hits.push_back({id, task.job, *task.key, action.output, task.view.kind,

@@ -99,7 +99,7 @@ class MemoryQueue : public Queue {
   Status EndCancelled(const AttemptId& id, std::int64_t now) override;
   Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) override;
 
-  Result<std::vector<CacheHit>> CacheHits(std::int64_t limit) override;
+  Result<std::vector<CacheHit>> CacheHits(const HitFilter& which) override;
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override;
   Status ForgetAction(const Sha256& key) override;
   Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) override;

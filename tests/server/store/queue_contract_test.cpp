@@ -249,7 +249,7 @@ TEST_P(QueueContract, AnActionWithAResultIsNotRunButSucceedsFromTheCache) {
   const Sha256 key = domain::ActionKey(lease->spec, lease->inputs, "1.0");
   ASSERT_TRUE(queue_->Succeed(attempt, SampleTree("out"), key, 3000).ok());
   EXPECT_TRUE(Due().empty());
-  const auto hits = queue_->CacheHits(10);
+  const auto hits = queue_->CacheHits({.limit = 10});
   ASSERT_EQ(hits->size(), 1U);
   EXPECT_EQ(hits->front(),
             (CacheHit{{2}, again, key, SampleTree("out"), domain::TaskKind::kConvert, true}));

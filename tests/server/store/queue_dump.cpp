@@ -117,7 +117,7 @@ void DumpTasks(Queue& queue, std::int64_t now, std::ostream& out) {
   for (const sched::Lane& lane : *lanes) {
     DumpLane(queue, lane, now, out);
   }
-  const auto hits = queue.CacheHits(1000);
+  const auto hits = queue.CacheHits({.limit = 1000});
   for (const CacheHit& hit : *hits) {
     out << "hit " << hit.task.ToString() << " " << hit.output.ToString() << "\n";
   }

@@ -176,7 +176,7 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
       return Checkpoint(queue, now);
     case 16:
       return {"use the cache", [=](Queue& any) -> Status {
-                TYLLM_ASSIGN(const std::vector<CacheHit> hits, any.CacheHits(1));
+                TYLLM_ASSIGN(const std::vector<CacheHit> hits, any.CacheHits({.limit = 1}));
                 return hits.empty() ? OkStatus() : any.SucceedFromCache(hits[0], now);
               }};
     default: {
