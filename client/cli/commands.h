@@ -42,7 +42,7 @@ inline constexpr cli::CommandRow<Session> kCommands[] = {
     {"submit convert", "Jobs", "convert a quantized checkpoint to what vLLM loads",
      DeclareSubmitConvert},
     {"submit evaluate", "Jobs", "measure a model's perplexity", DeclareSubmitEvaluate},
-    {"submit compile", "Jobs", "compile a model for 1 to 4 dies", DeclareSubmitCompile},
+    {"submit compile", "Jobs", "compile a model for 1 to 16 dies", DeclareSubmitCompile},
     {"list", "Jobs", "list jobs, by what is asked for", DeclareList},
     {"status", "Jobs", "show one job with its tasks", DeclareStatus},
     {"watch", "Jobs", "follow a job to its end", DeclareWatch},

@@ -9,8 +9,6 @@
 
 namespace tyllm::client {
 
-namespace {
-
 std::string When(std::int64_t unix_ms) {
   if (unix_ms == 0) {
     return "-";
@@ -22,6 +20,8 @@ std::string When(std::int64_t unix_ms) {
   const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S", &local);
   return {text.data(), size};
 }
+
+namespace {
 
 std::string Took(std::int64_t from, std::int64_t to) {
   return from == 0 || to == 0 ? "-" : Duration(to - from);
@@ -160,6 +160,8 @@ std::string Describe(const domain::JobView& job) {
   std::string text = fmt::format(
       "{}  {}  {}  {}  created {}\n", job.id.ToString(), domain::kJobKindNames.Name(job.spec.kind),
       Printable(job.spec.name), domain::kJobStateNames.Name(job.state), When(job.created_unix_ms));
+  text += fmt::format("project {}, priority {}, {}\n", Printable(job.project), job.priority,
+                      domain::kJobClassNames.Name(job.spec.job_class));
   std::vector<std::vector<std::string>> rows = {
       {"task", "label", "state", "attempt", "worker", "time", ""}};
   for (const domain::TaskView& task : job.tasks) {

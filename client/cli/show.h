@@ -17,6 +17,8 @@ std::string Table(const std::vector<std::vector<std::string>>& rows);
 std::string Bytes(std::uint64_t bytes);
 /// "2m05s", "3.4s".
 std::string Duration(std::int64_t milliseconds);
+/// "2026-11-28 04:23:24", in local time; "-" for 0.
+std::string When(std::int64_t unix_ms);
 /// Control characters of text from elsewhere made harmless for a terminal.
 std::string Printable(std::string_view text);
 

@@ -41,6 +41,14 @@ std::string CacheLine(const domain::TaskExplanation& task) {
                      task.action_key);
 }
 
+std::string CheckpointLine(const domain::Checkpoint& checkpoint) {
+  const std::string done = Describe(domain::Progress{
+      .stage = checkpoint.stage, .done = checkpoint.done, .total = checkpoint.total});
+  return fmt::format("  unfinished work: {}, uploaded at {}, tree {}\n",
+                     done.empty() ? "not known how much" : done, When(checkpoint.unix_ms),
+                     checkpoint.tree.ToString());
+}
+
 std::string AttemptLine(const domain::AttemptRecord& attempt) {
   std::string text =
       fmt::format("  attempt {} on {}: {}", attempt.attempt, Printable(attempt.worker),
@@ -81,6 +89,9 @@ std::string Describe(const domain::TaskExplanation& task) {
     text += WhyPending(*task.task.pending);
   }
   text += Requirements(task.requirements) + CacheLine(task);
+  if (task.task.checkpoint) {
+    text += CheckpointLine(*task.task.checkpoint);
+  }
   for (const domain::AttemptRecord& attempt : task.attempts) {
     text += AttemptLine(attempt);
   }
@@ -92,6 +103,14 @@ std::string Describe(const domain::TaskExplanation& task) {
     text += "  what to do: " + Printable(failure->action) + "\n";
   }
   return text;
+}
+
+std::string Describe(const domain::Shortfall& shortfall) {
+  const domain::Requirement& asked = shortfall.asked;
+  return fmt::format(
+      "{}{}{} ({})", asked.property, asked.rule == domain::MatchRule::kMinimum ? ">=" : "=",
+      asked.value,
+      shortfall.best.empty() ? "no worker states it" : "best on offer: " + shortfall.best);
 }
 
 std::string OrUnknown(std::int64_t milliseconds) {
@@ -111,6 +130,23 @@ std::string OrDash(std::int64_t bytes) {
 }
 
 }  // namespace
+
+std::string WarningOf(const domain::JobView& job) {
+  std::string text;
+  for (const domain::TaskView& task : job.tasks) {
+    if (!task.pending || task.pending->reason != domain::PendingReason::kNoWorker) {
+      continue;
+    }
+    std::string asked;
+    for (const domain::Shortfall& shortfall : task.pending->shortfalls) {
+      asked += (asked.empty() ? "; asked for " : ", ") + Describe(shortfall);
+    }
+    text += fmt::format("warning: {} waits ({}): {}{}\n", Printable(task.label),
+                        domain::kPendingReasonNames.Name(task.pending->reason),
+                        Printable(task.pending->message), Printable(asked));
+  }
+  return text;
+}
 
 std::string Describe(const domain::JobExplanation& explanation) {
   std::string text = Describe(explanation.job);

@@ -15,7 +15,7 @@ namespace tyllm::domain {
 struct Checkpoint {
   BlobId tree;
   std::string stage;
-  std::int64_t done = 0;  ///< of `total` that the stage counts; a larger one replaces a smaller one
+  std::int64_t done = 0;  ///< of `total` that the stage counts
   std::int64_t total = 0;
   std::int64_t unix_ms = 0;
 

@@ -37,6 +37,35 @@ bool IsNumber(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// "device, cpus, ..., label.NAME"; only numbers if so asked.
+std::string KnownProperties(bool numbers) {
+  std::string names;
+  for (const WorkerProperty& row : kWorkerProperties) {
+    if (row.is_number || !numbers) {
+      names += std::string(row.name) + ", ";
+    }
+  }
+  return names + "label.NAME";
+}
+
+Status CheckProperty(const Requirement& one) {
+  if (one.property.starts_with(kLabelProperty) && one.property.size() > kLabelProperty.size()) {
+    return OkStatus();
+  }
+  const auto* const row =
+      std::find_if(kWorkerProperties.begin(), kWorkerProperties.end(),
+                   [&](const WorkerProperty& known) { return known.name == one.property; });
+  if (row == kWorkerProperties.end()) {
+    return InvalidArgument("requirements has the property '" + one.property.substr(0, 40) +
+                           "', expected one of: " + KnownProperties(false));
+  }
+  if (one.rule == MatchRule::kMinimum && !row->is_number) {
+    return InvalidArgument("requirements has a least " + one.property +
+                           ", expected one of a number: " + KnownProperties(true));
+  }
+  return OkStatus();
+}
+
 Status CheckRequirements(const std::vector<Requirement>& requirements) {
   if (requirements.size() > kMostRequirements) {
     return InvalidArgument("requirements has " + std::to_string(requirements.size()) +
@@ -48,6 +77,7 @@ Status CheckRequirements(const std::vector<Requirement>& requirements) {
       return InvalidArgument("requirements has the property '" + one.property.substr(0, 40) +
                              "', expected properties of 1 to 256 bytes and values of at most 256");
     }
+    TYLLM_TRY(CheckProperty(one));
     if (one.rule == MatchRule::kMinimum && !IsNumber(one.value)) {
       return InvalidArgument("requirements: the least " + one.property + " is '" +
                              one.value.substr(0, 40) + "', expected a whole number");

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "common/base/enum_table.h"
 #include "common/format/json.h"
 
-// What a task wants of a worker. Properties are listed in proto/tyllm/v1/types.proto (Requirement).
+// What a task wants of a worker. Properties: kWorkerProperties, and labels.
 namespace tyllm::domain {
 
 /// How a property is compared with what is asked for.
@@ -34,6 +36,24 @@ struct Requirement {
 
   bool operator==(const Requirement&) const = default;
 };
+
+/// A property of workers that can be asked for.
+struct WorkerProperty {
+  std::string_view name;
+  bool is_number = false;  ///< a minimum can be asked for
+};
+
+inline constexpr std::array kWorkerProperties{
+    WorkerProperty{"device"},
+    WorkerProperty{"cpus", true},
+    WorkerProperty{"memory_bytes", true},
+    WorkerProperty{"gpu_memory_bytes", true},
+    WorkerProperty{"disk_free_bytes", true},
+    WorkerProperty{"dies", true},
+    WorkerProperty{"toolchain_version"},
+};
+/// Before the name of a worker's label, of which a minimum can be asked for, too.
+inline constexpr std::string_view kLabelProperty = "label.";
 
 /// A requirement that no worker meets, and the best that is on offer: a value, never a machine's
 /// name. Empty: no worker states the property.

@@ -41,6 +41,11 @@ cli::ExitCode RunFsck(const Folders& folders) {
   for (const std::string& problem : report->problems) {
     std::cout << problem << "\n";
   }
+  if (!report->problems.empty()) {
+    std::cout
+        << "what to do: restore a backup into a new folder (tyllm-server restore); a blob alone "
+           "comes back with the next upload of its model\n";
+  }
   std::cout << report->trees << " trees, " << report->blobs << " blobs, " << report->bytes
             << " bytes, " << report->problems.size() << " problems" << std::endl;
   return report->problems.empty() ? cli::ExitCode::kOk : cli::ExitCode::kFailed;

@@ -81,7 +81,14 @@ Status Describe(int code, const std::string& file, const std::string& text) {
     case SQLITE_BUSY:
       return Unavailable(found + "; another process uses it, perhaps a second server: end that");
     case SQLITE_NOTADB:
-      return FailedPrecondition(found + "; it is not a database of this program, move it away");
+      return FailedPrecondition(found +
+                                "; it is damaged, or no database of this program: restore a backup "
+                                "into a new folder (`tyllm-server restore`)");
+    case SQLITE_CORRUPT:
+      return Unavailable(
+          found +
+          "; restore a backup into a new folder (`tyllm-server restore`), and check the "
+          "disk");
     default:
       return SeverityOf(code) == Severity::kForGood
                  ? Unavailable(found + "; check the disk, then restart the server")

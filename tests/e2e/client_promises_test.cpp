@@ -181,6 +181,17 @@ TEST(ClientPromises, ExplainTellsWhyAJobWaitsAndWhyItFailed) {
   farm.WaitFor("j2", [&](const format::Json&) {
     return farm.Client({"workers", "--json"}).Json().size() == 1;
   });
+  const Ran warned = farm.Client(QuickQuantization({"--require", "label.zone=mars", "--json"}));
+  EXPECT_EQ(warned.code, 0) << warned.err;
+  EXPECT_NE(warned.err.find("warning: quantize waits (no_worker)"), std::string::npos)
+      << warned.err;
+  EXPECT_NE(warned.err.find("label.zone=mars (no worker states it)"), std::string::npos)
+      << warned.err;
+  EXPECT_EQ(warned.Json()["state"], "queued") << "standard output is the job alone";
+  const Ran refused = farm.Client(QuickQuantization({"--require", "foo>=4"}));
+  EXPECT_EQ(refused.code, 2) << refused.err;
+  EXPECT_NE(refused.err.find("the property 'foo', expected one of: device"), std::string::npos)
+      << refused.err;
   const Ran waits = farm.Client({"explain", "j2"});
   EXPECT_EQ(waits.code, 0) << waits.err;
   EXPECT_NE(waits.out.find("wants a worker with label.zone = moon"), std::string::npos)

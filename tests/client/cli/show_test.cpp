@@ -39,6 +39,15 @@ TEST(Describe, AFailedJobSaysWhatFailedWhereAndWhoIsToBlame) {
   }
 }
 
+TEST(Describe, AJobSaysWhoseItIsAndWhenItsTurnIs) {
+  domain::JobView job = FailedJob();
+  job.project = "vision";
+  job.priority = -7;
+  job.spec.job_class = domain::JobClass::kInteractive;
+  const std::string text = Describe(job);
+  EXPECT_NE(text.find("project vision, priority -7, interactive\n"), std::string::npos) << text;
+}
+
 TEST(Describe, AFailureSaysHowItEndedAndWhatToDo) {
   domain::Failure failure{.blame = domain::Blame::kWorker,
                           .reason = "OUT_OF_MEMORY",
@@ -82,13 +91,30 @@ TEST(Describe, AnExplanationNamesKeysAttemptsAndDecisions) {
   attempt.worker = "gpu1";
   attempt.ending = domain::Ending::kLeaseLost;
   task.attempts = {attempt};
+  task.task.checkpoint = domain::Checkpoint{.stage = "calibrate", .done = 3, .total = 28};
   task.decisions = {{.unix_ms = 1, .text = "goes to gpu1"}};
   explanation.tasks = {task};
   const std::string text = Describe(explanation);
-  for (const char* part : {"takes the output of quantize", "cache: miss, key abc",
-                           "attempt 1 on gpu1: lease_lost", "decided: goes to gpu1"}) {
+  for (const char* part :
+       {"takes the output of quantize", "cache: miss, key abc", "attempt 1 on gpu1: lease_lost",
+        "decided: goes to gpu1", "unfinished work: calibrate 3 of 28"}) {
     EXPECT_NE(text.find(part), std::string::npos) << part << " is not in\n" << text;
   }
+}
+
+TEST(WarningOf, AJobThatNoWorkerCanTakeSaysWhatIsAskedForAndWhatIsThere) {
+  domain::JobView job = FailedJob();
+  EXPECT_EQ(WarningOf(job), "");
+  job.tasks[0].pending = domain::Pending{
+      .reason = domain::PendingReason::kNoWorker,
+      .message = "none of 2 workers",
+      .shortfalls = {{{"gpu_memory_bytes", domain::MatchRule::kMinimum, "80"}, "40"},
+                     {{"label.zone", domain::MatchRule::kExact, "moon"}, ""}}};
+  EXPECT_EQ(WarningOf(job),
+            "warning: quantize waits (no_worker): none of 2 workers; asked for "
+            "gpu_memory_bytes>=80 (best on offer: 40), label.zone=moon (no worker states it)\n");
+  job.tasks[0].pending->reason = domain::PendingReason::kBusy;
+  EXPECT_EQ(WarningOf(job), "") << "that passes by itself";
 }
 
 TEST(Table, ColumnsLineUp) {

@@ -125,6 +125,12 @@ TEST(CheckJobSpec, NamesTheFieldThatIsWrong) {
       {[](JobSpec& s) { s.images = {Tree('i')}; }, "images has 1 entries, expected a prompt"},
       {[](JobSpec& s) { s.evaluate.chat.system = "x"; }, "evaluate: chat: system is given"},
       {[](JobSpec& s) { s.evaluate.video_fps = 0.0; }, "evaluate: video_fps is 0"},
+      {[](JobSpec& s) { s.requirements = {{"foo", MatchRule::kMinimum, "4"}}; },
+       "the property 'foo', expected one of: device, cpus, memory_bytes, gpu_memory_bytes, "
+       "disk_free_bytes, dies, toolchain_version, label.NAME"},
+      {[](JobSpec& s) { s.requirements = {{"label.", MatchRule::kExact, "4"}}; }, "'label.'"},
+      {[](JobSpec& s) { s.requirements = {{"device", MatchRule::kMinimum, "4"}}; },
+       "least device, expected one of a number: cpus"},
   };
   EXPECT_TRUE(Check(Spec(JobKind::kPipeline)).ok());
   for (const Case& c : cases) {
@@ -134,6 +140,19 @@ TEST(CheckJobSpec, NamesTheFieldThatIsWrong) {
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << c.names;
     EXPECT_NE(status.message().find(c.names), std::string::npos) << status.message();
   }
+}
+
+TEST(CheckJobSpec, EveryPropertyOfWorkersAndTheirLabelsCanBeRequired) {
+  JobSpec spec = Spec(JobKind::kPipeline);
+  for (const WorkerProperty& property : kWorkerProperties) {
+    spec.requirements.push_back({std::string(property.name), MatchRule::kExact, "1"});
+    if (property.is_number) {
+      spec.requirements.push_back({std::string(property.name), MatchRule::kMinimum, "1"});
+    }
+  }
+  spec.requirements.push_back({"label.zone", MatchRule::kPreferred, "a"});
+  spec.requirements.push_back({"label.rank", MatchRule::kMinimum, "3"});
+  EXPECT_TRUE(Check(spec).ok()) << Check(spec).ToString();
 }
 
 TEST(CheckJobSpec, ConvertsToEveryFormatOnItsOwn) {

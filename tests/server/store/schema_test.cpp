@@ -67,6 +67,21 @@ TEST_F(SchemaTest, FilesOfOthersAreRefused) {
   const auto text =
       OpenSqliteQueue({.file = folder_ / "text.db", .toolchain_version = "1", .vfs = {}});
   EXPECT_EQ(text.status().code(), StatusCode::kFailedPrecondition);
+  EXPECT_NE(text.status().message().find("tyllm-server restore"), std::string::npos)
+      << text.status().message();
+}
+
+TEST_F(SchemaTest, OfADamagedFileABackupHelpsAndNotARestart) {
+  ASSERT_TRUE(OpenQueue().ok());
+  auto bytes = LocalFileSystem().Read(folder_ / "q.db");
+  ASSERT_TRUE(bytes.ok());
+  constexpr std::size_t kHeader = 100;  // of the first page, whose list of tables comes after it
+  bytes->replace(kHeader, 2000, 2000, '\xff');
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder_ / "q.db", *bytes).ok());
+  const Status status = OpenQueue().status();
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.message().find("malformed"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("tyllm-server restore"), std::string::npos) << status.message();
 }
 
 TEST_F(SchemaTest, ASecondServerOnTheSameFileIsToldSo) {
