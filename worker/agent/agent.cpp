@@ -193,7 +193,7 @@ void Agent::WaitForNews(Milliseconds limit, const std::stop_token& stop) {
 
 Milliseconds Agent::CallLimit(const domain::SyncRequest& request) const {
   const Milliseconds usual = Milliseconds(request.wait_ms) + kCallMargin;
-  if (request.held.empty() || lost_) {
+  if (attempts_.empty() || lost_) {
     return usual;
   }
   return std::clamp(TimeToLeaseEnd(), kShortestCall, usual);
