@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "worker/artifact/layout.h"
+#include "worker/artifact/shard_fit.h"
 #include "worker/die/abi.h"
 #include "worker/model/families.h"
 
@@ -123,6 +124,8 @@ Result<Artifact> OpenArtifact(const Path& directory) {
   const Path config = artifact.directory / kConfigFile;
   TYLLM_ASSIGN(const format::Json config_json, format::ReadJsonFile(config));
   TYLLM_ASSIGN(artifact.shape, model::ParseShape(config_json, config.string()));
+  TYLLM_TRY(
+      CheckShardFit(artifact.buffers, artifact.shape, artifact.directory / kBufferConfigFile));
   model::ChooseNames(artifact.shape, [&](const model::DecoderNames& names) {
     return names.layers == artifact.buffers.layers;
   });
