@@ -54,4 +54,18 @@ std::vector<Chunk> PlanChunks(std::span<const std::int64_t> buckets, std::int64_
   return chunks;
 }
 
+std::string Describe(const std::vector<Chunk>& chunks) {
+  std::string text;
+  for (std::size_t i = 0; i < chunks.size();) {
+    std::size_t run = i;
+    while (run < chunks.size() && chunks[run].tokens == chunks[i].tokens) {
+      ++run;
+    }
+    text += (text.empty() ? "" : "+") + (run - i > 1 ? std::to_string(run - i) + "x" : "") +
+            std::to_string(chunks[i].tokens);
+    i = run;
+  }
+  return text;
+}
+
 }  // namespace tyllm::simulator

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "worker/plan/program.h"
@@ -27,5 +28,8 @@ enum class Rows : std::uint8_t {
 /// `visual`: the buckets have the programs of a visual language model.
 std::vector<Chunk> PlanChunks(std::span<const std::int64_t> buckets, std::int64_t history,
                               std::int64_t tokens, Rows rows, bool visual = false);
+
+/// "96+2x8+3".
+std::string Describe(const std::vector<Chunk>& chunks);
 
 }  // namespace tyllm::simulator

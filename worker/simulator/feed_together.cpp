@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "worker/simulator/session_state.h"
@@ -84,10 +85,11 @@ struct Session::PendingCall {
 class Session::CallsTogether {
  public:
   /// Logits of the tokens will be in `out`. What Check refuses must not come here.
-  void Add(State& session, std::span<const std::int32_t> tokens, Rows rows, float* out) {
+  void Add(const Feeding& feeding, float* out) {
+    State& session = *feeding.session->state_;
+    const std::span<const std::int32_t> tokens = feeding.tokens;
     const auto count = std::ssize(tokens);
-    session.chunks = PlanChunks(session.buckets, session.history, count, rows,
-                                session.artifact.artifact().buffers.visual);
+    session.chunks = ChunksOf(feeding);
     std::int64_t taken = 0;
     for (const Chunk& chunk : session.chunks) {
       PendingCall& call = calls_.emplace_back();
@@ -96,7 +98,7 @@ class Session::CallsTogether {
       call.inputs = session.InputsOf(
           tokens.subspan(static_cast<std::size_t>(taken), static_cast<std::size_t>(chunk.tokens)),
           session.history);
-      call.wanted = session.RowsOf(chunk, rows, taken, count, out);
+      call.wanted = session.RowsOf(chunk, feeding.rows, taken, count, out);
       taken += chunk.tokens;
       session.history += chunk.tokens;
     }
@@ -120,6 +122,19 @@ class Session::CallsTogether {
   }
 
  private:
+  static std::vector<Chunk> ChunksOf(const Feeding& feeding) {
+    const State& session = *feeding.session->state_;
+    const bool visual = session.artifact.artifact().buffers.visual;
+    const auto count = std::ssize(feeding.tokens);
+    const std::int64_t first = std::min(feeding.first, count);
+    std::vector<Chunk> chunks =
+        PlanChunks(session.buckets, session.history, first, feeding.rows, visual);
+    std::ranges::copy(
+        PlanChunks(session.buckets, session.history + first, count - first, feeding.rows, visual),
+        std::back_inserter(chunks));
+    return chunks;
+  }
+
   Executor& executor() const { return calls_.front().session->executor; }
 
   const LoadedArtifact& artifact() const { return calls_.front().session->artifact; }
@@ -158,11 +173,11 @@ Result<std::vector<std::vector<float>>> Session::FeedTogether(
   CallsTogether calls;
   std::vector<std::vector<float>> logits;
   for (const Feeding& feeding : feedings) {
-    State& state = *feeding.session->state_;
+    const State& state = *feeding.session->state_;
     const std::int64_t rows = feeding.rows == Rows::kEvery ? std::ssize(feeding.tokens) : 1;
     std::vector<float>& out = logits.emplace_back(
         static_cast<std::size_t>(rows * state.artifact.artifact().shape.vocabulary));
-    calls.Add(state, feeding.tokens, feeding.rows, out.data());
+    calls.Add(feeding, out.data());
   }
   if (!feedings.empty()) {
     calls.Run(done);

@@ -92,6 +92,8 @@ struct Session::Feeding {
   Session* session = nullptr;
   std::span<const std::int32_t> tokens;
   Rows rows = Rows::kLast;
+  /// Tokens that come in calls of their own before the others, which then have a history.
+  std::int64_t first = 0;
 };
 
 }  // namespace tyllm::simulator

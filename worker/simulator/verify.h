@@ -55,6 +55,9 @@ struct VerifyReport {
   std::int64_t ties = 0;               ///< of them: another one, within the tolerance
   std::int64_t greedy = 0;             ///< tokens of the continuation that are the reference's
   std::vector<std::string> chunkings;  ///< that gave the same bits and text, "96+8+8+1+..."
+  /// Calls of every program that takes a history with more than one token: "1+128", and the same
+  /// bits in other chunks.
+  std::vector<std::string> filled;
   std::vector<SegmentDifference> segments;
   std::int64_t visual_tokens =
       0;  ///< of a prompt with an image or video; 0: the model does not see
@@ -95,6 +98,7 @@ struct tyllm::format::Members<tyllm::simulator::VerifyReport> {
       Member{"ties", &R::ties},
       Member{"greedy", &R::greedy},
       Member{"chunkings", &R::chunkings},
+      Member{"filled", &R::filled},
       Member{"segments", &R::segments},
       Member{"visual_tokens", &R::visual_tokens},
       Member{"visual_max_difference", &R::visual_max_difference},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 
 #include "worker/simulator/compare_logits.h"
 #include "worker/simulator/greedy_text.h"
@@ -18,18 +19,13 @@ std::string Number(double value) {
   return text;
 }
 
-std::string Describe(const std::vector<Chunk>& chunks) {
-  std::string text;
-  for (std::size_t i = 0; i < chunks.size();) {
-    std::size_t run = i;
-    while (run < chunks.size() && chunks[run].tokens == chunks[i].tokens) {
-      ++run;
+/// Adds the programs that a session called with more than one token.
+void AddCalled(const Session& session, std::vector<plan::ProgramId>& called) {
+  for (const Chunk& chunk : session.chunks()) {
+    if (chunk.tokens > 1) {
+      called.push_back(chunk.program);
     }
-    text += (text.empty() ? "" : "+") + (run - i > 1 ? std::to_string(run - i) + "x" : "") +
-            std::to_string(chunks[i].tokens);
-    i = run;
   }
-  return text;
 }
 
 /// All buckets together, then each one alone.
@@ -93,12 +89,19 @@ Result<VerifyRun> VerifyRun::Read(const LoadedArtifact& loaded, const Golden& go
   if (run.every_) {
     feedings.push_back({&rows, golden.tokens, Rows::kEvery});
   }
+  TYLLM_ASSIGN(run.filled_, FilledCalls::Open(loaded, golden, run.every_));
+  std::ranges::copy(run.filled_->Feedings(), std::back_inserter(feedings));
   const std::int64_t segments = std::ssize(loaded.programs()[0].dies[0].schedule->Runs());
   TYLLM_ASSIGN(
       run.logits_, Session::FeedTogether(feedings, [&](std::size_t done) {
         progress.Report({"verify", static_cast<std::int64_t>(done), segments, "segments", ""});
       }));
   run.sessions_.front().Observe({});
+  std::vector<plan::ProgramId> called;
+  for (const Session::Feeding& feeding : feedings) {
+    AddCalled(*feeding.session, called);
+  }
+  TYLLM_TRY(run.CheckEveryProgramRan(called));
   return run;
 }
 
@@ -127,7 +130,7 @@ Status VerifyRun::CheckSegments(const Tolerances& tolerances, VerifyReport& repo
 }
 
 Status VerifyRun::CheckLogits(const Tolerances& tolerances, VerifyReport& report) const {
-  const std::vector<float>& logits = every_ ? logits_.back() : logits_.front();
+  const std::vector<float>& logits = OfText();
   const auto tokens = std::ssize(golden_->tokens);
   const std::int64_t first = every_ ? 0 : tokens - 1;
   LogitDifference difference;
@@ -153,6 +156,22 @@ Status VerifyRun::CheckLogits(const Tolerances& tolerances, VerifyReport& report
   return OkStatus();
 }
 
+Status VerifyRun::CheckEveryProgramRan(const std::vector<plan::ProgramId>& called) const {
+  constexpr std::int64_t kOneBehindTwo = 3;
+  if (std::ssize(golden_->tokens) < 2 || loaded_->artifact().buffers.max_kv < kOneBehindTwo) {
+    return OkStatus();
+  }
+  for (const LoadedProgram& program : loaded_->programs()) {
+    if (program.id.bucket > 1 && std::ranges::find(called, program.id) == called.end()) {
+      return Internal("program " + std::string(plan::kProgramKindNames.Name(program.id.kind)) +
+                      " of " + std::to_string(program.id.bucket) +
+                      " tokens was not called with more than one, so it is not proven; report "
+                      "this with the options that the model was compiled with");
+    }
+  }
+  return OkStatus();
+}
+
 Status VerifyRun::CheckChunkings(const Tolerances& tolerances, VerifyReport& report) {
   for (const Session& session : sessions_) {
     report.chunkings.push_back(Describe(session.chunks()));
@@ -175,6 +194,9 @@ Status VerifyRun::CheckChunkings(const Tolerances& tolerances, VerifyReport& rep
     }
   }
   report.greedy = texts.front().agreed();
+  const std::size_t first = sessions_.size() + (every_ ? 1 : 0);
+  TYLLM_TRY(filled_->Check(std::span(logits_).subspan(first), OfText()));
+  report.filled = filled_->Chunkings();
   return OkStatus();
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <vector>
 
+#include "worker/simulator/filled_calls.h"
 #include "worker/simulator/golden.h"
 #include "worker/simulator/loaded_artifact.h"
 #include "worker/simulator/session.h"
@@ -31,18 +33,29 @@ class VerifyRun {
   Status CheckLogits(const Tolerances& tolerances, VerifyReport& report) const;
 
   /// All buckets together, then each one alone: logits have the same bits, the greedy text goes on
-  /// with the same tokens, and these are the reference's. Once.
+  /// with the same tokens, and these are the reference's. Then every program that takes a history
+  /// with more than one token. Once.
   Status CheckChunkings(const Tolerances& tolerances, VerifyReport& report);
 
  private:
+  /// Logits of the reference's tokens: every row of them, or the last one.
+  const std::vector<float>& OfText() const {
+    return every_ ? logits_[sessions_.size()] : logits_.front();
+  }
+
   VerifyRun(const LoadedArtifact& loaded, const Golden& golden)
       : loaded_(&loaded), golden_(&golden) {}
 
+  /// That no program is missing in those that were called with more than one token.
+  Status CheckEveryProgramRan(const std::vector<plan::ProgramId>& called) const;
+
   const LoadedArtifact* loaded_;
   const Golden* golden_;
-  std::vector<Session> sessions_;             ///< [chunkings]
-  bool every_ = false;                        ///< there are programs that give every row
-  std::vector<std::vector<float>> logits_;    ///< of each chunking, then all rows where `every_`
+  std::optional<FilledCalls> filled_;
+  std::vector<Session> sessions_;  ///< [chunkings]
+  bool every_ = false;             ///< there are programs that give every row
+  /// Of each chunking, then all rows where `every_`, then of filled_'s feedings.
+  std::vector<std::vector<float>> logits_;
   std::vector<std::vector<float>> segments_;  ///< last rows of the dies' sums; empty without one
 };
 

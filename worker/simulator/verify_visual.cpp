@@ -26,12 +26,21 @@ Status CheckFeatures(const std::string& name, const tensor::Matrix& found,
   return CheckSegment(difference, tolerances.segment);
 }
 
-/// All buckets together, then each one above 1 alone.
-std::vector<std::vector<std::int64_t>> Chunkings(const std::vector<std::int64_t>& buckets) {
-  std::vector<std::vector<std::int64_t>> chunkings{buckets};
+/// How a session reads the prompt.
+struct Chunking {
+  std::vector<std::int64_t> buckets;
+  std::int64_t first = 0;
+};
+
+/// All buckets together, then each one above 1 alone. Where a prompt does not fill one, half of it
+/// is read first, so that both kinds of programs have images with more than one token.
+std::vector<Chunking> Chunkings(const std::vector<std::int64_t>& buckets, std::int64_t tokens) {
+  std::vector<Chunking> chunkings{{buckets}};
   for (const std::int64_t bucket : buckets) {
-    if (bucket > 1 && buckets.size() > 1) {
-      chunkings.push_back({1, bucket});
+    if (bucket > 1 && bucket + 1 < tokens && buckets.size() > 1) {
+      chunkings.push_back({{1, bucket}});
+    } else if (bucket > 1) {
+      chunkings.push_back({{bucket}, tokens / 2});
     }
   }
   return chunkings;
@@ -41,16 +50,17 @@ std::vector<std::vector<std::int64_t>> Chunkings(const std::vector<std::int64_t>
 Status VerifyAnswers(const LoadedArtifact& loaded, const VisualGolden& golden,
                      const SeenSequence& seen, const Tolerances& tolerances,
                      domain::ProgressSink& progress, VerifyReport& report) {
-  const auto chunkings = Chunkings(loaded.artifact().buffers.seq_lens);
+  const auto tokens = std::ssize(golden.tokens);
+  const auto chunkings = Chunkings(loaded.artifact().buffers.seq_lens, tokens);
   std::vector<Session> sessions;
   std::vector<Session::Feeding> feedings;
-  for (const std::vector<std::int64_t>& chunking : chunkings) {
-    TYLLM_ASSIGN(Session session, Session::Open(loaded, {chunking, 0, Pages::kSmall}));
+  for (const Chunking& chunking : chunkings) {
+    TYLLM_ASSIGN(Session session, Session::Open(loaded, {chunking.buckets, 0, Pages::kSmall}));
     session.See(seen);
     sessions.push_back(std::move(session));
   }
-  for (Session& session : sessions) {
-    feedings.push_back({&session, golden.tokens});
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    feedings.push_back({&sessions[i], golden.tokens, Rows::kLast, chunkings[i].first});
   }
   const std::int64_t segments = std::ssize(loaded.programs()[0].dies[0].schedule->Runs());
   TYLLM_ASSIGN(const std::vector<std::vector<float>> logits,
@@ -59,7 +69,6 @@ Status VerifyAnswers(const LoadedArtifact& loaded, const VisualGolden& golden,
                      {"verify_visual", static_cast<std::int64_t>(done), segments, "segments", ""});
                }));
   LogitDifference difference;
-  const auto tokens = std::ssize(golden.tokens);
   TYLLM_TRY(CompareLogits(logits[0], golden.Row(golden.logits.rows() - 1), tokens - 1,
                           tolerances.logit, difference)
                 .Annotate("prompt with an image"));
@@ -74,7 +83,7 @@ Status VerifyAnswers(const LoadedArtifact& loaded, const VisualGolden& golden,
     if (texts[i].tokens() != texts[0].tokens() ||
         std::memcmp(logits[i].data(), logits[0].data(), logits[0].size() * sizeof(float)) != 0) {
       return DataLoss("a prompt with an image gives other logits in chunks of " +
-                      std::to_string(chunkings[i].back()) +
+                      std::to_string(chunkings[i].buckets.back()) +
                       " tokens than in all chunks: they have to be the same bits; compile the "
                       "model again");
     }

@@ -103,6 +103,19 @@ TEST_F(FeedTogetherTest, GivesThemInTheInterpreter) {
   ExpectTheSame(Load(Made(Options(2)), Engine::kInterpreter));
 }
 
+TEST_F(FeedTogetherTest, TokensThatComeFirstAreTheHistoryOfTheOthers) {
+  const LoadedArtifact loaded = Load(Made(Options(2)));
+  Session whole = Open(loaded);
+  Session parted = Open(loaded, {{16}});
+  const Tokens tokens = SomeTokens(14, 101);
+  const std::vector<Session::Feeding> feedings{{&whole, tokens}, {&parted, tokens, Rows::kLast, 1}};
+  const auto logits = Session::FeedTogether(feedings);
+  ASSERT_TRUE(logits.ok()) << logits.status().ToString();
+  EXPECT_EQ((*logits)[1], (*logits)[0]);
+  EXPECT_EQ(parted.chunks(), (std::vector<Chunk>{{{plan::ProgramKind::kPrefill, 16}, 1},
+                                                 {{plan::ProgramKind::kLlm, 16}, 13}}));
+}
+
 TEST_F(FeedTogetherTest, TellsHowManySegmentsAreDone) {
   const LoadedArtifact loaded = Load(Made(Options(1)));
   Session session = Open(loaded);

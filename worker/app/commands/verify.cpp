@@ -51,6 +51,10 @@ void Print(const simulator::VerifyReport& report, bool layers) {
               static_cast<long long>(report.best_tokens), static_cast<long long>(report.ties));
   std::printf("chunks     %s give the same bits and the same text (%lld tokens of float32's)\n",
               Joined(report.chunkings).c_str(), static_cast<long long>(report.greedy));
+  if (!report.filled.empty()) {
+    std::printf("history    %s give the same bits as other chunks\n",
+                Joined(report.filled).c_str());
+  }
   if (report.visual_tokens > 0) {
     std::printf(
         "images     a prompt of %lld tokens, largest difference %.3g, %lld tokens of float32's "
