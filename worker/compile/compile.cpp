@@ -27,7 +27,7 @@ Result<CompileSummary> Finish(FileSystem& files, const CompileRequest& request,
   for (const artifact::FileEntry& file : artifact.manifest.files) {
     summary.bytes += file.bytes;
   }
-  TYLLM_ASSIGN(summary.verified, Prove(files, preparation, staging.path(), progress));
+  TYLLM_ASSIGN(summary.verified, Prove(files, staging.path(), progress));
   TYLLM_TRY(staging.Commit());
   return summary;
 }

@@ -17,8 +17,7 @@ struct CompileSummary {
   Path directory;  ///< the "<N>die" folder
   BuildCounts counts;
   std::uint64_t bytes = 0;  ///< of all files
-  /// The run of the finished directory on the simulator; nothing where this machine has not the
-  /// target CPU.
+  /// The run of the finished directory on the simulator; none of what the vendor's toolchain made.
   std::optional<simulator::VerifyReport> verified;
 };
 

@@ -7,7 +7,6 @@
 
 #include "worker/artifact/artifact.h"
 #include "worker/artifact/layout.h"
-#include "worker/simulator/target_cpu.h"
 
 namespace tyllm::compile {
 namespace {
@@ -49,14 +48,8 @@ Status AddReport(FileSystem& files, simulator::VerifyReport report, const Path& 
 
 }  // namespace
 
-Result<std::optional<simulator::VerifyReport>> Prove(FileSystem& files,
-                                                     const Preparation& preparation,
-                                                     const Path& root,
-                                                     domain::ProgressSink& progress) {
-  const bool compiled = preparation.compiler.program != kNoCompiler;
-  if (compiled && !simulator::CheckTargetCpu(preparation.options.target_cpu).ok()) {
-    return std::optional<simulator::VerifyReport>();
-  }
+Result<simulator::VerifyReport> Prove(FileSystem& files, const Path& root,
+                                      domain::ProgressSink& progress) {
   simulator::VerifyRequest request;
   request.directory = root;
   request.check_files = false;  // the manifest was taken from them a moment ago
@@ -65,7 +58,7 @@ Result<std::optional<simulator::VerifyReport>> Prove(FileSystem& files,
     return NotProven(files, root, report.status());
   }
   TYLLM_TRY(AddReport(files, *report, root));
-  return std::optional<simulator::VerifyReport>(*std::move(report));
+  return report;
 }
 
 Status NotProven(FileSystem& files, const Path& root, const Status& why) {

@@ -30,7 +30,8 @@ Result<FilledCalls> FilledCalls::Open(const LoadedArtifact& loaded, const Golden
     const plan::ProgramId id = program.id;
     const std::int64_t at_once =
         TokensBehindOne(artifact.shape, id.bucket, artifact.buffers.max_kv, tokens);
-    if (!plan::TakesHistory(id.kind) || id.bucket == 1 || at_once < 1) {
+    if (loaded.engine() == Engine::kInterpreter || !plan::TakesHistory(id.kind) || id.bucket == 1 ||
+        at_once < 1) {
       continue;
     }
     TYLLM_ASSIGN(Session behind, Session::Open(loaded, {{id.bucket}, 0, Pages::kSmall}));

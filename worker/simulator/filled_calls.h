@@ -18,7 +18,7 @@ std::int64_t TokensBehindOne(const model::ModelShape& shape, std::int64_t bucket
 
 /// Every program that takes a history and more than one token, called with that: one token is read,
 /// then as many at once as TokensBehindOne says. What must come out is what the same text gives in
-/// other chunks, bit by bit. What it is given outlives it.
+/// other chunks, bit by bit. None where programs are interpreted. What it is given outlives it.
 class FilledCalls {
  public:
   static Result<FilledCalls> Open(const LoadedArtifact& loaded, const Golden& golden, bool every);

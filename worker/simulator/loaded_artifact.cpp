@@ -6,6 +6,7 @@
 
 #include "worker/artifact/layout.h"
 #include "worker/plan/memory_plan.h"
+#include "worker/simulator/target_cpu.h"
 
 namespace tyllm::simulator {
 
@@ -36,11 +37,19 @@ Result<std::vector<std::uint64_t>> ReadBindings(const artifact::ParamsFile& file
 
 }  // namespace
 
+bool HasPrograms(const artifact::Artifact& artifact) {
+  return artifact.manifest.toolchain.compiler != kNotCompiled;
+}
+
 Result<LoadedArtifact> LoadedArtifact::Load(const Path& directory, Engine engine,
                                             Residency residency) {
   TYLLM_ASSIGN(artifact::Artifact artifact, artifact::OpenArtifact(directory));
-  const bool has_programs = artifact.manifest.toolchain.compiler != kNotCompiled;
+  const bool has_programs = HasPrograms(artifact);
   LoadedArtifact loaded(std::move(artifact), has_programs ? engine : Engine::kInterpreter);
+  if (loaded.engine_ == Engine::kCompiled) {
+    TYLLM_TRY(CheckTargetCpu(loaded.artifact_.manifest.toolchain.target_cpu)
+                  .Annotate(loaded.artifact_.directory.string()));
+  }
   TYLLM_TRY(loaded.LoadEmbedding());
   TYLLM_TRY(loaded.LoadVision());
   const graph::Graph graph = graph::BuildGraph(loaded.artifact_.shape);

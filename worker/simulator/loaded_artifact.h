@@ -7,30 +7,16 @@
 #include <optional>
 #include <vector>
 
-#include "common/base/enum_table.h"
 #include "worker/artifact/artifact.h"
 #include "worker/artifact/embedding_table.h"
 #include "worker/artifact/params.h"
 #include "worker/model/vision_shape.h"
 #include "worker/simulator/bound_weights.h"
+#include "worker/simulator/engine.h"
 #include "worker/simulator/native_program.h"
 #include "worker/simulator/resident_parameters.h"
 
 namespace tyllm::simulator {
-
-/// Who runs the programs of an artifact.
-enum class Engine : std::uint8_t {
-  kCompiled,     ///< the shared objects
-  kInterpreter,  ///< their schedules in float32, from the same parameter files
-};
-
-inline constexpr EnumTable<Engine, 2> kEngineNames("engine",
-                                                   {{{Engine::kCompiled, "compiled"},
-                                                     {Engine::kInterpreter, "interpreter"}}});
-
-constexpr const auto& NamesOf(Engine) {
-  return kEngineNames;
-}
 
 /// One program on one die, with everything that it reads.
 struct ProgramOnDie {
@@ -49,12 +35,16 @@ struct LoadedProgram {
   std::vector<ProgramOnDie> dies;
 };
 
+/// Whether it has shared objects, and not only their schedules (`--compiler none`).
+bool HasPrograms(const artifact::Artifact& artifact);
+
 /// An artifact directory in memory: parameters mapped, programs loaded, all of it checked against
 /// the manifest, the ckpt files and the schedules that buffer_config.json stands for. Immutable;
 /// any number of sessions may use it.
 class LoadedArtifact {
  public:
-  /// A model without shared objects (`--compiler none`) is interpreted whatever `engine` is.
+  /// A model without shared objects (`--compiler none`) is interpreted whatever `engine` is. Shared
+  /// objects for a CPU that this machine is not are an error before any file of theirs is opened.
   /// Errors name the file, what was found and what was expected. Digests are not computed
   /// (artifact::CheckFiles does).
   static Result<LoadedArtifact> Load(const Path& directory, Engine engine = Engine::kCompiled,

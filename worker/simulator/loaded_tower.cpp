@@ -58,7 +58,7 @@ std::vector<float> Rounded(const tensor::Matrix& patches) {
 
 }  // namespace
 
-Result<LoadedTower> LoadedTower::Load(const Path& folder, std::int64_t threads) {
+Result<LoadedTower> LoadedTower::Load(const Path& folder, std::int64_t threads, Engine engine) {
   TYLLM_ASSIGN(artifact::VisualConfig config, artifact::ReadVisualConfig(folder));
   const Path config_path = folder / artifact::kConfigFile;
   TYLLM_ASSIGN(const format::Json json, format::ReadJsonFile(config_path));
@@ -69,12 +69,13 @@ Result<LoadedTower> LoadedTower::Load(const Path& folder, std::int64_t threads) 
   LoadedTower loaded(std::move(config), std::move(preset), threads);
   const graph::Tower tower = graph::BuildTower(shape, loaded.config_.module);
   for (std::int64_t die = 0; die < std::ssize(loaded.config_.die_list); ++die) {
-    TYLLM_TRY(loaded.LoadDie(folder, tower, die));
+    TYLLM_TRY(loaded.LoadDie(folder, tower, die, engine));
   }
   return loaded;
 }
 
-Status LoadedTower::LoadDie(const Path& folder, const graph::Tower& tower, std::int64_t die) {
+Status LoadedTower::LoadDie(const Path& folder, const graph::Tower& tower, std::int64_t die,
+                            Engine engine) {
   TYLLM_ASSIGN(plan::TowerSchedule schedule,
                plan::BuildTowerSchedule(tower, config_.grid, config_.shards(), die));
   if (plan::SignatureOf(schedule.inputs) != config_.signature) {
@@ -88,6 +89,14 @@ Status LoadedTower::LoadDie(const Path& folder, const graph::Tower& tower, std::
                artifact::ParamsFile::Open(folder / artifact::TowerParams(die)));
   loaded.params = std::make_unique<artifact::ParamsFile>(std::move(params));
   TYLLM_ASSIGN(loaded.bindings, BindTower(*loaded.schedule, *loaded.params, *preset_));
+  if (engine == Engine::kCompiled) {
+    TYLLM_TRY(LoadProgram(folder, die, loaded));
+  }
+  dies_.push_back(std::move(loaded));
+  return OkStatus();
+}
+
+Status LoadedTower::LoadProgram(const Path& folder, std::int64_t die, Die& loaded) const {
   const Path path = folder / artifact::TowerObject(die);
   TYLLM_ASSIGN(ProgramObject object, ProgramObject::Load(path));
   loaded.object = std::make_unique<ProgramObject>(std::move(object));
@@ -100,7 +109,6 @@ Status LoadedTower::LoadDie(const Path& folder, const graph::Tower& tower, std::
       static_cast<std::uint32_t>(config_.die_list.size()),
       DieParameters{loaded.params->bytes().data(), preset_->bytes().data(), loaded.bindings.data()},
       DieMemory{loaded.arena.data(), nullptr});
-  dies_.push_back(std::move(loaded));
   return OkStatus();
 }
 
@@ -113,6 +121,9 @@ Result<forward::VisualFeatures> LoadedTower::Run(const tensor::Matrix& patches) 
         std::to_string(schedule.patches()) + " of " +
         std::to_string(schedule.shape.patch_values()) + " (" + std::to_string(config_.width) +
         " x " + std::to_string(config_.height) + " pixels)");
+  }
+  if (dies_.front().program == nullptr) {
+    return FailedPrecondition("the visual tower was opened without its programs, which run it");
   }
   const std::vector<float> pixels = Rounded(patches);
   const std::vector<std::int32_t> places(static_cast<std::size_t>(patches.rows()));

@@ -2,7 +2,9 @@
 #include "worker/simulator/rotations.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
+#include <utility>
 
 #include "worker/artifact/visual_layout.h"
 
@@ -23,43 +25,91 @@ Result<std::uint64_t> CheckedPlace(const artifact::ParamsFile& params, std::stri
   return param.offset;
 }
 
+/// Where the parameters of a file are that hold what the model's configuration says.
+struct MropePlaces {
+  std::uint64_t frequencies = 0;
+  std::uint64_t axes = 0;
+};
+
+Result<MropePlaces> CheckParams(const artifact::ParamsFile& params,
+                                const std::vector<float>& frequencies,
+                                const std::vector<std::int32_t>& axes) {
+  MropePlaces places;
+  TYLLM_ASSIGN(places.frequencies, CheckedPlace(params, kMropeFrequencies, frequencies));
+  TYLLM_ASSIGN(places.axes, CheckedPlace(params, kMropeAxes, axes));
+  return places;
+}
+
 }  // namespace
 
-Result<Rotations> Rotations::Load(const Path& folder, const model::ModelShape& shape,
-                                  const model::VisionShape& vision, std::int64_t max_kv) {
+Result<Rotations> Rotations::Load(const Request& request, const model::ModelShape& shape,
+                                  const model::VisionShape& vision) {
+  Rotations rotations;
+  rotations.frequencies_ = model::RopeFrequencies(shape);
+  rotations.axes_.assign(vision.rope_axes.begin(), vision.rope_axes.end());
+  for (std::int64_t die = 0; die < request.dies; ++die) {
+    const Path name = artifact::MropeFile(request.max_kv, "die" + std::to_string(die) + ".params");
+    TYLLM_ASSIGN(const artifact::ParamsFile params,
+                 artifact::ParamsFile::Open(request.folder / name));
+    TYLLM_TRY(CheckParams(params, rotations.frequencies_, rotations.axes_).status());
+  }
+  TYLLM_ASSIGN(rotations.arena_,
+               AlignedMemory::Allocate(
+                   static_cast<std::uint64_t>(request.max_kv * shape.head_size) * sizeof(float),
+                   "rope's table", Pages::kSmall));
+  if (request.engine == Engine::kCompiled) {
+    TYLLM_TRY(rotations.LoadProgram(request.folder, request.max_kv));
+  }
+  return rotations;
+}
+
+Status Rotations::LoadProgram(const Path& folder, std::int64_t max_kv) {
+  const auto head_size = 2 * std::ssize(frequencies_);
   TYLLM_ASSIGN(artifact::ParamsFile params,
                artifact::ParamsFile::Open(folder / artifact::kComputeRopeParams));
+  params_ = std::make_unique<artifact::ParamsFile>(std::move(params));
+  TYLLM_ASSIGN(const MropePlaces places, CheckParams(*params_, frequencies_, axes_));
+  bindings_ = {places.frequencies, places.axes};
   const Path path = folder / artifact::kComputeRopeObject;
   TYLLM_ASSIGN(ProgramObject object, ProgramObject::Load(path));
-  Rotations rotations(std::move(params), std::move(object));
-  const die::Program& program = rotations.object_->program();
+  object_ = std::make_unique<ProgramObject>(std::move(object));
+  const die::Program& program = object_->program();
   if (std::string_view(program.kind) != "mrope" || program.max_kv != max_kv ||
-      program.logit_columns != shape.head_size || program.binding_count != 2) {
+      program.logit_columns != head_size || program.binding_count != bindings_.size() ||
+      program.logits_offset != 0 || program.arena_bytes != arena_.size()) {
     return FailedPrecondition(path.string() + " is a program of kind " + program.kind + " for " +
                               std::to_string(program.max_kv) + " tokens with heads of " +
                               std::to_string(program.logit_columns) + ", expected mrope for " +
                               std::to_string(max_kv) + " tokens with heads of " +
-                              std::to_string(shape.head_size) + "; compile the model again");
+                              std::to_string(head_size) + "; compile the model again");
   }
-  TYLLM_ASSIGN(rotations.bindings_.emplace_back(),
-               CheckedPlace(*rotations.params_, kMropeFrequencies, model::RopeFrequencies(shape)));
-  TYLLM_ASSIGN(
-      rotations.bindings_.emplace_back(),
-      CheckedPlace(*rotations.params_, kMropeAxes,
-                   std::vector<std::int32_t>(vision.rope_axes.begin(), vision.rope_axes.end())));
-  TYLLM_ASSIGN(rotations.arena_, AlignedMemory::Allocate(program.arena_bytes, "rope's table"));
-  rotations.positions_.resize(static_cast<std::size_t>(3 * max_kv));
-  rotations.program_ = std::make_unique<NativeProgram>(
-      program, 0, 1,
-      DieParameters{rotations.params_->bytes().data(), nullptr, rotations.bindings_.data()},
-      DieMemory{rotations.arena_.data(), nullptr});
-  return rotations;
+  positions_.resize(static_cast<std::size_t>(3 * max_kv));
+  program_ = std::make_unique<NativeProgram>(
+      program, 0, 1, DieParameters{params_->bytes().data(), nullptr, bindings_.data()},
+      DieMemory{arena_.data(), nullptr});
+  return OkStatus();
 }
 
 void Rotations::Set(std::int64_t first, const std::array<std::span<const std::int32_t>, 3>& axes) {
-  const auto capacity = std::ssize(positions_) / 3;
+  const auto half = std::ssize(frequencies_);
   const auto count = std::ssize(axes[0]);
+  const std::int64_t capacity =
+      static_cast<std::int64_t>(arena_.size() / sizeof(float)) / (2 * half);
   TYLLM_CHECK(first >= 0 && first + count <= capacity);
+  if (program_ == nullptr) {
+    float* row = reinterpret_cast<float*>(arena_.data()) + first * 2 * half;
+    for (std::int64_t t = 0; t < count; ++t, row += 2 * half) {
+      for (std::int64_t i = 0; i < half; ++i) {
+        const auto pair = static_cast<std::size_t>(i);
+        const std::int32_t position =
+            axes[static_cast<std::size_t>(axes_[pair])][static_cast<std::size_t>(t)];
+        const float angle = static_cast<float>(position) * frequencies_[pair];
+        row[i] = static_cast<float>(std::cos(static_cast<double>(angle)));
+        row[half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+      }
+    }
+    return;
+  }
   for (std::int64_t axis = 0; axis < 3; ++axis) {
     std::ranges::copy(axes[static_cast<std::size_t>(axis)],
                       positions_.begin() + axis * capacity + first);
@@ -69,7 +119,7 @@ void Rotations::Set(std::int64_t first, const std::array<std::span<const std::in
 }
 
 const float* Rotations::RowsFrom(std::int64_t first) const {
-  return program_->Logits() + first * object_->program().logit_columns;
+  return reinterpret_cast<const float*>(arena_.data()) + first * 2 * std::ssize(frequencies_);
 }
 
 }  // namespace tyllm::simulator

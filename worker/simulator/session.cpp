@@ -220,8 +220,9 @@ Result<Session> Session::Open(const LoadedArtifact& artifact, const SessionOptio
   TYLLM_TRY(state->MakePrograms());
   if (const model::VisionShape* const vision = artifact.vision()) {
     TYLLM_ASSIGN(state->rotations,
-                 Rotations::Load(artifact.artifact().directory, artifact.artifact().shape, *vision,
-                                 artifact.artifact().buffers.max_kv));
+                 Rotations::Load({artifact.artifact().directory, artifact.artifact().buffers.max_kv,
+                                  artifact.dies(), artifact.engine()},
+                                 artifact.artifact().shape, *vision));
   }
   return Session(std::move(state));
 }

@@ -6,6 +6,7 @@
 #include "worker/artifact/layout.h"
 #include "worker/simulator/golden.h"
 #include "worker/simulator/reference.h"
+#include "worker/simulator/target_cpu.h"
 #include "worker/simulator/verify_run.h"
 #include "worker/simulator/verify_visual.h"
 
@@ -70,11 +71,15 @@ Result<VerifyReport> Verify(const VerifyRequest& request, domain::ProgressSink& 
     if (request.check_files) {
       TYLLM_TRY(artifact::CheckFiles(artifact, progress));
     }
-    return LoadedArtifact::Load(request.directory);
+    const bool foreign =
+        HasPrograms(artifact) && !CheckTargetCpu(artifact.manifest.toolchain.target_cpu).ok();
+    return LoadedArtifact::Load(request.directory,
+                                foreign ? Engine::kInterpreter : Engine::kCompiled);
   }());
   const artifact::Artifact& artifact = loaded.artifact();
   VerifyReport report;
   report.directory = artifact.directory.string();
+  report.engine = kEngineNames.Name(loaded.engine());
   report.dies = loaded.dies();
   report.files = std::ssize(artifact.manifest.files);
   for (const artifact::FileEntry& file : artifact.manifest.files) {

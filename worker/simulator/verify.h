@@ -42,6 +42,9 @@ struct VerifyRequest {
 
 struct VerifyReport {
   std::string directory;
+  /// What was run: "compiled", the programs; "interpreter", their schedules in float32 from the
+  /// same parameters, where there are no programs or none for this machine's CPU.
+  std::string engine;
   std::int64_t dies = 0;
   std::int64_t files = 0;
   std::int64_t bytes = 0;
@@ -72,7 +75,8 @@ struct VerifyReport {
   }
 };
 
-/// Proves a compiled model: its files are those of the manifest, it loads on this machine, every
+/// Proves a compiled model: its files are those of the manifest, it loads on this machine (where
+/// that has not the target CPU, its schedules are interpreted, and the programs are not run), every
 /// segment leaves what the one-die float32 reference leaves, logits and greedy text are the
 /// reference's, and they have the same bits in whatever chunks the tokens come. kDataLoss names the
 /// first thing that differs. Reports the stages "check" and "verify".
@@ -85,6 +89,7 @@ struct tyllm::format::Members<tyllm::simulator::VerifyReport> {
   using R = tyllm::simulator::VerifyReport;
   static constexpr auto kTable = std::tuple{
       Member{"directory", &R::directory},
+      Member{"engine", &R::engine},
       Member{"dies", &R::dies},
       Member{"files", &R::files},
       Member{"bytes", &R::bytes},

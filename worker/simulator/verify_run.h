@@ -32,9 +32,9 @@ class VerifyRun {
   /// best token.
   Status CheckLogits(const Tolerances& tolerances, VerifyReport& report) const;
 
-  /// All buckets together, then each one alone: logits have the same bits, the greedy text goes on
-  /// with the same tokens, and these are the reference's. Then every program that takes a history
-  /// with more than one token. Once.
+  /// All buckets together, then, unless they are interpreted, each one alone: logits have the same
+  /// bits, the greedy text goes on with the same tokens, and these are the reference's. Then every
+  /// program that takes a history with more than one token. Once.
   Status CheckChunkings(const Tolerances& tolerances, VerifyReport& report);
 
  private:

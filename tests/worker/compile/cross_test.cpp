@@ -14,6 +14,8 @@
 #include "worker/artifact/params.h"
 #include "worker/compile/compile.h"
 #include "worker/simulator/golden.h"
+#include "worker/simulator/loaded_artifact.h"
+#include "worker/simulator/verify.h"
 
 namespace tyllm::compile {
 namespace {
@@ -97,7 +99,8 @@ class CrossTest : public ::testing::Test {
 
 TEST_F(CrossTest, ProgramsForArmGiveTheReferencesLogits) {
   const CompileSummary summary = CompileInto(folder_ / "out");
-  EXPECT_FALSE(summary.verified.has_value());  // this machine cannot run them
+  ASSERT_TRUE(summary.verified.has_value());
+  EXPECT_EQ(summary.verified->engine, "interpreter");  // this machine cannot run them
   const auto opened = artifact::OpenArtifact(summary.directory);
   ASSERT_TRUE(opened.ok()) << opened.status().ToString();
   EXPECT_EQ(opened->manifest.toolchain.target_cpu, "armv8-a");
@@ -111,6 +114,38 @@ TEST_F(CrossTest, ProgramsForArmGiveTheReferencesLogits) {
   for (std::size_t i = 0; i < logits.size(); ++i) {
     ASSERT_NEAR(logits[i], golden->logits[i], 2e-2) << "logit " << i;
   }
+}
+
+TEST_F(CrossTest, AtHomeAllFilesAreCheckedAndTheSchedulesInterpreted) {
+  const CompileSummary summary = CompileInto(folder_ / "out");
+  domain::NoProgress progress;
+  simulator::VerifyRequest request;
+  request.directory = summary.directory;
+  const auto report = simulator::Verify(request, progress);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  EXPECT_EQ(report->engine, "interpreter");
+  EXPECT_GT(report->rows, 0);
+  const Status load = simulator::LoadedArtifact::Load(summary.directory).status();
+  EXPECT_NE(load.message().find("built for the CPU 'armv8-a'"), std::string::npos)
+      << load.message();
+  const Path object =
+      summary.directory / artifact::ProgramObject({plan::ProgramKind::kDecode, 8}, 0);
+  std::string bytes = *LocalFileSystem().Read(object);
+  bytes[bytes.size() / 2] ^= 1;
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), object, bytes).ok());
+  const Status damaged = simulator::Verify(request, progress).status();
+  EXPECT_EQ(damaged.code(), StatusCode::kDataLoss) << damaged.ToString();
+  EXPECT_NE(damaged.message().find(object.filename().string()), std::string::npos);
+}
+
+TEST_F(CrossTest, DiesPutTogetherAtHomeAreProvenByTheInterpreterToo) {
+  const CompileSummary whole = CompileInto(folder_ / "whole");
+  domain::NoProgress progress;
+  ASSERT_TRUE(CompileDies(LocalFileSystem(), request_, {0}, folder_ / "part", progress).ok());
+  const auto joined =
+      Assemble(LocalFileSystem(), request_, {folder_ / "part"}, folder_ / "joined", progress);
+  ASSERT_TRUE(joined.ok()) << joined.status().ToString();
+  EXPECT_EQ(Contents(folder_ / "joined"), Contents(folder_ / "whole"));
 }
 
 TEST_F(CrossTest, TwoBuildsForArmHaveTheSameBytes) {
