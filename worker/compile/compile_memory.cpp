@@ -8,6 +8,7 @@
 #include "worker/compile/visual/golden_picture.h"
 #include "worker/compile/visual/tower_weights.h"
 #include "worker/die/part.h"
+#include "worker/simulator/filled_calls.h"
 #include "worker/simulator/visual_golden.h"
 
 namespace tyllm::compile {
@@ -74,7 +75,9 @@ class Estimate {
 
   /// The run of all chunkings at once: what each has of its own, the logits, and the pages of the
   /// largest segment.
-  std::int64_t Verify() const { return OfSessions() + Mapped(tokens_); }
+  std::int64_t Verify(simulator::Engine engine) const {
+    return OfSessions(engine) + Mapped(tokens_);
+  }
 
   /// The picture's golden: the tower over a block at a time and the next one that is read.
   std::int64_t Tower(const TowerPlan& plan) const {
@@ -108,7 +111,7 @@ class Estimate {
   }
 
   /// Then the run of the whole tower, and of the prompt in all chunkings, after that of the text.
-  std::int64_t VerifySeen(const TowerPlan& plan) const {
+  std::int64_t VerifySeen(const TowerPlan& plan, simulator::Engine engine) const {
     const std::int64_t tokens = PromptTokens(plan);
     const std::int64_t patches = plan.config.grid.patches();
     const model::VisionShape& tower = plan.tower.shape;
@@ -121,10 +124,10 @@ class Estimate {
         patches * (kFloat * (2 * tower.patch_values() + tower.head_size()) + kHalf * tower.width);
     const std::int64_t levels = std::ssize(tower.deepstack);
     const std::int64_t of_session =
-        States(tokens) + Caches(tokens) + Arenas(tokens) +
+        Session(tokens, tokens) +
         kFloat * (tokens * levels * shape_.width + options_.max_kv * (shape_.head_size + 3)) +
         Features(plan);
-    return OfSessions() + dies + inputs + 2 * Features(plan) + Sessions() * of_session +
+    return OfSessions(engine) + dies + inputs + 2 * Features(plan) + Sessions() * of_session +
            Mapped(tokens);
   }
 
@@ -133,9 +136,42 @@ class Estimate {
     return shape_.width * (2 * shape_.q_columns() + 2 * shape_.kv_columns()) + MlpParameters();
   }
 
-  std::int64_t OfSessions() const {
-    const std::int64_t logits = kFloat * shape_.vocabulary * (tokens_ + 4 * Sessions());
-    return Sessions() * (States(tokens_) + Caches(positions_) + Arenas(tokens_)) + logits;
+  std::int64_t OfSessions(simulator::Engine engine) const {
+    std::int64_t sessions = Sessions();
+    std::int64_t bytes = 0;
+    if (engine == simulator::Engine::kInterpreter) {
+      sessions = 2;
+      bytes = sessions * FloatSession();
+    } else {
+      bytes = sessions * Session(tokens_, positions_);
+      for (const std::int64_t bucket : options_.seq_lens) {
+        const std::int64_t at_once =
+            bucket > 1 ? simulator::TokensBehindOne(shape_, bucket, options_.max_kv, tokens_) : 0;
+        const std::int64_t readers = at_once == 0 ? 0 : at_once < tokens_ ? 1 : 2;
+        sessions += readers;
+        bytes += readers * Session(at_once + 1, at_once + 1);
+      }
+    }
+    return bytes + kFloat * shape_.vocabulary * (tokens_ + 4 * sessions);
+  }
+
+  /// That reads so many tokens, with room for so many positions.
+  std::int64_t Session(std::int64_t tokens, std::int64_t positions) const {
+    return States(tokens) + Caches(positions, kHalf) + Arenas(tokens);
+  }
+
+  /// In the interpreter every program has buffers of its own, all of them float32.
+  std::int64_t FloatSession() const {
+    std::int64_t arenas = 0;
+    for (const std::int64_t bucket : options_.seq_lens) {
+      const std::int64_t rows = std::min(bucket, tokens_);
+      const std::int64_t of_die = rows * (6 * shape_.width + 4 * shape_.kv_columns());
+      arenas +=
+          2 * kFloat *
+          (options_.dies * of_die + rows * (4 * shape_.q_columns() + 5 * shape_.intermediate));
+    }
+    return States(tokens_) + Caches(positions_, kFloat) + arenas +
+           kFloat * kMostLogitRows * shape_.vocabulary;
   }
 
   static std::int64_t PromptTokens(const TowerPlan& plan) {
@@ -185,9 +221,9 @@ class Estimate {
   }
 
   /// Pages that tokens touch; each die has whole heads.
-  std::int64_t Caches(std::int64_t positions) const {
+  std::int64_t Caches(std::int64_t positions, std::int64_t number) const {
     const std::int64_t heads = shape_.kv_heads + options_.dies;
-    const std::int64_t touched = kHalf * positions * shape_.head_size + 2 * kPage;
+    const std::int64_t touched = number * positions * shape_.head_size + 2 * kPage;
     return 2 * shape_.layers * heads * touched;
   }
 
@@ -225,13 +261,13 @@ class Estimate {
 
 std::int64_t CompileMemory(const model::ModelShape& shape, std::int64_t group,
                            const domain::CompileOptions& options, std::int64_t threads,
-                           const TowerPlan* tower) {
+                           simulator::Engine engine, const TowerPlan* tower) {
   const Estimate estimate(shape, group, options, threads);
   std::int64_t most =
-      std::max({estimate.Check(), estimate.Pack(), estimate.Golden(), estimate.Verify()});
+      std::max({estimate.Check(), estimate.Pack(), estimate.Golden(), estimate.Verify(engine)});
   if (tower != nullptr) {
-    most = std::max(
-        {most, estimate.Tower(*tower), estimate.Answer(*tower), estimate.VerifySeen(*tower)});
+    most = std::max({most, estimate.Tower(*tower), estimate.Answer(*tower),
+                     estimate.VerifySeen(*tower, engine)});
   }
   return kMemoryOfProgram + most;
 }

@@ -174,7 +174,7 @@ Result<FitReport> Fit(const Preparation& preparation, const std::vector<Board>& 
   }
   report.memory_bytes =
       CompileMemory(preparation.model.shape(), preparation.formats.group, preparation.options, jobs,
-                    preparation.tower ? &*preparation.tower : nullptr);
+                    preparation.ProofEngine(), preparation.tower ? &*preparation.tower : nullptr);
   const auto threads = static_cast<double>(std::max<std::int64_t>(1, jobs));
   report.seconds = kSecondsPerSource * static_cast<double>(sources.size()) / threads +
                    static_cast<double>(report.directory_bytes) / (kPackedBytesPerSecond * threads);

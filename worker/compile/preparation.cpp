@@ -16,6 +16,7 @@
 #include "worker/die/linear8.h"
 #include "worker/model/model_files.h"
 #include "worker/plan/checkpoint_formats.h"
+#include "worker/simulator/target_cpu.h"
 
 namespace tyllm::compile {
 namespace {
@@ -256,6 +257,12 @@ Result<std::vector<PlannedProgram>> Preparation::PlanFor(std::int64_t die,
     planned.push_back({std::move(schedule), std::move(memory), std::move(generated)});
   }
   return planned;
+}
+
+simulator::Engine Preparation::ProofEngine() const {
+  const bool runs =
+      compiler.program != kNoCompiler && simulator::CheckTargetCpu(options.target_cpu).ok();
+  return runs ? simulator::Engine::kCompiled : simulator::Engine::kInterpreter;
 }
 
 plan::ProgramInputs Preparation::inputs() const {

@@ -13,6 +13,7 @@
 #include "worker/compile/visual/tower_build.h"
 #include "worker/forward/model.h"
 #include "worker/plan/memory_plan.h"
+#include "worker/simulator/engine.h"
 
 namespace tyllm::compile {
 
@@ -35,6 +36,10 @@ struct Preparation {
   std::string model_digest;
   Path source_tokenizer;  ///< folder of tokenizer files in place of the model's; may be empty
   std::optional<TowerPlan> tower;  ///< of a model that sees, unless only its text was asked for
+
+  /// What the result is proven with on this machine: where there are no programs, or none for its
+  /// CPU, the interpreter.
+  simulator::Engine ProofEngine() const;
 
   /// What programs of the language model take.
   plan::ProgramInputs inputs() const;

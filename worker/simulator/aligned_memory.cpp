@@ -15,8 +15,8 @@ Result<AlignedMemory> AlignedMemory::Allocate(std::uint64_t bytes, std::string_v
   if (bytes == 0) {
     return memory;
   }
-  void* const address =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const address = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address == MAP_FAILED) {
     return ResourceExhausted(std::string(what) + " needs " + std::to_string(bytes) +
                              " bytes of memory, which this machine does not give");

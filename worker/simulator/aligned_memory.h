@@ -15,7 +15,7 @@ enum class Pages : std::uint8_t {
 };
 
 /// Zeroed memory for a die's arena or KV cache, page-aligned. Pages that are never touched cost
-/// nothing.
+/// nothing, and none is reserved: there may be more of it than the machine has.
 class AlignedMemory {
  public:
   AlignedMemory() = default;

@@ -40,8 +40,10 @@ SegmentDifference CompareNumbers(std::string name, std::int64_t layer, std::span
     const auto f = static_cast<double>(found[i]);
     const auto e = static_cast<double>(expected[i]);
     const double difference = std::fabs(f - e);
-    // Written so that a number that is none becomes the largest.
-    out.max_difference = difference <= out.max_difference ? out.max_difference : difference;
+    // A number that is none becomes the largest, and stays it.
+    if (!std::isnan(out.max_difference) && !(difference <= out.max_difference)) {
+      out.max_difference = difference;
+    }
     error += difference * difference;
     size += e * e;
     found_size += f * f;

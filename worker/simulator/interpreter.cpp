@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "common/base/portable_math.h"
 #include "worker/die/row_lanes.h"
@@ -53,19 +54,36 @@ void RoundToInt8(std::span<float> group) {
   }
 }
 
+std::int64_t NumbersOf(const plan::Buffer& buffer, const plan::Schedule& schedule) {
+  return buffer.kind == plan::BufferKind::kAttentionScratch ? schedule.max_kv
+                                                            : buffer.rows * buffer.columns;
+}
+
 }  // namespace
 
-std::vector<float> FloatKvCache(const plan::Schedule& schedule) {
+Result<AlignedMemory> FloatKvCache(const plan::Schedule& schedule) {
   const plan::AttentionShape& a = schedule.attention;
-  return std::vector<float>(static_cast<std::size_t>(schedule.shape.layers * 2 * a.kv_heads *
-                                                     schedule.max_kv * a.head_size));
+  const std::int64_t numbers =
+      schedule.shape.layers * 2 * a.kv_heads * schedule.max_kv * a.head_size;
+  return AlignedMemory::Allocate(static_cast<std::uint64_t>(numbers) * sizeof(float),
+                                 "the KV cache in float32", Pages::kSmall);
+}
+
+Result<AlignedMemory> FloatBuffers(const plan::Schedule& schedule) {
+  std::int64_t numbers = 0;
+  for (const plan::Buffer& buffer : schedule.buffers) {
+    numbers += NumbersOf(buffer, schedule);
+  }
+  return AlignedMemory::Allocate(static_cast<std::uint64_t>(numbers) * sizeof(float),
+                                 "a program's buffers in float32", Pages::kSmall);
 }
 
 Interpreter::Interpreter(const plan::Schedule& schedule, const WeightReader& weights,
-                         std::vector<float>& kv_cache, ThreadPool* pool)
+                         AlignedMemory& kv_cache, AlignedMemory buffers, ThreadPool* pool)
     : schedule_(schedule),
       weights_(weights),
-      kv_cache_(kv_cache),
+      kv_cache_(reinterpret_cast<float*>(kv_cache.data())),
+      memory_(std::move(buffers)),
       pool_(pool),
       runs_(schedule.Runs()) {
   for (const plan::SegmentRun& run : runs_) {
@@ -73,10 +91,10 @@ Interpreter::Interpreter(const plan::Schedule& schedule, const WeightReader& wei
     segments_.push_back({run.plan->after, has_buffer ? BufferOf(run.plan->collective).columns : 0,
                          1, run.plan->group});
   }
+  float* next = reinterpret_cast<float*>(memory_.data());
   for (const plan::Buffer& buffer : schedule.buffers) {
-    const bool is_scratch = buffer.kind == plan::BufferKind::kAttentionScratch;
-    buffers_.emplace_back(
-        static_cast<std::size_t>(is_scratch ? schedule.max_kv : buffer.rows * buffer.columns));
+    buffers_.push_back(next);
+    next += NumbersOf(buffer, schedule);
   }
 }
 
@@ -100,7 +118,7 @@ std::vector<std::span<std::byte>> Interpreter::Lasting() {
     const plan::Buffer& buffer = schedule_.buffers[b];
     if (buffer.whole_call) {
       lasting.push_back(std::as_writable_bytes(
-          std::span(buffers_[b]).first(static_cast<std::size_t>(call_.tokens() * buffer.columns))));
+          std::span(buffers_[b], static_cast<std::size_t>(call_.tokens() * buffer.columns))));
     }
   }
   return lasting;
@@ -111,7 +129,7 @@ float* Interpreter::CollectiveBuffer(std::size_t segment) {
 }
 
 const float* Interpreter::Logits() const {
-  return buffers_[static_cast<std::size_t>(schedule_.logits)].data();
+  return buffers_[static_cast<std::size_t>(schedule_.logits)];
 }
 
 void Interpreter::RunStep(const plan::Step& step) {
@@ -164,13 +182,13 @@ const plan::Buffer& Interpreter::BufferOf(plan::BufferId id) const {
 }
 
 float* Interpreter::Row(plan::BufferId id, std::int64_t row) {
-  return buffers_[static_cast<std::size_t>(id)].data() + row * BufferOf(id).columns;
+  return buffers_[static_cast<std::size_t>(id)] + row * BufferOf(id).columns;
 }
 
 float* Interpreter::KvRow(std::int64_t half, std::int64_t head, std::int64_t position) {
   const plan::AttentionShape& a = schedule_.attention;
   const std::int64_t row = ((layer_ * 2 + half) * a.kv_heads + head) * schedule_.max_kv + position;
-  return kv_cache_.data() + row * a.head_size;
+  return kv_cache_ + row * a.head_size;
 }
 
 void Interpreter::Embed(const plan::Step& step) {
@@ -329,7 +347,7 @@ void Interpreter::StoreKv(const plan::Step& step) {
 
 void Interpreter::Attention(const plan::Step& step) {
   const plan::AttentionShape& a = schedule_.attention;
-  std::vector<float>& weights = buffers_[static_cast<std::size_t>(step.inputs[1])];
+  float* const weights = buffers_[static_cast<std::size_t>(step.inputs[1])];
   const double scale = 1.0 / std::sqrt(static_cast<double>(a.head_size));
   for (std::int64_t t = 0; t < call_.tokens(); ++t) {
     const std::int64_t length = call_.history + t + 1;
@@ -337,15 +355,13 @@ void Interpreter::Attention(const plan::Step& step) {
       const std::int64_t kv = (a.first_head + h) / a.queries_per_kv;
       const float* const query = Row(step.inputs[0], t) + h * a.head_size;
       for (std::int64_t p = 0; p < length; ++p) {
-        weights[static_cast<std::size_t>(p)] =
-            static_cast<float>(Dot(query, KvRow(0, kv, p), a.head_size) * scale);
+        weights[p] = static_cast<float>(Dot(query, KvRow(0, kv, p), a.head_size) * scale);
       }
-      const float largest = *std::max_element(weights.begin(), weights.begin() + length);
+      const float largest = *std::max_element(weights, weights + length);
       std::vector<double> mixed(static_cast<std::size_t>(a.head_size));
       double sum = 0;
       for (std::int64_t p = 0; p < length; ++p) {
-        const double weight =
-            PortableExp(static_cast<double>(weights[static_cast<std::size_t>(p)]) - largest);
+        const double weight = PortableExp(static_cast<double>(weights[p]) - largest);
         sum += weight;
         const float* const value = KvRow(1, kv, p);
         for (std::size_t i = 0; i < mixed.size(); ++i) {

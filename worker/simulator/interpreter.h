@@ -5,22 +5,28 @@
 #include <vector>
 
 #include "common/base/parallel.h"
+#include "worker/simulator/aligned_memory.h"
 #include "worker/simulator/die_program.h"
 #include "worker/simulator/weight_reader.h"
 
 namespace tyllm::simulator {
 
-/// A die's KV cache in float32: [layer][k, v][kv_head][max_kv][head_size].
-std::vector<float> FloatKvCache(const plan::Schedule& schedule);
+/// A die's KV cache in float32: [layer][k, v][kv_head][max_kv][head_size]. Pages count that tokens
+/// touch.
+Result<AlignedMemory> FloatKvCache(const plan::Schedule& schedule);
+
+/// Memory for all buffers of a program, likewise.
+Result<AlignedMemory> FloatBuffers(const plan::Schedule& schedule);
 
 /// The schedule of a program in float32 by plain loops, sums in float64 and in an order of their
 /// own: what compiled code is compared with, and what runs where there is no compiler. Activations
 /// and the cache are not rounded. Results do not depend on `pool`, which multiplies matrices on
-/// several threads; nobody else may use it meanwhile. All that it is given outlives it.
+/// several threads; nobody else may use it meanwhile. All that it is given by reference outlives
+/// it.
 class Interpreter final : public DieProgram {
  public:
-  Interpreter(const plan::Schedule& schedule, const WeightReader& weights,
-              std::vector<float>& kv_cache, ThreadPool* pool = nullptr);
+  Interpreter(const plan::Schedule& schedule, const WeightReader& weights, AlignedMemory& kv_cache,
+              AlignedMemory buffers, ThreadPool* pool = nullptr);
 
   std::span<const SegmentEnd> segments() const override { return segments_; }
 
@@ -57,11 +63,12 @@ class Interpreter final : public DieProgram {
 
   const plan::Schedule& schedule_;
   const WeightReader& weights_;
-  std::vector<float>& kv_cache_;
+  float* kv_cache_;
+  AlignedMemory memory_;  ///< of buffers_
   ThreadPool* pool_;
   std::vector<plan::SegmentRun> runs_;
   std::vector<SegmentEnd> segments_;
-  std::vector<std::vector<float>> buffers_;
+  std::vector<float*> buffers_;
   Call call_;
   std::int64_t layer_ = -1;
 };

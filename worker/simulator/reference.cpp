@@ -6,6 +6,7 @@
 #include <functional>
 #include <iterator>
 #include <numeric>
+#include <utility>
 
 #include "worker/plan/checkpoint_formats.h"
 #include "worker/simulator/checkpoint_weights.h"
@@ -65,8 +66,9 @@ void KeepLogits(const Interpreter& program, std::int64_t tokens, Golden& golden)
 class Prompt {
  public:
   Prompt(const forward::Model& model, const plan::Schedule& schedule, ThreadPool& pool,
-         std::vector<float>& cache)
-      : weights_(model.checkpoint, schedule), program_(schedule, weights_, cache, &pool) {}
+         AlignedMemory& cache, AlignedMemory buffers)
+      : weights_(model.checkpoint, schedule),
+        program_(schedule, weights_, cache, std::move(buffers), &pool) {}
 
   /// `after` is called with the number of each segment when it is done.
   template <typename After>
@@ -98,8 +100,9 @@ Status MeasureRounding(const forward::Model& model, const ReferenceRequest& requ
                        const std::function<void(std::size_t)>& report, Golden& golden) {
   const auto tokens = std::ssize(request.tokens);
   TYLLM_ASSIGN(const plan::Schedule schedule, OneDie(model, tokens, tokens, request.rounding));
-  std::vector<float> cache = FloatKvCache(schedule);
-  Prompt prompt(model, schedule, pool, cache);
+  TYLLM_ASSIGN(AlignedMemory cache, FloatKvCache(schedule));
+  TYLLM_ASSIGN(AlignedMemory buffers, FloatBuffers(schedule));
+  Prompt prompt(model, schedule, pool, cache, std::move(buffers));
   TYLLM_TRY(prompt.Run(request.tokens, [&](std::size_t s) {
     if (static_cast<std::int64_t>(s) < golden.segment_count()) {
       const SegmentDifference difference =
@@ -147,14 +150,15 @@ Result<Golden> RunReference(const forward::Model& model, const ReferenceRequest&
     progress.Report(
         {"golden", done, request.rounding.to_int8() ? 2 * segments : segments, "segments", ""});
   };
-  std::vector<float> cache = FloatKvCache(all);
+  TYLLM_ASSIGN(AlignedMemory cache, FloatKvCache(all));
   Golden golden;
   golden.tokens.assign(request.tokens.begin(), request.tokens.end());
   golden.rows = std::min(request.rows, tokens);
   golden.vocabulary = model.shape().vocabulary;
   golden.width = model.shape().width;
   {
-    Prompt prompt(model, all, pool, cache);
+    TYLLM_ASSIGN(AlignedMemory buffers, FloatBuffers(all));
+    Prompt prompt(model, all, pool, cache, std::move(buffers));
     TYLLM_TRY(prompt.Run(request.tokens, [&](std::size_t s) {
       if (static_cast<std::int64_t>(s) + 1 < segments) {
         const std::span<const float> row = prompt.LastRow(s, tokens, golden.width);
@@ -171,7 +175,8 @@ Result<Golden> RunReference(const forward::Model& model, const ReferenceRequest&
     }
   }
   const CheckpointWeights again(model.checkpoint, next);
-  Interpreter program(next, again, cache, &pool);
+  TYLLM_ASSIGN(AlignedMemory buffers, FloatBuffers(next));
+  Interpreter program(next, again, cache, std::move(buffers), &pool);
   Continue(program, request.greedy, golden);
   TYLLM_TRY(again.status());
   return golden;

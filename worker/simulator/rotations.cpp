@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "common/base/portable_math.h"
 #include "worker/artifact/visual_layout.h"
 
 namespace tyllm::simulator {
@@ -104,8 +105,8 @@ void Rotations::Set(std::int64_t first, const std::array<std::span<const std::in
         const std::int32_t position =
             axes[static_cast<std::size_t>(axes_[pair])][static_cast<std::size_t>(t)];
         const float angle = static_cast<float>(position) * frequencies_[pair];
-        row[i] = static_cast<float>(std::cos(static_cast<double>(angle)));
-        row[half + i] = static_cast<float>(std::sin(static_cast<double>(angle)));
+        row[i] = static_cast<float>(PortableCos(static_cast<double>(angle)));
+        row[half + i] = static_cast<float>(PortableSin(static_cast<double>(angle)));
       }
     }
     return;

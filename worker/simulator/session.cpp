@@ -39,7 +39,8 @@ Status Session::State::ChooseBuckets(const std::vector<std::int64_t>& wanted) {
 Status Session::State::AllocateMemory() {
   for (std::size_t die = 0; die < static_cast<std::size_t>(artifact.dies()); ++die) {
     if (artifact.engine() == Engine::kInterpreter) {
-      float_caches.push_back(FloatKvCache(ScheduleOf(0, die)));
+      TYLLM_ASSIGN(AlignedMemory cache, FloatKvCache(ScheduleOf(0, die)));
+      caches.push_back(std::move(cache));
       continue;
     }
     std::uint64_t bytes = 0;
@@ -81,8 +82,9 @@ Status Session::State::MakePrograms() {
     for (std::size_t die = 0; die < program.dies.size(); ++die) {
       const ProgramOnDie& on_die = program.dies[die];
       if (artifact.engine() == Engine::kInterpreter) {
-        made.push_back(
-            std::make_unique<Interpreter>(*on_die.schedule, *on_die.weights, float_caches[die]));
+        TYLLM_ASSIGN(AlignedMemory buffers, FloatBuffers(*on_die.schedule));
+        made.push_back(std::make_unique<Interpreter>(*on_die.schedule, *on_die.weights, caches[die],
+                                                     std::move(buffers)));
         continue;
       }
       TYLLM_ASSIGN(std::vector<LastingBuffer> lasting, LastingBuffersOf(*on_die.schedule));

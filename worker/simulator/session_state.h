@@ -35,9 +35,8 @@ struct Session::State {
   Executor executor;
   Pages pages;
   std::vector<std::int64_t> buckets;
-  std::vector<AlignedMemory> arenas;                           ///< [dies]
-  std::vector<AlignedMemory> caches;                           ///< [dies], compiled code
-  std::vector<std::vector<float>> float_caches;                ///< [dies], interpreter
+  std::vector<AlignedMemory> arenas;                           ///< [dies], compiled code
+  std::vector<AlignedMemory> caches;                           ///< [dies]
   std::vector<std::vector<std::unique_ptr<DieProgram>>> dies;  ///< [programs][dies]
   std::vector<Chunk> chunks;
   std::int64_t history = 0;

@@ -3,6 +3,7 @@
 // What is wrong with a compiled model or with what it is asked is named; nothing crashes.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -108,6 +109,48 @@ TEST_F(BadInputTest, AChangedByteAnywhereInTheManifestIsFound) {
     FlipByte(manifest, at);
   }
   EXPECT_TRUE(artifact::OpenArtifact(compiled_).ok());
+}
+
+TEST_F(BadInputTest, DiesThatAreNotTheModelsAreRefusedThoughTheManifestNamesThem) {
+  const Path path = compiled_ / artifact::kBufferConfigFile;
+  const format::Json config = *format::ReadJsonFile(path);
+  ASSERT_TRUE(artifact::OpenArtifact(compiled_).ok());
+  const auto expect_refused = [&](const format::Json& changed) {
+    ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, format::PrettyJson(changed)).ok());
+    artifact::Manifest manifest = *artifact::ReadManifest(compiled_ / artifact::kManifestFile);
+    for (artifact::FileEntry& file : manifest.files) {
+      if (file.path == artifact::kBufferConfigFile) {
+        file = *artifact::DescribeFile(compiled_, artifact::kBufferConfigFile);
+      }
+    }
+    ASSERT_TRUE(artifact::WriteManifest(LocalFileSystem(), compiled_, manifest).ok());
+    const Status status = artifact::OpenArtifact(compiled_).status();
+    EXPECT_EQ(status.code(), StatusCode::kDataLoss) << status.ToString();
+    EXPECT_NE(status.message().find("buffer_config.json"), std::string::npos) << status.message();
+  };
+  for (const char* const change :
+       {R"({"die_list": {"0": {"shard": {"kv_heads": {"begin": 1}}}}})",
+        R"({"die_list": {"0": {"shard": {"kv_heads": {"end": 2}}}}})",
+        R"({"die_list": {"2": {"shard": {"heads": {"end": 3}}}}})",
+        R"({"die_list": {"2": {"shard": {"vocabulary": {"end": 102}}}}})",
+        R"({"die_list": {"2": {"shard": {"intermediate": {"end": 384}}}}})",
+        R"({"die_list": {"1": {"die": 2}}})", R"({"max_kv": 1000000})"}) {
+    SCOPED_TRACE(change);
+    format::Json changed = config;
+    const format::Json places = format::Json::parse(change).flatten();
+    for (const auto& [place, value] : places.items()) {
+      changed[format::Json::json_pointer(place)] = value;
+    }
+    ASSERT_NE(changed, config);
+    expect_refused(changed);
+  }
+}
+
+TEST(CompareNumbersTest, ANumberThatIsNoneStaysTheLargestDifference) {
+  const float none = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> found = {0, none, 1, 5};
+  const std::vector<float> expected = {0, 0, 0, 0};
+  EXPECT_TRUE(std::isnan(CompareNumbers("mlp", 0, found, expected).max_difference));
 }
 
 TEST_F(BadInputTest, TheSegmentWhereAWrongResultBeginsIsNamed) {
