@@ -140,6 +140,8 @@ class DieBuilder {
     for (Status& status : statuses) {
       TYLLM_TRY(std::move(status));
     }
+    counts_.cached = builder.from_cache();
+    counts_.interpreted = !compiles();
     return OkStatus();
   }
 

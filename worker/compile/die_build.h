@@ -11,9 +11,14 @@ namespace tyllm::compile {
 
 /// How much of a build had to be done.
 struct BuildCounts {
+  /// Distinct sources that the compiler ran for.
+  std::int64_t built() const { return interpreted ? 0 : distinct_sources - cached; }
+
   std::int64_t programs = 0;          ///< asked for
   std::int64_t programs_kept = 0;     ///< finished by an earlier run
   std::int64_t distinct_sources = 0;  ///< of the others
+  std::int64_t cached = 0;            ///< of the distinct sources, whose objects were in the cache
+  bool interpreted = false;           ///< there is no compiler: sources stand for programs
   std::int64_t params_written = 0;    ///< common_die<d>.params; the others were there
 };
 

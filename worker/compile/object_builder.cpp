@@ -77,6 +77,8 @@ Status ObjectBuilder::WriteHeaders() const {
 Result<std::string> ObjectBuilder::Build(const GeneratedProgram& program) const {
   const std::string key = CacheKey(toolchain_, program);
   if (std::optional<std::string> cached = cache_.Find(key)) {
+    auto count = from_cache_.Lock();
+    ++*count;
     return *std::move(cached);
   }
   TYLLM_TRY(WriteHeaders());

@@ -26,6 +26,12 @@ class ObjectBuilder {
   /// bytes, wherever and whenever it is built.
   Result<std::string> Build(const GeneratedProgram& program) const;
 
+  /// Objects that came from the cache.
+  std::int64_t from_cache() const {
+    auto count = from_cache_.Lock();
+    return *count;
+  }
+
  private:
   /// The first caller writes them, the others wait for it.
   Status WriteHeaders() const;
@@ -37,6 +43,7 @@ class ObjectBuilder {
   ObjectCache cache_;
   artifact::Toolchain toolchain_;
   mutable Guarded<bool> headers_written_{false};
+  mutable Guarded<std::int64_t> from_cache_{std::int64_t{0}};
 };
 
 /// What identifies objects made here.

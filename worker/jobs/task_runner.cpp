@@ -150,12 +150,14 @@ Result<TaskReport> RunCompileDie(const Work& work) {
   TYLLM_ASSIGN(const compile::BuildCounts counts,
                compile::CompileDies(work.files, request, {work.order.die}, work.order.output,
                                     work.progress));
-  return TaskReport{.text = "die " + std::to_string(work.order.die) + ": " +
-                            std::to_string(counts.programs) + " programs, " +
-                            std::to_string(counts.programs_kept) +
-                            " of them finished by an earlier run, " +
-                            std::to_string(counts.distinct_sources) + " compiled or cached\n",
-                    .violations = {}};
+  return TaskReport{
+      .text = "die " + std::to_string(work.order.die) + ": " + std::to_string(counts.programs) +
+              " programs, " + std::to_string(counts.programs_kept) +
+              " of them finished by an earlier run, " +
+              (counts.interpreted ? std::string("the others to be interpreted\n")
+                                  : std::to_string(counts.built()) + " compiled, " +
+                                        std::to_string(counts.cached) + " from the cache\n"),
+      .violations = {}};
 }
 
 /// All dies at once, by the vendor's toolchain.
@@ -183,8 +185,11 @@ Result<TaskReport> RunAssemble(const Work& work) {
                compile::Assemble(work.files, request, parts, work.order.output, work.progress));
   std::string text = std::to_string(summary.bytes) + " bytes";
   if (summary.verified) {
-    text += ", run on the die simulator: largest difference of a logit " +
-            std::to_string(summary.verified->max_difference);
+    const bool ran =
+        summary.verified->engine == simulator::kEngineNames.Name(simulator::Engine::kCompiled);
+    text += std::string(ran ? ", run on the die simulator"
+                            : ", interpreted in float32 (the programs were not run)") +
+            ": largest difference of a logit " + std::to_string(summary.verified->max_difference);
   }
   return TaskReport{.text = text + "\n", .violations = {}};
 }

@@ -156,6 +156,9 @@ Result<BenchSide> Measure(Subject& subject, double memory, std::vector<LoggedCal
   TYLLM_ASSIGN(const std::vector<double> seconds,
                Seconds(subject.request.repeats, [&] { return run(subject); }));
   Rate(seconds, calls, memory, side);
+  if (subject.loaded.engine() == Engine::kInterpreter) {
+    return side;  // it does a whole segment as one part
+  }
   TaskLog log;
   subject.session.Record(&log);
   TYLLM_TRY(run(subject));  // so that the log has memory
@@ -189,6 +192,10 @@ Result<BenchReport> Bench(FileSystem& files, const BenchRequest& request,
   TYLLM_ASSIGN(const LoadedArtifact loaded,
                LoadedArtifact::Load(request.directory, Engine::kCompiled, Residency::kCopied));
   TYLLM_TRY(Check(request, loaded));
+  if (request.trace && loaded.engine() == Engine::kInterpreter) {
+    return InvalidArgument("--trace is of programs, and " + request.directory.string() +
+                           " has none (it was compiled with --compiler none); leave it out");
+  }
   TYLLM_ASSIGN(Session session, Session::Open(loaded, {{}, request.threads}));
   const plan::Schedule& schedule = *loaded.programs()[0].dies[0].schedule;
   Subject subject{
@@ -199,6 +206,7 @@ Result<BenchReport> Bench(FileSystem& files, const BenchRequest& request,
   report.dies = loaded.dies();
   report.threads = subject.session.threads();
   report.target_cpu = loaded.artifact().manifest.toolchain.target_cpu;
+  report.engine = kEngineNames.Name(loaded.engine());
   report.head = HeadOf(schedule);
   progress.Report({"bench", 1, 4, "passes", "memory"});
   TYLLM_ASSIGN(const double memory, MeasureReadSpeed(report.threads));

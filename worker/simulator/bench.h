@@ -51,6 +51,7 @@ struct BenchReport {
   std::int64_t dies = 0;
   std::int64_t threads = 0;
   std::string target_cpu;
+  std::string engine;                      ///< "compiled", or "interpreter": then no ops are told
   std::string head;                        ///< how its weights are stored: "half", "int8", "int4"
   double memory_gigabytes_per_second = 0;  ///< read by as many threads, measured just before
   BenchSide prefill;
@@ -102,6 +103,7 @@ struct tyllm::format::Members<tyllm::simulator::BenchReport> {
       Member{"dies", &R::dies},
       Member{"threads", &R::threads},
       Member{"target_cpu", &R::target_cpu},
+      Member{"engine", &R::engine},
       Member{"head", &R::head},
       Member{"memory_gigabytes_per_second", &R::memory_gigabytes_per_second},
       Member{"prefill", &R::prefill},

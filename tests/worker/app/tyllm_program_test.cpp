@@ -92,6 +92,39 @@ TEST(TyllmProgramTest, SaysWhatVllmWillMakeOfAModel) {
   EXPECT_EQ(Shell(kTyllm + " inspect " + kDemo + " --lint sglang").exit.code, 2);
 }
 
+TEST(TyllmProgramTest, AModelWithoutProgramsIsNotCalledCompiled) {
+  const testing::TemporaryDirectory folder;
+  const std::string model =
+      std::string(testing::kTestData) + "/goldens/tiny-qwen3 --no-tokenizer --max-kv 64";
+  const std::string out = (folder / "out").string();
+  const CommandOutcome compiled =
+      Shell(kTyllm + " compile --compiler none --model " + model + " --out " + out);
+  EXPECT_EQ(compiled.exit.code, 0) << compiled.output;
+  for (const char* const part :
+       {"to be interpreted: nothing was compiled", "interpreted in float32:"}) {
+    EXPECT_NE(compiled.output.find(part), std::string::npos) << compiled.output;
+  }
+  const CommandOutcome inspected = Shell(kTyllm + " inspect " + out);
+  EXPECT_NE(inspected.output.find("sim: no programs"), std::string::npos) << inspected.output;
+  const CommandOutcome measured =
+      Shell(kTyllm + " bench " + out + " --prompt 8 --decode 2 --repeats 1");
+  EXPECT_EQ(measured.exit.code, 0) << measured.output;
+  EXPECT_NE(measured.output.find("interpreted in float32"), std::string::npos);
+  EXPECT_EQ(measured.output.find("between them"), std::string::npos) << measured.output;
+}
+
+TEST(TyllmProgramTest, ProgramsFromTheCacheAreToldApart) {
+  const testing::TemporaryDirectory folder;
+  const std::string command =
+      kTyllm + " compile --model " + std::string(testing::kTestData) +
+      "/goldens/tiny-qwen3 --no-tokenizer --max-kv 64 --seq-lens 1 --cache " +
+      (folder / "cache").string() + " --out ";
+  const CommandOutcome first = Shell(command + (folder / "first").string());
+  EXPECT_NE(first.output.find("1 compiled, 0 from the cache"), std::string::npos) << first.output;
+  const CommandOutcome second = Shell(command + (folder / "second").string());
+  EXPECT_NE(second.output.find("0 compiled, 1 from the cache"), std::string::npos) << second.output;
+}
+
 TEST(TyllmProgramTest, InspectsOrSynthesizesOneThing) {
   EXPECT_EQ(Shell(kTyllm + " inspect").exit.code, 2);
   EXPECT_EQ(Shell(kTyllm + " inspect --synthesize Qwen3-8B").exit.code, 2);

@@ -19,6 +19,9 @@ void Print(const char* name, const simulator::BenchSide& side) {
               name, side.tokens_per_second, side.median_tokens_per_second,
               side.bytes_per_token / kMega, side.gigabytes_per_second,
               side.share_of_memory_speed * 100);
+  if (side.ops.empty()) {
+    return;
+  }
   std::printf("  %-10s %-34s %6s %9s %8s %7s\n", side.program.c_str(), "op", "calls", "ms a token",
               "GB/s", "memory");
   const auto tokens = static_cast<double>(side.tokens);
@@ -38,7 +41,8 @@ void Print(const simulator::BenchReport& report) {
   std::printf("%s: %lld %s, %lld %s, %s, head %s\n", report.directory.c_str(),
               static_cast<long long>(report.dies), report.dies == 1 ? "die" : "dies",
               static_cast<long long>(report.threads), report.threads == 1 ? "thread" : "threads",
-              report.target_cpu.c_str(), report.head.c_str());
+              report.engine == "compiled" ? report.target_cpu.c_str() : "interpreted in float32",
+              report.head.c_str());
   std::printf("memory   %7.1f GB/s read by as many threads\n", report.memory_gigabytes_per_second);
   Print("prefill", report.prefill);
   Print("decode", report.decode);

@@ -19,6 +19,7 @@
 #include "worker/compile/vendor/compile_with_vendor.h"
 #include "worker/model/output_place.h"
 #include "worker/model/vision_shape.h"
+#include "worker/simulator/engine.h"
 
 namespace tyllm::app {
 
@@ -44,6 +45,9 @@ format::Json ToJson(const compile::CompileSummary& summary, double seconds) {
                        {"programs", summary.counts.programs},
                        {"programs_kept", summary.counts.programs_kept},
                        {"distinct_sources", summary.counts.distinct_sources},
+                       {"programs_cached", summary.counts.cached},
+                       {"programs_built", summary.counts.built()},
+                       {"interpreted", summary.counts.interpreted},
                        {"seconds", seconds}};
   if (summary.verified) {
     json["verify"] = format::ToJson(*summary.verified);
@@ -51,25 +55,44 @@ format::Json ToJson(const compile::CompileSummary& summary, double seconds) {
   return json;
 }
 
-void Print(const compile::CompileSummary& summary, double seconds, bool vendor) {
-  std::printf("%s: %lld programs (%lld from an earlier run, %lld compiled), %.1f MB, %.1f s\n",
-              summary.directory.c_str(), static_cast<long long>(summary.counts.programs),
-              static_cast<long long>(summary.counts.programs_kept),
-              static_cast<long long>(summary.counts.distinct_sources),
+/// Where the programs came from.
+std::string Origin(const compile::BuildCounts& counts) {
+  if (counts.interpreted) {
+    return "to be interpreted: nothing was compiled";
+  }
+  return std::to_string(counts.programs_kept) + " from an earlier run; " +
+         std::to_string(counts.distinct_sources) +
+         " sources of the others: " + std::to_string(counts.built()) + " compiled, " +
+         std::to_string(counts.cached) + " from the cache";
+}
+
+void Print(const simulator::VerifyReport& verified, const std::string& target_cpu,
+           bool interpreted) {
+  const bool ran = verified.engine == simulator::kEngineNames.Name(simulator::Engine::kCompiled);
+  std::printf("%s: %lld rows of logits, largest difference %.2g\n",
+              ran ? "run on the die simulator" : "interpreted in float32",
+              static_cast<long long>(verified.rows), verified.max_difference);
+  if (verified.visual_tokens > 0) {
+    std::printf("and over an image, a prompt of %lld tokens: largest difference %.2g\n",
+                static_cast<long long>(verified.visual_tokens), verified.visual_max_difference);
+  }
+  if (!ran && !interpreted) {
+    std::printf("the programs were not run: this machine has not the CPU that they are for (%s)\n",
+                target_cpu.c_str());
+  }
+}
+
+void Print(const compile::CompileSummary& summary, double seconds, const std::string& target_cpu,
+           bool vendor) {
+  std::printf("%s: %lld programs (%s), %.1f MB, %.1f s\n", summary.directory.c_str(),
+              static_cast<long long>(summary.counts.programs),
+              vendor ? "the vendor's" : Origin(summary.counts).c_str(),
               static_cast<double>(summary.bytes) / 1e6, seconds);
   if (summary.verified) {
-    std::printf("run on the die simulator: %lld rows of logits, largest difference %.2g\n",
-                static_cast<long long>(summary.verified->rows), summary.verified->max_difference);
-    if (summary.verified->visual_tokens > 0) {
-      std::printf("and over an image, a prompt of %lld tokens: largest difference %.2g\n",
-                  static_cast<long long>(summary.verified->visual_tokens),
-                  summary.verified->visual_max_difference);
-    }
-  } else if (vendor) {
+    Print(*summary.verified, target_cpu, summary.counts.interpreted);
+  } else {
     std::printf(
         "made by the vendor's toolchain for the silicon: the die simulator cannot run it\n");
-  } else {
-    std::printf("not run: this machine has not the CPU that it was compiled for\n");
   }
 }
 
@@ -219,7 +242,8 @@ cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
   if (arguments.json) {
     std::cout << format::PrettyJson(ToJson(*summary, seconds));
   } else {
-    Print(*summary, seconds, request.options.target != domain::CompileTarget::kSim);
+    Print(*summary, seconds, request.options.target_cpu,
+          request.options.target != domain::CompileTarget::kSim);
   }
   return cli::ExitCode::kOk;
 }

@@ -12,6 +12,7 @@
 #include "worker/app/commands/lint_model.h"
 #include "worker/app/commands/synthesize_model.h"
 #include "worker/compile/onnx/export.h"
+#include "worker/compile/system_compiler.h"
 
 namespace tyllm::app {
 
@@ -100,12 +101,16 @@ void Print(const ModelInspection& m) {
 }
 
 // "Native programs for the simulator" must never be taken for programs of the chip.
-std::string BackendText(const std::string& backend) {
+std::string BackendText(const std::string& backend, bool compiled) {
   if (backend == "tytvm") {
     return "tytvm: made by the vendor's toolchain for the silicon, not for the die simulator";
   }
-  return backend == "sim" ? "sim: native programs for the die simulator, not for the silicon"
-                          : backend;
+  if (backend != "sim") {
+    return backend;
+  }
+  return compiled ? "sim: native programs for the die simulator, not for the silicon"
+                  : "sim: no programs; the die simulator interprets it in float32, the silicon "
+                    "cannot run it";
 }
 
 void PrintDies(const ArtifactInspection& a) {
@@ -139,7 +144,7 @@ void PrintProvenance(const ArtifactInspection& a) {
 void Print(const ArtifactInspection& a) {
   std::printf("a compiled model for %s %s\n", Number(a.dies).c_str(), a.dies == 1 ? "die" : "dies");
   Row("directory", a.directory);
-  Row("back end", BackendText(a.backend));
+  Row("back end", BackendText(a.backend, a.toolchain.compiler != compile::kNoCompiler));
   Row("model", a.model.family + " (" + a.model.architecture + "), " + a.model.format +
                    (a.group_size == 0 ? "" : ", group " + Number(a.group_size)));
   Row("buckets", Joined(a.seq_lens) + " tokens, KV cache of " + Number(a.max_kv) + " tokens" +
