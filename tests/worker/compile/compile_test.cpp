@@ -14,6 +14,7 @@
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/artifact.h"
 #include "worker/artifact/layout.h"
+#include "worker/compile/finished_params.h"
 #include "worker/compile/proof.h"
 
 namespace tyllm::compile {
@@ -196,6 +197,29 @@ TEST(CompileTest, AfterAKillAtAnyMomentOnlyWhatIsMissingIsMade) {
     EXPECT_EQ(FilesThatDiffer(out, folder / "warm"), std::set<std::string>())
         << healthy << " of " << changes;
   }
+}
+
+TEST(CompileTest, AfterAKillWeightsThatWereFinishedAreNotPackedAgain) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(2);
+  request.compiler = "none";
+  request.cache.clear();
+  const int changes = ChangesOf(request, folder.path());
+  std::set<std::int64_t> packed;
+  for (const int healthy : {3, changes / 4, changes / 3, changes / 2, changes - 10}) {
+    const Path out = folder / std::to_string(healthy);
+    FaultyFileSystem full(healthy);
+    domain::NoProgress progress;
+    ASSERT_FALSE(Compile(full, request, out, progress).ok());
+    const Path remembered = out / "2die.partial" / FinishedParams::kFolder;
+    const auto finished =
+        std::filesystem::exists(remembered) ? std::ssize(Contents(remembered)) : 0;
+    const auto again = CompileInto(request, out);
+    ASSERT_TRUE(again.ok()) << again.status().ToString();
+    EXPECT_EQ(again->counts.params_written, 2 - finished) << healthy << " of " << changes;
+    packed.insert(again->counts.params_written);
+  }
+  EXPECT_TRUE(packed.contains(0) && packed.contains(2));
 }
 
 TEST(CompileTest, ADamagedFinishedProgramIsMadeAgain) {
@@ -395,6 +419,9 @@ TEST(CompileTest, WithoutACompilerTheModelIsInterpreted) {
   const auto summary = CompileInto(request, folder / "out");
   ASSERT_TRUE(summary.ok()) << summary.status().ToString();
   ASSERT_TRUE(summary->verified.has_value());
+  EXPECT_EQ(summary->verified->engine, "interpreter");
+  EXPECT_TRUE(summary->counts.interpreted);
+  EXPECT_EQ(summary->counts.built(), 0);
   EXPECT_LT(summary->verified->max_difference, 1e-3);
   const auto contents = Contents(summary->directory);
   EXPECT_TRUE(contents.contains("batch_1/seqlen_8/llm_decode_die1.cpp"));

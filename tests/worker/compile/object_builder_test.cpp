@@ -3,10 +3,16 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 
+#include "common/base/child_process.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/worker/compile/golden_model.h"
+#include "worker/compile/preparation.h"
 
 namespace tyllm::compile {
 namespace {
@@ -59,6 +65,66 @@ TEST(ObjectBuilderTest, EqualBytesWithLineTablesInFoldersOfAnyName) {
     EXPECT_EQ(*a, *b) << program;
     EXPECT_EQ(b->find(folder.path().string()), std::string::npos) << program;
     EXPECT_EQ(b->find("/proc/self"), std::string::npos) << program;
+  }
+}
+
+/// Symbols with bytes of their own in sections that can be written to; those of a shared object's
+/// beginning and end are the C library's.
+std::vector<std::string> MutableSymbols(const Path& object) {
+  const auto dump =
+      RunCommand({{"objdump", "-t", object.string()}, {}, {}, {}}, std::chrono::minutes(1));
+  EXPECT_TRUE(dump.ok() && dump->exit.ok());
+  std::vector<std::string> symbols;
+  std::istringstream lines(dump.ok() ? dump->output : "");
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    const std::vector<std::string> all{std::istream_iterator<std::string>(words), {}};
+    for (const char* const section : {".data", ".bss", ".tdata", ".tbss"}) {
+      const auto at = std::ranges::find(all, section);
+      if (all.end() - at == 3 && at[1].find_first_not_of('0') != std::string::npos &&
+          at[2] != "completed.0") {
+        symbols.push_back(at[2]);
+      }
+    }
+  }
+  return symbols;
+}
+
+TEST(ObjectBuilderTest, ProgramsHaveNothingThatTheyCouldWriteToButTheirArena) {
+  const auto tools = RunCommand({{"objdump", "--version"}, {}, {}, {}}, std::chrono::minutes(1));
+  if (!tools.ok() || !tools->exit.ok()) {
+    GTEST_SKIP() << "needs objdump (binutils)";
+  }
+  const TemporaryDirectory folder;
+  CompileRequest request = testing::GoldenRequest(1);
+  request.options.seq_lens = {1, 8, 16};
+  const auto preparation = Preflight(request, NeedsCompiler::kYes);
+  ASSERT_TRUE(preparation.ok()) << preparation.status().ToString();
+  const ObjectBuilder builder(LocalFileSystem(), preparation->compiler,
+                              preparation->options.target_cpu, folder / "a", request.cache);
+  const auto programs = preparation->Plan(0);
+  ASSERT_TRUE(programs.ok());
+  for (const PlannedProgram& program : *programs) {
+    const auto object = builder.Build(program.generated);
+    ASSERT_TRUE(object.ok()) << object.status().ToString();
+    ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "program.so", *object).ok());
+    EXPECT_EQ(MutableSymbols(folder / "program.so"), std::vector<std::string>());
+  }
+  GeneratedProgram counting = Small();
+  counting.source += "namespace { int calls = 0; }\nextern \"C\" int count() { return ++calls; }\n";
+  const auto object = builder.Build(counting);
+  ASSERT_TRUE(object.ok());
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "program.so", *object).ok());
+  EXPECT_EQ(MutableSymbols(folder / "program.so").size(), 1U);
+}
+
+TEST(ObjectBuilderTest, ObjectsFromTheCacheAreCounted) {
+  const TemporaryDirectory folder;
+  for (const std::int64_t cached : {0, 1}) {
+    const ObjectBuilder builder(LocalFileSystem(), AnyCompiler(), "x86-64-v3", folder / "a",
+                                folder / "cache");
+    ASSERT_TRUE(builder.Build(Small()).ok());
+    EXPECT_EQ(builder.from_cache(), cached);
   }
 }
 
