@@ -84,7 +84,9 @@ TEST_P(Mrope, ParametersOfEveryDieAreTheModels) {
   ASSERT_TRUE(load().ok());
   const Path path = folder / "mrope/3_24_[int32]_die1.params";
   std::string bytes = *LocalFileSystem().Read(path);
-  bytes.back() ^= 1;
+  const auto place = artifact::ParamsFile::Open(path)->Find(simulator::kMropeAxes);
+  ASSERT_TRUE(place.ok());
+  bytes[place->offset] ^= 1;
   ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, bytes).ok());
   EXPECT_EQ(load().code(), StatusCode::kDataLoss) << load().ToString();
   EXPECT_NE(load().message().find("die1.params"), std::string::npos) << load().message();
