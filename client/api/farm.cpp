@@ -273,10 +273,12 @@ Result<std::vector<domain::ProjectUse>> Farm::Projects(const std::stop_token& st
   return wire::FromProto(response);
 }
 
-Result<domain::Project> Farm::SetProject(const domain::Project& project,
+Result<domain::Project> Farm::SetProject(const domain::ProjectChange& change,
                                          const std::stop_token& stop) {
   v1::SetProjectRequest request;
-  *request.mutable_project() = wire::ToProto(project);
+  request.set_request_id(change.request_id);
+  *request.mutable_project() = wire::ToProto(change.project);
+  request.set_etag(change.etag);
   v1::SetProjectResponse response;
   TYLLM_TRY(Ask(*stubs_->admin, &Admin::SetProject, request, response, stop));
   return wire::FromProto(response.project());

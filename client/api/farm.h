@@ -67,7 +67,8 @@ class Farm {
   Status ForgetWorker(const std::string& worker, const std::string& request_id,
                       const std::stop_token& stop);
   Result<std::vector<domain::ProjectUse>> Projects(const std::stop_token& stop);
-  Result<domain::Project> SetProject(const domain::Project& project, const std::stop_token& stop);
+  Result<domain::Project> SetProject(const domain::ProjectChange& change,
+                                     const std::stop_token& stop);
   /// Gives every event after `after` to `on_event`, as they come, until the job has ended; a broken
   /// connection goes on after the last event. kUnavailable when the server has not answered for the
   /// patience.

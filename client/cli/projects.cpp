@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "client/cli/commands.h"
+#include "client/cli/job_command.h"
 #include "client/cli/show.h"
 
 namespace tyllm::client {
@@ -53,19 +54,40 @@ void Apply(const std::optional<std::int64_t>& given, std::optional<std::int64_t>
   }
 }
 
-Result<domain::Project> Set(const Session& session, const Arguments& arguments) {
-  TYLLM_ASSIGN(const std::unique_ptr<Farm> farm, session.Connect());
-  TYLLM_ASSIGN(const std::vector<domain::ProjectUse> all, farm->Projects(session.stop()));
+// The project as it is, with what was given.
+Result<domain::ProjectChange> ChangeOf(Farm& farm, const Arguments& arguments,
+                                       const std::stop_token& stop) {
+  TYLLM_ASSIGN(const std::vector<domain::ProjectUse> all, farm.Projects(stop));
   const auto found = std::find_if(all.begin(), all.end(), [&](const domain::ProjectUse& use) {
     return use.project.name == arguments.name;
   });
-  domain::Project project = found == all.end() ? domain::Project{} : found->project;
+  domain::ProjectChange change{.request_id = NewRequestId(),
+                               .project = {},
+                               .etag = std::string(domain::kUnknownProjectEtag)};
+  if (found != all.end()) {
+    change.project = found->project;
+    change.etag = found->etag;
+  }
+  domain::Project& project = change.project;
   project.name = arguments.name;
   project.weight = arguments.weight.value_or(project.weight);
   Apply(arguments.queued, project.max_queued_jobs);
   Apply(arguments.running, project.max_running_tasks);
   Apply(arguments.stored, project.max_stored_bytes);
-  return farm->SetProject(project, session.stop());
+  return change;
+}
+
+// What somebody else changes meanwhile stays, too.
+Result<domain::Project> Set(const Session& session, const Arguments& arguments) {
+  constexpr int kTries = 5;
+  TYLLM_ASSIGN(const std::unique_ptr<Farm> farm, session.Connect());
+  for (int i = 1;; ++i) {
+    TYLLM_ASSIGN(const domain::ProjectChange change, ChangeOf(*farm, arguments, session.stop()));
+    Result<domain::Project> project = farm->SetProject(change, session.stop());
+    if (project.status().code() != StatusCode::kAborted || i == kTries) {
+      return project;
+    }
+  }
 }
 
 template <typename T>

@@ -221,6 +221,16 @@ std::string ModeSuffix(const domain::ModeOrder& order) {
          (order.reason.empty() ? "" : " (" + Printable(order.reason) + ")");
 }
 
+// ", benched (3 tasks in a row failed by its machine, the last WORKER_UNFIT; one to try from ...)".
+std::string BenchSuffix(const std::optional<domain::Bench>& bench) {
+  if (!bench) {
+    return "";
+  }
+  return fmt::format(
+      ", benched ({} tasks in a row failed by its machine, the last {}; one to try from {})",
+      bench->failures, Printable(bench->reason), When(bench->until_unix_ms));
+}
+
 }  // namespace
 
 std::string Describe(const std::vector<domain::WorkerView>& workers) {
@@ -234,7 +244,8 @@ std::string Describe(const std::vector<domain::WorkerView>& workers) {
     const domain::Capabilities& has = worker.capabilities;
     rows.push_back({
         Printable(worker.name),
-        std::string(worker.online ? "online" : "offline") + ModeSuffix(worker.order),
+        std::string(worker.online ? "online" : "offline") + ModeSuffix(worker.order) +
+            (worker.online ? BenchSuffix(worker.bench) : ""),
         Printable(has.device),
         std::to_string(has.slots),
         Bytes(static_cast<std::uint64_t>(has.memory_bytes)),

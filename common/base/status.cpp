@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
@@ -96,7 +97,41 @@ Status Status::Annotate(std::string_view context) const {
   std::string message(context);
   message += ": ";
   message += message_;
-  return {code_, std::move(message), where_};
+  Status annotated(code_, std::move(message), where_);
+  annotated.facts_ = facts_;
+  return annotated;
+}
+
+Status Status::With(std::string_view name, std::string value) const {
+  if (ok()) {
+    return *this;
+  }
+  auto facts = std::make_shared<Facts>(this->facts());
+  facts->insert_or_assign(std::string(name), std::move(value));
+  Status more = *this;
+  more.facts_ = std::move(facts);
+  return more;
+}
+
+Status Status::With(std::string_view name, std::int64_t value) const {
+  return With(name, std::to_string(value));
+}
+
+const Status::Facts& Status::facts() const {
+  static const Facts none;
+  return facts_ == nullptr ? none : *facts_;
+}
+
+std::optional<std::int64_t> Status::NumberOf(std::string_view name) const {
+  const auto found = facts().find(name);
+  if (found == facts().end()) {
+    return std::nullopt;
+  }
+  const std::string& text = found->second;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(number)
+                                                                  : std::nullopt;
 }
 
 std::string Status::ToString() const {

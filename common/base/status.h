@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -52,6 +56,17 @@ class [[nodiscard]] Status {
   /// The same error with "context: " in front; OK stays OK.
   Status Annotate(std::string_view context) const;
 
+  /// What a message says in words, by name, for programs (docs/manual/api-errors.md).
+  using Facts = std::map<std::string, std::string, std::less<>>;
+
+  /// The same error with one fact more; OK stays OK.
+  Status With(std::string_view name, std::string value) const;
+  Status With(std::string_view name, std::int64_t value) const;
+
+  const Facts& facts() const;
+  /// A fact that is a number; nothing where there is none of that name.
+  std::optional<std::int64_t> NumberOf(std::string_view name) const;
+
   /// "INVALID_ARGUMENT: message", or "OK".
   std::string ToString() const;
 
@@ -59,6 +74,7 @@ class [[nodiscard]] Status {
   StatusCode code_ = StatusCode::kOk;
   std::string message_;
   std::source_location where_;
+  std::shared_ptr<const Facts> facts_;  ///< null: none
 };
 
 inline Status OkStatus() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "common/format/json.h"
@@ -23,6 +24,20 @@ struct Project {
   bool operator==(const Project&) const = default;
 };
 
+inline constexpr std::string_view kUnknownProjectEtag = "default";
+
+/// Changes whenever something of the project does; kUnknownProjectEtag while it is as one that
+/// nobody has set up.
+std::string EtagOf(const Project& project);
+
+/// A change of a project. Where it has another etag by now nothing is changed; empty: whatever it
+/// is.
+struct ProjectChange {
+  std::string request_id;  ///< may be empty
+  Project project;
+  std::string etag;
+};
+
 /// What a project gets of the farm.
 struct ProjectUse {
   Project project;
@@ -32,6 +47,7 @@ struct ProjectUse {
   double device_seconds = 0;  ///< decayed: what decides who is next
   double share = 0;           ///< of what was used of late, 0 to 1
   double due = 0;             ///< by weight, among the projects that want something
+  std::string etag;           ///< of the project
 
   bool operator==(const ProjectUse&) const = default;
 };
@@ -61,5 +77,6 @@ struct tyllm::format::Members<tyllm::domain::ProjectUse> {
       Member{"device_seconds", &U::device_seconds},
       Member{"share", &U::share},
       Member{"due", &U::due},
+      Member{"etag", &U::etag},
   };
 };

@@ -10,13 +10,13 @@
 namespace tyllm::domain {
 
 /// Stages that a farm's attempts and the commands of `tyllm` report (Progress::stage), sorted. The
-/// steps of a vendor's driver are named by the driver and are not among them.
-inline constexpr std::array<std::string_view, 27> kStages{
-    "answers",        "assemble",      "bench",        "calibrate", "check",      "compile",
-    "compile_visual", "convert",       "digest",       "evaluate",  "fetch",      "generate",
-    "golden",         "golden_visual", "images",       "onnx",      "pack",       "pack_visual",
-    "prepare",        "quantize",      "questions",    "resume",    "synthesize", "upload",
-    "vendor",         "verify",        "verify_visual"};
+/// steps of a vendor's driver are named by the driver and are not among them. "start": the job runs
+/// and has not told one yet.
+inline constexpr std::array<std::string_view, 28> kStages{
+    "answers", "assemble", "bench",      "calibrate",   "check",    "compile",  "compile_visual",
+    "convert", "digest",   "evaluate",   "fetch",       "generate", "golden",   "golden_visual",
+    "images",  "onnx",     "pack",       "pack_visual", "prepare",  "quantize", "questions",
+    "resume",  "start",    "synthesize", "upload",      "vendor",   "verify",   "verify_visual"};
 
 /// The stage, or "other" for what is none of kStages: a bounded set, for metrics.
 constexpr std::string_view KnownStage(std::string_view stage) {

@@ -33,6 +33,7 @@ struct Problem {
   std::string field;    ///< path from the request, where there is one: "spec.compile.dies"
   std::string message;  ///< for people
   std::vector<BlobId> missing;
+  Status::Facts facts = {};  ///< numbers of the message
 
   bool operator==(const Problem&) const = default;
 };

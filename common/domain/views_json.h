@@ -64,6 +64,16 @@ struct tyllm::format::Members<tyllm::domain::JobEvent> {
 };
 
 template <>
+struct tyllm::format::Members<tyllm::domain::Bench> {
+  using B = tyllm::domain::Bench;
+  static constexpr auto kTable = std::tuple{
+      Member{"failures", &B::failures},
+      Member{"reason", &B::reason},
+      Member{"until_unix_ms", &B::until_unix_ms},
+  };
+};
+
+template <>
 struct tyllm::format::Members<tyllm::domain::WorkerView> {
   using V = tyllm::domain::WorkerView;
   static constexpr auto kTable = std::tuple{
@@ -73,6 +83,7 @@ struct tyllm::format::Members<tyllm::domain::WorkerView> {
       Member{"order", &V::order},
       Member{"last_seen_unix_ms", &V::last_seen_unix_ms},
       Member{"session", &V::session},
+      Member{"bench", &V::bench},
       Member{"tasks", &V::tasks},
   };
 };

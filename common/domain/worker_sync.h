@@ -41,6 +41,16 @@ struct Capabilities {
   bool operator==(const Capabilities&) const = default;
 };
 
+/// A worker whose own machine failed one task after another: it gets one at a time, to try it,
+/// until one succeeds.
+struct Bench {
+  std::int32_t failures = 0;       ///< in a row
+  std::string reason;              ///< of the last, as in Failure
+  std::int64_t until_unix_ms = 0;  ///< nothing before that
+
+  bool operator==(const Bench&) const = default;
+};
+
 struct WorkerView {
   std::string name;
   Capabilities capabilities;
@@ -49,6 +59,7 @@ struct WorkerView {
   std::int64_t last_seen_unix_ms = 0;
   std::vector<TaskId> tasks;  ///< that it holds
   std::string session;        ///< of the process that called last
+  std::optional<Bench> bench = {};
 
   bool operator==(const WorkerView&) const = default;
 };

@@ -177,7 +177,9 @@ inline constexpr std::array kMetrics{
     MetricRow{Metric::kWorkers,
               MetricType::kGauge,
               "tyllm_workers",
-              "Workers by state: online, drained (online, gets nothing new), offline.",
+              "Workers by state: online, drained (online, gets nothing new), benched (online, its "
+              "machine "
+              "fails what it gets), offline.",
               {"state"}},
     MetricRow{Metric::kWorkerHeartbeatAge, MetricType::kGauge, "tyllm_worker_heartbeat_age_seconds",
               "How long ago the worker called that has been silent longest, of those that are "

@@ -44,6 +44,12 @@ v1::Worker ToProto(const domain::WorkerView& worker) {
   proto.set_mode_reason(ValidUtf8(worker.order.reason));
   proto.set_session(ValidUtf8(worker.session));
   proto.set_last_seen_unix_ms(worker.last_seen_unix_ms);
+  if (worker.bench) {
+    v1::Bench& bench = *proto.mutable_bench();
+    bench.set_failures(worker.bench->failures);
+    bench.set_reason(ValidUtf8(worker.bench->reason));
+    bench.set_until_unix_ms(worker.bench->until_unix_ms);
+  }
   for (const domain::TaskId task : worker.tasks) {
     proto.add_task_ids(task.ToString());
   }
@@ -59,6 +65,11 @@ Result<domain::WorkerView> FromProto(const v1::Worker& proto) {
   worker.order.reason = proto.mode_reason();
   worker.session = proto.session();
   worker.last_seen_unix_ms = proto.last_seen_unix_ms();
+  if (proto.has_bench()) {
+    worker.bench = {.failures = proto.bench().failures(),
+                    .reason = proto.bench().reason(),
+                    .until_unix_ms = proto.bench().until_unix_ms()};
+  }
   for (const std::string& text : proto.task_ids()) {
     TYLLM_ASSIGN(const auto task, IdFromProto<domain::TaskId>(text, "task_ids"));
     worker.tasks.push_back(task);

@@ -52,8 +52,8 @@ Result<std::string> ReadPiece(int fd, const Path& file, std::uint64_t offset, st
 
 }  // namespace
 
-BlobTransfer::Calls::Calls(const std::shared_ptr<grpc::Channel>& channel)
-    : stub_(v1::BlobService::NewStub(channel)) {}
+BlobTransfer::Calls::Calls(const std::shared_ptr<grpc::Channel>& channel, Sender sender)
+    : stub_(v1::BlobService::NewStub(channel)), sender_(sender) {}
 
 Result<std::vector<BlobId>> BlobTransfer::Calls::FindMissing(std::span<const BlobId> blobs,
                                                              std::stop_token stop) {
@@ -92,6 +92,7 @@ Status BlobTransfer::Calls::Send(const BlobId& blob, std::uint64_t offset, const
   v1::UploadRequest request;
   *request.mutable_blob() = ToProto(blob);
   request.set_offset(offset);
+  request.set_of_attempt(sender_ == Sender::kAttempt);
   bool open = stream->Write(request);
   request.Clear();
   while (open && offset < blob.size) {
@@ -113,6 +114,17 @@ Status BlobTransfer::Calls::Send(const BlobId& blob, std::uint64_t offset, const
   return FromGrpc(stream->Finish());
 }
 
+Status BlobTransfer::Calls::SendRest(const BlobId& blob, std::uint64_t offset, const Source& source,
+                                     const Sent& sent, std::stop_token stop) {
+  Status status = Send(blob, offset, source, sent, stop);
+  const std::optional<std::int64_t> there = status.NumberOf("offset");
+  if (status.code() != StatusCode::kOutOfRange || !there || *there < 0 ||
+      static_cast<std::uint64_t>(*there) > blob.size) {
+    return status;
+  }
+  return Send(blob, static_cast<std::uint64_t>(*there), source, sent, std::move(stop));
+}
+
 Status BlobTransfer::Calls::Upload(const BlobId& blob, const Path& file, const Begins& begins,
                                    const Sent& sent, std::stop_token stop) {
   const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
@@ -124,7 +136,7 @@ Status BlobTransfer::Calls::Upload(const BlobId& blob, const Path& file, const B
   const Source source = [&](std::uint64_t at) {
     return ReadPiece(fd.get(), file, at, std::min(kMessageBytes, blob.size - at));
   };
-  return Send(blob, offset, source, sent, std::move(stop)).Annotate("sending " + file.string());
+  return SendRest(blob, offset, source, sent, std::move(stop)).Annotate("sending " + file.string());
 }
 
 Status BlobTransfer::Calls::Upload(const BlobId& blob, std::string_view bytes,
@@ -133,7 +145,7 @@ Status BlobTransfer::Calls::Upload(const BlobId& blob, std::string_view bytes,
     return std::string(bytes.substr(at, kMessageBytes));
   };
   TYLLM_ASSIGN(const std::uint64_t offset, UploadOffset(blob, stop));
-  return Send(blob, offset, source, [](std::uint64_t) {}, std::move(stop));
+  return SendRest(blob, offset, source, [](std::uint64_t) {}, std::move(stop));
 }
 
 Status BlobTransfer::Calls::Download(const BlobId& blob, std::uint64_t offset,

@@ -22,7 +22,7 @@ class BlobTransfer::Calls {
   /// Bytes of the blob that were sent, those that the server had included.
   using Sent = std::function<void(std::uint64_t)>;
 
-  explicit Calls(const std::shared_ptr<grpc::Channel>& channel);
+  Calls(const std::shared_ptr<grpc::Channel>& channel, Sender sender);
 
   Result<std::vector<BlobId>> FindMissing(std::span<const BlobId> blobs, std::stop_token stop);
   /// Sends a file from where the server stopped.
@@ -44,8 +44,12 @@ class BlobTransfer::Calls {
   Result<std::uint64_t> UploadOffset(const BlobId& blob, std::stop_token stop);
   Status Send(const BlobId& blob, std::uint64_t offset, const Source& source, const Sent& sent,
               std::stop_token stop);
+  /// Send, and once more from where the server has got to meanwhile: somebody else sends it, too.
+  Status SendRest(const BlobId& blob, std::uint64_t offset, const Source& source, const Sent& sent,
+                  std::stop_token stop);
 
   std::unique_ptr<v1::BlobService::Stub> stub_;
+  const Sender sender_;
 };
 
 }  // namespace tyllm::wire

@@ -125,8 +125,8 @@ Status SetMode(const Path& file, bool executable) {
 }  // namespace
 
 BlobTransfer::BlobTransfer(std::shared_ptr<grpc::Channel> channel, const Clock& clock,
-                           Milliseconds patience)
-    : calls_(std::make_unique<Calls>(channel)), clock_(clock), patience_(patience) {}
+                           Milliseconds patience, Sender sender)
+    : calls_(std::make_unique<Calls>(channel, sender)), clock_(clock), patience_(patience) {}
 
 BlobTransfer::~BlobTransfer() = default;
 

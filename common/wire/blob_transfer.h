@@ -26,7 +26,11 @@ class BlobTransfer {
   /// (bytes done, bytes in all); files that need not move count as done.
   using Progress = std::function<void(std::uint64_t, std::uint64_t)>;
 
-  BlobTransfer(std::shared_ptr<grpc::Channel> channel, const Clock& clock, Milliseconds patience);
+  /// Whose blobs are sent: a worker's attempt's are taken also while the server takes nothing new.
+  enum class Sender { kClient, kAttempt };
+
+  BlobTransfer(std::shared_ptr<grpc::Channel> channel, const Clock& clock, Milliseconds patience,
+               Sender sender = Sender::kClient);
   ~BlobTransfer();
 
   /// Sends every file of `tree` under `root` that the server does not have, then the tree's own

@@ -40,6 +40,7 @@ domain::Project FromProto(const v1::Project& proto) {
 v1::ProjectUse ToProto(const domain::ProjectUse& use) {
   v1::ProjectUse proto;
   *proto.mutable_project() = ToProto(use.project);
+  proto.mutable_project()->set_etag(use.etag);
   proto.set_queued_jobs(use.queued_jobs);
   proto.set_running_tasks(use.running_tasks);
   proto.set_stored_bytes(use.stored_bytes);
@@ -52,6 +53,7 @@ v1::ProjectUse ToProto(const domain::ProjectUse& use) {
 domain::ProjectUse FromProto(const v1::ProjectUse& proto) {
   domain::ProjectUse use;
   use.project = FromProto(proto.project());
+  use.etag = proto.project().etag();
   use.queued_jobs = proto.queued_jobs();
   use.running_tasks = proto.running_tasks();
   use.stored_bytes = proto.stored_bytes();

@@ -111,7 +111,7 @@ std::optional<Detail> FindDetail(const grpc::Status& status) {
 }  // namespace
 
 grpc::Status ToGrpc(const Status& status, std::string_view reason) {
-  return ToGrpc(status, ErrorDetails{.reason = std::string(reason)});
+  return ToGrpc(status, ErrorDetails{.reason = std::string(reason), .facts = status.facts()});
 }
 
 grpc::Status ToGrpc(const Status& status, const ErrorDetails& details) {
@@ -122,8 +122,8 @@ grpc::Status ToGrpc(const Status& status, const ErrorDetails& details) {
   google::rpc::ErrorInfo info;
   info.set_reason(details.reason.empty() ? std::string(Name(status.code())) : details.reason);
   info.set_domain(std::string(kErrorDomain));
-  for (const auto& [key, value] : details.metadata) {
-    (*info.mutable_metadata())[key] = Short(value);
+  for (const auto& [name, value] : details.facts) {
+    (*info.mutable_metadata())[name] = Short(value);
   }
   google::rpc::Status rich;
   rich.set_code(static_cast<int>(status.code()));
@@ -142,7 +142,15 @@ Status FromGrpc(const grpc::Status& status) {
   }
   const int code = status.error_code();
   const bool known = code > 0 && code <= static_cast<int>(StatusCode::kUnauthenticated);
-  return {known ? static_cast<StatusCode>(code) : StatusCode::kUnknown, status.error_message()};
+  Status error(known ? static_cast<StatusCode>(code) : StatusCode::kUnknown,
+               status.error_message());
+  if (const auto info = FindDetail<google::rpc::ErrorInfo>(status);
+      info && info->domain() == kErrorDomain) {
+    for (const auto& [name, value] : info->metadata()) {
+      error = error.With(name, value);
+    }
+  }
+  return error;
 }
 
 std::string ReasonOf(const grpc::Status& status) {

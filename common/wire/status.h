@@ -36,11 +36,11 @@ struct ErrorDetails {
   };
 
   std::string reason;  ///< of the ErrorInfo, UPPER_SNAKE; empty: the code's name
-  std::map<std::string, std::string> metadata;  ///< of the ErrorInfo
   std::vector<FieldViolation> fields;
   std::vector<PreconditionViolation> preconditions;
   std::vector<QuotaViolation> quotas;
   std::optional<std::int64_t> retry_delay_ms;
+  Status::Facts facts;  ///< metadata of the ErrorInfo
 };
 
 /// A google.rpc.Status with exactly one ErrorInfo in the details, and of BadRequest,
@@ -52,9 +52,9 @@ grpc::Status ToGrpc(const Status& status, const ErrorDetails& details);
 /// code's name unless there is more to tell a program. Messages are cut at kMaxErrorBytes.
 grpc::Status ToGrpc(const Status& status, std::string_view reason = {});
 
-/// Code and message; a number that is no canonical code is kUnknown. A stream that the network or a
-/// proxy broke is kUnavailable, whatever gRPC makes of it (INTERNAL, UNKNOWN, CANCELLED, ...): the
-/// server has not answered.
+/// Code, message and facts; a number that is no canonical code is kUnknown. A stream that the
+/// network or a proxy broke is kUnavailable, whatever gRPC makes of it (INTERNAL, UNKNOWN,
+/// CANCELLED, ...): the server has not answered.
 Status FromGrpc(const grpc::Status& status);
 
 /// For how long the one who answered wants to be left alone before the same call is made again;

@@ -41,6 +41,8 @@ struct ServerConfig {
   std::int64_t attempt_failures = 3;
   std::int64_t attempt_losses = 3;
   std::int64_t attempt_longest_backoff_seconds = 10 * 60;
+  std::int64_t bench_failures = 3;
+  std::int64_t bench_seconds = 60;
   std::int64_t placement_wait_seconds = 5;
   std::int64_t share_half_life_hours = 24;
   std::int64_t share_interactive_percent = 25;
@@ -103,6 +105,12 @@ inline constexpr std::array kSettings{
             "different workers that may be lost with a task before it fails", 1, 100},
     Setting{"attempt.longest_backoff_seconds", &ServerConfig::attempt_longest_backoff_seconds, "N",
             "longest wait before a task that failed is tried again", 0, 86'400},
+    Setting{"bench.failures", &ServerConfig::bench_failures, "N",
+            "a worker whose machine fails so many different tasks in a row is benched; 0: never", 0,
+            1'000},
+    Setting{"bench.seconds", &ServerConfig::bench_seconds, "N",
+            "a benched worker gets nothing for so long, then one task to try; doubles up to 10 min",
+            0, 600},
     Setting{"placement.wait_seconds", &ServerConfig::placement_wait_seconds, "N",
             "a task is left so long to a free worker that suits it better", 0, 3'600},
     Setting{"share.half_life_hours", &ServerConfig::share_half_life_hours, "N",

@@ -25,6 +25,7 @@
 #include "server/core/copy_queue.h"
 #include "server/core/farm.h"
 #include "server/core/retention.h"
+#include "server/core/stand_still.h"
 #include "server/core/sweep.h"
 #include "server/rpc/rpc_server.h"
 #include "server/store/sqlite_queue.h"
@@ -61,6 +62,8 @@ core::Limits LimitsOf(const ServerConfig& config) {
   limits.policy.failures = static_cast<int>(config.attempt_failures);
   limits.policy.losses = static_cast<int>(config.attempt_losses);
   limits.policy.longest_backoff = seconds(config.attempt_longest_backoff_seconds);
+  limits.policy.bench_failures = static_cast<int>(config.bench_failures);
+  limits.policy.bench = seconds(config.bench_seconds);
   limits.policy.placement_wait = seconds(config.placement_wait_seconds);
   limits.policy.fairness = FairnessOf(config);
   limits.job_keep = hours(24 * config.keep_job_days);
@@ -96,8 +99,8 @@ Result<std::shared_ptr<const rpc::Roles>> RolesOf(const ServerConfig& config) {
 
 boost::asio::awaitable<void> KeepTidy(core::Farm& farm) {
   using namespace boost::asio::experimental::awaitable_operators;
-  co_await (core::SweepForever(farm) && core::UseCachedResultsForever(farm) &&
-            core::RemoveOldForever(farm));
+  co_await (core::StayAwake(farm) && core::SweepForever(farm) &&
+            core::UseCachedResultsForever(farm) && core::RemoveOldForever(farm));
 }
 
 }  // namespace
@@ -146,6 +149,7 @@ class Server::Assembly {
 
   void Tick() {
     const Status health = web::HealthOf(farm_, surroundings_.files, folder_.root());
+    farm_.intake.Set(health);
     rpc_->SetServing(health.ok());
     if (health.ok() != healthy_) {
       healthy_ = health.ok();

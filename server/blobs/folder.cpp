@@ -118,7 +118,8 @@ Result<Folder::Slot> Folder::TakeSlot(const BlobId& id, std::uint64_t offset) {
   if (offset != 0 && offset != slot->size) {
     return OutOfRange("the upload of blob " + id.ToString() + " cannot go on at byte " +
                       std::to_string(offset) + ", it is at byte " + std::to_string(slot->size) +
-                      "; ask where to go on and start again from there");
+                      "; ask where to go on and start again from there")
+        .With("offset", static_cast<std::int64_t>(slot->size));
   }
   slot->size = offset;
   shared->writing.insert(slot->path);

@@ -70,7 +70,9 @@ class Writer final : public BlobWriter {
     if (offset_ != id_.size) {
       return FailedPrecondition("upload of blob " + id_.ToString() + " ended at byte " +
                                 std::to_string(offset_) + " of " + std::to_string(id_.size) +
-                                "; send the rest");
+                                "; send the rest")
+          .With("offset", static_cast<std::int64_t>(offset_))
+          .With("size", static_cast<std::int64_t>(id_.size));
     }
     broken_ = FailedPrecondition("the upload has ended");
     if (const Sha256 found = digest_.Finish(); found != id_.sha256) {

@@ -5,6 +5,8 @@
 #include <deque>
 #include <map>
 
+#include "server/sched/past_attempts.h"
+
 namespace tyllm::server::core {
 
 namespace {
@@ -93,9 +95,20 @@ class Giving {
       return true;
     }
     ahead->clear();
-    TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates,
-                 queue_.Candidates(lane.id, now_, kLookedAt));
+    TYLLM_ASSIGN(const std::vector<sched::Candidate> candidates, Read(lane, kLookedAt));
     return candidates.size() > 1 ? GiveOneOf(candidates, lane) : Result<bool>(false);
+  }
+
+  // With what the queue does not tell. Few tasks have failed.
+  Result<std::vector<sched::Candidate>> Read(const sched::Lane& lane, std::int64_t limit) {
+    TYLLM_ASSIGN(std::vector<sched::Candidate> read, queue_.Candidates(lane.id, now_, limit));
+    for (sched::Candidate& task : read) {
+      if (!task.failed_on.empty()) {
+        TYLLM_ASSIGN(const auto attempts, queue_.Attempts(task.id));
+        task.spoilt_by = sched::SpoiltBy(attempts);
+      }
+    }
+    return read;
   }
 
   // The next of a lane, as many as there are free slots: they are read together.
@@ -103,8 +116,7 @@ class Giving {
     std::deque<sched::Candidate>& ahead = ahead_[lane.id];
     if (ahead.empty()) {
       const auto free = worker_.free_slots - static_cast<std::int64_t>(given_.size());
-      TYLLM_ASSIGN(const std::vector<sched::Candidate> read,
-                   queue_.Candidates(lane.id, now_, std::min(free, kLookedAt)));
+      TYLLM_ASSIGN(const std::vector<sched::Candidate> read, Read(lane, std::min(free, kLookedAt)));
       ahead.assign(read.begin(), read.end());
     }
     return &ahead;

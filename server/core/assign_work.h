@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "server/sched/bench.h"
 #include "server/sched/placement.h"
 #include "server/store/queue.h"
 
@@ -15,7 +16,8 @@ struct FreeWorker {
   sched::Asking asking;
   sched::Slots slots;  ///< of all workers that take work
   int free_slots = 0;
-  domain::Resources used;  ///< by its tasks, as they are taken to
+  domain::Resources used;       ///< by its tasks, as they are taken to
+  sched::Trouble trouble = {};  ///< of its machine
   /// Tasks that want a larger GPU than it has, by what was seen of late, and how large; empty where
   /// nobody has a larger one.
   std::map<sched::SizeClass, std::int64_t> too_large = {};

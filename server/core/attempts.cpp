@@ -6,13 +6,23 @@
 
 namespace tyllm::server::core {
 
+namespace {
+
+bool IsFurther(const domain::Checkpoint& now, const std::optional<domain::Checkpoint>& before) {
+  return !before || now.stage != before->stage || now.done > before->done;
+}
+
+}  // namespace
+
 void Attempts::Follow(const store::HeldTask& task, const Clock& clock) {
   const Clock::Steady now = clock.Now();
   const Milliseconds age(std::max<std::int64_t>(0, clock.UnixMillis() - task.started_unix_ms));
   const Live fresh{.task = task,
                    .times = {now, now, now - age, std::nullopt},
                    .progress = {},
+                   .pace = {now, 0},
                    .checkpoint = {},
+                   .advanced = false,
                    .toolchain_version = {},
                    .key = {}};
   Live& live = live_.try_emplace(task.id, fresh).first->second;
@@ -34,12 +44,16 @@ bool Attempts::Heard(const domain::AttemptId& id, const domain::Progress& progre
     return false;
   }
   live.times.progressed = now;
+  if (live.progress.stage != progress.stage || progress.done < live.progress.done) {
+    live.pace = {now, progress.done};
+  }
   live.progress = progress;
   return true;
 }
 
 void Attempts::NoteAction(const store::Lease& lease, const std::string& toolchain_version) {
   if (const auto it = live_.find(lease.id); it != live_.end()) {
+    it->second.checkpoint = lease.checkpoint;
     it->second.toolchain_version = toolchain_version;
     it->second.size = sched::SizeClassOf(lease.spec);
     it->second.key = domain::ActionKey(lease.spec, lease.inputs, toolchain_version);
@@ -54,7 +68,18 @@ bool Attempts::IsNewCheckpoint(const domain::AttemptId& id,
 
 void Attempts::NoteCheckpoint(const domain::AttemptId& id, const domain::Checkpoint& checkpoint) {
   if (const auto it = live_.find(id); it != live_.end()) {
-    it->second.checkpoint = checkpoint;
+    Live& live = it->second;
+    // One that this server has not given may only repeat what it went on from.
+    const bool known = live.key || live.checkpoint;
+    live.advanced = live.advanced || (known && IsFurther(checkpoint, live.checkpoint));
+    live.checkpoint = checkpoint;
+  }
+}
+
+void Attempts::Forgive(Milliseconds still, Clock::Steady now) {
+  for (auto& [id, live] : live_) {
+    live.times = sched::Without(live.times, still, now);
+    live.pace.since = std::min(now, live.pace.since + still);
   }
 }
 

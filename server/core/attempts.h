@@ -8,6 +8,7 @@
 #include "common/domain/worker_sync.h"
 #include "server/sched/clocks.h"
 #include "server/sched/policy.h"
+#include "server/sched/time_left.h"
 #include "server/store/queue.h"
 
 namespace tyllm::server::core {
@@ -21,7 +22,9 @@ class Attempts {
     store::HeldTask task;  ///< as the queue last told; of a new one without what was spent before
     sched::AttemptTimes times;
     domain::Progress progress;
+    sched::Pace pace;                              ///< of its stage
     std::optional<domain::Checkpoint> checkpoint;  ///< the newest that is in the queue
+    bool advanced = false;                         ///< that is more than it was given to go on from
     std::string toolchain_version;                 ///< of the worker that it was given to
     std::optional<Sha256> key;                     ///< of its action with that version
     std::optional<sched::SizeClass> size = {};     ///< of one that was given by this server
@@ -38,6 +41,9 @@ class Attempts {
   /// Whether the queue may not have this unfinished work of the attempt yet.
   bool IsNewCheckpoint(const domain::AttemptId& id, const domain::Checkpoint& checkpoint) const;
   void NoteCheckpoint(const domain::AttemptId& id, const domain::Checkpoint& checkpoint);
+
+  /// The server stood still for so long, until now: no clock went on (sched::Without).
+  void Forgive(Milliseconds still, Clock::Steady now);
 
   void End(const domain::AttemptId& id) { live_.erase(id); }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/sched/failure_class.h"
+#include "server/sched/past_attempts.h"
 #include "server/sched/retry.h"
 
 namespace tyllm::server::core {
@@ -40,6 +42,7 @@ boost::asio::awaitable<sched::EndedAttempt> Describe(Farm& farm, const Ended& en
   facts.spent = ended.task.spent;
   if (const Attempts::Live* const live = farm.attempts.Find(ended.task.id)) {
     facts.stage = live->progress.stage;
+    facts.advanced = live->advanced;
   }
   const Fleet::Member* const member = farm.fleet.Find(facts.worker);
   if (member != nullptr && member->state != nullptr) {
@@ -67,9 +70,13 @@ std::string WhyJudged(const sched::EndedAttempt& facts, const sched::Verdict& ve
   if (verdict.needs_gpu_memory > 0) {
     text += ", on a GPU of at least " + std::to_string(verdict.needs_gpu_memory) + " bytes";
   }
-  return text + "; " + std::to_string(verdict.spent.failures) + " of " +
-         std::to_string(policy.failures) + " failures and " + std::to_string(verdict.spent.losses) +
-         " losses so far";
+  text += "; " + std::to_string(verdict.spent.failures) + " failures";
+  if (verdict.counted_failures > 0) {
+    text += " (" + std::to_string(verdict.counted_failures) + " of " +
+            std::to_string(policy.failures) + " by different machines or other causes)";
+  }
+  return text + " and " + std::to_string(verdict.spent.losses) + " losses so far" +
+         (facts.advanced ? "; losses are counted anew, its work got further" : "");
 }
 
 bool IsOutOfGpuMemory(const sched::EndedAttempt& facts) {
@@ -110,7 +117,9 @@ Status Record(store::Queue& queue, const Ended& ended, std::optional<sched::Ende
   if (!facts) {
     return queue.EndCancelled(ended.task.id, now);
   }
-  TYLLM_ASSIGN(facts->lost_by, queue.LostBy(ended.task.id.task));
+  TYLLM_ASSIGN(const std::vector<domain::AttemptRecord> before, queue.Attempts(ended.task.id.task));
+  facts->lost_by = sched::LostBy(before, facts->spent.losses);
+  facts->spoilt_by = sched::SpoiltBy(before);
   TYLLM_TRY(FindLargestGpu(queue, present, *facts));
   const sched::Verdict verdict = sched::Judge(*facts, policy);
   TYLLM_TRY(queue.EndAttempt(ended.task.id, ended.ending, verdict, now));
@@ -147,6 +156,16 @@ void NoteTooSmallGpu(Farm& farm, const Ended& ended,
   }
 }
 
+// Of what was reported; of the others the worker's machine is not known to be the cause.
+void NoteMachineFailure(Farm& farm, const Ended& ended) {
+  if (ended.ending == sched::Ending::kFailed && ended.reported &&
+      sched::ClassOf(ended.ending, *ended.reported) == sched::FailureClass::kMachine) {
+    farm.fleet.NoteMachineFailure(ended.task.holder.worker, ended.task.id.task,
+                                  ended.reported->reason, farm.parts.clock.Now(),
+                                  farm.parts.limits.policy);
+  }
+}
+
 }  // namespace
 
 boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended) {
@@ -177,6 +196,9 @@ boost::asio::awaitable<Status> EndAttempts(Farm& farm, std::vector<Ended> ended)
   for (std::size_t i = 0; i < ended.size(); ++i) {
     Count(farm.parts.metrics, ended[i].ending);
     NoteTooSmallGpu(farm, ended[i], facts[i]);
+    if (facts[i]) {
+      NoteMachineFailure(farm, ended[i]);
+    }
     AttemptIsOver(farm, ended[i].task);
   }
   co_return OkStatus();

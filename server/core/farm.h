@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -12,6 +13,7 @@
 #include "server/blobs/blob_store.h"
 #include "server/core/attempts.h"
 #include "server/core/fleet.h"
+#include "server/core/intake.h"
 #include "server/core/limits.h"
 #include "server/core/signals.h"
 #include "server/core/unread_results.h"
@@ -64,6 +66,8 @@ class Farm {
   Signals signals;            ///< wakes who waits for a change
   WholeTrees whole_trees;
   UnreadResults unread_results;
+  Intake intake;                       ///< whether new jobs and blobs are taken
+  std::optional<Clock::Steady> awake;  ///< when it looked last whether it stood still
   const std::int64_t started_unix_ms;
   Clock::Steady checkpoints_swept{};  ///< when old ones were looked for
 

@@ -48,6 +48,30 @@ void Fleet::SetLoad(const std::string& worker, int free_slots, const domain::Res
   member.used = used;
 }
 
+void Fleet::NoteMachineFailure(const std::string& worker, domain::TaskId task,
+                               const std::string& reason, Clock::Steady now,
+                               const sched::Policy& policy) {
+  const auto it = members_.find(worker);
+  if (it == members_.end()) {
+    return;
+  }
+  Member& member = it->second;
+  sched::NoteMachineFailure(member.trouble, task, reason, now, policy);
+  if (member.benched != sched::IsBenched(member.trouble, policy)) {
+    member.benched = !member.benched;
+    online_ = {};
+  }
+}
+
+void Fleet::NoteSuccess(const std::string& worker) {
+  const auto it = members_.find(worker);
+  if (it != members_.end() && it->second.trouble.failures > 0) {
+    it->second.trouble = {};
+    it->second.benched = false;
+    online_ = {};
+  }
+}
+
 void Fleet::SetSettled(const std::string& worker, bool settled) {
   members_.at(worker).settled = settled;
 }
@@ -55,10 +79,22 @@ void Fleet::SetSettled(const std::string& worker, bool settled) {
 void Fleet::SetOrder(const std::string& worker, const domain::ModeOrder& order, Clock::Steady now) {
   Member& member = members_.at(worker);
   member.order = order;
+  member.trouble = {};
+  member.benched = false;
   if (order.mode != domain::WorkerMode::kKilled) {
     member.killed.reset();
   } else if (!member.killed) {
     member.killed = now;
+  }
+  online_ = {};
+}
+
+void Fleet::Forgive(Milliseconds still, Clock::Steady now) {
+  for (auto& [name, member] : members_) {
+    member.seen = std::min(now, member.seen + still);
+    if (member.killed) {
+      member.killed = std::min(now, *member.killed + still);
+    }
   }
   online_ = {};
 }
@@ -102,8 +138,9 @@ void Fleet::Refresh(Clock::Steady since) const {
     workers.push_back({.worker = member.state,
                        .free_slots = member.free_slots,
                        .takes_work = takes_work,
-                       .used = member.used});
-    online_.slots += takes_work ? member.state->capabilities.slots : 0;
+                       .used = member.used,
+                       .benched = member.benched});
+    online_.slots += takes_work && !member.benched ? member.state->capabilities.slots : 0;
     online_.oldest = std::min(online_.oldest, member.seen);
   }
   online_.workers = std::make_shared<const std::vector<sched::Online>>(std::move(workers));

@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/domain/worker_sync.h"
+#include "server/sched/bench.h"
 #include "server/sched/placement.h"
 
 namespace tyllm::server::core {
@@ -26,7 +27,9 @@ class Fleet {
     std::optional<Clock::Steady> killed;              ///< since when it is to end its attempts
     bool draining = false;                            ///< says the worker
     std::int64_t calls = 0;
-    bool settled = false;  ///< nothing of its earlier sessions is left in the queue
+    bool settled = false;    ///< nothing of its earlier sessions is left in the queue
+    sched::Trouble trouble;  ///< of its machine; a person's word or a new process ends it
+    bool benched = false;    ///< by that
     Clock::Steady seen;
     std::int64_t seen_unix_ms = 0;
   };
@@ -47,8 +50,15 @@ class Fleet {
             bool draining, const Clock& clock);
   /// What its tasks leave free and are taken to use.
   void SetLoad(const std::string& worker, int free_slots, const domain::Resources& used);
+  /// An attempt failed by its machine, or succeeded there.
+  void NoteMachineFailure(const std::string& worker, domain::TaskId task, const std::string& reason,
+                          Clock::Steady now, const sched::Policy& policy);
+  void NoteSuccess(const std::string& worker);
   void SetSettled(const std::string& worker, bool settled);
   void SetOrder(const std::string& worker, const domain::ModeOrder& order, Clock::Steady now);
+
+  /// The server stood still for so long, until now: nobody was silent meanwhile.
+  void Forgive(Milliseconds still, Clock::Steady now);
 
   /// Its next call begins a session. Of no effect on calls under way.
   void Forget(const std::string& worker);

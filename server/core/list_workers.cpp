@@ -17,6 +17,18 @@ Result<Found> Find(store::Queue& queue) {
   return found;
 }
 
+std::optional<domain::Bench> BenchOf(const Farm& farm, const Fleet::Member& member) {
+  if (!member.benched) {
+    return std::nullopt;
+  }
+  const auto left =
+      sched::BenchedUntil(member.trouble, farm.parts.limits.policy) - farm.parts.clock.Now();
+  return domain::Bench{.failures = member.trouble.failures,
+                       .reason = member.trouble.reason,
+                       .until_unix_ms = farm.parts.clock.UnixMillis() +
+                                        std::chrono::duration_cast<Milliseconds>(left).count()};
+}
+
 }  // namespace
 
 boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm& farm) {
@@ -39,6 +51,7 @@ boost::asio::awaitable<Result<std::vector<domain::WorkerView>>> ListWorkers(Farm
       view.capabilities = member->state->capabilities;
       view.online = farm.fleet.IsThere(worker.name, !view.tasks.empty(), alive_since);
       view.last_seen_unix_ms = member->seen_unix_ms;
+      view.bench = BenchOf(farm, *member);
     }
     views.push_back(std::move(view));
   }

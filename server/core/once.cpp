@@ -34,11 +34,18 @@ Result<bool> WasAnswered(store::Queue& queue, const Asked& asked) {
   const bool same = found->method == asked.method &&
                     (!found->fingerprint || *found->fingerprint == asked.fingerprint);
   if (!same) {
-    return AlreadyExists("request_id '" + asked.request_id + "' was used for another request (" +
-                         found->method + (found->job ? " of " + found->job->ToString() : "") +
-                         "); choose a new one");
+    const Status used = AlreadyExists(
+        "request_id '" + asked.request_id + "' was used for another request (" + found->method +
+        (found->job ? " of " + found->job->ToString() : "") + "); choose a new one");
+    return found->job ? used.With("job", found->job->ToString()) : used;
   }
   return true;
+}
+
+Status EtagMismatch(const std::string& what, const std::string& etag, const std::string& given) {
+  return Aborted(what + " has changed since it was read: its etag is " + etag + ", not " +
+                 given.substr(0, 40) + "; read it again")
+      .With("etag", etag);
 }
 
 Status CheckEtag(store::Queue& queue, const domain::JobChange& change) {
@@ -47,10 +54,9 @@ Status CheckEtag(store::Queue& queue, const domain::JobChange& change) {
   }
   TYLLM_ASSIGN(const domain::JobView job, queue.GetJob(change.job));
   const std::string etag = domain::EtagOf(job);
-  return etag == change.etag
-             ? OkStatus()
-             : Aborted(change.job.ToString() + " has changed since it was read: its etag is " +
-                       etag + ", not " + change.etag.substr(0, 40) + "; read it again");
+  return etag == change.etag ? OkStatus()
+                             : EtagMismatch(change.job.ToString(), etag, change.etag)
+                                   .With("job", change.job.ToString());
 }
 
 }  // namespace tyllm::server::core

@@ -41,6 +41,9 @@ Status MakeOnce(store::Queue& queue, const Asked& asked, const std::optional<dom
              : queue.NoteRequest(asked.request_id, {asked.method, asked.fingerprint, job}, now);
 }
 
+/// kAborted: `what` has `etag`, and the one who asks supposed another.
+Status EtagMismatch(const std::string& what, const std::string& etag, const std::string& given);
+
 /// kAborted when the job is not any more as it was read.
 Status CheckEtag(store::Queue& queue, const domain::JobChange& change);
 

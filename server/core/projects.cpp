@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/domain/job.h"
+#include "server/core/once.h"
 #include "server/sched/shares.h"
 
 namespace tyllm::server::core {
@@ -41,6 +42,18 @@ Status Check(const domain::Project& project) {
   return CheckQuota("max_stored_bytes", project.max_stored_bytes);
 }
 
+Status CheckEtag(store::Queue& queue, const domain::ProjectChange& change) {
+  if (change.etag.empty()) {
+    return OkStatus();
+  }
+  const std::string& name = change.project.name;
+  TYLLM_ASSIGN(const store::ProjectRecord record, queue.GetProject(name));
+  const std::string etag = domain::EtagOf(record.project);
+  return etag == change.etag
+             ? OkStatus()
+             : EtagMismatch("project '" + name + "'", etag, change.etag).With("project", name);
+}
+
 }  // namespace
 
 boost::asio::awaitable<Result<std::vector<domain::ProjectUse>>> ListProjects(Farm& farm) {
@@ -67,7 +80,8 @@ boost::asio::awaitable<Result<std::vector<ProjectStanding>>> StandingOfProjects(
   for (const store::ProjectRecord& record : found.records) {
     domain::ProjectUse use{.project = record.project,
                            .queued_jobs = record.queued_jobs,
-                           .stored_bytes = record.stored_bytes};
+                           .stored_bytes = record.stored_bytes,
+                           .etag = domain::EtagOf(record.project)};
     if (const auto share = found.shares.projects.find(record.project.name);
         share != found.shares.projects.end()) {
       use.running_tasks = share->second.running_tasks;
@@ -80,12 +94,25 @@ boost::asio::awaitable<Result<std::vector<ProjectStanding>>> StandingOfProjects(
   co_return standing;
 }
 
-boost::asio::awaitable<Result<domain::Project>> SetProject(Farm& farm, domain::Project project) {
+boost::asio::awaitable<Result<domain::Project>> SetProject(Farm& farm,
+                                                           domain::ProjectChange change) {
+  const domain::Project& project = change.project;
+  TYLLM_CO_TRY(CheckRequestId(change.request_id, false));
   TYLLM_CO_TRY(Check(project));
-  TYLLM_CO_TRY(co_await farm.parts.store.Run(
-      [&](store::Queue& queue) { return queue.SetProject(project); }));
+  const std::int64_t now = farm.parts.clock.UnixMillis();
+  const Asked asked = AskedOf(change.request_id, "SetProject",
+                              format::CompactJson(format::ToJson(project)) + "\n" + change.etag);
+  TYLLM_CO_ASSIGN(
+      const store::ProjectRecord record,
+      co_await farm.parts.store.Run([&](store::Queue& queue) -> Result<store::ProjectRecord> {
+        TYLLM_TRY(MakeOnce(queue, asked, std::nullopt, now, [&]() -> Status {
+          TYLLM_TRY(CheckEtag(queue, change));
+          return queue.SetProject(project);
+        }));
+        return queue.GetProject(project.name);
+      }));
   farm.signals.Notify(Topic::Work());  // its limits may be wider now
-  co_return project;
+  co_return record.project;
 }
 
 }  // namespace tyllm::server::core

@@ -23,8 +23,10 @@ boost::asio::awaitable<Result<std::vector<ProjectStanding>>> StandingOfProjects(
 /// Who shares the farm and what each gets of it, by name.
 boost::asio::awaitable<Result<std::vector<domain::ProjectUse>>> ListProjects(Farm& farm);
 
-/// Makes or changes a project. Jobs that are there stay, whatever the new quotas. kInvalidArgument
-/// names what is wrong.
-boost::asio::awaitable<Result<domain::Project>> SetProject(Farm& farm, domain::Project project);
+/// Makes or changes a project; once for each request id. Jobs that are there stay, whatever the new
+/// quotas. The project as it is then. kInvalidArgument names what is wrong; kAborted: it is not any
+/// more as it was read.
+boost::asio::awaitable<Result<domain::Project>> SetProject(Farm& farm,
+                                                           domain::ProjectChange change);
 
 }  // namespace tyllm::server::core

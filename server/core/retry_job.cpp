@@ -88,6 +88,7 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
       inputs.sizes[*record.view.output] = BytesOf(check->tree);
     }
   }
+  const Status intake = farm.intake.Check();
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Status queued = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
     made.reset();
@@ -96,6 +97,7 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
       return OkStatus();
     }
     TYLLM_TRY(CheckEtag(queue, change));
+    TYLLM_TRY(intake);
     TYLLM_TRY(AdmitToProject(queue, next.spec, inputs.sizes));
     TYLLM_ASSIGN(made, queue.Enqueue(next, now));
     return NoteTrees(queue, *made, inputs.sizes);

@@ -43,6 +43,7 @@ struct Facts {
   TreeSizes inputs;
   domain::JobPlan plan;
   std::map<std::string, domain::Pending> nobody;  ///< as WhatNobodyCan gives it
+  Status intake;                                  ///< not OK: no new job is taken
   std::int64_t now = 0;
 };
 
@@ -79,6 +80,7 @@ Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest&
     answer.job = *job;
     return answer;
   }
+  TYLLM_TRY(facts.intake);
   TYLLM_TRY(AdmitToProject(queue, request.spec, facts.inputs));
   store::NewJob next{.request_id = request.request_id,
                      .spec = request.spec,
@@ -169,6 +171,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
   }
   facts.inputs = std::move(inputs.sizes);
   facts.plan = domain::PlanJob(request.spec);
+  facts.intake = farm.intake.Check();
   facts.now = farm.parts.clock.UnixMillis();
   const std::vector<sched::Online> nobody = NobodyFor(farm, request.spec, facts.plan);
   if (!nobody.empty()) {
@@ -181,6 +184,7 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
     over[0].reason = domain::kQuotaExceededReason;
     over[0].field = "spec.project";
     over[0].message = job.status().message();
+    over[0].facts = job.status().facts();
     co_return Refused(std::move(over));
   }
   TYLLM_CO_TRY(job.status());

@@ -10,6 +10,7 @@
 
 #include "server/core/checkpoints.h"
 #include "server/core/end_attempts.h"
+#include "server/core/stand_still.h"
 #include "server/core/trouble_log.h"
 
 namespace tyllm::server::core {
@@ -127,6 +128,7 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
       const std::vector<HeldTask> held,
       co_await farm.parts.store.Look([](store::Queue& queue) { return queue.AllHeld(); }));
   FollowQueue(farm, held);
+  NoteAwake(farm);
   // One that fails keeps no other from being done.
   const Status ended = co_await EndAttempts(farm, FindEnded(farm, held));
   const Status forgot = co_await ForgetOldCheckpoints(farm);

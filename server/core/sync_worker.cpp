@@ -5,6 +5,7 @@
 
 #include "server/core/assign_work.h"
 #include "server/core/end_attempts.h"
+#include "server/core/stand_still.h"
 #include "server/core/worker_reports.h"
 #include "server/core/worker_session.h"
 
@@ -39,6 +40,7 @@ struct Found {
   std::vector<Wait> waits;      ///< of those of them that are new
   std::vector<HeldTask> held;   ///< of the worker, the new ones included
   std::vector<HeldTask> ended;  ///< cancelled before the worker heard of them
+  int free_slots = 0;           ///< beside those held, of one that is benched as many as it may try
   domain::Resources used;       ///< by those held, if there is a free slot
   bool has_results = false;     ///< some task that waits, of what was recorded
 };
@@ -87,18 +89,27 @@ Result<domain::Resources> UsedBy(store::Queue& queue, const std::vector<HeldTask
   return used;
 }
 
+/// One moment on both clocks.
+struct Times {
+  std::int64_t unix_ms = 0;
+  Clock::Steady steady;
+};
+
 Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWorker worker,
-                       bool takes_new, const sched::Policy& policy, std::int64_t now) {
+                       bool takes_new, const sched::Policy& policy, const Times& now) {
   Found found;
-  TYLLM_TRY(EndUnheardCancelled(queue, request, now, found));
+  TYLLM_TRY(EndUnheardCancelled(queue, request, now.unix_ms, found));
   TYLLM_TRY(FindUnheard(queue, request, found));
-  worker.free_slots = request.capabilities.slots - static_cast<int>(found.held.size());
+  found.free_slots = sched::FreeOnTrial(
+      worker.trouble, request.capabilities.slots - static_cast<int>(found.held.size()),
+      found.held.empty(), now.steady, policy);
+  worker.free_slots = found.free_slots;
   if (!takes_new || worker.free_slots <= 0) {
     return found;
   }
   TYLLM_ASSIGN(found.used, UsedBy(queue, found.held));
   worker.used = found.used;
-  TYLLM_ASSIGN(std::vector<Given> given, AssignWork(queue, std::move(worker), policy, now));
+  TYLLM_ASSIGN(std::vector<Given> given, AssignWork(queue, std::move(worker), policy, now.unix_ms));
   for (auto& [lease, resources, waited_ms, missed] : given) {
     found.waits.push_back({lease.spec.kind, waited_ms, missed});
     found.held.push_back({.id = lease.id,
@@ -106,7 +117,8 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
                           .kind = lease.spec.kind,
                           .holder = request.from,
                           .spent = {},  // nobody asks before it has ended
-                          .started_unix_ms = now});
+                          .started_unix_ms = now.unix_ms});
+    --found.free_slots;
     found.used = sched::Sum(found.used, resources);
     found.starts.push_back({std::move(lease), resources});
   }
@@ -121,14 +133,17 @@ class Turn {
 
   /// Records what it has finished, gives it what there is for it, and tells what it is to stop.
   boost::asio::awaitable<Status> Look(std::vector<Success> successes) {
-    const std::int64_t now = farm_.parts.clock.UnixMillis();
-    const FreeWorker worker = Ask();
+    const Times now{farm_.parts.clock.UnixMillis(), farm_.parts.clock.Now()};
+    FreeWorker worker = Ask();
+    if (!successes.empty()) {
+      worker.trouble = {};  // it is well
+    }
     const bool takes_new = TakesNew();
     if (const Fleet::Member* const member = farm_.fleet.Find(request_.from.worker)) {
       reply_.order = member->order;
     }
     const auto record_and_find = [&](store::Queue& queue) -> Result<Found> {
-      TYLLM_TRY(RecordSuccesses(queue, request_, successes, now));
+      TYLLM_TRY(RecordSuccesses(queue, request_, successes, now.unix_ms));
       TYLLM_ASSIGN(Found all,
                    FindWork(queue, request_, worker, takes_new, farm_.parts.limits.policy, now));
       if (!successes.empty()) {
@@ -140,7 +155,7 @@ class Turn {
     TYLLM_CO_ASSIGN(const Found found, co_await farm_.parts.store.Run(record_and_find));
     AcknowledgeSuccesses(farm_, successes, reply_);
     unlocks_others_ = found.has_results;
-    free_slots_ = request_.capabilities.slots - static_cast<int>(found.held.size());
+    free_slots_ = found.free_slots;
     farm_.fleet.SetLoad(request_.from.worker, free_slots_, found.used);
     for (const HeldTask& task : found.ended) {
       AttemptIsOver(farm_, task);
@@ -183,7 +198,9 @@ class Turn {
   FreeWorker Ask() const {
     const Clock::Steady since = farm_.parts.clock.Now() - farm_.parts.limits.policy.Presence();
     FreeWorker worker{.session = request_.from, .asking = {}};
-    worker.asking.worker = farm_.fleet.Find(request_.from.worker)->state;
+    const Fleet::Member& member = *farm_.fleet.Find(request_.from.worker);
+    worker.asking.worker = member.state;
+    worker.trouble = member.trouble;
     worker.asking.online = farm_.fleet.OnlineSince(since);
     worker.slots.total = farm_.fleet.SlotsSince(since);
     worker.too_large = TooLarge(*worker.asking.worker, *worker.asking.online);
@@ -281,6 +298,7 @@ Milliseconds LongestWait(const SyncRequest& request, const Limits& limits) {
 boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest request) {
   const Clock::Steady came = farm.parts.clock.Now();
   TYLLM_CO_TRY(CheckSync(request));
+  NoteAwake(farm);
   TYLLM_CO_TRY(co_await NoteCall(farm, request));
   const std::int64_t call = farm.fleet.Find(request.from.worker)->calls;
   const Limits& limits = farm.parts.limits;

@@ -300,6 +300,7 @@ void AcknowledgeSuccesses(Farm& farm, const std::vector<Success>& successes, Syn
     if (success.recorded) {
       CountSuccess(farm.parts.metrics, success);
       NoteRun(farm, success);
+      farm.fleet.NoteSuccess(success.task.holder.worker);
     } else {
       CountFenced(farm);
     }

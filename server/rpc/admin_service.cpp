@@ -93,14 +93,17 @@ class AdminService final : public v1::AdminService::CallbackService {
         });
   }
 
-  // Setting the same again changes nothing, so a request_id adds nothing.
   grpc::ServerUnaryReactor* SetProject(grpc::CallbackServerContext* context,
                                        const v1::SetProjectRequest* request,
                                        v1::SetProjectResponse* response) override {
     return Unary(environment_, *context, "AdminService.SetProject", control(),
-                 Result(wire::FromProto(request->project())), core::SetProject, response,
+                 Result(domain::ProjectChange{.request_id = request->request_id(),
+                                              .project = wire::FromProto(request->project()),
+                                              .etag = request->etag()}),
+                 core::SetProject, response,
                  [](const domain::Project& project, v1::SetProjectResponse& to) {
                    *to.mutable_project() = wire::ToProto(project);
+                   to.mutable_project()->set_etag(domain::EtagOf(project));
                  });
   }
 

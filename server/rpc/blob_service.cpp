@@ -49,6 +49,10 @@ class Receiver {
       co_return InvalidArgument("the upload has no message, expected one that names the blob");
     }
     TYLLM_CO_ASSIGN(const BlobId id, wire::FromProto(stream_.message().blob()).Annotate("blob"));
+    size_ = id.size;
+    arrived_ = stream_.message().offset();
+    is_new_ = !stream_.message().of_attempt();
+    TYLLM_CO_TRY(CheckIntake());
     auto writer = Start(id);
     if (writer.status().code() == StatusCode::kAlreadyExists) {
       co_return id.size;
@@ -69,7 +73,9 @@ class Receiver {
     if (!got) {
       co_return DeadlineExceeded("no byte of the upload came for " +
                                  std::to_string(environment_.upload_idle_limit.count() / 1000) +
-                                 " s; what came is kept, ask where to go on and send the rest");
+                                 " s; what came is kept, ask where to go on and send the rest")
+          .With("offset", static_cast<std::int64_t>(arrived_))
+          .With("size", static_cast<std::int64_t>(size_));
     }
     co_return *got;
   }
@@ -83,14 +89,21 @@ class Receiver {
     return writer;
   }
 
+  Status CheckIntake() const { return is_new_ ? environment_.farm.intake.Check() : OkStatus(); }
+
   Status Append(blobs::BlobWriter& writer) {
     const std::string& data = stream_.message().data();
+    TYLLM_TRY(CheckIntake());
+    arrived_ += data.size();
     environment_.metrics.Count(Metric::kBlobBytes, {"in"}, static_cast<double>(data.size()));
     return writer.Append(std::as_bytes(std::span(data)));
   }
 
   const Environment& environment_;
   UploadStream& stream_;
+  std::uint64_t size_ = 0;
+  std::uint64_t arrived_ = 0;
+  bool is_new_ = true;  ///< not of what a worker reports
 };
 
 awaitable<Status> ReceiveBlob(UploadStream& stream, Environment environment,

@@ -18,13 +18,14 @@ constexpr std::int64_t kRetrySoonMs = 1'000;
 constexpr std::int64_t kRetryLaterMs = 30'000;
 
 constexpr std::string_view kTooLarge = "the answer has ";
+constexpr std::string_view kJobs = "jobs/";
 
 // "j42 has ended" is about j42.
 std::string SubjectOf(const std::string& message) {
   const std::string first = message.substr(0, message.find(' '));
   const bool is_id = first.size() > 1 && (first[0] == 'j' || first[0] == 't') && first[1] >= '0' &&
                      first[1] <= '9';
-  return is_id ? (first[0] == 'j' ? "jobs/" : "tasks/") + first : std::string();
+  return is_id ? (first[0] == 'j' ? std::string(kJobs) : "tasks/") + first : std::string();
 }
 
 }  // namespace
@@ -32,14 +33,21 @@ std::string SubjectOf(const std::string& message) {
 Status AnswerTooLarge(std::size_t bytes) {
   return ResourceExhausted(std::string(kTooLarge) + std::to_string(bytes) + " bytes, at most " +
                            std::to_string(wire::kMaxMessageBytes) +
-                           " fit into a message; ask for less at a time");
+                           " fit into a message; ask for less at a time")
+      .With("size", static_cast<std::int64_t>(bytes))
+      .With("limit", static_cast<std::int64_t>(wire::kMaxMessageBytes));
 }
 
 wire::ErrorDetails DetailsFor(std::string_view method, const Status& status) {
   wire::ErrorDetails details;
   details.reason = ReasonFor(method, status.code());
+  details.facts = status.facts();
   const std::string& message = status.message();
   const StatusCode code = status.code();
+  if (const std::string subject = SubjectOf(message);
+      subject.starts_with(kJobs) && code != StatusCode::kInvalidArgument) {
+    details.facts.emplace("job", subject.substr(kJobs.size()));
+  }
   if (code == StatusCode::kInvalidArgument) {
     details.fields.push_back({domain::FieldOf(message), message});
   } else if (code == StatusCode::kFailedPrecondition) {
@@ -61,8 +69,8 @@ wire::ErrorDetails DetailsOfRefusal(std::string_view method) {
   wire::ErrorDetails details;
   details.reason = "ROLE_NEEDED";
   const std::vector<Role> roles = RolesFor(method);
-  details.metadata["role"] = roles.empty() ? "" : std::string(kRoleNames.Name(roles.front()));
-  details.metadata["method"] = std::string(method);
+  details.facts["role"] = roles.empty() ? "" : std::string(kRoleNames.Name(roles.front()));
+  details.facts["method"] = std::string(method);
   return details;
 }
 
@@ -71,6 +79,7 @@ wire::ErrorDetails DetailsFor(const std::vector<domain::Problem>& problems) {
   for (const domain::Problem& problem : problems) {
     if (details.reason.empty()) {
       details.reason = problem.reason;
+      details.facts = problem.facts;
     }
     if (problem.reason == domain::kInvalidArgumentReason) {
       details.fields.push_back({problem.field, problem.message});

@@ -33,6 +33,8 @@ inline constexpr std::array kReasons{
     ReasonRow{"AdminService.SetWorkerMode", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
     ReasonRow{"AdminService.ForgetWorker", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
     ReasonRow{"AdminService.ForgetWorker", StatusCode::kFailedPrecondition, "WORKER_IN_USE"},
+    ReasonRow{"AdminService.SetProject", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
+    ReasonRow{"AdminService.SetProject", StatusCode::kAborted, "ETAG_MISMATCH"},
     ReasonRow{"AdminService.CopyQueue", StatusCode::kFailedPrecondition, "COPY_RUNNING"},
     ReasonRow{"WorkerService.Sync", StatusCode::kAborted, "SESSION_REPLACED"},
     ReasonRow{"WorkerService.AppendLog", StatusCode::kAborted, "STALE_ATTEMPT"},

@@ -8,15 +8,25 @@
 #include <grpcpp/server_builder.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <vector>
 
 #include "server/rpc/services.h"
+#include "tyllm/v1/admin.grpc.pb.h"
+#include "tyllm/v1/blobs.grpc.pb.h"
+#include "tyllm/v1/jobs.grpc.pb.h"
+#include "tyllm/v1/workers.grpc.pb.h"
 
 namespace tyllm::server::rpc {
 
 namespace {
+
+/// As grpc.health.v1 names them.
+constexpr std::array kServices{
+    v1::JobService::service_full_name(), v1::WorkerService::service_full_name(),
+    v1::BlobService::service_full_name(), v1::AdminService::service_full_name()};
 
 std::string LocalAddressOf(const std::string& address, const std::string& socket) {
   if (!socket.empty()) {
@@ -95,7 +105,11 @@ std::string RpcServer::local_address() const {
 }
 
 void RpcServer::SetServing(bool serving) {
-  state_->server->GetHealthCheckService()->SetServingStatus(serving);
+  grpc::HealthCheckServiceInterface& health = *state_->server->GetHealthCheckService();
+  health.SetServingStatus(serving);  // the server as a whole, and all that are named
+  for (const char* const service : kServices) {
+    health.SetServingStatus(service, serving);
+  }
 }
 
 void RpcServer::Shutdown(Milliseconds grace) {

@@ -24,4 +24,11 @@ struct AttemptTimes {
 std::optional<Ending> Overdue(const AttemptTimes& times, domain::TaskKind kind, Clock::Steady now,
                               const Policy& policy);
 
+/// For how long the server stood still that looked at `last` and would have looked again a beat
+/// later; 0 when it is no later than a busy one is.
+Milliseconds StoodStill(Clock::Steady last, Clock::Steady now, const Policy& policy);
+
+/// The clocks, without a time for which nobody could be heard that ended at `now`.
+AttemptTimes Without(AttemptTimes times, Milliseconds still, Clock::Steady now);
+
 }  // namespace tyllm::server::sched

@@ -15,14 +15,31 @@ using domain::PendingReason;
 struct Takers {
   std::int32_t eligible = 0;
   std::int32_t free = 0;
-  std::int32_t full = 0;   ///< have a free slot, and no room beside their tasks
-  std::int32_t small = 0;  ///< are free, with a GPU of less than such tasks wanted of late
-  bool larger = false;     ///< somebody has as much
+  std::int32_t full = 0;     ///< have a free slot, and no room beside their tasks
+  std::int32_t small = 0;    ///< are free, with a GPU of less than such tasks wanted of late
+  bool larger = false;       ///< somebody has as much
+  std::int32_t spoilt = 0;   ///< are left out, as they were lost with it or their machine failed it
+  std::int32_t benched = 0;  ///< get one task at a time, to try it
   std::int64_t slots = 0;
   std::int32_t cordoned = 0;  ///< could, but get nothing new
 };
 
-Takers Count(std::span<const Online> online, const Needs& needs, std::int64_t wanted_gpu_memory) {
+bool Contains(const std::vector<std::string>& all, const std::string& one) {
+  return std::ranges::find(all, one) != all.end();
+}
+
+// Where nobody else is there, one that has spoilt it takes it again.
+bool SomebodyElse(std::span<const Online> online, const PendingTask& task) {
+  return std::ranges::any_of(online, [&](const Online& one) {
+    return one.takes_work && CanTake(one.worker->capabilities, task.lane.needs) &&
+           !Contains(task.spoilt_by, one.worker->name);
+  });
+}
+
+Takers Count(std::span<const Online> online, const PendingTask& task) {
+  const Needs& needs = task.lane.needs;
+  const std::int64_t wanted_gpu_memory = task.wanted_gpu_memory;
+  const bool somebody_else = SomebodyElse(online, task);
   Takers takers;
   for (const Online& one : online) {
     if (!CanTake(one.worker->capabilities, needs)) {
@@ -33,12 +50,17 @@ Takers Count(std::span<const Online> online, const Needs& needs, std::int64_t wa
       continue;
     }
     ++takers.eligible;
+    takers.benched += one.benched ? 1 : 0;
+    if (somebody_else && Contains(task.spoilt_by, one.worker->name)) {
+      ++takers.spoilt;
+      continue;
+    }
     const std::int64_t gpu_memory = one.worker->capabilities.gpu_memory_bytes;
     takers.free += HasRoom(one, needs) ? 1 : 0;
     takers.small += HasRoom(one, needs) && gpu_memory > 0 && gpu_memory < wanted_gpu_memory ? 1 : 0;
     takers.larger = takers.larger || gpu_memory >= wanted_gpu_memory;
     takers.full += one.free_slots > 0 && !HasRoom(one, needs) ? 1 : 0;
-    takers.slots += one.worker->capabilities.slots;
+    takers.slots += one.benched ? 0 : one.worker->capabilities.slots;
   }
   return takers;
 }
@@ -108,6 +130,26 @@ struct Why {
   std::string message;
 };
 
+std::string WhyBusy(const Takers& takers) {
+  std::vector<std::string> among;
+  if (takers.full > 0) {
+    among.push_back(std::to_string(takers.full) +
+                    " with a free slot, but not with as much memory or CPUs as it asks for beside "
+                    "their tasks");
+  }
+  if (takers.spoilt > 0) {
+    among.push_back(std::to_string(takers.spoilt) +
+                    " had it and failed it by the machine or was lost: it is left to another");
+  }
+  if (takers.benched > 0) {
+    among.push_back(std::to_string(takers.benched) +
+                    " benched, as the machine failed one task after another; `tyllm-client "
+                    "workers` shows it");
+  }
+  return Workers(takers.eligible) + " could take it, all are busy" +
+         (among.empty() ? "" : " (" + Joined(among) + ")");
+}
+
 Why WhyNow(const PendingTask& task, const Takers& takers, const Shares& shares, std::int64_t now) {
   const std::string ahead = std::to_string(task.ahead) + " tasks are served before it";
   if (task.state == domain::TaskState::kWaiting) {
@@ -129,13 +171,7 @@ Why WhyNow(const PendingTask& task, const Takers& takers, const Shares& shares, 
                 " tasks, as many as it may at a time"};
   }
   if (takers.free == 0) {
-    return {PendingReason::kBusy,
-            Workers(takers.eligible) + " could take it, all are busy" +
-                (takers.full > 0 ? " (" + std::to_string(takers.full) +
-                                       " with a free slot, but not with as much memory or CPUs "
-                                       "as it asks for beside their tasks)"
-                                 : "") +
-                "; " + ahead};
+    return {PendingReason::kBusy, WhyBusy(takers) + "; " + ahead};
   }
   if (takers.small == takers.free && takers.larger) {
     return {PendingReason::kBusy,
@@ -169,7 +205,7 @@ std::int64_t ExpectedWait(const PendingTask& task, const Takers& takers, const W
 
 Pending ExplainPending(const PendingTask& task, std::span<const Online> online,
                        const Shares& shares, std::int64_t now) {
-  const Takers takers = Count(online, task.lane.needs, task.wanted_gpu_memory);
+  const Takers takers = Count(online, task);
   if (takers.eligible == 0) {
     return NoWorker(task, online, takers);
   }

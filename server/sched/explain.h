@@ -24,6 +24,8 @@ struct PendingTask {
   std::int64_t ahead = 0;                    ///< tasks that are served before it
   std::optional<std::int64_t> usual_run_ms;  ///< of tasks like it, of late
   std::int64_t wanted_gpu_memory = 0;        ///< likewise (RunHistory::MostUsed)
+  /// Workers that were lost with it or whose machine failed it: it is left to others (Pick).
+  std::vector<std::string> spoilt_by = {};
 };
 
 /// Why it does not run, the first of: nobody can take it (said even of one whose inputs are still

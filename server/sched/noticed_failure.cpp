@@ -83,7 +83,11 @@ Failure DescribeFailure(const EndedAttempt& ended, const Policy& policy) {
     failure = Describe(ended, policy);
     failure.log_tail = ended.log_tail;
   }
-  failure.stage = failure.stage.empty() ? ended.stage : failure.stage;
+  // What the agent did last is not where a job failed that had not said a stage of its own.
+  const bool job_had_begun = failure.exit_code != 0 || failure.signal != 0;
+  if (failure.stage.empty() && !job_had_begun) {
+    failure.stage = ended.stage;
+  }
   failure.log_bytes = failure.log_bytes == 0 ? ended.log_bytes : failure.log_bytes;
   failure.action = failure.action.empty() ? ActionFor(failure.blame) : failure.action;
   failure.worker = ended.worker;

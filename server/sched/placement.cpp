@@ -26,12 +26,12 @@ Suits SuitsOf(const WorkerState& worker, const Needs& needs, const Candidate& ta
 
 bool MayTake(const Asking& asking, const Online& other, const Needs& needs, const Candidate& task) {
   return other.worker != asking.worker && other.takes_work &&
-         !Contains(task.lost_by, other.worker->name) && CanTake(other.worker->capabilities, needs);
+         !HasSpoilt(other.worker->name, task) && CanTake(other.worker->capabilities, needs);
 }
 
 // Somebody else may have better luck with it.
-bool LostHereOnly(const Asking& asking, const Needs& needs, const Candidate& task) {
-  return Contains(task.lost_by, asking.worker->name) &&
+bool SpoiltHereOnly(const Asking& asking, const Needs& needs, const Candidate& task) {
+  return HasSpoilt(asking.worker->name, task) &&
          std::any_of(asking.online->begin(), asking.online->end(),
                      [&](const Online& other) { return MayTake(asking, other, needs, task); });
 }
@@ -45,6 +45,10 @@ bool SuitsAnotherBetter(const Asking& asking, const Needs& needs, const Candidat
 }
 
 }  // namespace
+
+bool HasSpoilt(const std::string& worker, const Candidate& task) {
+  return Contains(task.lost_by, worker) || Contains(task.spoilt_by, worker);
+}
 
 bool HasRoom(const Online& worker, const Needs& needs) {
   return worker.free_slots > 0 && HasRoom(worker.worker->capabilities, worker.used, needs);
@@ -67,7 +71,7 @@ std::optional<std::size_t> Pick(const Asking& asking, const Needs& needs,
                                 const Policy& policy) {
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& task = candidates[i];
-    if (Contains(asking.held, task.id) || LostHereOnly(asking, needs, task)) {
+    if (Contains(asking.held, task.id) || SpoiltHereOnly(asking, needs, task)) {
       continue;
     }
     const bool may_wait = now - task.due_ms < policy.placement_wait.count();

@@ -60,16 +60,29 @@ struct Policy {
   /// Added to a lease, so that the worker, which counts from when it called, stops first. A server
   /// that restarts gives every attempt lease and grace anew.
   Milliseconds lease_grace = std::chrono::seconds(15);
+  /// The server looks this often whether it runs at all. Where it did not for longer than this and
+  /// `standstill`, it stood still, and no clock of an attempt went on meanwhile.
+  Milliseconds beat = std::chrono::seconds(1);
+  Milliseconds standstill = std::chrono::seconds(3);
   /// A worker that is there may take this long to stop a cancelled attempt; then the task counts as
   /// cancelled without its word.
   Milliseconds stop = std::chrono::minutes(2);
-  /// Attempts that may fail, stall or be late before the task fails.
+  /// Attempts that may fail, stall or be late before the task fails. Those that failed by the
+  /// machine of one worker count as one, until there are three times as many in all.
   int failures = 3;
   /// Workers that may be lost with an attempt before the task fails: it may be what kills them.
-  /// Where there are fewer workers, three times as many losses are enough.
+  /// Where there are fewer workers, three times as many losses are enough. Losses start anew when
+  /// an attempt got further with its work, as checkpoints tell.
   int losses = 3;
   /// The longest wait before another attempt, whatever the class of the failure.
   Milliseconds longest_backoff = std::chrono::minutes(10);
+  /// A worker whose own machine failed so many different tasks in a row gets nothing for a while,
+  /// then one task at a time until one succeeds (server/sched/bench.h). 0: never.
+  int bench_failures = 3;
+  Milliseconds bench = std::chrono::minutes(1);
+  Milliseconds longest_bench = std::chrono::minutes(10);
+  /// Failures that lie further back are not held against a worker.
+  Milliseconds bench_memory = std::chrono::hours(1);
   /// A task is left this long to a free worker that suits it better (its inputs are there, a
   /// preference is met, it has not failed there).
   Milliseconds placement_wait = std::chrono::seconds(5);

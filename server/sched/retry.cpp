@@ -14,6 +14,7 @@ namespace {
 using domain::Failure;
 
 constexpr int kLossesAWorker = 3;
+constexpr int kFailuresAWorker = 3;
 
 std::string GiB(std::int64_t bytes) {
   const std::int64_t tenths = bytes * 10 / (1LL << 30);
@@ -49,8 +50,12 @@ std::string Named(const std::set<std::string>& workers) {
 }
 
 Verdict JudgeLoss(const EndedAttempt& ended, Verdict verdict, const Policy& policy) {
-  ++verdict.spent.losses;
   std::set<std::string> workers(ended.lost_by.begin(), ended.lost_by.end());
+  if (ended.advanced) {
+    verdict.spent.losses = 0;
+    workers.clear();
+  }
+  ++verdict.spent.losses;
   workers.insert(ended.worker);
   const bool poison = static_cast<int>(workers.size()) >= policy.losses ||
                       verdict.spent.losses >= kLossesAWorker * policy.losses;
@@ -79,17 +84,38 @@ Verdict JudgeGpuMemory(const EndedAttempt& ended, Verdict verdict) {
   return GiveUp(std::move(verdict), "no worker has a GPU with more than " + GiB(ended.gpu_memory));
 }
 
+// One broken machine counts once, however often it had the task.
+int Repeats(const std::vector<std::string>& spoilt_by) {
+  const std::set<std::string> different(spoilt_by.begin(), spoilt_by.end());
+  return static_cast<int>(spoilt_by.size() - different.size());
+}
+
+std::string WhyGivenUp(const Verdict& verdict, const std::vector<std::string>& spoilt_by) {
+  std::string why = std::to_string(verdict.spent.failures) + " attempts failed";
+  if (!spoilt_by.empty()) {
+    why += ", " + std::to_string(spoilt_by.size()) + " of them by the machine: worker " +
+           Named({spoilt_by.begin(), spoilt_by.end()});
+  }
+  return why;
+}
+
 Verdict JudgeFailure(const EndedAttempt& ended, const ClassRule& rule, Verdict verdict,
                      const Policy& policy) {
+  std::vector<std::string> spoilt_by = ended.spoilt_by;
+  if (rule.failure_class == FailureClass::kMachine) {
+    spoilt_by.push_back(ended.worker);
+  }
   ++verdict.spent.failures;
+  verdict.counted_failures = verdict.spent.failures - Repeats(spoilt_by);
   if (!rule.again) {
     verdict.again = false;
     verdict.delay = {};
     verdict.failure.retryable = false;
     return verdict;
   }
-  if (verdict.spent.failures >= policy.failures) {
-    const std::string why = std::to_string(verdict.spent.failures) + " attempts failed";
+  if (verdict.counted_failures >= policy.failures ||
+      verdict.spent.failures >= kFailuresAWorker * policy.failures) {
+    const std::string why = WhyGivenUp(verdict, spoilt_by);
     return GiveUp(std::move(verdict), why);
   }
   verdict.delay = Wait(ended, rule, policy);

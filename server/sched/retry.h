@@ -30,6 +30,7 @@ struct Verdict {
   domain::Failure failure;
   Spent spent;                        ///< this attempt included
   std::int64_t needs_gpu_memory = 0;  ///< more than 0: from now on only on GPUs with at least this
+  int counted_failures = 0;           ///< of spent.failures, with those of one machine as one
 
   bool operator==(const Verdict&) const = default;
 };
@@ -47,14 +48,18 @@ struct EndedAttempt {
   std::int64_t gpu_memory = 0;          ///< of the worker's largest GPU; 0: it has none
   std::int64_t largest_gpu_memory = 0;  ///< of any worker that is known
   Spent spent;                          ///< before
-  std::vector<std::string> lost_by;     ///< workers that were lost with it before
+  std::vector<std::string> lost_by;     ///< workers that were lost with it before and count
+  std::vector<std::string> spoilt_by;  ///< a worker for each attempt that its machine failed before
+  bool advanced = false;               ///< its work is kept further than it was when it began
 };
 
 /// By class of failure (failure_class.h): whether it is tried again, when, and what it costs. A
 /// task that was lost by enough different workers has failed, since it may be what brings them
-/// down. Too little memory of a GPU costs nothing while a larger one is known. Waits differ by up
-/// to a quarter from attempt to attempt, so that what failed together does not come back together.
-/// Every failure says whose it is, where it happened and what to do. Not for kSucceeded, kStopped.
+/// down; losses start anew with one that `advanced`. Machines that fail it count once each, until
+/// it was tried three times as often as it may fail. Too little memory of a GPU costs nothing while
+/// a larger one is known. Waits differ by up to a quarter from attempt to attempt, so that what
+/// failed together does not come back together. Every failure says whose it is, where it happened
+/// and what to do. Not for kSucceeded, kStopped.
 Verdict Judge(const EndedAttempt& ended, const Policy& policy);
 
 }  // namespace tyllm::server::sched

@@ -66,8 +66,6 @@ SizeClass SizeClassOf(const domain::TaskSpec& task) {
 }
 
 void RunHistory::Note(const SizeClass& size, const SeenRun& run) {
-  constexpr std::size_t kRunsOfAKind = 200;
-  Push(kinds_[size.kind], run, kRunsOfAKind);
   Class& one = classes_[size];
   Push(one.runs, run, kRuns);
   one.noted = ++notes_;
@@ -96,14 +94,8 @@ void RunHistory::DropOldest() {
 }
 
 std::optional<RunTimes> RunHistory::TimesOf(const SizeClass& size) const {
-  const auto of_class = classes_.find(size);
-  if (of_class != classes_.end()) {
-    if (const auto times = sched::TimesOf(of_class->second.runs)) {
-      return times;
-    }
-  }
-  const auto of_kind = kinds_.find(size.kind);
-  return of_kind == kinds_.end() ? std::nullopt : sched::TimesOf(of_kind->second);
+  const auto found = classes_.find(size);
+  return found == classes_.end() ? std::nullopt : sched::TimesOf(found->second.runs);
 }
 
 domain::Resources RunHistory::MostUsed(const SizeClass& size) const {

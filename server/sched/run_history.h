@@ -53,7 +53,7 @@ class RunHistory {
 
   void Note(const SizeClass& size, const SeenRun& run);
 
-  /// Of runs of the class; where none has succeeded, of all of its kind; nothing without those.
+  /// Of runs of the class; nothing where none has succeeded: another model's say nothing of it.
   std::optional<RunTimes> TimesOf(const SizeClass& size) const;
   /// The most that any run of the class used; of the GPU's memory at least more than a GPU had that
   /// was found too small, as long as no later run succeeded with less.
@@ -71,7 +71,6 @@ class RunHistory {
   void DropOldest();
 
   std::map<SizeClass, Class> classes_;
-  std::map<domain::TaskKind, std::deque<SeenRun>> kinds_;
   std::map<SizeClass, std::int64_t> gpu_memory_;  ///< that classes want which want any
   std::int64_t notes_ = 0;
 };

@@ -49,7 +49,8 @@ Result<std::int64_t> LogFiles::Append(const domain::AttemptId& id, std::int64_t 
   if (offset < 0 || offset > known->durable) {
     return OutOfRange("log of " + id.ToString() + " has " + std::to_string(known->durable) +
                       " bytes, the append starts at " + std::to_string(offset) + "; send from " +
-                      std::to_string(known->durable) + " on");
+                      std::to_string(known->durable) + " on")
+        .With("size", known->durable);
   }
   // What an earlier process wrote last may be torn: the first append writes over it.
   const std::int64_t skip = known->settled ? known->durable - offset : 0;

@@ -34,10 +34,12 @@ void TakeWorkers(const std::vector<domain::WorkerView>& workers, std::int64_t no
   std::int64_t silence = 0;
   int online = 0;
   int drained = 0;
+  int benched = 0;
   std::size_t leases = 0;
   for (const domain::WorkerView& worker : workers) {
     const bool takes_work = worker.order.mode == domain::WorkerMode::kActive;
-    online += worker.online && takes_work ? 1 : 0;
+    online += worker.online && takes_work && !worker.bench ? 1 : 0;
+    benched += worker.online && takes_work && worker.bench ? 1 : 0;
     drained += worker.online && !takes_work ? 1 : 0;
     leases += worker.tasks.size();
     silence = std::max(silence, worker.online ? now - worker.last_seen_unix_ms : 0);
@@ -45,8 +47,9 @@ void TakeWorkers(const std::vector<domain::WorkerView>& workers, std::int64_t no
   metrics.Set(Metric::kWorkerHeartbeatAge, {}, static_cast<double>(silence) / 1000);
   metrics.Set(Metric::kWorkers, {"online"}, online);
   metrics.Set(Metric::kWorkers, {"drained"}, drained);
+  metrics.Set(Metric::kWorkers, {"benched"}, benched);
   metrics.Set(Metric::kWorkers, {"offline"},
-              static_cast<double>(workers.size()) - online - drained);
+              static_cast<double>(workers.size()) - online - drained - benched);
   metrics.Set(Metric::kLeases, {}, static_cast<double>(leases));
 }
 

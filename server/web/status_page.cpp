@@ -52,13 +52,13 @@ void AddJobs(std::string& html, const std::vector<domain::JobView>& jobs) {
   html += "</table>\n";
 }
 
-// "offline", "online", or what a person asked of a worker that is online.
+// "offline", "online", "benched", or what a person asked of a worker that is online.
 std::string StateOf(const domain::WorkerView& worker) {
   if (!worker.online) {
     return "offline";
   }
   return worker.order.mode == domain::WorkerMode::kActive
-             ? "online"
+             ? (worker.bench ? "benched" : "online")
              : std::string(domain::kWorkerModeNames.Name(worker.order.mode));
 }
 

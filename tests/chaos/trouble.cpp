@@ -40,13 +40,15 @@ void Trouble::KillServer() {
   });
 }
 
+// Shorter and longer than a lease and its grace: then it has heard nobody for as long.
 void Trouble::FreezeServer() {
   if (!farm_.ServerRuns() || farm_.ServerIsFrozen()) {
     return;
   }
-  ++happened_["server stopped and continued"];
+  const bool beyond = Below(3) == 0;
+  ++happened_[beyond ? "server stopped beyond every lease" : "server stopped and continued"];
   farm_.FreezeServer();
-  After(Between(100, 3000), [this] {
+  After(beyond ? Between(6000, 9000) : Between(100, 3000), [this] {
     if (farm_.ServerRuns() && farm_.ServerIsFrozen()) {
       farm_.ThawServer();
     }

@@ -121,6 +121,9 @@ Farm::Farm() = default;
 
 Farm::~Farm() {
   Kill(worker_);
+  for (std::optional<ChildProcess>& worker : beside_) {
+    Kill(worker);
+  }
   if (server_) {
     Stop(server_);  // a worker that it started ends with it
   }
@@ -172,14 +175,23 @@ int Farm::StopServer() {
 }
 
 void Farm::StartWorker(const std::string& name) {
+  worker_ = SpawnWorker(name, worker_options);
+}
+
+void Farm::StartWorkerBeside(const std::string& name, const std::vector<std::string>& options) {
+  beside_.push_back(SpawnWorker(name, options));
+}
+
+std::optional<ChildProcess> Farm::SpawnWorker(const std::string& name,
+                                              const std::vector<std::string>& options) const {
   const Fd err = OpenForWriting(folder_ / "worker.err");
   CommandLine command{.argv = {Program("tyllm-worker"), "--server", grpc_, "--work",
                                (folder_ / ("work-" + name)).string(), "--name", name}};
-  command.argv.insert(command.argv.end(), worker_options.begin(), worker_options.end());
+  command.argv.insert(command.argv.end(), options.begin(), options.end());
   command.descriptors = {{err.get(), 2}};
   auto child = ChildProcess::Spawn(command);
-  ASSERT_TRUE(child.ok()) << child.status().ToString();
-  worker_ = *std::move(child);
+  EXPECT_TRUE(child.ok()) << child.status().ToString();
+  return child.ok() ? std::optional(*std::move(child)) : std::nullopt;
 }
 
 void Farm::KillWorker() {

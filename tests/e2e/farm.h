@@ -46,6 +46,8 @@ class Farm {
   void StartWorker(const std::string& name = "w1");
   void KillWorker();
   int StopWorker();
+  /// Another worker beside that one, until the end, with these options besides.
+  void StartWorkerBeside(const std::string& name, const std::vector<std::string>& options);
 
   /// Processes that the worker runs now.
   std::vector<pid_t> Jobs() const;
@@ -77,6 +79,8 @@ class Farm {
 
  private:
   std::string Log(const std::string& name) const;
+  std::optional<ChildProcess> SpawnWorker(const std::string& name,
+                                          const std::vector<std::string>& options) const;
 
   TemporaryDirectory folder_;
   std::string grpc_ = "127.0.0.1:0";
@@ -84,6 +88,7 @@ class Farm {
   int starts_ = 0;
   std::optional<ChildProcess> server_;
   std::optional<ChildProcess> worker_;
+  std::vector<std::optional<ChildProcess>> beside_;
 };
 
 /// The small trained model of the repository.

@@ -18,12 +18,14 @@ class FullDisk : public ::testing::Test {
  protected:
   FullDisk() {
     farm_.server_environment = {
-        "FULL_DISK_FILE=" + Mark().string(),
+        "FULL_DISK_FILE=" + Mark().string(), "LOW_DISK_FILE=" + LowMark().string(),
         "LD_PRELOAD=" + std::string(kProgramFolder) + "/../tests/libfull_disk_preload.so"};
     farm_.StartServer();
   }
 
   fs::path Mark() const { return farm_.folder() / "full"; }
+
+  fs::path LowMark() const { return farm_.folder() / "low"; }
 
   void Fill() { std::ofstream(Mark()) << "full"; }
 
@@ -65,6 +67,29 @@ TEST_F(FullDisk, NothingIsAcceptedNothingIsLostAndRoomIsEnoughToGoOn) {
   farm_.StartServer();
   EXPECT_EQ(farm_.Client({"list", "--json"}).Json().size(), 2U);
   EXPECT_EQ(farm_.StopServer(), 0);
+}
+
+TEST_F(FullDisk, WithoutRoomNothingNewIsTakenWhileWhatRunsIsBroughtToItsEnd) {
+  EXPECT_TRUE(BecomesHealthy(true));
+  ASSERT_EQ(Submit("16").out, "j1\n");
+  std::ofstream(LowMark()) << "low";
+  EXPECT_TRUE(BecomesHealthy(false)) << farm_.Health();
+  const Ran refused = Submit("32");
+  EXPECT_EQ(refused.code, 8) << refused.err;
+  EXPECT_NE(refused.err.find("takes no new jobs"), std::string::npos) << refused.err;
+  const fs::path model = farm_.folder() / "model";
+  fs::copy(DemoModel(), model, fs::copy_options::recursive);
+  std::ofstream(model / "generation_config.json", std::ios::app) << "\n";
+  const Ran upload = farm_.Client(
+      {"--patience", "1", "submit", "quantize", "--method", "rtn", "--model", model.string()});
+  EXPECT_EQ(upload.code, 8) << upload.err;
+  EXPECT_NE(upload.err.find("no uploads"), std::string::npos) << upload.err;
+  farm_.StartWorker();
+  farm_.WaitFor("j1", [](const format::Json& job) { return job["state"] == "succeeded"; });
+  EXPECT_EQ(farm_.Client({"list", "--json"}).Json().size(), 1U);
+  fs::remove(LowMark());
+  EXPECT_TRUE(BecomesHealthy(true)) << farm_.Health();
+  EXPECT_EQ(Submit("32").code, 0);
 }
 
 }  // namespace

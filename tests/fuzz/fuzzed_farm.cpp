@@ -171,7 +171,10 @@ std::optional<Status> SetProject(FuzzedFarm& farm, std::string_view bytes) {
   if (!request) {
     return std::nullopt;
   }
-  return farm.Await(server::core::SetProject(farm.farm(), wire::FromProto(request->project())))
+  return farm
+      .Await(server::core::SetProject(farm.farm(), {.request_id = request->request_id(),
+                                                    .project = wire::FromProto(request->project()),
+                                                    .etag = request->etag()}))
       .status();
 }
 

@@ -128,7 +128,8 @@ void AttemptRun::Work() {
 }
 
 domain::Outcome AttemptRun::Perform(const std::stop_token& stop) {
-  wire::BlobTransfer transfer(around_.channel, around_.clock, around_.config.patience);
+  wire::BlobTransfer transfer(around_.channel, around_.clock, around_.config.patience,
+                              wire::BlobTransfer::Sender::kAttempt);
   const DevicePool::Share device = around_.devices.Take();
   const auto failed = [&](std::string_view reason, const Status& status) -> domain::Outcome {
     if (stop.stop_requested()) {
@@ -234,7 +235,8 @@ std::optional<domain::Outcome> AttemptRun::RunJob(const Path& order, const std::
   if (!KeepsUnfinishedWork(assignment_.spec.kind)) {
     return RunChild(order, stop);
   }
-  wire::BlobTransfer transfer(around_.channel, around_.clock, around_.config.patience);
+  wire::BlobTransfer transfer(around_.channel, around_.clock, around_.config.patience,
+                              wire::BlobTransfer::Sender::kAttempt);
   Checkpointer checkpoints({Partial(), folder_ / "snapshot"}, around_.config.checkpoint,
                            {.transfer = transfer,
                             .clock = around_.clock,
@@ -278,7 +280,11 @@ std::optional<domain::Outcome> AttemptRun::RunChild(const Path& order,
       .log_limit = around_.config.job_log_bytes,
       .grace = around_.config.grace,
       .at_once = hurry_.get_token(),
-      .on_start = set_job,
+      .on_start =
+          [&](pid_t process) {
+            set_job(process);
+            Report({.stage = "start", .unit = {}, .message = {}});
+          },
   };
   const auto end = RunChildJob(job, [this](const domain::Progress& p) { Report(p); }, stop);
   set_job(-1);

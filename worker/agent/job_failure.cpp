@@ -140,7 +140,7 @@ domain::Failure FailureOf(const ChildEnd& end, const Path& log) {
   failure.retryable = meaning.retryable;
   failure.out_of_memory = meaning.memory;
   failure.action = meaning.action;
-  failure.stage = end.progress.stage;
+  failure.stage = end.progress.stage.empty() ? "start" : end.progress.stage;
   failure.exit_code = end.exit.code;
   failure.signal = end.exit.signal;
   failure.log_tail = Tail(log, failure.log_bytes);

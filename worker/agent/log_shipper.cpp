@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -40,7 +41,8 @@ Status LogShipper::Ship(const std::stop_token& stop) {
     const domain::LogAppend append{attempt_, from_, shipped_, std::move(piece)};
     const Result<std::int64_t> taken = link_.AppendLog(append, stop);
     if (taken.status().code() == StatusCode::kOutOfRange) {
-      shipped_ = 0;  // the server has less than it had; it passes over what it has
+      // The server has less than it had. One that does not say how much passes over what it has.
+      shipped_ = std::clamp<std::int64_t>(taken.status().NumberOf("size").value_or(0), 0, shipped_);
     }
     TYLLM_ASSIGN(const std::int64_t size, taken);
     if (size <= shipped_) {

@@ -178,7 +178,10 @@ TEST_F(Scheduling, ARunThatOthersWaitForOutlivesItsJob) {
 }
 
 TEST_F(Scheduling, ProjectsTakeTurnsByWeight) {
-  ASSERT_TRUE(Await(SetProject(*farm_, {.name = "big", .weight = 2})).ok());
+  ASSERT_TRUE(
+      Await(SetProject(*farm_,
+                       {.request_id = {}, .project = {.name = "big", .weight = 2}, .etag = {}}))
+          .ok());
   for (int i = 0; i < 6; ++i) {
     const std::string model = std::to_string(i);
     ASSERT_TRUE(Submit("b" + model, SpecOf("big", "b" + model)).ok());
@@ -205,7 +208,7 @@ TEST_F(Scheduling, ProjectsTakeTurnsByWeight) {
 TEST_F(Scheduling, QuotasOfQueuedJobsAndStoredBytesAreMetAtAdmission) {
   domain::Project project{.name = "a"};
   project.max_queued_jobs = 1;
-  ASSERT_TRUE(Await(SetProject(*farm_, project)).ok());
+  ASSERT_TRUE(Await(SetProject(*farm_, {.request_id = {}, .project = project, .etag = {}})).ok());
   const auto first = Submit("1", SpecOf("a"));
   ASSERT_TRUE(first.ok());
   const auto second = Submit("2", SpecOf("a"));
@@ -218,7 +221,7 @@ TEST_F(Scheduling, QuotasOfQueuedJobsAndStoredBytesAreMetAtAdmission) {
 
   project = {.name = "c"};
   project.max_stored_bytes = 20;
-  ASSERT_TRUE(Await(SetProject(*farm_, project)).ok());
+  ASSERT_TRUE(Await(SetProject(*farm_, {.request_id = {}, .project = project, .etag = {}})).ok());
   ASSERT_TRUE(Submit("5", SpecOf("c", "sixteen bytes...")).ok());
   EXPECT_EQ(Submit("6", SpecOf("c", "12 bytes...")).status().code(),
             StatusCode::kResourceExhausted);
@@ -227,7 +230,7 @@ TEST_F(Scheduling, QuotasOfQueuedJobsAndStoredBytesAreMetAtAdmission) {
 TEST_F(Scheduling, AProjectRunsNoMoreThanItMayAtATime) {
   domain::Project project{.name = "a"};
   project.max_running_tasks = 1;
-  ASSERT_TRUE(Await(SetProject(*farm_, project)).ok());
+  ASSERT_TRUE(Await(SetProject(*farm_, {.request_id = {}, .project = project, .etag = {}})).ok());
   ASSERT_TRUE(Submit("1", SpecOf("a", "1")).ok());
   const JobId second = Submit("2", SpecOf("a", "2"))->id;
   EXPECT_EQ(Started(Gpu("gpu1", 0, 2)).size(), 1U);
@@ -235,13 +238,21 @@ TEST_F(Scheduling, AProjectRunsNoMoreThanItMayAtATime) {
 }
 
 TEST_F(Scheduling, WrongProjectsAreRefused) {
-  EXPECT_EQ(Await(SetProject(*farm_, {.name = "No!"})).status().code(),
+  EXPECT_EQ(Await(SetProject(*farm_, {.request_id = {}, .project = {.name = "No!"}, .etag = {}}))
+                .status()
+                .code(),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(Await(SetProject(*farm_, {.name = "a", .weight = 0})).status().code(),
+  EXPECT_EQ(Await(SetProject(*farm_,
+                             {.request_id = {}, .project = {.name = "a", .weight = 0}, .etag = {}}))
+                .status()
+                .code(),
             StatusCode::kInvalidArgument);
   domain::Project negative{.name = "a"};
   negative.max_queued_jobs = -1;
-  EXPECT_NE(Await(SetProject(*farm_, negative)).status().message().find("max_queued_jobs is -1"),
+  EXPECT_NE(Await(SetProject(*farm_, {.request_id = {}, .project = negative, .etag = {}}))
+                .status()
+                .message()
+                .find("max_queued_jobs is -1"),
             std::string::npos);
 }
 

@@ -14,7 +14,7 @@ class WakingTest : public FarmFixture {
   void SetLimit(std::optional<std::int64_t> tasks) {
     domain::Project project{.name = "a"};
     project.max_running_tasks = tasks;
-    ASSERT_TRUE(Await(SetProject(*farm_, project)).ok());
+    ASSERT_TRUE(Await(SetProject(*farm_, {.request_id = {}, .project = project, .etag = {}})).ok());
   }
 
   void Submit(const std::string& model) {

@@ -66,6 +66,8 @@ TEST_F(BlobCalls, ABrokenUploadGoesOnWhereItWas) {
     const grpc::Status status = stream->Finish();
     EXPECT_EQ(status.error_code(), grpc::FAILED_PRECONDITION);
     EXPECT_EQ(wire::ReasonOf(status), "INCOMPLETE_UPLOAD");
+    EXPECT_EQ(wire::FromGrpc(status).NumberOf("offset"), 1'000'000);
+    EXPECT_EQ(wire::FromGrpc(status).NumberOf("size"), 2'500'000);
   }
   const v1::QueryUploadResponse query = blobs_.Query(id);
   EXPECT_EQ(query.offset(), 1'000'000U);
@@ -73,6 +75,7 @@ TEST_F(BlobCalls, ABrokenUploadGoesOnWhereItWas) {
   const grpc::Status wrong = blobs_.Upload(id, content, 999);
   EXPECT_EQ(wrong.error_code(), grpc::OUT_OF_RANGE);
   EXPECT_EQ(wire::ReasonOf(wrong), "WRONG_OFFSET");
+  EXPECT_EQ(wire::FromGrpc(wrong).NumberOf("offset"), 1'000'000);
   ASSERT_TRUE(blobs_.Upload(id, content, 1'000'000).ok());
   EXPECT_TRUE(blobs_.Query(id).complete());
   std::string whole;
@@ -146,6 +149,8 @@ TEST(BlobCallsIdle, AnUploadThatSaysNothingIsEndedAndKept) {
   const grpc::Status status = stream->Finish();  // without WritesDone: the server gives up
   EXPECT_EQ(status.error_code(), grpc::DEADLINE_EXCEEDED);
   EXPECT_EQ(wire::ReasonOf(status), "UPLOAD_IDLE");
+  EXPECT_EQ(wire::FromGrpc(status).NumberOf("offset"), 3);
+  EXPECT_EQ(wire::FromGrpc(status).NumberOf("size"), 7);
   EXPECT_EQ(blobs.Query(BlobOf("content")).offset(), 3U);
 }
 

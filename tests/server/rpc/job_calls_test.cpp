@@ -324,6 +324,16 @@ TEST_F(JobCalls, HealthAndReflectionAreThere) {
   grpc::health::v1::HealthCheckResponse response;
   ASSERT_TRUE(health->Check(&context, {}, &response).ok());
   EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVING);
+  for (const char* const service :
+       {v1::JobService::service_full_name(), v1::WorkerService::service_full_name(),
+        v1::BlobService::service_full_name(), v1::AdminService::service_full_name()}) {
+    CallContext of_service;
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    const grpc::Status status = health->Check(&of_service, request, &response);
+    EXPECT_TRUE(status.ok()) << service << ": " << status.error_message();
+    EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVING) << service;
+  }
 
   // ServerReflectionRequest{list_services: "*"}, by hand: Debian ships no reflection.proto.
   grpc::GenericStub stub(server_.channel());

@@ -106,6 +106,8 @@ TEST_F(JobChangeCalls, AUsedUpQuotaIsOneAndSaysSoBeforeToo) {
   const grpc::Status status = Submit(spec, response);
   EXPECT_EQ(status.error_code(), grpc::RESOURCE_EXHAUSTED);
   EXPECT_EQ(wire::ReasonOf(status), "QUOTA_EXCEEDED");
+  EXPECT_EQ(wire::FromGrpc(status).NumberOf("limit"), 0);
+  EXPECT_EQ(wire::FromGrpc(status).NumberOf("used"), 0);
   EXPECT_EQ(DetailOf<google::rpc::QuotaFailure>(status).violations_size(), 1);
   ASSERT_TRUE(Submit(spec, response, true).ok());
   ASSERT_GE(response.validation().problems_size(), 1);
@@ -132,6 +134,9 @@ TEST_F(JobChangeCalls, PriorityAndLabelsChangeByMaskAndEtag) {
     const grpc::Status status = jobs_->UpdateJob(&context, request, &response);
     EXPECT_EQ(status.error_code(), grpc::ABORTED);
     EXPECT_EQ(wire::ReasonOf(status), "ETAG_MISMATCH");
+    const Status::Facts facts = wire::FromGrpc(status).facts();
+    EXPECT_EQ(facts.at("job"), job.id());
+    EXPECT_EQ(facts.at("etag"), response.job().etag()) << "as it is now";
   }
   request.clear_etag();
   request.mutable_update_mask()->add_paths("deadline");
@@ -152,6 +157,7 @@ TEST_F(JobChangeCalls, AJobIsWaitedForCancelledRetriedAndDeleted) {
   EXPECT_EQ(wire::ReasonOf(early), "JOB_NOT_ENDED");
   EXPECT_EQ(DetailOf<google::rpc::PreconditionFailure>(early).violations(0).subject(),
             "jobs/" + id);
+  EXPECT_EQ(wire::FromGrpc(early).facts().at("job"), id);
   {
     CallContext context;
     v1::CancelJobRequest request;

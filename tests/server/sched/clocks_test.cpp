@@ -9,6 +9,7 @@ namespace tyllm::server::sched {
 namespace {
 
 using domain::TaskKind;
+using std::chrono::hours;
 using std::chrono::seconds;
 
 constexpr TaskKind kKind = TaskKind::kQuantize;
@@ -77,6 +78,27 @@ TEST(Overdue, AKindMayHaveItsOwnClocks) {
     EXPECT_EQ(Overdue(times, c.kind, At(1000), policy), c.ending)
         << domain::kTaskKindNames.Name(c.kind) << " " << c.heard << " " << c.started;
   }
+}
+
+TEST(StoodStill, OnlyWhatIsLaterThanABusyServer) {
+  const Policy policy;
+  const Clock::Steady last{hours(1)};
+  EXPECT_EQ(StoodStill(last, last + seconds(1), policy), seconds(0));
+  EXPECT_EQ(StoodStill(last, last + seconds(4), policy), seconds(0));
+  EXPECT_EQ(StoodStill(last, last + seconds(56), policy), seconds(55));
+}
+
+TEST(Without, ATimeThatWasNoneMovesEveryClockAndNoneBeyondNow) {
+  const Clock::Steady now{hours(1)};
+  const AttemptTimes times{.heard = now - seconds(60),
+                           .progressed = now - seconds(90),
+                           .started = now - seconds(100),
+                           .stopping = now - seconds(10)};
+  const AttemptTimes moved{.heard = now - seconds(5),
+                           .progressed = now - seconds(35),
+                           .started = now - seconds(45),
+                           .stopping = now};
+  EXPECT_EQ(Without(times, seconds(55), now), moved);
 }
 
 }  // namespace

@@ -146,5 +146,36 @@ TEST(DayOfJobs, InteractiveJobsStartSoon) {
   EXPECT_GT(batch[batch.size() / 2], 1800 * kSecond) << "the farm is too idle to tell";
 }
 
+TEST(DayWithABrokenWorker, NoJobFailsAndLittleIsTriedThere) {
+  SimulatedFarm farm(7, Policy{}, {});
+  domain::Capabilities worker;
+  worker.device = "cuda";
+  worker.gpus = 1;
+  for (int i = 0; i < 3; ++i) {
+    farm.AddWorker(worker);
+  }
+  farm.AddBrokenWorker(worker);
+  farm.SetProject("vision", 1, std::nullopt);
+  constexpr int kJobs = 800;  // as many as three workers do in a day
+  Dice dice;
+  for (int i = 0; i < kJobs; ++i) {
+    SimulatedJob job;
+    job.lane.project = "vision";
+    job.arrives_ms = i * (kDay / kJobs);
+    job.runs_ms = dice.Between(100, 500) * kSecond;
+    farm.AddJob(job);
+  }
+  farm.Run();
+  int attempts = 0;
+  for (const SimulatedJob& job : farm.jobs()) {
+    EXPECT_FALSE(job.failed);
+    EXPECT_LE(job.attempts, 2);
+    attempts += job.attempts;
+  }
+  constexpr int kProbes = 24 * 6 + 8;  // one in ten minutes, in the end
+  EXPECT_LE(attempts, kJobs + kProbes);
+  EXPECT_GT(attempts, kJobs + 20) << "it is tried again";
+}
+
 }  // namespace
 }  // namespace tyllm::server::sched

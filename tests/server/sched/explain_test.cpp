@@ -125,6 +125,43 @@ TEST(ExplainPending, TableOfReasons) {
   }
 }
 
+Online Named(const std::string& name, int free_slots, bool benched = false) {
+  Online online = Worker(free_slots);
+  auto state = std::make_shared<WorkerState>(*online.worker);
+  state->name = name;
+  online.worker = std::move(state);
+  online.benched = benched;
+  return online;
+}
+
+TEST(ExplainPending, AFreeWorkerThatHasSpoiltItIsLeftOutWhileAnotherIsThere) {
+  PendingTask task = Task();
+  task.spoilt_by = {"bad"};
+  task.usual_run_ms = 5'000;
+  const domain::Pending left =
+      ExplainPending(task, {{Named("bad", 1), Named("good", 0)}}, {}, kNow);
+  EXPECT_EQ(left.reason, PendingReason::kBusy);
+  EXPECT_EQ(left.eligible_workers, 2);
+  EXPECT_EQ(left.free_workers, 0);
+  EXPECT_EQ(left.expected_wait_ms, 2'500) << "of the other's two slots";
+  EXPECT_NE(left.message.find("1 had it and failed it by the machine or was lost"),
+            std::string::npos)
+      << left.message;
+  EXPECT_EQ(left.message.find("bad"), std::string::npos) << "no machine is named";
+  EXPECT_EQ(ExplainPending(task, {{Named("bad", 1)}}, {}, kNow).reason, PendingReason::kStarting);
+  EXPECT_EQ(ExplainPending(task, {{Named("bad", 1), Named("good", 1)}}, {}, kNow).reason,
+            PendingReason::kStarting);
+}
+
+TEST(ExplainPending, ABenchedWorkerIsSaidToBeOne) {
+  PendingTask task = Task();
+  task.usual_run_ms = 5'000;
+  const domain::Pending pending = ExplainPending(task, {{Named("bad", 0, true)}}, {}, kNow);
+  EXPECT_EQ(pending.reason, PendingReason::kBusy);
+  EXPECT_NE(pending.message.find("1 benched"), std::string::npos) << pending.message;
+  EXPECT_EQ(pending.expected_wait_ms, -1) << "nobody knows when one succeeds there";
+}
+
 TEST(ExplainPending, NumbersOfWorkersAndShortfalls) {
   const std::vector<Online> online = {Worker(1), Worker(0), Worker(1, true, 0)};
   const domain::Pending pending = ExplainPending(Task(1LL << 30), online, {}, kNow);

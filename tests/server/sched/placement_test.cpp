@@ -41,6 +41,12 @@ Candidate FailedOn(Candidate candidate, std::vector<std::string> workers) {
   return candidate;
 }
 
+Candidate SpoiltBy(Candidate candidate, std::vector<std::string> workers) {
+  candidate.failed_on = workers;
+  candidate.spoilt_by = std::move(workers);
+  return candidate;
+}
+
 Candidate WithInputs(Candidate candidate, std::vector<BlobId> inputs) {
   candidate.inputs = std::move(inputs);
   return candidate;
@@ -137,6 +143,38 @@ TEST(Pick, TableOfSnapshots) {
        any,
        {FailedOn(Task(1, kNow - 5'000), {"a"})},
        0},
+      {"its machine failed it, another is busy: for however long",
+       {a, {}, {{b, 0}}},
+       any,
+       {SpoiltBy(Task(1), {"a"}), Task(2)},
+       1},
+      {"its machine failed it, another is benched",
+       {a, {}, {{b, 0, true, {}, true}}},
+       any,
+       {SpoiltBy(Task(1), {"a"})},
+       kNothing},
+      {"its machine failed it, nobody else", {a, {}, {}}, any, {SpoiltBy(Task(1), {"a"})}, 0},
+      {"its machine failed it, so did the others",
+       {a, {}, {{b, 1}}},
+       any,
+       {SpoiltBy(Task(1), {"a", "b"})},
+       0},
+      {"its machine failed it, the other was lost with it",
+       {a, {}, {{b, 1}}},
+       any,
+       {LostBy(SpoiltBy(Task(1), {"a"}), {"b"})},
+       0},
+      {"its machine failed it, the other is cordoned",
+       {a, {}, {{b, 0, false}}},
+       any,
+       {SpoiltBy(Task(1), {"a"})},
+       0},
+      {"its machine failed it, the other cannot take it",
+       {a, {}, {{in_zone, 1}}},
+       zone_needed,
+       {SpoiltBy(Task(1), {"a"})},
+       0},
+      {"another's machine failed it", {a, {}, {{b, 1}}}, any, {SpoiltBy(Task(1), {"b"})}, 0},
       {"its inputs are elsewhere",
        {a, {}, {{with_model, 1}}},
        any,

@@ -44,6 +44,24 @@ EndedAttempt OutOfGpuMemory(std::int64_t here, std::int64_t largest, Spent spent
   return ended;
 }
 
+EndedAttempt Spoilt(std::vector<std::string> before, int failures) {
+  EndedAttempt ended = Reported(Blame::kWorker, true, {failures, 0});
+  ended.spoilt_by = std::move(before);
+  return ended;
+}
+
+EndedAttempt CrashedAfter(std::vector<std::string> spoilt_by, int failures) {
+  EndedAttempt ended = Reported(Blame::kToolchain, true, {failures, 0});
+  ended.spoilt_by = std::move(spoilt_by);
+  return ended;
+}
+
+EndedAttempt Advanced(Spent spent, std::vector<std::string> lost_by) {
+  EndedAttempt ended = Ended(Ending::kLeaseLost, spent, std::move(lost_by));
+  ended.advanced = true;
+  return ended;
+}
+
 TEST(Judge, TableOfEndings) {
   struct Case {
     const char* says;
@@ -58,6 +76,21 @@ TEST(Judge, TableOfEndings) {
       {"a second one", Reported(Blame::kToolchain, true, {1, 2}), true, seconds(10), {2, 2}},
       {"a third one", Reported(Blame::kToolchain, true, {2, 0}), false, {}, {3, 0}},
       {"a full disk", Reported(Blame::kWorker), true, seconds(10), {1, 0}},
+      {"one machine thrice", Spoilt({"gpu1", "gpu1"}, 2), true, seconds(40), {3, 0}},
+      {"one machine too often",
+       Spoilt({"gpu1", "gpu1", "gpu1", "gpu1", "gpu1", "gpu1", "gpu1", "gpu1"}, 8),
+       false,
+       {},
+       {9, 0}},
+      {"three machines", Spoilt({"a", "b"}, 2), false, {}, {3, 0}},
+      {"two machines, one of them twice", Spoilt({"a", "gpu1"}, 2), true, seconds(40), {3, 0}},
+      {"a machine and two crashes", Spoilt({}, 2), false, {}, {3, 0}},
+      {"a crash after one machine failed twice",
+       CrashedAfter({"a", "a"}, 2),
+       true,
+       seconds(20),
+       {3, 0}},
+      {"another crash", CrashedAfter({"a", "a"}, 3), false, {}, {4, 0}},
       {"the server's trouble", Reported(Blame::kFarm), true, seconds(30), {1, 0}},
       {"the server's trouble again",
        Reported(Blame::kFarm, true, {1, 0}),
@@ -72,6 +105,8 @@ TEST(Judge, TableOfEndings) {
       {"poison", Ended(Ending::kLeaseLost, {0, 2}, {"a", "b"}), false, {}, {0, 3}},
       {"the same worker thrice", Ended(Ending::kLeaseLost, {0, 2}, {"gpu1"}), true, {}, {0, 3}},
       {"the same worker too often", Ended(Ending::kLeaseLost, {0, 8}, {"gpu1"}), false, {}, {0, 9}},
+      {"lost, but further than before", Advanced({1, 2}, {"a", "b"}), true, {}, {1, 1}},
+      {"lost so often, but further than before", Advanced({0, 8}, {"gpu1"}), true, {}, {0, 1}},
       {"stuck", Ended(Ending::kStalled, {0, 2}), true, seconds(5), {1, 2}},
       {"stuck again and again", Ended(Ending::kStalled, {2, 0}), false, {}, {3, 0}},
       {"late", Ended(Ending::kDeadline), true, seconds(5), {1, 0}},
@@ -166,6 +201,26 @@ TEST(Judge, WaitsStopGrowingAndDifferFromAttemptToAttempt) {
     waits.insert(wait);
   }
   EXPECT_GT(waits.size(), 10U);
+}
+
+TEST(Judge, MachinesThatFailedItAreNamedInTheEnd) {
+  const Failure failure = Judge(Spoilt({"a", "b"}, 2), Policy{}).failure;
+  EXPECT_NE(failure.message.find("3 attempts failed, 3 of them by the machine: worker a, b, gpu1"),
+            std::string::npos)
+      << failure.message;
+  EXPECT_EQ(Judge(Spoilt({"gpu1", "gpu1"}, 2), Policy{}).counted_failures, 1);
+}
+
+TEST(Judge, AJobThatRefusedBeforeItSaidAStageFailedInNoneOfTheAgents) {
+  EndedAttempt refused = Reported(Blame::kUser, false);
+  refused.stage = "fetch";
+  refused.reported->exit_code = 7;
+  EXPECT_EQ(Judge(refused, Policy{}).failure.stage, "");
+  refused.reported->stage = "start";
+  EXPECT_EQ(Judge(refused, Policy{}).failure.stage, "start");
+  refused.reported->stage.clear();
+  refused.reported->exit_code = 0;
+  EXPECT_EQ(Judge(refused, Policy{}).failure.stage, "fetch") << "the agent's own failure";
 }
 
 TEST(Judge, APoisonedTaskSaysWhomItBroughtDown) {

@@ -39,7 +39,7 @@ TEST(SizeClass, TellsApartWhatTakesMoreOrLess) {
   EXPECT_EQ(SizeClassOf(die), SizeClassOf(of_four)) << "any die of it";
 }
 
-TEST(RunHistory, TimesAreOfTheClassAndElseOfTheKind) {
+TEST(RunHistory, TimesAreOfTheClassAndOfNoOtherModel) {
   RunHistory history;
   const SizeClass m = SizeClassOf(Quantization("m"));
   const SizeClass n = SizeClassOf(Quantization("n"));
@@ -48,9 +48,9 @@ TEST(RunHistory, TimesAreOfTheClassAndElseOfTheKind) {
     history.Note(m, Ran(ms));
   }
   EXPECT_EQ(history.TimesOf(m), (RunTimes{10, 20, 30}));
-  EXPECT_EQ(history.TimesOf(n), (RunTimes{10, 20, 30})) << "nothing else is known";
+  EXPECT_EQ(history.TimesOf(n), std::nullopt) << "another model may be of any size";
   history.Note(n, TooSmall(7));
-  EXPECT_EQ(history.TimesOf(n), (RunTimes{10, 20, 30})) << "it has no time";
+  EXPECT_EQ(history.TimesOf(n), std::nullopt) << "it has no time";
   history.Note(n, Ran(500));
   EXPECT_EQ(history.TimesOf(n), (RunTimes{500, 500, 500}));
   EXPECT_EQ(history.TimesOf(m), (RunTimes{10, 20, 30}));

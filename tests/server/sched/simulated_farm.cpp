@@ -15,7 +15,17 @@ void SimulatedFarm::AddWorker(domain::Capabilities capabilities) {
   auto state = std::make_shared<WorkerState>();
   state->name = "w" + std::to_string(workers_.size());
   state->capabilities = std::move(capabilities);
-  workers_.push_back({std::move(state), 0});
+  workers_.push_back({.state = std::move(state)});
+}
+
+void SimulatedFarm::AddBrokenWorker(domain::Capabilities capabilities) {
+  AddWorker(std::move(capabilities));
+  workers_.back().broken = true;
+}
+
+int SimulatedFarm::FreeSlots(const Worker& worker) const {
+  return FreeOnTrial(worker.trouble, worker.state->capabilities.slots - worker.running,
+                     worker.running == 0, Now(), policy_);
 }
 
 void SimulatedFarm::SetProject(const std::string& name, double weight,
@@ -112,7 +122,10 @@ bool SimulatedFarm::Give(std::size_t index) {
   std::vector<Online> online;
   for (const Worker& worker : workers_) {
     slots.total += worker.state->capabilities.slots;
-    online.push_back({worker.state, worker.state->capabilities.slots - worker.running});
+    online.push_back({.worker = worker.state,
+                      .free_slots = FreeSlots(worker),
+                      .used = {},
+                      .benched = IsBenched(worker.trouble, policy_)});
   }
   const Asking asking{
       workers_[index].state, {}, std::make_shared<const std::vector<Online>>(std::move(online))};
@@ -141,7 +154,7 @@ void SimulatedFarm::Dispatch() {
   }
   std::shuffle(order.begin(), order.end(), random_);
   for (const std::size_t i : order) {
-    while (workers_[i].running < workers_[i].state->capabilities.slots && Give(i)) {
+    while (FreeSlots(workers_[i]) > 0 && Give(i)) {
     }
   }
   CheckNobodyIdles();
@@ -154,16 +167,17 @@ void SimulatedFarm::Start(std::size_t index, Queue& queue, std::size_t place) {
   job.started_ms = job.started_ms < 0 ? now_ : job.started_ms;
   ++job.attempts;
   ++workers_[index].running;
+  const std::int64_t runs_ms = workers_[index].broken ? 1000 : job.runs_ms;
   const double rate = RateOf(workers_[index].state->capabilities, policy_.fairness);
   running_.push_back({queue.key.project, queue.key.job_class == domain::JobClass::kInteractive,
-                      now_, now_ + job.runs_ms, rate});
+                      now_, now_ + runs_ms, rate});
   const auto count = std::count_if(running_.begin(), running_.end(), [&](const Use& use) {
     return use.project == queue.key.project;
   });
   most_running_[queue.key.project] =
       std::max<std::int64_t>(most_running_[queue.key.project], count);
   const auto run = std::prev(running_.end());
-  At(now_ + job.runs_ms, [this, index, task, run] { End(index, task, run); });
+  At(now_ + runs_ms, [this, index, task, run] { End(index, task, run); });
 }
 
 void SimulatedFarm::End(std::size_t index, Waiting task, std::list<Use>::iterator run) {
@@ -177,32 +191,48 @@ void SimulatedFarm::End(std::size_t index, Waiting task, std::list<Use>::iterato
   running_.erase(run);
   SimulatedJob& job = jobs_[task.job];
   const double chance = std::uniform_real_distribution<double>(0, 1)(random_);
-  if (chance >= chances_.crash + chances_.loss) {
+  Worker& worker = workers_[index];
+  if (chance >= chances_.crash + chances_.loss && !worker.broken) {
     job.ended_ms = now_;
+    worker.trouble = {};
     return;
   }
-  const std::string& worker = workers_[index].state->name;
-  const bool lost = chance < chances_.loss;
-  EndedAttempt ended;
-  ended.id = {task.candidate.id, job.attempts};
-  ended.kind = job.lane.needs.kind;
-  ended.worker = worker;
-  ended.ending = lost ? Ending::kLeaseLost : Ending::kFailed;
-  if (!lost) {
-    ended.reported = domain::Failure{.reason = "CRASHED", .retryable = true};
-  }
-  ended.spent = task.spent;
-  ended.lost_by = task.candidate.lost_by;
-  const Verdict verdict = Judge(ended, policy_);
+  const bool lost = chance < chances_.loss && !worker.broken;
+  const Verdict verdict = Judge(Describe(task, worker, lost), policy_);
   if (!verdict.again) {
     job.failed = true;
     job.ended_ms = now_;
     return;
   }
-  (lost ? task.candidate.lost_by : task.candidate.failed_on).push_back(worker);
+  const std::string& name = worker.state->name;
+  (lost ? task.candidate.lost_by : task.candidate.failed_on).push_back(name);
+  if (worker.broken) {
+    task.candidate.spoilt_by.push_back(name);
+    NoteMachineFailure(worker.trouble, task.candidate.id, "WORKER_UNFIT", Now(), policy_);
+    At(now_ + policy_.longest_bench.count(), [] {});
+  }
   task.spent = verdict.spent;
   task.candidate.due_ms = now_ + verdict.delay.count();
   Enqueue(std::move(task));
+}
+
+EndedAttempt SimulatedFarm::Describe(const Waiting& task, const Worker& worker, bool lost) const {
+  const SimulatedJob& job = jobs_[task.job];
+  EndedAttempt ended;
+  ended.id = {task.candidate.id, job.attempts};
+  ended.kind = job.lane.needs.kind;
+  ended.worker = worker.state->name;
+  ended.ending = lost ? Ending::kLeaseLost : Ending::kFailed;
+  if (!lost) {
+    ended.reported =
+        domain::Failure{.blame = worker.broken ? domain::Blame::kWorker : domain::Blame::kToolchain,
+                        .reason = worker.broken ? "WORKER_UNFIT" : "CRASHED",
+                        .retryable = true};
+  }
+  ended.spent = task.spent;
+  ended.lost_by = task.candidate.lost_by;
+  ended.spoilt_by = task.candidate.spoilt_by;
+  return ended;
 }
 
 void SimulatedFarm::CheckNobodyIdles() {
@@ -214,10 +244,8 @@ void SimulatedFarm::CheckNobodyIdles() {
     const Candidate& oldest = queue.tasks.front().candidate;
     const bool may_still_wait = now_ - oldest.due_ms < policy_.placement_wait.count();
     const bool idle = std::any_of(workers_.begin(), workers_.end(), [&](const Worker& worker) {
-      const auto& lost_by = oldest.lost_by;
-      return worker.running < worker.state->capabilities.slots &&
-             CanTake(worker.state->capabilities, queue.key.needs) &&
-             std::find(lost_by.begin(), lost_by.end(), worker.state->name) == lost_by.end();
+      return FreeSlots(worker) > 0 && CanTake(worker.state->capabilities, queue.key.needs) &&
+             !HasSpoilt(worker.state->name, oldest);
     });
     idle_faults_ += idle && !may_still_wait ? 1 : 0;
   }

@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "server/sched/bench.h"
 #include "server/sched/fair_order.h"
 #include "server/sched/placement.h"
 #include "server/sched/retry.h"
@@ -45,6 +46,8 @@ class SimulatedFarm {
       : random_(seed), policy_(std::move(policy)), chances_(chances) {}
 
   void AddWorker(domain::Capabilities capabilities);
+  /// Its machine fails every task within a second.
+  void AddBrokenWorker(domain::Capabilities capabilities);
   void SetProject(const std::string& name, double weight, std::optional<std::int64_t> max_running);
 
   void AddJob(SimulatedJob job) { jobs_.push_back(std::move(job)); }
@@ -66,6 +69,8 @@ class SimulatedFarm {
   struct Worker {
     std::shared_ptr<WorkerState> state;
     int running = 0;
+    bool broken = false;
+    Trouble trouble = {};
   };
 
   struct Waiting {
@@ -107,6 +112,12 @@ class SimulatedFarm {
   void Start(std::size_t worker, Queue& queue, std::size_t index);
   void End(std::size_t worker, Waiting task, std::list<Use>::iterator run);
   void CheckNobodyIdles();
+  int FreeSlots(const Worker& worker) const;
+
+  Clock::Steady Now() const { return Clock::Steady(Milliseconds(now_)); }
+
+  /// Of an attempt that does not succeed.
+  EndedAttempt Describe(const Waiting& task, const Worker& worker, bool lost) const;
 
   std::mt19937_64 random_;
   const Policy policy_;
