@@ -105,10 +105,11 @@ boost::asio::awaitable<Result<domain::Project>> SetProject(Farm& farm,
   TYLLM_CO_ASSIGN(
       const store::ProjectRecord record,
       co_await farm.parts.store.Run([&](store::Queue& queue) -> Result<store::ProjectRecord> {
-        TYLLM_TRY(MakeOnce(queue, asked, std::nullopt, now, [&]() -> Status {
+        const Status made = MakeOnce(queue, asked, std::nullopt, now, [&]() -> Status {
           TYLLM_TRY(CheckEtag(queue, change));
           return queue.SetProject(project);
-        }));
+        });
+        TYLLM_TRY(made);
         return queue.GetProject(project.name);
       }));
   farm.signals.Notify(Topic::Work());  // its limits may be wider now
