@@ -48,12 +48,15 @@ Result<std::vector<domain::Decision>> Of(Database& db, TaskId task) {
   std::vector<domain::Decision> all;
   auto note = noted.begin();
   // Of one moment, an attempt is given before it is judged, and judged before the next is given.
+  bool runs = false;  // the last one given has not been judged
   for (const domain::Decision& gift : given) {
-    const bool is_first = &gift == &given.front();
-    while (note != noted.end() && note->unix_ms < gift.unix_ms + (is_first ? 0 : 1)) {
+    while (note != noted.end() &&
+           (note->unix_ms < gift.unix_ms || (runs && note->unix_ms == gift.unix_ms))) {
       all.push_back(*note++);
+      runs = false;
     }
     all.push_back(gift);
+    runs = true;
   }
   all.insert(all.end(), note, noted.end());
   if (std::ssize(all) > kKept) {

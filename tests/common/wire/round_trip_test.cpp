@@ -201,12 +201,14 @@ TEST(WireAdmin, EverythingGoesThereAndBack) {
   worker.last_seen_unix_ms = 9;
   worker.tasks = {{1}, {2}};
   worker.session = "s1";
+  worker.bench = domain::Bench{.failures = 3, .reason = "CRASHED", .until_unix_ms = 11};
   ExpectRoundTrip(worker);
   ExpectRoundTrip(std::vector<domain::WorkerView>{worker, worker});
 }
 
 TEST(WireAdmin, ProjectsGoThereAndBack) {
   domain::ProjectUse use{{"vision", 2.5, 10, 4, 1 << 30}, 1, 2, 3, 4.5, 0.25, 0.5};
+  use.etag = "e1";
   ExpectRoundTrip(use);
   EXPECT_EQ(FromProto(ToProto(use)), use);
   use.project.max_running_tasks.reset();

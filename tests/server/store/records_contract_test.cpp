@@ -215,6 +215,25 @@ TEST_P(EveryQueuesRecords, AttemptsAndDecisionsAreKeptInOrder) {
   ASSERT_TRUE(queue_->Succeed(second, SampleTree("out"), {}, 3600).ok());
 }
 
+TEST_P(EveryQueuesRecords, WhyAttemptsWereGivenStandsBeforeWhatBecameOfThem) {
+  Add("a");
+  const std::int64_t lane = queue_->Lanes(3000)->front().id;
+  const std::int64_t moment = 3000;
+  for (const char* judged : {"first", "second"}) {
+    const auto lease = queue_->StartAttempt({1}, {"w", "s"}, moment, {.lane = lane, .charge = 7});
+    ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+    ASSERT_TRUE(queue_->NoteDecision({1}, judged, moment).ok());
+    ASSERT_TRUE(queue_->EndAttempt(lease->id, sched::Ending::kFailed, Again(), moment).ok());
+  }
+  const auto decisions = *queue_->Decisions({1});
+  ASSERT_EQ(decisions.size(), 4U);
+  EXPECT_EQ(decisions[0].text.find("attempt 1 goes to w: next of project 'default'"), 0U);
+  EXPECT_NE(decisions[0].text.find("has had 7 device-seconds"), std::string::npos);
+  EXPECT_EQ(decisions[1].text, "first");
+  EXPECT_EQ(decisions[2].text.find("attempt 2 goes to w"), 0U);
+  EXPECT_EQ(decisions[3].text, "second");
+}
+
 TEST_P(EveryQueuesRecords, WhatAttemptsUsedAndWhatWasTooSmallForThemIsRemembered) {
   Add("a");
   Add("b", [](auto& spec) { spec.quantize.samples = 7; });
