@@ -14,6 +14,7 @@
 #include "worker/quant/calibration_samples.h"
 #include "worker/quant/layer_output.h"
 #include "worker/quant/layer_stages.h"
+#include "worker/tensor/blas.h"
 #include "worker/tensor/cpu_backend.h"
 
 namespace tyllm::quant {
@@ -45,7 +46,10 @@ void Disturb(Matrix& matrix) {
 
 class DisturbedBackend final : public tensor::CpuBackend {
  public:
-  using CpuBackend::CpuBackend;
+  explicit DisturbedBackend(int threads)
+      : CpuBackend(threads, tensor::LoopsForThisProcessor(), tensor::kBlasProducts) {
+    tensor::PrepareBlas();
+  }
 
   void Linear(MatrixView x, MatrixView w, std::span<const float> bias, Matrix& out) override {
     CpuBackend::Linear(x, w, bias, out);
