@@ -15,6 +15,7 @@ using boost::asio::awaitable;
 
 awaitable<Result<Page>> ShowHealth(const Sources& sources) {
   const Status health = HealthOf(sources.farm, sources.files, sources.data);
+  sources.farm.intake.Set(health);  // who was told that it is not well is not taken after that
   Page page;
   page.status = health.ok() ? 200 : 503;
   page.body = health.ok() ? "ok\n" : health.message() + "\n";
