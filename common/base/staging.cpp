@@ -176,7 +176,7 @@ Path Staging::scratch() const {
   return path_ / kScratch;
 }
 
-Staging::Staging(FileSystem& files, Path final_path, Unfinished unfinished, Path records,
+Staging::Staging(FileSystem& files, Path final_path, Unfinished unfinished, const Path& records,
                  LockFile lock)
     : files_(&files),
       final_(std::move(final_path)),
@@ -187,7 +187,7 @@ Staging::Staging(FileSystem& files, Path final_path, Unfinished unfinished, Path
       lock_(std::move(lock)) {}
 
 Result<Staging> Staging::Open(FileSystem& files, const Path& final_path, const std::string& key,
-                              Unfinished unfinished, Path records) {
+                              Unfinished unfinished, const Path& records) {
   TYLLM_ASSIGN(const Path target, RealTarget(final_path));
   TYLLM_TRY(CheckPlace(target));
   const Path partial = Beside(target, kPartial);
@@ -197,7 +197,7 @@ Result<Staging> Staging::Open(FileSystem& files, const Path& final_path, const s
     return BusyFolder(partial);
   }
   TYLLM_TRY(CheckPlace(target));  // another process may have been done a moment ago
-  Staging staging(files, target, unfinished, std::move(records), *std::move(lock));
+  Staging staging(files, target, unfinished, records, *std::move(lock));
   TYLLM_TRY(staging.Find(key));
   if (staging.resumed_) {
     TYLLM_TRY(RemoveUnfinished(files, partial));

@@ -43,7 +43,7 @@ class Staging {
   /// the folder could not get its name; kInvalidArgument for a link that leads nowhere. `records`
   /// is a folder of the work that says what of it is finished, and is no part of the result.
   static Result<Staging> Open(FileSystem& files, const Path& final_path, const std::string& key,
-                              Unfinished unfinished = Unfinished::kKeep, Path records = {});
+                              Unfinished unfinished = Unfinished::kKeep, const Path& records = {});
   Staging(Staging&& other) noexcept;
   Staging& operator=(Staging&& other) = delete;
   ~Staging();
@@ -67,7 +67,8 @@ class Staging {
   void Discard();
 
  private:
-  Staging(FileSystem& files, Path final_path, Unfinished unfinished, Path records, LockFile lock);
+  Staging(FileSystem& files, Path final_path, Unfinished unfinished, const Path& records,
+          LockFile lock);
 
   /// Says in resumed_ whether there is work of the same key, all of it in its place.
   Status Find(const std::string& key);
