@@ -39,7 +39,6 @@ StatusCode CodeOfErrno(int error) {
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-    case ENOMEM:
       return StatusCode::kResourceExhausted;
     case EACCES:
     case EPERM:
@@ -50,9 +49,46 @@ StatusCode CodeOfErrno(int error) {
       return StatusCode::kAlreadyExists;
     case ENOTDIR:
     case EISDIR:
+    case EXDEV:
+    case EMLINK:
+    case ENOTSUP:
+    case ENOSYS:
       return StatusCode::kFailedPrecondition;
-    default:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EINVAL:
+    case EILSEQ:
+    case E2BIG:
+    case ENOEXEC:
+      return StatusCode::kInvalidArgument;
+    case EIO:
+    case EMFILE:
+    case ENFILE:
+    case EBUSY:
+    case ETXTBSY:
+    case EAGAIN:
+    case EINTR:
+    case ETIMEDOUT:
+    case ESTALE:
+    case ENODEV:
+    case ENXIO:
+    case ENOLCK:
+    case EUCLEAN:
+    case EREMOTEIO:
+    case EPIPE:
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ENOTCONN:
       return StatusCode::kUnavailable;
+    default:
+      return StatusCode::kUnknown;
   }
 }
 
@@ -75,6 +111,12 @@ std::string_view AdviceOfErrno(int error) {
       return "; allow more open files (ulimit -n)";
     case EROFS:
       return "; write to another disk";
+    case ENOMEM:
+      return "; free some memory, allow more of it (ulimit -v), or run where there is more";
+    case ENAMETOOLONG:
+      return "; shorten the name";
+    case ELOOP:
+      return "; a link on the way leads back to itself, or none is allowed: mend it";
     default:
       return "";
   }
@@ -94,11 +136,10 @@ Status Status::Annotate(std::string_view context) const {
   if (ok()) {
     return *this;
   }
-  std::string message(context);
-  message += ": ";
-  message += message_;
-  Status annotated(code_, std::move(message), where_);
-  annotated.facts_ = facts_;
+  Status annotated = *this;
+  annotated.message_ = context;
+  annotated.message_ += ": ";
+  annotated.message_ += message_;
   return annotated;
 }
 
@@ -166,12 +207,19 @@ TYLLM_DEFINE_ERROR(DataLoss)
 
 #undef TYLLM_DEFINE_ERROR
 
+Status OutOfMemory(std::string m, std::source_location w) {
+  Status status = ResourceExhausted(std::move(m), w);
+  status.of_memory_ = true;
+  return status;
+}
+
 Status FromErrno(int error, std::string_view what, std::source_location w) {
   std::string message(what);
   message += ": ";
   message += std::generic_category().message(error);
   message += AdviceOfErrno(error);
-  return {CodeOfErrno(error), std::move(message), w};
+  return error == ENOMEM ? OutOfMemory(std::move(message), w)
+                         : Status(CodeOfErrno(error), std::move(message), w);
 }
 
 void CheckFailed(const char* condition, const std::source_location& where) {

@@ -53,6 +53,9 @@ class [[nodiscard]] Status {
   /// Where the error was created; for logs, not for users.
   const std::source_location& where() const { return where_; }
 
+  /// Whether it was memory that ran out; kResourceExhausted otherwise means disks and quotas.
+  bool of_memory() const { return of_memory_; }
+
   /// The same error with "context: " in front; OK stays OK.
   Status Annotate(std::string_view context) const;
 
@@ -75,6 +78,9 @@ class [[nodiscard]] Status {
   std::string message_;
   std::source_location where_;
   std::shared_ptr<const Facts> facts_;  ///< null: none
+  bool of_memory_ = false;
+
+  friend Status OutOfMemory(std::string m, std::source_location w);
 };
 
 inline Status OkStatus() {
@@ -88,6 +94,8 @@ Status NotFound(std::string m, std::source_location w = std::source_location::cu
 Status AlreadyExists(std::string m, std::source_location w = std::source_location::current());
 Status PermissionDenied(std::string m, std::source_location w = std::source_location::current());
 Status ResourceExhausted(std::string m, std::source_location w = std::source_location::current());
+/// kResourceExhausted of memory.
+Status OutOfMemory(std::string m, std::source_location w = std::source_location::current());
 Status FailedPrecondition(std::string m, std::source_location w = std::source_location::current());
 Status Aborted(std::string m, std::source_location w = std::source_location::current());
 Status OutOfRange(std::string m, std::source_location w = std::source_location::current());
@@ -96,9 +104,10 @@ Status Internal(std::string m, std::source_location w = std::source_location::cu
 Status Unavailable(std::string m, std::source_location w = std::source_location::current());
 Status DataLoss(std::string m, std::source_location w = std::source_location::current());
 
-/// errno as a Status: ENOENT is kNotFound, ENOSPC and EDQUOT kResourceExhausted, EACCES
-/// kPermissionDenied, EEXIST kAlreadyExists, the rest kUnavailable. `what` says what was tried on
-/// what.
+/// errno as a Status: ENOENT is kNotFound, ENOSPC and EDQUOT kResourceExhausted, ENOMEM
+/// OutOfMemory, EACCES kPermissionDenied, EEXIST kAlreadyExists; a name that cannot be one
+/// kInvalidArgument, what may go by (EIO, EMFILE, EBUSY and their like) kUnavailable. `what` says
+/// what was tried on what.
 Status FromErrno(int error, std::string_view what,
                  std::source_location w = std::source_location::current());
 

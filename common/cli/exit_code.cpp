@@ -27,7 +27,7 @@ ExitCode ExitCodeOf(const Status& status) {
     case StatusCode::kFailedPrecondition:
       return ExitCode::kRefused;
     case StatusCode::kResourceExhausted:
-      return ExitCode::kOutOfResources;
+      return status.of_memory() ? ExitCode::kOutOfMemory : ExitCode::kOutOfResources;
     case StatusCode::kCancelled:
       return ExitCode::kInterrupted;
     case StatusCode::kUnknown:

@@ -176,8 +176,7 @@ Result<ExitCode> RunGuarded(const Program& program, bool json, int argc, const c
     ReportError(ResourceExhausted(error.what()), json);
     return ExitCode::kOutOfGpuMemory;
   } catch (const std::bad_alloc&) {
-    ReportError(ResourceExhausted("memory ran out; free some, or run where there is more"), json);
-    return ExitCode::kOutOfMemory;
+    return OutOfMemory("memory ran out; free some, or run where there is more");
   } catch (const std::system_error& error) {
     if (std::ferror(stdout) != 0) {  // fmt::print throws what a write says
       std::clearerr(stdout);

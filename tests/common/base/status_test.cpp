@@ -41,6 +41,25 @@ TEST(Status, ErrnoOfAFullDiskIsResourceExhausted) {
   EXPECT_NE(FromErrno(ENOSPC, "writing x").message().find("free some space"), std::string::npos);
 }
 
+TEST(Status, ErrnoOfMemoryIsToldFromThatOfADisk) {
+  const Status status = FromErrno(ENOMEM, "mapping x");
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
+  EXPECT_TRUE(status.of_memory());
+  EXPECT_TRUE(status.Annotate("loading").of_memory());
+  EXPECT_FALSE(FromErrno(ENOSPC, "writing x").of_memory());
+}
+
+TEST(Status, ErrnoOfANameThatCannotBeOneIsTheAskersAndNoReasonToTryAgain) {
+  for (const int error : {ENAMETOOLONG, ELOOP, EINVAL}) {
+    EXPECT_EQ(FromErrno(error, "opening x").code(), StatusCode::kInvalidArgument) << error;
+  }
+  for (const int error : {EIO, EMFILE, ENFILE, EBUSY, EAGAIN, ETIMEDOUT}) {
+    EXPECT_EQ(FromErrno(error, "opening x").code(), StatusCode::kUnavailable) << error;
+  }
+  EXPECT_EQ(FromErrno(EXDEV, "renaming x").code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(FromErrno(EBADF, "reading x").code(), StatusCode::kUnknown);
+}
+
 TEST(Result, AssignReturnsTheErrorOfTheFirstFailingStep) {
   EXPECT_EQ(*Quarter(8), 2);
   EXPECT_EQ(Quarter(3).status().message(), "value is 3, expected an even number");
