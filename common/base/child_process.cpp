@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::size_t kOutputKept = 64 << 10;
 
+/// Reads until nobody holds the other end of its input any more, then ends its group and itself.
+constexpr const char* kGuard = "trap '' HUP INT QUIT TERM; read -r nothing; kill -s KILL 0";
+
 class SpawnActions {
  public:
   SpawnActions() { posix_spawn_file_actions_init(&actions_); }
@@ -37,11 +40,11 @@ class SpawnActions {
 
 class SpawnAttributes {
  public:
-  SpawnAttributes() {
+  explicit SpawnAttributes(pid_t group) {
     posix_spawnattr_init(&attributes_);
     posix_spawnattr_setflags(
         &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attributes_, 0);
+    posix_spawnattr_setpgroup(&attributes_, group);
     sigset_t set;
     sigemptyset(&set);
     posix_spawnattr_setsigmask(&attributes_, &set);
@@ -130,9 +133,23 @@ std::string ExitStatus::ToString() const {
 }
 
 Result<ChildProcess> ChildProcess::Spawn(const CommandLine& command) {
+  if (!command.ends_with_us) {
+    return SpawnIn(0, command);
+  }
+  TYLLM_ASSIGN(Pipe leash, MakePipe());
+  const CommandLine guarding{.argv = {"/bin/sh", "-c", kGuard},
+                             .descriptors = {{leash.read.get(), 0}}};
+  TYLLM_ASSIGN(ChildProcess guard, SpawnIn(0, guarding));
+  TYLLM_ASSIGN(ChildProcess child, SpawnIn(guard.pid(), command));
+  child.guard_ = std::make_unique<ChildProcess>(std::move(guard));
+  child.leash_ = std::move(leash.write);
+  return child;
+}
+
+Result<ChildProcess> ChildProcess::SpawnIn(pid_t group, const CommandLine& command) {
   TYLLM_CHECK(!command.argv.empty());
   SpawnActions actions;
-  SpawnAttributes attributes;
+  SpawnAttributes attributes(group);
   AddDescriptors(command, actions);
   if (!command.directory.empty()) {
     posix_spawn_file_actions_addchdir_np(actions.get(), command.directory.c_str());
@@ -157,12 +174,16 @@ Result<ChildProcess> ChildProcess::Spawn(const CommandLine& command) {
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       exit_fd_(std::move(other.exit_fd_)),
-      ended_(other.ended_) {}
+      ended_(other.ended_),
+      guard_(std::move(other.guard_)),
+      leash_(std::move(other.leash_)) {}
 
 ChildProcess& ChildProcess::operator=(ChildProcess&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(exit_fd_, other.exit_fd_);
   std::swap(ended_, other.ended_);
+  std::swap(guard_, other.guard_);
+  std::swap(leash_, other.leash_);
   return *this;
 }
 
@@ -213,7 +234,7 @@ Result<ExitStatus> ChildProcess::Wait(std::chrono::milliseconds limit) {
 
 void ChildProcess::SignalGroup(int signal) const {
   if (pid_ > 0) {
-    ::kill(-pid_, signal);
+    ::kill(guard_ ? -guard_->pid() : -pid_, signal);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -32,9 +33,13 @@ struct CommandLine {
   Path directory;                        ///< empty: this process's own
   /// (descriptor here, number in the child). 0, 1 and 2 that are not named are /dev/null.
   std::vector<std::pair<int, int>> descriptors;
+  /// Not even SIGKILL for this process leaves the child or anything of its group behind. Takes a
+  /// second process, /bin/sh, that waits for it.
+  bool ends_with_us = false;
 };
 
-/// A child in a process group of its own. Destroying it kills the group and reaps the child.
+/// A child in a process group of its own. Destroying it before it has ended, or where it was to end
+/// with this process, kills the group; it reaps the child.
 class ChildProcess {
  public:
   static Result<ChildProcess> Spawn(const CommandLine& command);
@@ -57,10 +62,17 @@ class ChildProcess {
  private:
   ChildProcess(pid_t pid, Fd exit_fd) : pid_(pid), exit_fd_(std::move(exit_fd)) {}
 
+  /// In a process group that there is, or in one of its own (0).
+  static Result<ChildProcess> SpawnIn(pid_t group, const CommandLine& command);
+
   void Reap();
+
   pid_t pid_ = -1;
   Fd exit_fd_;
   std::optional<ExitStatus> ended_;
+  /// Of a child that ends with this process: the first of its group, and what nobody else holds.
+  std::unique_ptr<ChildProcess> guard_;
+  Fd leash_;
 };
 
 /// What a finished program left: how it ended and the last 64 KiB of its output and errors

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "common/base/child_process.h"
 #include "common/base/free_memory.h"
@@ -52,9 +53,14 @@ constexpr std::int64_t kCompilerBytes = std::int64_t{600} << 20U;
 constexpr std::array<std::string_view, 5> kLevels{"x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64",
                                                   "armv8-a"};
 
+/// A compiler is killed with this process, however that ends.
+CommandLine Compiling(std::vector<std::string> argv) {
+  return {.argv = std::move(argv), .environment = {"LC_ALL=C"}, .ends_with_us = true};
+}
+
 Result<SystemCompiler> Probe(const std::string& program) {
   TYLLM_ASSIGN(const CommandOutcome outcome,
-               RunCommand({{program, "--version"}, {"LC_ALL=C"}, {}, {}}, kVersionLimit));
+               RunCommand(Compiling({program, "--version"}), kVersionLimit));
   const std::string line = outcome.output.substr(0, outcome.output.find('\n'));
   if (!outcome.exit.ok() || line.empty()) {
     return FailedPrecondition(program + " --version ended with " + outcome.exit.ToString());
@@ -68,7 +74,7 @@ Result<SystemCompiler> ProbeCross(const std::string& program, const Machine& mac
   if (compiler.id.find("clang") != std::string::npos) {
     compiler.arguments = {"--target=" + std::string(machine.triple)};
   }
-  CommandLine command{{program}, {"LC_ALL=C"}, {}, {}};
+  CommandLine command = Compiling({program});
   command.argv.insert(command.argv.end(), compiler.arguments.begin(), compiler.arguments.end());
   command.argv.insert(command.argv.end(), {"-x", "c++", "-std=c++20", "-include", "array",
                                            "-fsyntax-only", "/dev/null"});
@@ -176,10 +182,10 @@ Result<std::string> ResolveTargetCpu(const std::string& target_cpu) {
 
 Status RunCompiler(const SystemCompiler& compiler, const std::vector<std::string>& flags,
                    const Path& directory, const Path& include) {
-  CommandLine command;
   // The shell only sets the limit of memory and then becomes the compiler.
-  command.argv = {"/bin/sh", "-c", "ulimit -v " + std::string(kMemoryLimitKib) + " && exec \"$@\"",
-                  "sh", compiler.program};
+  CommandLine command =
+      Compiling({"/bin/sh", "-c", "ulimit -v " + std::string(kMemoryLimitKib) + " && exec \"$@\"",
+                 "sh", compiler.program});
   command.argv.insert(command.argv.end(), compiler.arguments.begin(), compiler.arguments.end());
   command.argv.insert(command.argv.end(), flags.begin(), flags.end());
   const Path folder = Absolute(directory);
@@ -188,7 +194,7 @@ Status RunCompiler(const SystemCompiler& compiler, const std::vector<std::string
   command.argv.insert(command.argv.end(), {"-ffile-prefix-map=" + here + "=.",
                                            "-ffile-prefix-map=" + headers + "=include",
                                            "-I" + headers, "-o", "program.so", "program.cpp"});
-  command.environment = {"LC_ALL=C", "PWD=" + here};
+  command.environment.push_back("PWD=" + here);
   command.directory = directory;
   TYLLM_ASSIGN(const CommandOutcome outcome, RunCommand(command, kCompileLimit));
   if (!outcome.exit.ok()) {

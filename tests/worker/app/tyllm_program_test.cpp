@@ -3,7 +3,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "common/base/child_process.h"
 #include "common/domain/progress.h"
@@ -240,6 +245,60 @@ TEST(TyllmProgramTest, NamesAChatFormatThatItCannotWrite) {
   EXPECT_EQ(outcome.exit.code, 2);
   EXPECT_NE(outcome.output.find(chat_template.string() + " begins '[INST]"), std::string::npos)
       << outcome.output;
+}
+
+/// Numbers of processes that a compiler of the test noted.
+std::vector<pid_t> NotedIn(const std::filesystem::path& folder) {
+  std::vector<pid_t> noted;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    noted.push_back(std::stoi(entry.path().filename().string()));
+  }
+  return noted;
+}
+
+bool Runs(pid_t pid) {
+  const auto stat = LocalFileSystem().Read("/proc/" + std::to_string(pid) + "/stat");
+  const std::size_t name = stat.ok() ? stat->rfind(')') : std::string::npos;
+  return name != std::string::npos && stat->compare(name, 3, ") Z") != 0;
+}
+
+template <typename Condition>
+bool Soon(const Condition& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kLimit;
+  while (!condition() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return condition();
+}
+
+TEST(TyllmProgramTest, ACompilationThatIsInterruptedOrKilledLeavesNoCompilerBehind) {
+  const testing::TemporaryDirectory folder;
+  const std::string model = (folder / "model").string();
+  ASSERT_EQ(Shell(kTyllm + " quantize --method rtn --model " + kDemo + " --out " + model).exit.code,
+            0);
+  const std::filesystem::path noted = folder / "noted";
+  const std::filesystem::path compiler = folder / "compiler";
+  std::filesystem::create_directory(noted);
+  // It starts what does its work, as g++ does.
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), compiler,
+                                  "#!/bin/sh\ncase \"$*\" in *-shared*) sleep 600 & touch " +
+                                      noted.string() + "/$! " + noted.string() +
+                                      "/$$; wait; exit;; esac\nexec c++ \"$@\"\n")
+                  .ok());
+  std::filesystem::permissions(compiler, std::filesystem::perms(0755));
+  for (const int signal : {SIGINT, SIGKILL}) {
+    auto child = ChildProcess::Spawn(
+        {.argv = {kTyllm, "compile", "--model", model, "--out", (folder / "out").string(), "--dies",
+                  "1", "--compiler", compiler.string()}});
+    ASSERT_TRUE(child.ok()) << child.status().ToString();
+    ASSERT_TRUE(Soon([&] { return NotedIn(noted).size() >= 2; }));
+    ::kill(child->pid(), signal);
+    ASSERT_TRUE(child->Wait(kLimit).ok());
+    EXPECT_TRUE(Soon([&] { return std::ranges::none_of(NotedIn(noted), Runs); })) << signal;
+    for (const pid_t pid : NotedIn(noted)) {
+      std::filesystem::remove(noted / std::to_string(pid));
+    }
+  }
 }
 
 TEST(TyllmProgramTest, AFullDiskBehindItsOutputIsAFailure) {

@@ -208,6 +208,7 @@ Result<ExitStatus> RunAndListen(const CommandLine& command, Listener& listener,
   TYLLM_ASSIGN(Pipe pipe, MakePipe());
   CommandLine with_output = command;
   with_output.descriptors = {{pipe.write.get(), 1}, {pipe.write.get(), 2}};
+  with_output.ends_with_us = true;
   Result<ChildProcess> child = ChildProcess::Spawn(with_output);
   if (!child.ok()) {
     return NotInstalled(settings, child.status().message());
