@@ -3,12 +3,14 @@
 
 #include "client/app/config.h"
 #include "client/cli/commands.h"
+#include "common/base/standard_descriptors.h"
 #include "common/base/stop_signals.h"
 #include "common/base/version.h"
 #include "common/cli/command.h"
 
 int main(int argc, char** argv) {
   using namespace tyllm;
+  HoldStandardDescriptors();
   const StopSignals signals;
   client::Session session(client::AddressFromEnvironment(), SystemClock(), signals.token());
   const auto commands = cli::Bind<client::Session>(client::kCommands, session);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/base/pause.h"
+#include "common/base/standard_descriptors.h"
 #include "common/base/stop_signals.h"
 #include "common/base/version.h"
 #include "common/cli/command.h"
@@ -103,6 +104,7 @@ int RunMaintenance(const tyllm::cli::ProgramInfo& program, int argc, char** argv
 
 int main(int argc, char** argv) {
   using namespace tyllm;
+  HoldStandardDescriptors();
   ::umask(S_IRWXG | S_IRWXO);  // what it writes is its own
   const cli::ProgramInfo program{"tyllm-server", "the front end and queue of a tyllm farm",
                                  Version()};

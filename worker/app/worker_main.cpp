@@ -4,6 +4,7 @@
 #include <optional>
 #include <stop_token>
 
+#include "common/base/standard_descriptors.h"
 #include "common/base/stop_signals.h"
 #include "common/base/version.h"
 #include "common/cli/command.h"
@@ -93,6 +94,7 @@ Status Run(const CommandLineOptions& options, const std::stop_token& stop) {
 
 int main(int argc, char** argv) {
   using namespace tyllm;
+  HoldStandardDescriptors();
   const StopSignals signals;  // before any other thread
   app::CommandLineOptions options;
   cli::CommandSpec spec;
