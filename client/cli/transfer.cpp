@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "client/cli/show.h"
+#include "client/cli/tell.h"
+#include "common/base/lock_file.h"
 #include "common/base/terminal.h"
 #include "common/domain/output_names.h"
 #include "common/format/tree.h"
@@ -20,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr Milliseconds kTerminalPeriod{100};
 constexpr Milliseconds kPlainPeriod{5000};
+constexpr std::size_t kNameDigits = 12;  // of a tree's digest
 
 using OnBytes = std::function<void(std::uint64_t, std::uint64_t)>;
 
@@ -51,7 +55,7 @@ TransferDisplay::TransferDisplay(std::string what, bool quiet, const Clock& cloc
 
 TransferDisplay::~TransferDisplay() {
   if (terminal_ && !quiet_ && first_) {
-    fmt::print(stderr, "\r\x1b[K");
+    Tell("\r\x1b[K");
   }
 }
 
@@ -70,12 +74,10 @@ void TransferDisplay::Show(std::uint64_t done, std::uint64_t total) {
   const std::string numbers = fmt::format(": {} of {}, {}/s", Bytes(done), Bytes(total),
                                           Bytes(static_cast<std::uint64_t>(rate)));
   if (terminal_) {
-    fmt::print(stderr, "\r\x1b[K{}",
-               TransferLine(what_, numbers, TerminalColumns(STDERR_FILENO) - 1));
+    Tell("\r\x1b[K{}", TransferLine(what_, numbers, TerminalColumns(STDERR_FILENO) - 1));
   } else {
-    fmt::print(stderr, "{}{}\n", what_, numbers);
+    Tell("{}{}\n", what_, numbers);
   }
-  std::fflush(stderr);
 }
 
 std::string TransferLine(const std::string& what, const std::string& numbers, std::size_t columns) {
@@ -95,41 +97,94 @@ Result<BlobId> Upload(Farm& farm, const Session& session, const Path& path, bool
     return NotFound(path.string() + " is not there; check the path");
   }
   const Path root = fs::is_directory(source, error) ? source : source.parent_path();
-  return DigestAndSend(farm, session, path.string(), root, quiet,
-                       [&](const auto& progress) { return format::ScanTree(source, progress); });
+  return DigestAndSend(farm, session, path.string(), root, quiet, [&](const auto& progress) {
+    return format::ScanTree(source, progress, session.stop());
+  });
 }
 
 Result<BlobId> UploadFiles(Farm& farm, const Session& session, const Path& root,
                            const std::vector<Path>& files, bool quiet) {
   return DigestAndSend(farm, session, root.string(), root, quiet, [&](const auto& progress) {
-    return format::ScanFiles(root, files, progress);
+    return format::ScanFiles(root, files, progress, session.stop());
   });
 }
 
 namespace {
 
+Path Beside(const Path& target, const std::string& what) {
+  Path beside = target;
+  beside += what;
+  return beside;
+}
+
+/// Whether the tree is there; kAlreadyExists when something else is.
+Result<bool> IsFetched(const format::Tree& tree, const Path& target, const std::stop_token& stop) {
+  std::error_code error;
+  if (!fs::exists(fs::symlink_status(target, error))) {
+    return false;
+  }
+  const auto there = format::ScanTree(target, {}, stop);
+  if (there.ok() && *there == tree) {
+    return true;
+  }
+  return stop.stop_requested()
+             ? there.status()
+             : AlreadyExists(target.string() +
+                             " exists and holds other files than the job's output; choose another "
+                             "folder or remove it");
+}
+
+/// What is in a folder of unfinished work and not in its tree: it would be taken for a part of it.
+Status RemoveOthers(const format::Tree& tree, const Path& folder) {
+  std::vector<Path> others;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(folder, error), end; !error && it != end;
+       it.increment(error)) {
+    const bool is_folder = fs::is_directory(it->symlink_status(error));
+    const std::string path = it->path().lexically_relative(folder).generic_string();
+    if (!error && !is_folder && tree.Find(path) == nullptr) {
+      others.push_back(it->path());
+    }
+  }
+  if (error) {
+    return FromErrno(error.value(), "reading folder " + folder.string());
+  }
+  for (const Path& path : others) {
+    TYLLM_TRY(LocalFileSystem().RemoveAll(path));
+  }
+  return OkStatus();
+}
+
 Result<Path> FetchFiles(Farm& farm, const Session& session, const format::Tree& tree,
                         const Path& target, bool quiet) {
-  std::error_code error;
-  if (fs::exists(target, error)) {
-    const auto there = format::ScanTree(target);
-    if (there.ok() && *there == tree) {
-      return target;
-    }
-    return AlreadyExists(target.string() +
-                         " exists and holds other files than the job's output; choose another "
-                         "folder or remove it");
+  FileSystem& files = LocalFileSystem();
+  TYLLM_ASSIGN(const bool was_fetched, IsFetched(tree, target, session.stop()));
+  if (was_fetched) {
+    return target;
   }
-  Path incoming = target;
-  incoming += ".incoming";
+  TYLLM_TRY(files.CreateDirectories(target.parent_path()));
+  TYLLM_ASSIGN(const std::optional<LockFile> lock, LockFile::Try(Beside(target, ".incoming.lock")));
+  if (!lock) {
+    return FailedPrecondition("another process is fetching " + target.string() +
+                              ", expected nobody to; wait until it is done, or choose another "
+                              "folder");
+  }
+  TYLLM_ASSIGN(const bool is_fetched, IsFetched(tree, target, session.stop()));
+  if (is_fetched) {  // by one that had the lock a moment ago
+    return target;
+  }
+  // Of this tree alone: what another job left unfinished here is not a part of it.
+  const Path incoming =
+      Beside(target, "." + IdOf(tree).sha256.Hex().substr(0, kNameDigits) + ".incoming");
   {
     TransferDisplay display("fetching " + target.filename().string(), quiet, session.clock());
     TYLLM_TRY(farm.blobs().DownloadTree(
         tree, incoming, [&](std::uint64_t done, std::uint64_t total) { display.Show(done, total); },
         session.stop()));
   }
-  TYLLM_TRY(LocalFileSystem().Rename(incoming, target));
-  TYLLM_TRY(LocalFileSystem().SyncDirectory(target.parent_path()));
+  TYLLM_TRY(RemoveOthers(tree, incoming));
+  TYLLM_TRY(files.Rename(incoming, target));
+  TYLLM_TRY(files.SyncDirectory(target.parent_path()));
   return target;
 }
 
@@ -138,7 +193,7 @@ Result<Path> FetchFiles(Farm& farm, const Session& session, const format::Tree& 
 Result<Path> FetchTree(Farm& farm, const Session& session, const BlobId& id, const Path& target,
                        bool quiet) {
   TYLLM_ASSIGN(const format::Tree tree, farm.blobs().ReadTree(id, session.stop()));
-  return FetchFiles(farm, session, tree, target, quiet);
+  return FetchFiles(farm, session, tree, fs::absolute(target), quiet);
 }
 
 Result<std::vector<Path>> FetchOutputs(Farm& farm, const Session& session,

@@ -115,19 +115,17 @@ Sha256 DigestOf(std::string_view text) {
   return DigestOf(std::as_bytes(std::span(text)));
 }
 
-Result<BlobId> DigestOfFile(const Path& path) {
+Result<std::uint64_t> AddFile(const Path& path, Sha256Stream& digest, const std::stop_token& stop) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) {
     return FromErrno(errno, "opening " + path.string());
   }
-  Sha256Stream stream;
-  BlobId id;
+  std::uint64_t size = 0;
   std::vector<std::byte> buffer(1 << 20);
-  while (true) {
+  while (!stop.stop_requested()) {
     const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
     if (got == 0) {
-      id.sha256 = stream.Finish();
-      return id;
+      return size;
     }
     if (got < 0) {
       if (errno == EINTR) {
@@ -135,9 +133,16 @@ Result<BlobId> DigestOfFile(const Path& path) {
       }
       return FromErrno(errno, "reading " + path.string());
     }
-    stream.Update(std::span(buffer).first(static_cast<std::size_t>(got)));
-    id.size += static_cast<std::uint64_t>(got);
+    digest.Update(std::span(buffer).first(static_cast<std::size_t>(got)));
+    size += static_cast<std::uint64_t>(got);
   }
+  return Cancelled("stopped while " + path.string() + " was digested");
+}
+
+Result<BlobId> DigestOfFile(const Path& path, const std::stop_token& stop) {
+  Sha256Stream stream;
+  TYLLM_ASSIGN(const std::uint64_t size, AddFile(path, stream, stop));
+  return BlobId{stream.Finish(), size};
 }
 
 }  // namespace tyllm

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -53,7 +54,10 @@ class Sha256Stream {
 
 Sha256 DigestOf(std::span<const std::byte> bytes);
 Sha256 DigestOf(std::string_view text);
-/// Digest and size of a file, read in pieces.
-Result<BlobId> DigestOfFile(const Path& path);
+/// Digest and size of a file, read in pieces. kCancelled within a moment of a stop request.
+Result<BlobId> DigestOfFile(const Path& path, const std::stop_token& stop = {});
+/// Adds all bytes of a file, and gives their number.
+Result<std::uint64_t> AddFile(const Path& path, Sha256Stream& digest,
+                              const std::stop_token& stop = {});
 
 }  // namespace tyllm

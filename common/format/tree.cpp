@@ -189,7 +189,8 @@ Result<std::vector<FoundFile>> FindFiles(const Path& directory) {
 
 /// Digests them; they are sorted.
 Result<Tree> DigestFiles(const std::vector<FoundFile>& files,
-                         const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                         const std::function<void(std::uint64_t, std::uint64_t)>& progress,
+                         const std::stop_token& stop) {
   std::uint64_t total = 0;
   for (const FoundFile& file : files) {
     total += file.size;
@@ -197,7 +198,7 @@ Result<Tree> DigestFiles(const std::vector<FoundFile>& files,
   Tree tree;
   std::uint64_t done = 0;
   for (const FoundFile& file : files) {
-    TYLLM_ASSIGN(const BlobId blob, DigestOfFile(file.file));
+    TYLLM_ASSIGN(const BlobId blob, DigestOfFile(file.file, stop));
     if (blob.size != file.size) {
       return Aborted(file.file.string() + " changed while it was read, from " +
                      std::to_string(file.size) + " to " + std::to_string(blob.size) +
@@ -273,17 +274,22 @@ TreeId IdOf(const Tree& tree) {
 }
 
 Result<Tree> ScanTree(const Path& directory,
-                      const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                      const std::function<void(std::uint64_t, std::uint64_t)>& progress,
+                      const std::stop_token& stop) {
   TYLLM_ASSIGN(const std::vector<FoundFile> files, FindFiles(directory));
-  return DigestFiles(files, progress);
+  return DigestFiles(files, progress, stop);
 }
 
 Result<Tree> ScanFiles(const Path& root, const std::vector<Path>& files,
-                       const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                       const std::function<void(std::uint64_t, std::uint64_t)>& progress,
+                       const std::stop_token& stop) {
   std::vector<FoundFile> found;
   for (const Path& file : files) {
-    if (!fs::exists(root / file)) {
-      return NotFound((root / file).string() + " does not exist, expected a file");
+    std::error_code error;
+    if (!fs::exists(fs::status(root / file, error))) {
+      return error && error != std::errc::no_such_file_or_directory
+                 ? FromErrno(error.value(), "looking for " + (root / file).string())
+                 : NotFound((root / file).string() + " does not exist, expected a file");
     }
     TYLLM_ASSIGN(found.emplace_back(),
                  Describe(root / file, file.lexically_normal().generic_string()));
@@ -291,7 +297,7 @@ Result<Tree> ScanFiles(const Path& root, const std::vector<Path>& files,
   std::ranges::sort(found, {}, &FoundFile::path);
   const auto doubled = std::ranges::unique(found, {}, &FoundFile::path);
   found.erase(doubled.begin(), doubled.end());
-  return DigestFiles(found, progress);
+  return DigestFiles(found, progress, stop);
 }
 
 }  // namespace tyllm::format

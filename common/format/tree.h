@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,13 +45,16 @@ TreeId IdOf(const Tree& tree);
 
 /// Digests every regular file under `directory` (or the one file that it is). Symbolic links to
 /// files are followed, as the hub's caches are made of them; anything else that is no file or
-/// folder is an error naming it. `progress` gets (bytes done, bytes in all).
+/// folder is an error naming it. `progress` gets (bytes done, bytes in all). kCancelled within a
+/// moment of a stop request.
 Result<Tree> ScanTree(const Path& directory,
-                      const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+                      const std::function<void(std::uint64_t, std::uint64_t)>& progress = {},
+                      const std::stop_token& stop = {});
 
 /// As ScanTree, of these files alone, whose paths are relative to `root` and may come more than
 /// once. kInvalidArgument for a path that leaves it.
 Result<Tree> ScanFiles(const Path& root, const std::vector<Path>& files,
-                       const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+                       const std::function<void(std::uint64_t, std::uint64_t)>& progress = {},
+                       const std::stop_token& stop = {});
 
 }  // namespace tyllm::format

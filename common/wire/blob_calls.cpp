@@ -9,7 +9,6 @@
 #include <cerrno>
 
 #include "common/base/handle.h"
-#include "common/base/mapped_file.h"
 #include "common/wire/blobs.h"
 #include "common/wire/deadline.h"
 #include "common/wire/status.h"
@@ -169,44 +168,62 @@ Status BlobTransfer::Calls::Download(const BlobId& blob, std::uint64_t offset,
   return FromGrpc(stream->Finish());
 }
 
+/// What is in a file that was fetched.
+struct BlobTransfer::Calls::Part {
+  bool resumed = false;  ///< some of it was there before
+  BlobId content;
+};
+
+Result<BlobTransfer::Calls::Part> BlobTransfer::Calls::DownloadRest(
+    const BlobId& blob, const Path& part, const std::function<void(std::uint64_t)>& came,
+    std::stop_token stop) {
+  FileSystem& files = LocalFileSystem();
+  std::error_code error;
+  const std::uint64_t before = std::filesystem::file_size(part, error);
+  if (!error && before > blob.size) {
+    TYLLM_TRY(files.RemoveAll(part));
+  }
+  TYLLM_ASSIGN(const std::unique_ptr<OutputFile> file, files.OpenForUpdate(part));
+  Sha256Stream digest;
+  TYLLM_ASSIGN(std::uint64_t size, AddFile(part, digest, stop));
+  const bool resumed = size > 0;
+  const auto write = [&](std::span<const std::byte> bytes) -> Status {
+    TYLLM_TRY(file->WriteAt(size, bytes));
+    digest.Update(bytes);
+    size += bytes.size();
+    came(size);
+    return OkStatus();
+  };
+  TYLLM_TRY(Download(blob, size, write, std::move(stop)));
+  TYLLM_TRY(file->Sync());
+  TYLLM_TRY(file->Close());
+  // What was digested is all that has the name.
+  const std::uint64_t there = std::filesystem::file_size(part, error);
+  if (error || there != size) {
+    return Aborted(part.string() + " was changed by somebody else while it was fetched, from " +
+                   std::to_string(size) + " bytes; fetch it again when nobody writes there");
+  }
+  return Part{resumed, {digest.Finish(), size}};
+}
+
 Status BlobTransfer::Calls::DownloadFile(const BlobId& blob, const Path& target,
                                          const std::function<void(std::uint64_t)>& came,
                                          std::stop_token stop) {
   FileSystem& files = LocalFileSystem();
   Path part = target;
   part += ".part";
-  std::error_code error;
-  std::uint64_t size = 0;
-  Sha256Stream digest;
-  if (std::filesystem::exists(part, error)) {
-    TYLLM_ASSIGN(const MappedFile earlier, MappedFile::Open(part));
-    if (earlier.bytes().size() <= blob.size) {
-      size = earlier.bytes().size();
-      digest.Update(earlier.bytes());
-    } else {
-      TYLLM_TRY(files.RemoveAll(part));
+  while (true) {
+    TYLLM_ASSIGN(const Part got, DownloadRest(blob, part, came, stop));
+    if (got.content == blob) {
+      return files.Rename(part, target);
     }
-  }
-  TYLLM_ASSIGN(const std::unique_ptr<OutputFile> file, files.OpenForUpdate(part));
-  const Status downloaded = Download(
-      blob, size,
-      [&](std::span<const std::byte> bytes) -> Status {
-        TYLLM_TRY(file->Append(bytes));
-        digest.Update(bytes);
-        size += bytes.size();
-        came(size);
-        return OkStatus();
-      },
-      std::move(stop));
-  TYLLM_TRY(downloaded);
-  TYLLM_TRY(file->Sync());
-  TYLLM_TRY(file->Close());
-  if (size != blob.size || digest.Finish() != blob.sha256) {
     TYLLM_TRY(files.RemoveAll(part));
-    return DataLoss("what came for " + target.string() + " is not blob " + blob.ToString() +
-                    "; fetch it again");
+    if (!got.resumed) {
+      return DataLoss("what came for " + target.string() + " is not blob " + blob.ToString() +
+                      "; fetch it again");
+    }
+    // What was there before may be of something else, or a disk lost a piece of it: all anew.
   }
-  return files.Rename(part, target);
 }
 
 }  // namespace tyllm::wire

@@ -31,7 +31,8 @@ class BlobTransfer::Calls {
   /// Sends bytes that are in memory.
   Status Upload(const BlobId& blob, std::string_view bytes, std::stop_token stop);
   /// Fetches a blob to `target` by way of "<target>.part", going on where an earlier call stopped.
-  /// `came` gets the bytes of the file so far. Wrong bytes are kDataLoss and leave nothing.
+  /// `came` gets the bytes of the file so far. Wrong bytes are kDataLoss and leave nothing; where
+  /// some were there before, all are fetched anew first. One call at a time a target.
   Status DownloadFile(const BlobId& blob, const Path& target,
                       const std::function<void(std::uint64_t)>& came, std::stop_token stop);
   /// Gives the blob's bytes from `offset` on to `sink` as they come.
@@ -40,6 +41,10 @@ class BlobTransfer::Calls {
                   std::stop_token stop);
 
  private:
+  struct Part;
+  /// Adds to `part` what the blob has and it lacks.
+  Result<Part> DownloadRest(const BlobId& blob, const Path& part,
+                            const std::function<void(std::uint64_t)>& came, std::stop_token stop);
   using Source = std::function<Result<std::string>(std::uint64_t offset)>;
   Result<std::uint64_t> UploadOffset(const BlobId& blob, std::stop_token stop);
   Status Send(const BlobId& blob, std::uint64_t offset, const Source& source, const Sent& sent,

@@ -105,12 +105,15 @@ class Retry {
   bool over_ = false;
 };
 
-bool IsThere(const Path& file, const BlobId& blob) {
+Result<bool> IsThere(const Path& file, const BlobId& blob, const std::stop_token& stop) {
   std::error_code error;
   if (fs::file_size(file, error) != blob.size || error) {
     return false;
   }
-  const Result<BlobId> found = DigestOfFile(file);
+  const Result<BlobId> found = DigestOfFile(file, stop);
+  if (stop.stop_requested()) {
+    return Cancelled("transfer stopped");
+  }
   return found.ok() && *found == blob;
 }
 
@@ -197,7 +200,8 @@ Status BlobTransfer::DownloadTree(const format::Tree& tree, const Path& director
   TYLLM_TRY(files.CreateDirectories(directory));
   for (const format::TreeEntry& entry : tree.entries) {
     const Path target = directory / entry.path;
-    if (!IsThere(target, entry.blob)) {
+    TYLLM_ASSIGN(const bool there, IsThere(target, entry.blob, stop));
+    if (!there) {
       TYLLM_TRY(files.CreateDirectories(target.parent_path()));
       Retry retry(clock_, patience_, stop);
       const auto came = [&](std::uint64_t bytes) {

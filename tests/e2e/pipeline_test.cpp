@@ -91,12 +91,23 @@ TEST(Pipeline, AnInterruptedFetchGoesOnAndADamagedFileIsFetchedAgain) {
   ASSERT_EQ(done.code, 0) << done.err;
   const std::string job = done.Json()["id"];
   // What an interrupted fetch leaves: a right beginning of one file, a wrong other one.
-  const fs::path incoming = farm.folder() / "out" / "m-AWQ.incoming";
+  const std::string tree = done.Json()["outputs"].begin().value();
+  const fs::path incoming = farm.folder() / "out" / ("m-AWQ." + tree.substr(0, 12) + ".incoming");
   fs::create_directories(incoming);
-  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), incoming / "config.json", "{}").ok());
+  for (const char* const wrong : {"config.json", "tokenizer.json.part", "of-no-tree.json"}) {
+    ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), incoming / wrong, "{}").ok());
+  }
+  // And what one of another tree does.
+  const fs::path other = farm.folder() / "out" / "m-AWQ.0123456789ab.incoming";
+  fs::create_directories(other);
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), other / "other.json", "{}").ok());
   const Ran fetched = farm.Client({"fetch", job, "--out", (farm.folder() / "out").string()});
   ASSERT_EQ(fetched.code, 0) << fetched.err;
   EXPECT_FALSE(fs::exists(incoming));
+  const auto tree_there = format::ScanTree(farm.folder() / "out" / "m-AWQ");
+  ASSERT_TRUE(tree_there.ok()) << tree_there.status().ToString();
+  EXPECT_EQ(IdOf(*tree_there).ToString(), tree);
+  EXPECT_TRUE(fs::exists(other / "other.json"));
   const Ran inspected =
       RunProgram("tyllm", {"inspect", (farm.folder() / "out" / "m-AWQ").string(), "--json"});
   EXPECT_EQ(inspected.code, 0) << inspected.err;

@@ -310,7 +310,7 @@ Result<domain::Succeeded> AttemptRun::UploadOutput(wire::BlobTransfer& transfer,
   const auto report = [this](const char* stage) {
     return [this, stage](std::uint64_t done, std::uint64_t total) { Report(stage, done, total); };
   };
-  TYLLM_ASSIGN(const format::Tree tree, format::ScanTree(Output(), report("digest")));
+  TYLLM_ASSIGN(const format::Tree tree, format::ScanTree(Output(), report("digest"), stop));
   {
     auto state = state_.Lock();
     state->used.disk_bytes = static_cast<std::int64_t>(tree.bytes());

@@ -166,5 +166,12 @@ TEST(ScanTree, RefusesWhatIsNoFileAndNamesIt) {
   EXPECT_EQ(ScanTree(folder / "absent").status().code(), StatusCode::kNotFound);
 }
 
+TEST(ScanFiles, OfANameThatIsTooLongIsAnErrorThatSaysSo) {
+  const testing::TemporaryDirectory folder;
+  const Status status = ScanFiles(folder.path(), {std::string(300, 'n')}).status();
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << status.ToString();
+  EXPECT_EQ(ScanFiles(folder.path(), {"absent"}).status().code(), StatusCode::kNotFound);
+}
+
 }  // namespace
 }  // namespace tyllm::format
