@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "client/cli/show.h"
+#include "client/cli/tell.h"
 #include "common/base/terminal.h"
 
 namespace tyllm::client {
@@ -56,8 +57,7 @@ JobDisplay::~JobDisplay() {
 
 void JobDisplay::Erase() {
   if (drawn_ > 0) {
-    fmt::print(out_, "\x1b[{}A\x1b[J", drawn_);
-    std::fflush(out_);
+    TellTo(out_, "\x1b[{}A\x1b[J", drawn_);
     drawn_ = 0;
   }
 }
@@ -68,10 +68,9 @@ void JobDisplay::Draw() {
     const std::string line = fmt::format("  {:<16} {} {}", Printable(task.label),
                                          Bar(task.progress.done, task.progress.total, kBarWidth),
                                          Describe(task.progress));
-    fmt::print(out_, "{}\n", CutToColumns(line, columns));
+    TellTo(out_, "{}\n", CutToColumns(line, columns));
     ++drawn_;
   }
-  std::fflush(out_);
 }
 
 bool JobDisplay::IsDue(const domain::TaskView& task) {
@@ -97,25 +96,24 @@ void JobDisplay::Show(const domain::JobEvent& event) {
     Erase();
   }
   if (event.number > 0) {
-    fmt::print(out_, "{}\n", Printable(event.text));
+    TellTo(out_, "{}\n", Printable(event.text));
   } else if (!terminal_ && event.task && IsDue(*event.task)) {
-    fmt::print(out_, "{}: {}\n", Printable(event.task->label), Describe(event.task->progress));
+    TellTo(out_, "{}: {}\n", Printable(event.task->label), Describe(event.task->progress));
   }
   if (terminal_) {
     Draw();
   }
-  std::fflush(out_);
 }
 
 cli::ExitCode SayHowToComeBack(const Session& session, domain::JobId job) {
-  fmt::print(stderr,
-             "{0} goes on without you. Come back with: {1} watch {0}\n"
-             "or end it with: {1} cancel {0}\n",
-             job.ToString(), session.CommandLine());
+  Tell(
+      "{0} goes on without you. Come back with: {1} watch {0}\n"
+      "or end it with: {1} cancel {0}\n",
+      job.ToString(), session.CommandLine());
   return cli::ExitCode::kInterrupted;
 }
 
-cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, bool quiet) {
+cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, bool json) {
   const std::stop_token& stop = session.stop();
   Result<domain::JobState> end = Cancelled("");
   {
@@ -123,7 +121,7 @@ cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, b
     end = farm.Watch(
         job, 0,
         [&](const domain::JobEvent& event) {
-          if (!quiet) {
+          if (!json) {
             display.Show(event);
           }
         },
@@ -133,7 +131,7 @@ cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, b
     return SayHowToComeBack(session, job);
   }
   if (!end.ok()) {
-    return cli::ReportError(end.status());
+    return cli::ReportError(end.status(), json);
   }
   domain::JobView view;
   view.state = *end;
@@ -141,8 +139,8 @@ cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, b
     if (auto found = farm.Get(job, stop); found.ok()) {
       view = *std::move(found);
     }
-    if (view.failure && !quiet) {
-      fmt::print(stderr, "{} failed: {}", job.ToString(), Describe(*view.failure));
+    if (view.failure && !json) {
+      Tell("{} failed: {}", job.ToString(), Describe(*view.failure));
     }
   }
   return ExitOf(view);

@@ -45,8 +45,9 @@ std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width);
 cli::ExitCode ExitOf(const domain::JobView& job);
 
 /// Follows a job to its end and says by the exit code how it ended (ExitOf); a failure is printed.
-/// Ctrl-C leaves the job alone and says how to come back (130). `quiet`: only that is printed.
-cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, bool quiet);
+/// Ctrl-C leaves the job alone and says how to come back (130). `json`: only
+/// that is printed, and errors of the call, as JSON.
+cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, bool json);
 
 /// After Ctrl-C, on standard error: that the job goes on, and the commands that watch and end it.
 cli::ExitCode SayHowToComeBack(const Session& session, domain::JobId job);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <limits>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "client/cli/commands.h"
 #include "client/cli/live_output.h"
+#include "client/cli/whole_characters.h"
 
 namespace tyllm::client {
 
@@ -21,19 +25,34 @@ cli::ExitCode Run(const Session& session, const LogRequest& request) {
   if (!task.ok()) {
     return cli::ReportError(task.status(), request.json);
   }
+  if (!std::in_range<domain::Attempt>(request.attempt) || request.attempt < 0) {
+    return cli::ReportError(
+        InvalidArgument("--attempt is " + std::to_string(request.attempt) +
+                        ", expected 0 (the last one) or the number of an attempt, up to " +
+                        std::to_string(std::numeric_limits<domain::Attempt>::max())),
+        request.json);
+  }
   const auto farm = session.Connect();
   if (!farm.ok()) {
     return cli::ReportError(farm.status(), request.json);
   }
   LiveOutput output(session.stop());
+  WholeCharacters characters;
+  const auto write_json = [&](const std::string& text) {
+    if (!text.empty()) {
+      output.Write(format::CompactJson(format::Json{{"data", text}}) + "\n");
+    }
+  };
   const auto sink = [&](std::string_view data) {
-    const std::string line =
-        request.json ? format::CompactJson(format::Json{{"data", std::string(data)}}) + "\n" : "";
-    const std::string_view text = request.json ? std::string_view(line) : data;
-    output.Write(text);
+    if (request.json) {
+      write_json(characters.Take(data));
+    } else {
+      output.Write(data);
+    }
   };
   const Status status = (*farm)->ReadLog({*task, static_cast<domain::Attempt>(request.attempt)},
                                          request.offset, request.follow, sink, output.stop());
+  write_json(characters.Rest());
   if (output.failed()) {
     return output.Report(cli::ExitCode::kOk, request.json);
   }

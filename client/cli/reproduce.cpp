@@ -5,6 +5,7 @@
 
 #include "client/cli/commands.h"
 #include "client/cli/show.h"
+#include "client/cli/tell.h"
 #include "client/cli/transfer.h"
 #include "common/domain/task_order.h"
 
@@ -111,8 +112,8 @@ cli::ExitCode Run(const Session& session, const Arguments& arguments) {
     return cli::ExitCode::kOk;
   }
   if (!detail->toolchain_version.empty()) {
-    fmt::print(stderr, "it ran with toolchain {}; `tyllm --version` says which one is here\n",
-               Printable(detail->toolchain_version));
+    Tell("it ran with toolchain {}; `tyllm --version` says which one is here\n",
+         Printable(detail->toolchain_version));
   }
   fmt::print("{}\n", command);
   return cli::ExitCode::kOk;

@@ -6,6 +6,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/follow.h"
 #include "client/cli/job_command.h"
+#include "client/cli/tell.h"
 #include "common/domain/views_json.h"
 
 namespace tyllm::client {
@@ -31,7 +32,7 @@ cli::ExitCode Run(const JobTarget& target, const Arguments& arguments) {
                target.json ? format::CompactJson(format::ToJson(*made)) : made->id.ToString());
     return cli::ExitCode::kOk;
   }
-  fmt::print(stderr, "submitted {}\n", made->id.ToString());
+  Tell("submitted {}\n", made->id.ToString());
   const cli::ExitCode end = FollowJob(target.farm, target.session, made->id, target.json);
   if (end != cli::ExitCode::kInterrupted && end != cli::ExitCode::kUnreachable) {
     PrintJob(target.farm.Get(made->id, target.session.stop()), target.json);

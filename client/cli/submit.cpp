@@ -10,6 +10,7 @@
 #include "client/cli/job_command.h"
 #include "client/cli/show.h"
 #include "client/cli/show_explanation.h"
+#include "client/cli/tell.h"
 #include "client/cli/transfer.h"
 #include "common/cli/task_option_rows.h"
 #include "common/domain/explanation_json.h"
@@ -195,15 +196,15 @@ void SayWhatBecameOfIt(const Session& session, const Submission& made) {
   const domain::JobView& job = made.submitted.job;
   fmt::print(stderr, "{}", WarningOf(job));
   if (!made.submitted.already_made) {
-    fmt::print(stderr, "submitted {0}, request {1}; follow it with: {2} watch {0}\n",
-               job.id.ToString(), made.request_id, session.CommandLine());
+    Tell("submitted {0}, request {1}; follow it with: {2} watch {0}\n", job.id.ToString(),
+         made.request_id, session.CommandLine());
     return;
   }
-  fmt::print(stderr,
-             "{0} was made by the same request before ({1}) and is {2}: nothing was queued now. "
-             "Follow it with: {3} watch {0}; --again makes another job\n",
-             job.id.ToString(), made.request_id, domain::kJobStateNames.Name(job.state),
-             session.CommandLine());
+  Tell(
+      "{0} was made by the same request before ({1}) and is {2}: nothing was queued now. "
+      "Follow it with: {3} watch {0}; --again makes another job\n",
+      job.id.ToString(), made.request_id, domain::kJobStateNames.Name(job.state),
+      session.CommandLine());
 }
 
 // Follows and fetches as asked; what goes to standard output is the job.
@@ -220,15 +221,15 @@ cli::ExitCode Finish(Farm& farm, const Session& session, const Request& submissi
   if (end == cli::ExitCode::kOk && submission.fetch) {
     const auto folders = FetchOutputs(farm, session, *view, *submission.fetch, submission.json);
     if (session.stop().stop_requested() && !folders.ok()) {
-      fmt::print(stderr, "{0} has succeeded. Go on with: {1} fetch {0} --out {2}\n",
-                 job.id.ToString(), session.CommandLine(), submission.fetch->string());
+      Tell("{0} has succeeded. Go on with: {1} fetch {0} --out {2}\n", job.id.ToString(),
+           session.CommandLine(), submission.fetch->string());
       return cli::ExitCode::kInterrupted;
     }
     if (!folders.ok()) {
       return cli::ReportError(folders.status(), submission.json);
     }
     for (const Path& folder : *folders) {
-      fmt::print(stderr, "fetched {}\n", folder.string());
+      Tell("fetched {}\n", folder.string());
     }
   }
   fmt::print("{}",

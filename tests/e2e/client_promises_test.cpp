@@ -136,6 +136,49 @@ TEST(ClientPromises, ACommandWhoseReaderHasGoneEnds) {
   EXPECT_NE(full.output.find("No space left on device"), std::string::npos) << full.output;
 }
 
+TEST(ClientPromises, HintsThatNobodyCanReadAreNoFailure) {
+  Farm farm;
+  farm.StartServer();
+  const std::string server =
+      (*format::ReadJsonFile(farm.folder() / "data" / "server.json"))["grpc"];
+  const std::string submit = std::string(testing::kProgramFolder) + "/tyllm-client --server " +
+                             server + " submit quantize --method rtn --model " + DemoModel();
+  const CommandOutcome full =
+      *RunCommand({{"bash", "-c", submit + " 2>/dev/full"}, {}, {}, {}}, kPatience);
+  EXPECT_EQ(full.exit.code, 0);
+  EXPECT_EQ(full.output, "j1\n");
+}
+
+TEST(ClientPromises, AServerThatGoesAwayIsToldAsJsonToWhomeverAsksForIt) {
+  Farm farm;
+  farm.StartServer();
+  std::vector<std::string> arguments = {"--patience", "1"};
+  const std::vector<std::string> submit = QuickQuantization({"--wait", "--json"});
+  arguments.insert(arguments.end(), submit.begin(), submit.end());
+  ChildProcess waiting = farm.StartClient("waiting", arguments);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (farm.Client({"list", "--json"}).out.find("j1") == std::string::npos &&
+         std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  farm.KillServer();
+  const auto exit = waiting.Wait(kPatience);
+  ASSERT_TRUE(exit.ok()) << exit.status().ToString();
+  EXPECT_EQ(exit->code, 4);
+  const std::string said = farm.WaitForText("waiting.err", "}}");
+  EXPECT_NE(said.find("{\"error\":{\"code\":\"UNAVAILABLE\""), std::string::npos) << said;
+}
+
+TEST(ClientPromises, AnAttemptThatCannotBeOneIsRefused) {
+  Farm farm;
+  farm.StartServer();
+  for (const char* const attempt : {"4294967297", "-1"}) {
+    const Ran ran = farm.Client({"logs", "t1", "--attempt", attempt});
+    EXPECT_EQ(ran.code, 2) << ran.err;
+    EXPECT_NE(ran.err.find("--attempt is "), std::string::npos) << ran.err;
+  }
+}
+
 TEST(ClientPromises, TheLongestPatienceIsPatience) {
   Farm farm;
   farm.StartServer();

@@ -54,6 +54,18 @@ domain::JobEvent Said(const std::string& text) {
   return event;
 }
 
+TEST(JobDisplay, OnATerminalThatIsGoneEndsNothing) {
+  ManualClock clock;
+  std::FILE* const full = std::fopen("/dev/full", "w");
+  ASSERT_NE(full, nullptr);
+  {
+    JobDisplay display(full, true, clock);
+    display.Show(Progress(1));
+    display.Show(Said("goes on"));
+  }
+  std::fclose(full);
+}
+
 TEST(JobDisplay, BarsFitTheTerminal) {
   ManualClock clock;
   // The 80 columns of a terminal that does not tell its width.
