@@ -194,7 +194,7 @@ Result<Submission> Submit(Farm& farm, const Session& session, const Request& req
 // To standard error: what goes to standard output is the job.
 void SayWhatBecameOfIt(const Session& session, const Submission& made) {
   const domain::JobView& job = made.submitted.job;
-  fmt::print(stderr, "{}", WarningOf(job));
+  Tell("{}", WarningOf(job));
   if (!made.submitted.already_made) {
     Tell("submitted {0}, request {1}; follow it with: {2} watch {0}\n", job.id.ToString(),
          made.request_id, session.CommandLine());
