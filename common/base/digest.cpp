@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/base/handle.h"
+#include "common/base/running_digest.h"
 
 namespace tyllm {
 
@@ -102,6 +103,30 @@ void Sha256Stream::Update(std::span<const std::byte> bytes) {
 Sha256 Sha256Stream::Finish() {
   Sha256 digest;
   TYLLM_CHECK(EVP_DigestFinal_ex(context_->evp.get(), digest.bytes.data(), nullptr) == 1);
+  return digest;
+}
+
+struct RunningSha256::Context {
+  UniqueHandle<EvpTraits> evp{EVP_MD_CTX_new()};
+};
+
+RunningSha256::RunningSha256() : context_(std::make_unique<Context>()) {
+  TYLLM_CHECK(EVP_DigestInit_ex(context_->evp.get(), Algorithm(), nullptr) == 1);
+}
+
+RunningSha256::RunningSha256(RunningSha256&&) noexcept = default;
+RunningSha256& RunningSha256::operator=(RunningSha256&&) noexcept = default;
+RunningSha256::~RunningSha256() = default;
+
+void RunningSha256::Update(std::span<const std::byte> bytes) {
+  TYLLM_CHECK(EVP_DigestUpdate(context_->evp.get(), bytes.data(), bytes.size()) == 1);
+}
+
+Sha256 RunningSha256::SoFar() const {
+  const UniqueHandle<EvpTraits> copy{EVP_MD_CTX_new()};
+  TYLLM_CHECK(EVP_MD_CTX_copy_ex(copy.get(), context_->evp.get()) == 1);
+  Sha256 digest;
+  TYLLM_CHECK(EVP_DigestFinal_ex(copy.get(), digest.bytes.data(), nullptr) == 1);
   return digest;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a server does a second, and what it costs while it has nothing to do: a process of its own,
 // called over loopback. One JSON object on standard output (docs/benchmarks/queue.md).
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -77,6 +79,7 @@ Status RunQueue(const QueueOptions& options) {
   const std::filesystem::path data = options.folder / "data";
   TYLLM_ASSIGN(const BlobId tree, StoreSmallTree(data));
   TYLLM_TRY(FillQueue(data, tree, options.waiting));
+  ::sync();  // the disk is not still writing them when the first round begins
   TYLLM_ASSIGN(const auto server, MeasuredServer::Start(data));
   Json json = Json::object();
   json["benchmark"] = "queue";

@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/base/digest.h"
 #include "common/base/enum_table.h"
 #include "common/base/mapped_file.h"
 
@@ -49,16 +51,31 @@ struct ParamsLayout {
 
 ParamsLayout LayOut(const std::vector<ParamSpec>& specs);
 
+/// How far an unfinished dictionary came.
+struct WrittenPart {
+  std::uint64_t tensors = 0;  ///< the first ones, complete
+  BlobId content;             ///< of the file up to the end of the last of them
+  bool operator==(const WrittenPart&) const = default;
+};
+
 /// Writes a dictionary one tensor after another, so that nothing is held. Not thread-safe.
 class ParamsWriter {
  public:
   static Result<ParamsWriter> Create(FileSystem& files, const Path& path,
                                      std::vector<ParamSpec> specs);
+  /// Goes on with a file that an earlier writer of the same specs left, after the tensors of
+  /// `part`, whose bytes are read and compared first. kDataLoss when they are others.
+  static Result<ParamsWriter> Resume(FileSystem& files, const Path& path,
+                                     std::vector<ParamSpec> specs, const WrittenPart& part);
   ParamsWriter(ParamsWriter&&) noexcept;
   ~ParamsWriter();
 
   /// The next bytes of tensor `index`. Tensors come in order, each wholly before the next.
   Status Append(std::size_t index, std::span<const std::byte> bytes);
+  /// Written so far.
+  std::uint64_t bytes() const;
+  /// Where Resume can go on; nothing within a tensor.
+  std::optional<WrittenPart> part() const;
   /// Syncs and closes; an error when a tensor is not complete.
   Status Finish();
   /// Of the whole file, after Finish.

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
-#include "common/base/digest.h"
+#include "common/base/handle.h"
+#include "common/base/running_digest.h"
 #include "worker/artifact/params.h"
 #include "worker/artifact/params_format.h"
 
@@ -90,6 +96,42 @@ std::string TensorHeader(const ParamSpec& spec, std::uint64_t ones) {
   return bytes.Take();
 }
 
+/// Adds the first `bytes` of a file; kDataLoss when it has fewer.
+Status AddBeginning(const Path& path, std::uint64_t bytes, RunningSha256& digest) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    return FromErrno(errno, "opening " + path.string());
+  }
+  std::vector<std::byte> buffer(std::min<std::uint64_t>(bytes, 1 << 20));
+  while (bytes > 0) {
+    const ssize_t got =
+        ::read(fd.get(), buffer.data(), std::min<std::uint64_t>(bytes, buffer.size()));
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0) {
+      return FromErrno(errno, "reading " + path.string());
+    }
+    if (got == 0) {
+      return DataLoss(path.string() + " lacks " + std::to_string(bytes) + " bytes at its end");
+    }
+    digest.Update(std::span(buffer).first(static_cast<std::size_t>(got)));
+    bytes -= static_cast<std::uint64_t>(got);
+  }
+  return OkStatus();
+}
+
+/// kInternal for what cannot be laid out.
+Status CheckSpecs(const Path& path, const std::vector<ParamSpec>& specs) {
+  for (const ParamSpec& spec : specs) {
+    if (spec.bytes() % 8 != 0 || spec.bytes() == 0) {
+      return Internal("writing " + path.string() + ": tensor " + spec.name + " has " +
+                      std::to_string(spec.bytes()) + " bytes, expected a multiple of 8");
+    }
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 std::uint64_t SizeOf(Element element) {
@@ -125,13 +167,14 @@ struct ParamsWriter::State {
   std::uint64_t position = 0;
   std::size_t current = 0;    ///< tensor whose header was written last, plus 1
   std::uint64_t missing = 0;  ///< bytes of it that are still to come
-  Sha256Stream digest;
+  RunningSha256 digest;
   std::string sha256;
 
   Status Write(std::span<const std::byte> bytes) {
+    const std::uint64_t at = position;
     position += bytes.size();
     digest.Update(bytes);
-    return file->Append(bytes);
+    return file->WriteAt(at, bytes);
   }
 
   Status Begin(std::size_t index) {
@@ -153,18 +196,36 @@ ParamsWriter::~ParamsWriter() = default;
 
 Result<ParamsWriter> ParamsWriter::Create(FileSystem& files, const Path& path,
                                           std::vector<ParamSpec> specs) {
-  for (const ParamSpec& spec : specs) {
-    if (spec.bytes() % 8 != 0 || spec.bytes() == 0) {
-      return Internal("writing " + path.string() + ": tensor " + spec.name + " has " +
-                      std::to_string(spec.bytes()) + " bytes, expected a multiple of 8");
-    }
-  }
+  TYLLM_TRY(CheckSpecs(path, specs));
   auto state = std::make_unique<State>();
   state->path = path;
   state->specs = WithAlignment(std::move(specs));
   TYLLM_ASSIGN(state->file, files.Create(path));
   const std::string prefix = Prefix(state->specs);
   TYLLM_TRY(state->Write(std::as_bytes(std::span(prefix))));
+  return ParamsWriter(std::move(state));
+}
+
+Result<ParamsWriter> ParamsWriter::Resume(FileSystem& files, const Path& path,
+                                          std::vector<ParamSpec> specs, const WrittenPart& part) {
+  TYLLM_TRY(CheckSpecs(path, specs));
+  const ParamsLayout layout = LayOut(specs);
+  std::error_code error;
+  if (part.tensors == 0 || part.tensors > specs.size() ||
+      layout.offsets[part.tensors - 1] + specs[part.tensors - 1].bytes() != part.content.size ||
+      std::filesystem::file_size(path, error) > layout.file_bytes || error) {
+    return DataLoss(path.string() + " is not the beginning of what is to be written");
+  }
+  auto state = std::make_unique<State>();
+  TYLLM_TRY(AddBeginning(path, part.content.size, state->digest));
+  if (state->digest.SoFar() != part.content.sha256) {
+    return DataLoss(path.string() + " has not the bytes that were written");
+  }
+  state->path = path;
+  state->specs = WithAlignment(std::move(specs));
+  TYLLM_ASSIGN(state->file, files.OpenForUpdate(path));
+  state->position = part.content.size;
+  state->current = part.tensors;
   return ParamsWriter(std::move(state));
 }
 
@@ -180,11 +241,22 @@ Status ParamsWriter::Append(std::size_t index, std::span<const std::byte> bytes)
   return state_->Write(bytes);
 }
 
+std::uint64_t ParamsWriter::bytes() const {
+  return state_->position;
+}
+
+std::optional<WrittenPart> ParamsWriter::part() const {
+  if (state_->missing != 0) {
+    return std::nullopt;
+  }
+  return WrittenPart{state_->current, {state_->digest.SoFar(), state_->position}};
+}
+
 Status ParamsWriter::Finish() {
   const std::array<std::byte, 8> zeros{};
   TYLLM_TRY(Append(state_->specs.size() - 1, zeros));
   TYLLM_TRY(state_->file->Sync());
-  state_->sha256 = state_->digest.Finish().Hex();
+  state_->sha256 = state_->digest.SoFar().Hex();
   return state_->file->Close();
 }
 

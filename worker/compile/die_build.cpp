@@ -77,7 +77,13 @@ class DieBuilder {
           params_[path] = {path.generic_string(), bytes, *sha256};
           TYLLM_TRY(finished_.Keep(params_[path]));
         } else {
-          targets.push_back({root_ / path, &schedule});
+          const auto keep = [this, path, key](const artifact::WrittenPart& part) {
+            return finished_.KeepPart(path, key, part);
+          };
+          targets.push_back({.path = root_ / path,
+                             .schedule = &schedule,
+                             .written = finished_.FindPart(path, key),
+                             .keep = keep});
           missing.emplace_back(path, key);
         }
       }

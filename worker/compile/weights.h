@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "common/base/parallel.h"
@@ -17,6 +20,9 @@ namespace tyllm::compile {
 /// worker/artifact's params_writer): weights that are packed otherwise are not taken from the
 /// cache.
 inline constexpr int kPackingVersion = 1;
+
+/// What a run that is killed while it packs writes again of each file, at most, but for one tensor.
+inline constexpr std::uint64_t kPartBytes = std::uint64_t{256} << 20U;
 
 /// A weight that a die's common file holds.
 struct PackedWeight {
@@ -41,6 +47,13 @@ std::vector<std::uint64_t> Bindings(const plan::Schedule& schedule);
 struct CommonTarget {
   Path path;
   const plan::Schedule* schedule = nullptr;
+  /// What an earlier run had said of "<path>.tmp"; when it is as it was, this one goes on from
+  /// there.
+  std::optional<artifact::WrittenPart> written = {};
+  /// Told how far "<path>.tmp" came, after `part_bytes` more and at a tensor's end. A thread at a
+  /// time.
+  std::function<Status(const artifact::WrittenPart&)> keep = {};
+  std::uint64_t part_bytes = kPartBytes;
 };
 
 /// Repacks the weights for the kernels, for several dies in one pass over the model: a tensor is

@@ -41,6 +41,69 @@ Status WriteAll(FileSystem& files, const Path& path) {
   return writer.Finish();
 }
 
+/// Writes the first tensors, leaves the file in the middle of the next one, and says what is whole.
+WrittenPart WriteSome(const Path& path, std::size_t tensors) {
+  auto writer = *ParamsWriter::Create(LocalFileSystem(), path, Specs());
+  for (std::size_t i = 0; i < tensors; ++i) {
+    EXPECT_TRUE(writer.Append(i, Pattern(Specs()[i])).ok());
+  }
+  const std::optional<WrittenPart> part = writer.part();
+  EXPECT_TRUE(part && part->tensors == tensors);
+  const std::vector<std::byte> other(8, std::byte{0xEE});
+  EXPECT_TRUE(writer.Append(tensors, other).ok());
+  EXPECT_FALSE(writer.part());
+  return part.value_or(WrittenPart{});
+}
+
+TEST(ParamsTest, WhatAnEarlierWriterLeftIsGoneOnWith) {
+  const testing::TemporaryDirectory folder;
+  ASSERT_TRUE(WriteAll(LocalFileSystem(), folder / "whole").ok());
+  for (std::size_t tensors = 1; tensors < Specs().size(); ++tensors) {
+    const Path path = folder / std::to_string(tensors);
+    const WrittenPart part = WriteSome(path, tensors);
+    auto writer = ParamsWriter::Resume(LocalFileSystem(), path, Specs(), part);
+    ASSERT_TRUE(writer.ok()) << writer.status().ToString();
+    EXPECT_EQ(writer->part(), part);
+    for (std::size_t i = tensors; i < Specs().size(); ++i) {
+      ASSERT_TRUE(writer->Append(i, Pattern(Specs()[i])).ok());
+    }
+    ASSERT_TRUE(writer->Finish().ok());
+    EXPECT_EQ(*LocalFileSystem().Read(path), *LocalFileSystem().Read(folder / "whole"));
+    EXPECT_EQ(writer->sha256(), DigestOfFile(path)->sha256.Hex());
+  }
+}
+
+TEST(ParamsTest, WhatIsNotAsItWasIsNotGoneOnWith) {
+  const testing::TemporaryDirectory folder;
+  const Path path = folder / "x";
+  const auto resume = [&](const std::vector<ParamSpec>& specs, const WrittenPart& part) {
+    return ParamsWriter::Resume(LocalFileSystem(), path, specs, part).status().code();
+  };
+  const WrittenPart part = WriteSome(path, 2);
+  ASSERT_EQ(resume(Specs(), part), StatusCode::kOk);
+  std::vector<ParamSpec> others = Specs();
+  others[0].shape = {32};
+  EXPECT_EQ(resume(others, part), StatusCode::kDataLoss);
+  WrittenPart claim = part;
+  claim.tensors = 3;
+  EXPECT_EQ(resume(Specs(), claim), StatusCode::kDataLoss);
+  claim.tensors = Specs().size() + 2;  // more than there are
+  EXPECT_EQ(resume(Specs(), claim), StatusCode::kDataLoss);
+  EXPECT_EQ(resume(Specs(), {}), StatusCode::kDataLoss);
+
+  const std::string bytes = *LocalFileSystem().Read(path);
+  std::string flipped = bytes;
+  flipped[part.content.size - 1] ^= 1;
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, flipped).ok());
+  EXPECT_EQ(resume(Specs(), part), StatusCode::kDataLoss);
+  const std::string cut = bytes.substr(0, part.content.size - 1);
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, cut).ok());
+  EXPECT_EQ(resume(Specs(), part), StatusCode::kDataLoss);
+  const std::string longer = bytes + std::string(LayOut(Specs()).file_bytes, ' ');
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), path, longer).ok());
+  EXPECT_EQ(resume(Specs(), part), StatusCode::kDataLoss);
+}
+
 TEST(ParamsTest, WhatIsWrittenIsReadBack) {
   const testing::TemporaryDirectory folder;
   ASSERT_TRUE(WriteAll(LocalFileSystem(), folder / "x.params").ok());

@@ -3,14 +3,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <filesystem>
+#include <limits>
+#include <optional>
 
 #include "common/format/float16.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/model_directory.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/compile.h"
+#include "worker/compile/finished_params.h"
 #include "worker/compile/generate.h"
 #include "worker/compile/golden.h"
 #include "worker/compile/preparation.h"
@@ -21,6 +27,7 @@
 namespace tyllm::compile {
 namespace {
 
+using tyllm::testing::FaultyFileSystem;
 using tyllm::testing::TemporaryDirectory;
 
 class WeightsTest : public ::testing::Test {
@@ -80,6 +87,108 @@ TEST_F(WeightsTest, SeveralDiesInOnePassGiveWhatOneGives) {
       WriteCommonParams(LocalFileSystem(), checkpoint, {{folder / "b2", &last}}, single, progress)
           .ok());
   EXPECT_EQ(*LocalFileSystem().Read(folder / "a2"), *LocalFileSystem().Read(folder / "b2"));
+}
+
+/// What the first word of progress said to be done.
+class FirstWord final : public domain::ProgressSink {
+ public:
+  void Report(const domain::Progress& progress) override {
+    done_ = done_ == 0 ? progress.done : done_;
+  }
+
+  std::int64_t done() const { return done_; }
+
+ private:
+  std::int64_t done_ = 0;
+};
+
+TEST_F(WeightsTest, FilesOfARunThatBrokeAnywhereAreGoneOnWith) {
+  const TemporaryDirectory folder;
+  const std::array<plan::Schedule, 2> schedules{ScheduleOf(0), ScheduleOf(2)};
+  const model::Checkpoint& checkpoint = preparation_->model.checkpoint;
+  ThreadPool pool(2);
+  domain::NoProgress silent;
+  std::array<std::optional<artifact::WrittenPart>, 2> kept;
+  const auto target = [&](const char* name, std::size_t die) {
+    return CommonTarget{.path = folder / (name + std::to_string(die)),
+                        .schedule = &schedules[die],
+                        .written = kept[die],
+                        .keep =
+                            [&, die](const artifact::WrittenPart& part) {
+                              kept[die] = part;
+                              return OkStatus();
+                            },
+                        .part_bytes = 1};
+  };
+  FaultyFileSystem whole(std::numeric_limits<int>::max());
+  for (const std::size_t die : {0, 1}) {
+    ASSERT_TRUE(WriteCommonParams(whole, checkpoint, {target("whole", die)}, pool, silent).ok());
+  }
+  const int changes = whole.changes() / 2;
+  std::int64_t most = 0;
+  for (int healthy = 0; healthy < changes - 1; healthy += 5) {
+    kept = {};
+    for (const std::size_t die : {0, 1}) {  // one comes further than the other
+      FaultyFileSystem broken(die == 0 ? healthy : healthy / 2);
+      ASSERT_FALSE(
+          WriteCommonParams(broken, checkpoint, {target("broken", die)}, pool, silent).ok());
+    }
+    std::int64_t written = 0;
+    for (const auto& part : kept) {
+      written += part ? static_cast<std::int64_t>(part->content.size) : 0;
+    }
+    FirstWord progress;
+    ASSERT_TRUE(WriteCommonParams(LocalFileSystem(), checkpoint,
+                                  {target("broken", 0), target("broken", 1)}, pool, progress)
+                    .ok());
+    for (const char* die : {"0", "1"}) {
+      EXPECT_EQ(*LocalFileSystem().Read(folder / (std::string("broken") + die)),
+                *LocalFileSystem().Read(folder / (std::string("whole") + die)))
+          << "die " << die << ", broken after " << healthy << " changes";
+    }
+    EXPECT_GT(progress.done(), written);
+    most = std::max(most, written);
+  }
+  const auto all = std::filesystem::file_size(folder / "whole0");
+  EXPECT_GT(most, static_cast<std::int64_t>(all));  // of two files
+}
+
+TEST_F(WeightsTest, APartThatIsNotAsItWasIsWrittenAnew) {
+  const TemporaryDirectory folder;
+  const plan::Schedule schedule = ScheduleOf(0);
+  const model::Checkpoint& checkpoint = preparation_->model.checkpoint;
+  ThreadPool pool(1);
+  domain::NoProgress silent;
+  artifact::WrittenPart part;
+  CommonTarget target{.path = folder / "x", .schedule = &schedule};
+  target.keep = [&](const artifact::WrittenPart& written) {
+    part = written;
+    return OkStatus();
+  };
+  target.part_bytes = 1;
+  const auto whole = WriteCommonParams(LocalFileSystem(), checkpoint, {target}, pool, silent);
+  ASSERT_TRUE(whole.ok());
+  std::string bytes = *LocalFileSystem().Read(folder / "x");
+  bytes[part.content.size / 2] ^= 1;
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "x.tmp", bytes).ok());
+  target.written = part;
+  EXPECT_EQ(*WriteCommonParams(LocalFileSystem(), checkpoint, {target}, pool, silent), *whole);
+}
+
+TEST_F(WeightsTest, HowFarAFileCameIsRememberedOfWhatItIsMadeOf) {
+  const TemporaryDirectory folder;
+  FinishedParams finished(LocalFileSystem(), folder.path());
+  const Path file = "batch_0/common_die0.params";
+  const artifact::WrittenPart part{3, {DigestOf("abc"), 3}};
+  EXPECT_FALSE(finished.FindPart(file, "key"));
+  ASSERT_TRUE(finished.KeepPart(file, "key", part).ok());
+  EXPECT_EQ(finished.FindPart(file, "key"), part);
+  EXPECT_FALSE(finished.FindPart(file, "other"));
+  ASSERT_TRUE(finished.Keep({file.generic_string(), 3, DigestOf("abc").Hex()}).ok());
+  EXPECT_FALSE(finished.FindPart(file, "key"));
+  const Path record = folder / FinishedParams::kFolder / (file.string() + ".part");
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), record, R"({"key": "key", "ten)").ok());
+  EXPECT_FALSE(finished.FindPart(file, "key"));
 }
 
 TEST_F(WeightsTest, NormsAreTheModelsOwnNumbers) {
