@@ -107,13 +107,14 @@ class CommonWriter {
     std::vector<std::optional<Result<artifact::ParamsWriter>>> writers(targets_.size());
     pool_.ParallelFor(std::ssize(targets_), [&](std::int64_t i) {
       const CommonTarget& target = targets_[static_cast<std::size_t>(i)];
-      writers[static_cast<std::size_t>(i)] = Open(target);
+      writers[static_cast<std::size_t>(i)].emplace(Open(target));
     });
+    auto done = done_.Lock();
     for (std::size_t t = 0; t < targets_.size(); ++t) {
       const Schedule& schedule = *targets_[t].schedule;
       TYLLM_ASSIGN(artifact::ParamsWriter writer, *std::move(writers[t]));
       const std::uint64_t written = writer.bytes();
-      *done_.Lock() += static_cast<std::int64_t>(written);
+      *done += static_cast<std::int64_t>(written);
       total_ += static_cast<std::int64_t>(artifact::LayOut(CommonSpecs(schedule)).file_bytes);
       outputs_.push_back({std::move(writer), PackedWeights(schedule), written, {}, {}});
     }
