@@ -5,9 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
 #include "client/cli/show.h"
 #include "client/cli/tell.h"
+#include "common/base/guarded.h"
+#include "common/base/pause.h"
 #include "common/base/terminal.h"
 
 namespace tyllm::client {
@@ -16,6 +20,10 @@ namespace {
 
 constexpr Milliseconds kPlainPeriod{5000};
 constexpr std::int64_t kBarWidth = 24;
+/// When the server is asked first, and how often, what a job waits for.
+constexpr Milliseconds kFirstOutlook{2000};
+constexpr Milliseconds kOutlookPeriod{10'000};
+constexpr std::size_t kWaitingTold = 3;
 
 /// Of failures that are the user's; the other blames follow in their order.
 constexpr int kFirstBlame = 12;
@@ -48,6 +56,31 @@ std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width) {
                      total <= 0 ? 0 : part * 100 / total);
 }
 
+std::vector<std::string> WaitingLines(const domain::JobView& job) {
+  std::vector<std::string> lines;
+  for (const domain::TaskView& task : job.tasks) {
+    if (domain::IsHeld(task.state)) {
+      return {};
+    }
+    // Those that wait for others of the job say nothing that these do not say.
+    if (!task.pending || task.pending->reason == domain::PendingReason::kInputs ||
+        task.pending->reason == domain::PendingReason::kStarting) {
+      continue;
+    }
+    std::string line = Printable(task.label) + " waits: " + Printable(task.pending->message);
+    if (task.pending->expected_wait_ms >= 0) {
+      line += "; expected to start in " + Duration(task.pending->expected_wait_ms);
+    }
+    lines.push_back(std::move(line));
+  }
+  if (lines.size() > kWaitingTold) {
+    const std::size_t more = lines.size() - kWaitingTold;
+    lines.resize(kWaitingTold);
+    lines.push_back(fmt::format("and {} more wait", more));
+  }
+  return lines;
+}
+
 JobDisplay::JobDisplay(std::FILE* out, bool terminal, const Clock& clock)
     : out_(out), terminal_(terminal), clock_(clock) {}
 
@@ -71,6 +104,32 @@ void JobDisplay::Draw() {
     TellTo(out_, "{}\n", CutToColumns(line, columns));
     ++drawn_;
   }
+  if (!outlook_.empty()) {
+    TellTo(out_, "{}", outlook_);
+    drawn_ += static_cast<int>(std::ranges::count(outlook_, '\n'));
+  }
+}
+
+void JobDisplay::ShowOutlook(const domain::JobView& job) {
+  const std::size_t columns = terminal_ ? TerminalColumns(::fileno(out_)) - 1 : 0;
+  std::string outlook;
+  for (const std::string& line : WaitingLines(job)) {
+    outlook += (terminal_ ? "  " + CutToColumns(line, columns - 2) : line) + "\n";
+  }
+  if (terminal_ && outlook.empty() && !IsFinal(job.state) && job.expected_end_unix_ms > 0) {
+    outlook = "  expected to end at " + When(job.expected_end_unix_ms) + "\n";
+  }
+  if (outlook == outlook_) {
+    return;
+  }
+  if (terminal_) {
+    Erase();
+    outlook_ = std::move(outlook);
+    Draw();
+    return;
+  }
+  TellTo(out_, "{}", outlook);
+  outlook_ = std::move(outlook);
 }
 
 bool JobDisplay::IsDue(const domain::TaskView& task) {
@@ -88,6 +147,7 @@ void JobDisplay::Show(const domain::JobEvent& event) {
   if (event.task) {
     if (domain::IsHeld(event.task->state)) {
       running_[event.task->id] = *event.task;
+      outlook_.clear();
     } else {
       running_.erase(event.task->id);
     }
@@ -117,12 +177,22 @@ cli::ExitCode FollowJob(Farm& farm, const Session& session, domain::JobId job, b
   const std::stop_token& stop = session.stop();
   Result<domain::JobState> end = Cancelled("");
   {
-    JobDisplay display(stderr, ::isatty(STDERR_FILENO) == 1, session.clock());
+    Guarded<JobDisplay> display(stderr, ::isatty(STDERR_FILENO) == 1, session.clock());
+    const std::jthread outlook([&](const std::stop_token& over) {
+      Milliseconds wait = kFirstOutlook;
+      while (!json && PauseFor(std::exchange(wait, kOutlookPeriod), over)) {
+        if (const auto view = farm.Get(job, over); view.ok()) {
+          auto shown = display.Lock();
+          shown->ShowOutlook(*view);
+        }
+      }
+    });
     end = farm.Watch(
         job, 0,
         [&](const domain::JobEvent& event) {
           if (!json) {
-            display.Show(event);
+            auto shown = display.Lock();
+            shown->Show(event);
           }
         },
         stop);

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "client/api/farm.h"
 #include "client/cli/session.h"
@@ -14,7 +15,7 @@ namespace tyllm::client {
 
 /// Shows what happens to a job on standard error: on a terminal a line for each event and a bar for
 /// each running task below them, redrawn in place; otherwise plain lines, progress at most every
-/// few seconds a task.
+/// few seconds a task. While nothing of it runs: why, and when it may begin.
 class JobDisplay {
  public:
   /// `out` is where to draw; `terminal`: it can move its cursor.
@@ -22,6 +23,8 @@ class JobDisplay {
   ~JobDisplay();
 
   void Show(const domain::JobEvent& event);
+  /// What the job waits for or, on a terminal, when it may have ended.
+  void ShowOutlook(const domain::JobView& job);
 
  private:
   void Erase();
@@ -33,9 +36,14 @@ class JobDisplay {
   const Clock& clock_;
   std::map<domain::TaskId, domain::TaskView> running_;
   std::map<domain::TaskId, std::pair<std::string, Clock::Steady>>
-      said_;       // stage and when, without a terminal
-  int drawn_ = 0;  // lines below the events
+      said_;             // stage and when, without a terminal
+  std::string outlook_;  // lines below the bars; without a terminal: what was said last
+  int drawn_ = 0;        // lines below the events
 };
+
+/// Why nothing of a job runs, and when its tasks may begin, a line for each; empty when something
+/// does run, or is about to.
+std::vector<std::string> WaitingLines(const domain::JobView& job);
 
 /// "[#####.....]  50%".
 std::string Bar(std::int64_t done, std::int64_t total, std::int64_t width);

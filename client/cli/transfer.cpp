@@ -69,15 +69,25 @@ void TransferDisplay::Show(std::uint64_t done, std::uint64_t total) {
     return;
   }
   last_ = now;
-  const auto elapsed = std::chrono::duration<double>(now - start_).count();
-  const double rate = elapsed > 0 ? static_cast<double>(done - *first_) / elapsed : 0;
-  const std::string numbers = fmt::format(": {} of {}, {}/s", Bytes(done), Bytes(total),
-                                          Bytes(static_cast<std::uint64_t>(rate)));
+  const std::string numbers = TransferNumbers(done, total, done - *first_,
+                                              std::chrono::duration<double>(now - start_).count());
   if (terminal_) {
     Tell("\r\x1b[K{}", TransferLine(what_, numbers, TerminalColumns(STDERR_FILENO) - 1));
   } else {
     Tell("{}{}\n", what_, numbers);
   }
+}
+
+std::string TransferNumbers(std::uint64_t done, std::uint64_t total, std::uint64_t moved,
+                            double seconds) {
+  const double rate = seconds > 0 ? static_cast<double>(moved) / seconds : 0;
+  std::string text = fmt::format(": {} of {}, {}/s", Bytes(done), Bytes(total),
+                                 Bytes(static_cast<std::uint64_t>(rate)));
+  if (rate > 0 && done < total) {
+    const double left = static_cast<double>(total - done) / rate;
+    text += ", " + Duration(static_cast<std::int64_t>(left * 1000)) + " left";
+  }
+  return text;
 }
 
 std::string TransferLine(const std::string& what, const std::string& numbers, std::size_t columns) {

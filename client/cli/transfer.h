@@ -29,6 +29,11 @@ class TransferDisplay {
   std::optional<std::uint64_t> first_;  // done already when it began
 };
 
+/// ": 1.5 GB of 3.0 GB, 100.0 MB/s, 15s left", after `seconds` in which `moved` of `done` bytes
+/// came.
+std::string TransferNumbers(std::uint64_t done, std::uint64_t total, std::uint64_t moved,
+                            double seconds);
+
 /// `what` and its numbers in one row of a terminal: of a long path its end.
 std::string TransferLine(const std::string& what, const std::string& numbers, std::size_t columns);
 

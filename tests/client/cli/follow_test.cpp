@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "client/cli/show.h"
 #include "client/cli/transfer.h"
 
 namespace tyllm::client {
@@ -77,6 +78,73 @@ TEST(JobDisplay, BarsFitTheTerminal) {
   const std::string text = screen.Text();
   const std::string row = text.substr(text.find("  a label"));
   EXPECT_EQ(row.find('\n'), 79U) << text;
+}
+
+domain::JobView Queued() {
+  domain::JobView job;
+  domain::TaskView task;
+  task.label = "quantize";
+  task.state = domain::TaskState::kQueued;
+  task.pending = domain::Pending{.reason = domain::PendingReason::kBusy,
+                                 .message = "2 tasks before it",
+                                 .expected_wait_ms = 90'000};
+  job.tasks.push_back(task);
+  task.label = "evaluate";
+  task.pending = domain::Pending{.reason = domain::PendingReason::kInputs, .message = "inputs"};
+  job.tasks.push_back(task);
+  return job;
+}
+
+TEST(JobDisplay, SaysWhatAJobWaitsForWhenThatChanges) {
+  ManualClock clock;
+  Screen screen;
+  JobDisplay display(screen.out(), false, clock);
+  domain::JobView job = Queued();
+  display.ShowOutlook(job);
+  display.ShowOutlook(job);
+  job.tasks[0].pending->message = "1 task before it";
+  job.tasks[0].pending->expected_wait_ms = -1;
+  display.ShowOutlook(job);
+  job.tasks[0].pending.reset();
+  job.tasks[0].state = domain::TaskState::kLeased;
+  display.ShowOutlook(job);
+  EXPECT_EQ(screen.Text(), "quantize waits: 2 tasks before it; expected to start in " +
+                               Duration(90'000) + "\nquantize waits: 1 task before it\n");
+}
+
+TEST(JobDisplay, OnATerminalWhatAJobWaitsForIsRedrawnAndGoneWhenItRuns) {
+  ManualClock clock;
+  Screen screen;
+  JobDisplay display(screen.out(), true, clock);
+  display.ShowOutlook(Queued());
+  display.Show(Said("news"));
+  EXPECT_TRUE(
+      screen.Text().ends_with("\x1b[1A\x1b[Jnews\n  quantize waits: 2 tasks before it; "
+                              "expected to start in " +
+                              Duration(90'000) + "\n"))
+      << screen.Text();
+  display.Show(Progress(5));
+  const std::string text = screen.Text();
+  EXPECT_EQ(text.find("waits", text.rfind("\x1b[J")), std::string::npos) << text;
+}
+
+TEST(JobDisplay, OfManyThatWaitAFewAreTold) {
+  domain::JobView job = Queued();
+  job.tasks.resize(6, job.tasks[0]);
+  for (domain::TaskView& task : job.tasks) {
+    task.pending = job.tasks[0].pending;
+  }
+  const std::vector<std::string> lines = WaitingLines(job);
+  ASSERT_EQ(lines.size(), 4U);
+  EXPECT_EQ(lines.back(), "and 3 more wait");
+}
+
+TEST(TransferNumbers, SayHowLongItStillTakes) {
+  EXPECT_EQ(TransferNumbers(1'500'000'000, 3'000'000'000, 1'000'000'000, 10),
+            ": " + Bytes(1'500'000'000) + " of " + Bytes(3'000'000'000) + ", " +
+                Bytes(100'000'000) + "/s, " + Duration(15'000) + " left");
+  EXPECT_EQ(TransferNumbers(5, 10, 0, 0), ": " + Bytes(5) + " of " + Bytes(10) + ", 0 B/s");
+  EXPECT_FALSE(TransferNumbers(10, 10, 10, 1).ends_with("left"));
 }
 
 TEST(TransferLine, OfALongPathTheEndIsShownAndTheNumbersAlways) {
