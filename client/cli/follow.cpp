@@ -111,10 +111,12 @@ void JobDisplay::Draw() {
 }
 
 void JobDisplay::ShowOutlook(const domain::JobView& job) {
-  const std::size_t columns = terminal_ ? TerminalColumns(::fileno(out_)) - 1 : 0;
+  const std::size_t columns = terminal_ ? TerminalColumns(::fileno(out_)) - 1 : std::string::npos;
   std::string outlook;
   for (const std::string& line : WaitingLines(job)) {
-    outlook += (terminal_ ? "  " + CutToColumns(line, columns - 2) : line) + "\n";
+    const std::string shown = (terminal_ ? "  " : "") + line;
+    outlook += CutToColumns(shown, columns);
+    outlook += "\n";
   }
   if (terminal_ && outlook.empty() && !IsFinal(job.state) && job.expected_end_unix_ms > 0) {
     outlook = "  expected to end at " + When(job.expected_end_unix_ms) + "\n";

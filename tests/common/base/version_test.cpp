@@ -25,13 +25,14 @@ class SourceDigestTest : public ::testing::Test {
   }
 
   std::string Digest() const {
-    const Path header = out_ / "source_digest.h";
-    const auto outcome = RunCommand(
-        {.argv = {"cmake", "-DROOT=" + root_.path().string(), "-DOUT=" + header.string(), "-P",
-                  std::string(testing::kSourceFolder) + "/common/base/source_digest.cmake"}},
-        std::chrono::minutes(1));
+    const Path unit = out_ / "version.cpp";
+    const auto outcome =
+        RunCommand({.argv = {"cmake", "-DVERSION=1.2.3", "-DROOT=" + root_.path().string(),
+                             "-DOUT=" + unit.string(), "-P",
+                             std::string(testing::kSourceFolder) + "/common/base/version.cmake"}},
+                   std::chrono::minutes(1));
     EXPECT_TRUE(outcome.ok() && outcome->exit.ok()) << (outcome.ok() ? outcome->output : "");
-    const auto text = LocalFileSystem().Read(header);
+    const auto text = LocalFileSystem().Read(unit);
     return text.ok() ? *text : text.status().ToString();
   }
 
@@ -49,7 +50,7 @@ TEST_F(SourceDigestTest, FollowsWhatDecidesResults) {
   Write("worker/quant/scale.cpp", "one");
   Write("common/format/tree.cpp", "two");
   const std::string first = Digest();
-  EXPECT_TRUE(std::regex_search(first, std::regex("TYLLM_SOURCES \"[0-9a-f]{12}\""))) << first;
+  EXPECT_TRUE(std::regex_search(first, std::regex("\"1\\.2\\.3\\+[0-9a-f]{12}\""))) << first;
   EXPECT_EQ(Digest(), first);
   Write("worker/quant/scale.cpp", "One");
   const std::string changed = Digest();
