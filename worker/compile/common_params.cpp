@@ -77,7 +77,7 @@ class CommonWriter {
       TYLLM_TRY(Wait(t));
       TYLLM_TRY(outputs_[t].writer.Finish());
       digests.push_back(outputs_[t].writer.sha256());
-      TYLLM_TRY(files_.Rename(Unfinished(targets_[t].path), targets_[t].path));
+      TYLLM_TRY(files_.Rename(Unfinished(targets_[t]), targets_[t].path));
     }
     progress_.Report({"pack", total_, total_, "bytes", ""});
     return digests;
@@ -100,8 +100,6 @@ class CommonWriter {
     std::vector<DieWeight> dies;
   };
 
-  static Path Unfinished(Path path) { return path += ".tmp"; }
-
   /// Goes on with what earlier runs left, all files at once, as reading them takes a while.
   Status Open() {
     std::vector<std::optional<Result<artifact::ParamsWriter>>> writers(targets_.size());
@@ -121,8 +119,12 @@ class CommonWriter {
     return OkStatus();
   }
 
+  static Path Unfinished(const CommonTarget& target) {
+    return target.unfinished.empty() ? Path(target.path) += ".tmp" : target.unfinished;
+  }
+
   Result<artifact::ParamsWriter> Open(const CommonTarget& target) const {
-    const Path unfinished = Unfinished(target.path);
+    const Path unfinished = Unfinished(target);
     std::vector<ParamSpec> specs = CommonSpecs(*target.schedule);
     if (target.written) {
       auto writer = artifact::ParamsWriter::Resume(files_, unfinished, specs, *target.written);

@@ -10,6 +10,7 @@
 #include "worker/compile/die_records.h"
 #include "worker/compile/finished_params.h"
 #include "worker/compile/object_builder.h"
+#include "worker/compile/packed_parts.h"
 #include "worker/compile/visual/visual_parts.h"
 #include "worker/compile/weight_cache.h"
 #include "worker/compile/weights.h"
@@ -61,6 +62,7 @@ class DieBuilder {
 
   Status WriteParams() {
     WeightCache cache(files_, request_.cache.empty() ? Path() : request_.cache / "weights");
+    const PackedParts parts(files_, scratch_ / "packing");
     std::vector<CommonTarget> targets;
     std::vector<std::pair<Path, std::string>> missing;  // files and their keys
     ExpectRecorded();
@@ -77,12 +79,14 @@ class DieBuilder {
           params_[path] = {path.generic_string(), bytes, *sha256};
           TYLLM_TRY(finished_.Keep(params_[path]));
         } else {
-          const auto keep = [this, path, key](const artifact::WrittenPart& part) {
-            return finished_.KeepPart(path, key, part);
+          TYLLM_ASSIGN(const Path unfinished, parts.PlaceOf(path));
+          const auto keep = [&parts, path, key](const artifact::WrittenPart& part) {
+            return parts.Keep(path, key, part);
           };
           targets.push_back({.path = root_ / path,
                              .schedule = &schedule,
-                             .written = finished_.FindPart(path, key),
+                             .unfinished = unfinished,
+                             .written = parts.Find(path, key),
                              .keep = keep});
           missing.emplace_back(path, key);
         }

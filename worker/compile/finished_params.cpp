@@ -3,29 +3,6 @@
 
 #include <filesystem>
 
-#include "common/format/json.h"
-
-namespace tyllm::compile {
-
-/// What a ".part" file says.
-struct PartRecord {
-  std::string key;
-  std::uint64_t tensors = 0;
-  BlobId content;
-};
-
-}  // namespace tyllm::compile
-
-template <>
-struct tyllm::format::Members<tyllm::compile::PartRecord> {
-  using T = tyllm::compile::PartRecord;
-  static constexpr auto kTable = std::tuple{
-      Member{"key", &T::key, true},
-      Member{"tensors", &T::tensors, true},
-      Member{"content", &T::content, true},
-  };
-};
-
 namespace tyllm::compile {
 
 namespace fs = std::filesystem;
@@ -33,11 +10,6 @@ namespace fs = std::filesystem;
 Path FinishedParams::DigestFile(const Path& file) const {
   Path path = root_ / kFolder / file;
   return path += ".sha256";
-}
-
-Path FinishedParams::PartFile(const Path& file) const {
-  Path path = root_ / kFolder / file;
-  return path += ".part";
 }
 
 Result<std::optional<artifact::FileEntry>> FinishedParams::Find(const Path& file,
@@ -65,30 +37,7 @@ Result<std::optional<artifact::FileEntry>> FinishedParams::Find(const Path& file
 Status FinishedParams::Keep(const artifact::FileEntry& file) {
   const Path path = DigestFile(file.path);
   TYLLM_TRY(files_.CreateDirectories(path.parent_path()));
-  TYLLM_TRY(WriteFileAtomically(files_, path, file.sha256));
-  return files_.RemoveAll(PartFile(file.path));
-}
-
-std::optional<artifact::WrittenPart> FinishedParams::FindPart(const Path& file,
-                                                              const std::string& key) const {
-  // One that cannot be read is as good as none: the file is written anew.
-  const Result<format::Json> json = format::ReadJsonFile(PartFile(file));
-  if (!json.ok()) {
-    return std::nullopt;
-  }
-  const Result<PartRecord> record = format::FromJson<PartRecord>(*json, "part");
-  if (!record.ok() || record->key != key) {
-    return std::nullopt;
-  }
-  return artifact::WrittenPart{record->tensors, record->content};
-}
-
-Status FinishedParams::KeepPart(const Path& file, const std::string& key,
-                                const artifact::WrittenPart& part) const {
-  const Path path = PartFile(file);
-  TYLLM_TRY(files_.CreateDirectories(path.parent_path()));
-  const PartRecord record{key, part.tensors, part.content};
-  return WriteFileAtomically(files_, path, format::CompactJson(format::ToJson(record)));
+  return WriteFileAtomically(files_, path, file.sha256);
 }
 
 }  // namespace tyllm::compile

@@ -7,14 +7,12 @@
 #include <string>
 
 #include "worker/artifact/manifest.h"
-#include "worker/artifact/params.h"
 
 namespace tyllm::compile {
 
 /// Parameter files of an unfinished folder that are complete, and what their bytes were when they
 /// were written: <root>/unfinished_params/<file>.sha256. A run that resumes keeps a file only when
-/// its bytes are still those. Of files that are not complete: how far they came,
-/// <root>/unfinished_params/<file>.part. One thread; KeepPart: any, of different files.
+/// its bytes are still those. One thread.
 class FinishedParams {
  public:
   /// Below the root; no part of the result.
@@ -33,14 +31,8 @@ class FinishedParams {
   /// Remembers what was written a moment ago, under its final name.
   Status Keep(const artifact::FileEntry& file);
 
-  /// How far `file` came, when what it is made of (WeightCache::KeyOf) is still the same.
-  std::optional<artifact::WrittenPart> FindPart(const Path& file, const std::string& key) const;
-  Status KeepPart(const Path& file, const std::string& key,
-                  const artifact::WrittenPart& part) const;
-
  private:
   Path DigestFile(const Path& file) const;
-  Path PartFile(const Path& file) const;
 
   FileSystem& files_;
   Path root_;

@@ -47,10 +47,11 @@ std::vector<std::uint64_t> Bindings(const plan::Schedule& schedule);
 struct CommonTarget {
   Path path;
   const plan::Schedule* schedule = nullptr;
-  /// What an earlier run had said of "<path>.tmp"; when it is as it was, this one goes on from
-  /// there.
+  /// Where it grows, on the same file system, until it is complete; empty: "<path>.tmp".
+  Path unfinished = {};
+  /// How far it came in an earlier run; when it is as it was, this one goes on with it.
   std::optional<artifact::WrittenPart> written = {};
-  /// Told how far "<path>.tmp" came, after `part_bytes` more and at a tensor's end. A thread at a
+  /// Told how far it came, after `part_bytes` more and at a tensor's end. A thread at a
   /// time.
   std::function<Status(const artifact::WrittenPart&)> keep = {};
   std::uint64_t part_bytes = kPartBytes;

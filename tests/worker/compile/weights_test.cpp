@@ -16,9 +16,9 @@
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/compile.h"
-#include "worker/compile/finished_params.h"
 #include "worker/compile/generate.h"
 #include "worker/compile/golden.h"
+#include "worker/compile/packed_parts.h"
 #include "worker/compile/preparation.h"
 #include "worker/compile/weight_cache.h"
 #include "worker/model/published_models.h"
@@ -110,15 +110,14 @@ TEST_F(WeightsTest, FilesOfARunThatBrokeAnywhereAreGoneOnWith) {
   domain::NoProgress silent;
   std::array<std::optional<artifact::WrittenPart>, 2> kept;
   const auto target = [&](const char* name, std::size_t die) {
-    return CommonTarget{.path = folder / (name + std::to_string(die)),
-                        .schedule = &schedules[die],
-                        .written = kept[die],
-                        .keep =
-                            [&, die](const artifact::WrittenPart& part) {
-                              kept[die] = part;
-                              return OkStatus();
-                            },
-                        .part_bytes = 1};
+    CommonTarget made{.path = folder / (name + std::to_string(die)), .schedule = &schedules[die]};
+    made.written = kept[die];
+    made.keep = [&, die](const artifact::WrittenPart& part) {
+      kept[die] = part;
+      return OkStatus();
+    };
+    made.part_bytes = 1;
+    return made;
   };
   FaultyFileSystem whole(std::numeric_limits<int>::max());
   for (const std::size_t die : {0, 1}) {
@@ -175,20 +174,20 @@ TEST_F(WeightsTest, APartThatIsNotAsItWasIsWrittenAnew) {
   EXPECT_EQ(*WriteCommonParams(LocalFileSystem(), checkpoint, {target}, pool, silent), *whole);
 }
 
-TEST_F(WeightsTest, HowFarAFileCameIsRememberedOfWhatItIsMadeOf) {
+TEST(PackedPartsTest, HowFarAFileCameIsRememberedOfWhatItIsMadeOf) {
   const TemporaryDirectory folder;
-  FinishedParams finished(LocalFileSystem(), folder.path());
-  const Path file = "batch_0/common_die0.params";
+  const PackedParts parts(LocalFileSystem(), folder.path());
+  const Path file = "batch_1/common_die0.params";
   const artifact::WrittenPart part{3, {DigestOf("abc"), 3}};
-  EXPECT_FALSE(finished.FindPart(file, "key"));
-  ASSERT_TRUE(finished.KeepPart(file, "key", part).ok());
-  EXPECT_EQ(finished.FindPart(file, "key"), part);
-  EXPECT_FALSE(finished.FindPart(file, "other"));
-  ASSERT_TRUE(finished.Keep({file.generic_string(), 3, DigestOf("abc").Hex()}).ok());
-  EXPECT_FALSE(finished.FindPart(file, "key"));
-  const Path record = folder / FinishedParams::kFolder / (file.string() + ".part");
-  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), record, R"({"key": "key", "ten)").ok());
-  EXPECT_FALSE(finished.FindPart(file, "key"));
+  EXPECT_FALSE(parts.Find(file, "key"));
+  ASSERT_TRUE(parts.PlaceOf(file).ok());
+  ASSERT_TRUE(parts.Keep(file, "key", part).ok());
+  EXPECT_EQ(parts.Find(file, "key"), part);
+  EXPECT_FALSE(parts.Find(file, "other"));
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / (file.string() + ".part"),
+                                  R"({"key": "key", "ten)")
+                  .ok());
+  EXPECT_FALSE(parts.Find(file, "key"));
 }
 
 TEST_F(WeightsTest, NormsAreTheModelsOwnNumbers) {
