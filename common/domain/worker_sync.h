@@ -108,6 +108,7 @@ struct HeldAttempt {
   std::optional<Checkpoint> checkpoint;  ///< the newest that is uploaded whole
   Resources used;                        ///< most so far
   std::vector<StageTime> stages = {};    ///< that it went through; told with the outcome
+  bool sending = false;  ///< its work is done, and its output is on its way: takes no slot
 };
 
 struct SyncRequest {

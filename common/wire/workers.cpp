@@ -127,6 +127,7 @@ v1::Held ToProto(const domain::HeldAttempt& held) {
     stage.set_stage(ValidUtf8(time.stage));
     stage.set_milliseconds(time.ms);
   }
+  proto.set_sending(held.sending);
   return proto;
 }
 
@@ -143,6 +144,7 @@ Result<domain::HeldAttempt> FromProto(const v1::Held& proto) {
   for (const v1::StageTime& time : proto.stages()) {
     held.stages.push_back({time.stage(), time.milliseconds()});
   }
+  held.sending = proto.sending();
   return held;
 }
 

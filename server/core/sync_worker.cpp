@@ -79,12 +79,31 @@ Status EndUnheardCancelled(store::Queue& queue, const SyncRequest& request, std:
   return OkStatus();
 }
 
+// The one whose output is on its way while the next task begins.
+std::optional<domain::AttemptId> SentOf(const SyncRequest& request,
+                                        const std::vector<HeldTask>& held) {
+  for (const domain::HeldAttempt& attempt : request.held) {
+    const bool is_held = std::ranges::any_of(held, [&](const HeldTask& task) {
+      return task.id == attempt.id && task.holder == request.from;
+    });
+    if (attempt.sending && is_held) {
+      return attempt.id;
+    }
+  }
+  return std::nullopt;
+}
+
 // What a worker's tasks are taken to use.
-Result<domain::Resources> UsedBy(store::Queue& queue, const std::vector<HeldTask>& held) {
+Result<domain::Resources> UsedBy(store::Queue& queue, const std::vector<HeldTask>& held,
+                                 std::optional<domain::AttemptId> sent) {
   domain::Resources used;
   for (const HeldTask& task : held) {
     TYLLM_ASSIGN(const sched::LaneKey lane, queue.LaneKeyOf(task.id.task));
-    used = sched::Sum(used, sched::ResourcesOf(lane.needs));
+    domain::Resources its = sched::ResourcesOf(lane.needs);
+    if (task.id == sent) {
+      its = {.disk_bytes = its.disk_bytes};
+    }
+    used = sched::Sum(used, its);
   }
   return used;
 }
@@ -100,14 +119,15 @@ Result<Found> FindWork(store::Queue& queue, const SyncRequest& request, FreeWork
   Found found;
   TYLLM_TRY(EndUnheardCancelled(queue, request, now.unix_ms, found));
   TYLLM_TRY(FindUnheard(queue, request, found));
-  found.free_slots = sched::FreeOnTrial(
-      worker.trouble, request.capabilities.slots - static_cast<int>(found.held.size()),
-      found.held.empty(), now.steady, policy);
+  const std::optional<domain::AttemptId> sent = SentOf(request, found.held);
+  const int taken = static_cast<int>(found.held.size()) - (sent ? 1 : 0);
+  found.free_slots = sched::FreeOnTrial(worker.trouble, request.capabilities.slots - taken,
+                                        found.held.empty(), now.steady, policy);
   worker.free_slots = found.free_slots;
   if (!takes_new || worker.free_slots <= 0) {
     return found;
   }
-  TYLLM_ASSIGN(found.used, UsedBy(queue, found.held));
+  TYLLM_ASSIGN(found.used, UsedBy(queue, found.held, sent));
   worker.used = found.used;
   TYLLM_ASSIGN(std::vector<Given> given, AssignWork(queue, std::move(worker), policy, now.unix_ms));
   for (auto& [lease, resources, waited_ms, missed] : given) {

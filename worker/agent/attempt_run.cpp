@@ -72,6 +72,7 @@ domain::HeldAttempt AttemptRun::Held() {
   }
   domain::HeldAttempt held{assignment_.id, state->progress,   LogBytes(log_),
                            state->outcome, state->checkpoint, state->used};
+  held.sending = state->sending;
   if (!std::holds_alternative<domain::Running>(state->outcome)) {
     held.stages = state->stages.times();
   }
@@ -130,7 +131,6 @@ void AttemptRun::Work() {
 domain::Outcome AttemptRun::Perform(const std::stop_token& stop) {
   wire::BlobTransfer transfer(around_.channel, around_.clock, around_.config.patience,
                               wire::BlobTransfer::Sender::kAttempt);
-  const DevicePool::Share device = around_.devices.Take();
   const auto failed = [&](std::string_view reason, const Status& status) -> domain::Outcome {
     if (stop.stop_requested()) {
       return domain::Stopped{};
@@ -147,15 +147,22 @@ domain::Outcome AttemptRun::Perform(const std::stop_token& stop) {
   if (const Status fetched = FetchCheckpoint(transfer, stop); !fetched.ok()) {
     return failed("FETCH_FAILED", fetched);
   }
-  const auto order = WriteOrder(*inputs, device.name());
-  if (!order.ok()) {
-    return failed("NO_WORKSPACE", order.status());
+  {
+    // Held while something computes with it, not while its inputs or its output are on their way.
+    const DevicePool::Share device = around_.devices.Take();
+    const auto order = WriteOrder(*inputs, device.name());
+    if (!order.ok()) {
+      return failed("NO_WORKSPACE", order.status());
+    }
+    auto ended = RunJob(*order, stop);
+    if (ended) {
+      TidyCache();
+      return *std::move(ended);
+    }
   }
-  auto ended = RunJob(*order, stop);
+  state_.Lock()->sending = true;
+  around_.on_news();  // the next task may begin
   TidyCache();
-  if (ended) {
-    return *std::move(ended);
-  }
   auto output = UploadOutput(transfer, stop);
   if (!output.ok()) {
     return failed("UPLOAD_FAILED", output.status());

@@ -73,6 +73,7 @@ class AttemptRun {
     domain::Resources used;
     pid_t job = -1;  ///< while it runs
     std::optional<StopReason> stopped;
+    bool sending = false;  ///< its output
   };
 
   void Work();

@@ -386,6 +386,40 @@ TEST_F(SyncWorkerTest, SlotsLimitWhatAWorkerHolds) {
   EXPECT_EQ(Ask("gpu2").size(), 1U);
 }
 
+TEST_F(SyncWorkerTest, WhileOneOutputIsOnItsWayTheNextTaskBegins) {
+  ASSERT_TRUE(Submit("r", Spec(JobKind::kCompile, 4)).ok());
+  SyncRequest request = From("gpu1");
+  request.capabilities.slots = 1;
+  const std::vector<domain::Assignment> first = Sync(request)->start;
+  ASSERT_EQ(first.size(), 1U);
+  request.held = {Running(first[0].id)};
+  EXPECT_TRUE(Sync(request)->start.empty());
+  request.held[0].sending = true;
+  const std::vector<domain::Assignment> second = Sync(request)->start;
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_NE(second[0].id, first[0].id);
+  // One at a time: whose outputs do not get through does not go on for ever.
+  request.held.push_back(Running(second[0].id));
+  EXPECT_TRUE(Sync(request)->start.empty());
+  request.held[1].sending = true;
+  EXPECT_TRUE(Sync(request)->start.empty());
+}
+
+TEST_F(SyncWorkerTest, WhatIsOnItsWayNeedsNoMemory) {
+  domain::JobSpec spec = Spec(JobKind::kCompile, 4);
+  spec.requirements = {{"memory_bytes", domain::MatchRule::kMinimum, "6000000000"}};
+  ASSERT_TRUE(Submit("r", spec).ok());
+  SyncRequest request = From("gpu1");
+  request.capabilities.slots = 2;
+  request.capabilities.memory_bytes = 8'000'000'000;
+  const std::vector<domain::Assignment> first = Sync(request)->start;
+  ASSERT_EQ(first.size(), 1U);
+  request.held = {Running(first[0].id)};
+  EXPECT_TRUE(Sync(request)->start.empty());
+  request.held[0].sending = true;
+  EXPECT_EQ(Sync(request)->start.size(), 1U);
+}
+
 TEST_F(SyncWorkerTest, MalformedCallsNameWhatIsWrong) {
   EXPECT_EQ(Sync(From("")).status().code(), StatusCode::kInvalidArgument);
   EXPECT_EQ(Sync(From("two words")).status().code(), StatusCode::kInvalidArgument);

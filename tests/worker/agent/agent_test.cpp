@@ -330,6 +330,15 @@ TEST_F(AgentTest, WithoutTheServerWorkGoesOnUntilTheLeaseEndsAndIsThenStopped) {
   EXPECT_LT(SystemClock().Now() - stopped, std::chrono::seconds(25));
 }
 
+TEST_F(AgentTest, TheNextTaskBeginsWhileAnOutputIsOnItsWay) {
+  const auto agent = Start("w1");  // of one slot
+  const std::string large = Submit("large");
+  const std::string next = Submit("plain");
+  const v1::Job first = WaitForEnd(large);
+  const v1::Job second = WaitForEnd(next);
+  EXPECT_LT(second.tasks(0).started_unix_ms(), first.tasks(0).ended_unix_ms());
+}
+
 TEST_F(AgentTest, TasksRunBesideEachOtherInTheWorkersSlots) {
   AgentConfig config = Config("w1");
   config.slots = 2;

@@ -14,6 +14,7 @@ namespace tyllm::testing {
 /// what the task's name says, step by step as the test opens gates.
 ///
 ///   plain   writes output/result
+///   large   as plain, and a file of 256 MB
 ///   layers  writes one file of output.partial after another, goes on from those that are there,
 ///           and waits at the gate "layer<i>" after each
 ///   late    has a second file at the gate "file", and tells of it after
@@ -58,6 +59,7 @@ name=$(field name)
 echo "stand-in runs $name"
 case $name in
   plain) plain ;;
+  large) plain; truncate -s 256M "$out/large" ;;
   layers)
     mkdir -p "$out.partial"
     for i in 1 2 3; do
