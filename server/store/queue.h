@@ -169,8 +169,6 @@ class Queue {
   virtual Result<bool> Complete(const AttemptId& id, const Completed& made, std::int64_t now) = 0;
   virtual Status EndAttempt(const AttemptId& id, sched::Ending ending,
                             const sched::Verdict& verdict, std::int64_t now) = 0;
-  /// Workers that were lost with an attempt of it, by name, each once.
-  virtual Result<std::vector<std::string>> LostBy(TaskId task) = 0;
   /// The end of an attempt of a task that is being cancelled.
   virtual Status EndCancelled(const AttemptId& id, std::int64_t now) = 0;
   /// `attempt` 0: the last one.

@@ -216,8 +216,6 @@ class SqliteQueue final : public SqliteTransactions {
     return store::EndCancelled(ground_, id, now);
   }
 
-  Result<std::vector<std::string>> LostBy(TaskId task) override { return tasks::LostBy(db_, task); }
-
   Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) override {
     return LogOwnerOf(db_, task, attempt);
   }

@@ -181,10 +181,6 @@ Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t lane
   }
 }
 
-Result<std::vector<std::string>> LostBy(Database& db, TaskId task) {
-  return Names(db, kLostBy, task);
-}
-
 Result<std::optional<Row>> FindWaitingFor(const Ground& ground, const Row& running) {
   TYLLM_TRY(CheckKnown(ground.keys));
   std::optional<TaskId> first;

@@ -59,8 +59,6 @@ Result<std::vector<Row>> HeldBy(Database& db, const std::string& worker);
 /// In order of jobs, then of plans.
 Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t lane, std::int64_t now,
                                                  std::int64_t limit);
-/// Workers that lost an attempt of it, by name, each once.
-Result<std::vector<std::string>> LostBy(Database& db, TaskId task);
 /// The first queued task of another job that waits for the result of `running`.
 Result<std::optional<Row>> FindWaitingFor(const Ground& ground, const Row& running);
 Result<std::optional<TaskId>> FindRunning(Database& db, const Sha256& key);

@@ -95,7 +95,6 @@ class MemoryQueue : public Queue {
                  std::int64_t now) override;
   Status EndAttempt(const AttemptId& id, sched::Ending ending, const sched::Verdict& verdict,
                     std::int64_t now) override;
-  Result<std::vector<std::string>> LostBy(TaskId task) override;
   Status EndCancelled(const AttemptId& id, std::int64_t now) override;
   Result<LogOwner> FindLog(TaskId task, domain::Attempt attempt) override;
 

@@ -234,16 +234,6 @@ void MemoryQueue::Charge(Task& task, std::int64_t now) {
 
 // --- Tasks.
 
-Result<std::vector<std::string>> MemoryQueue::LostBy(TaskId task) {
-  std::set<std::string> losers;
-  for (const Attempt& attempt : state_.tasks[task].attempts) {
-    if (attempt.ending == sched::Ending::kLeaseLost) {
-      losers.insert(attempt.worker);
-    }
-  }
-  return std::vector<std::string>(losers.begin(), losers.end());
-}
-
 Status MemoryQueue::NoteEvent(TaskId id, const std::string& /*text*/, std::int64_t now) {
   const auto it = state_.tasks.find(id);
   if (it == state_.tasks.end()) {
