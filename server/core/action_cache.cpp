@@ -87,13 +87,9 @@ awaitable<Looked> LookAt(Farm& farm, Hits hits, WholeTrees& seen) {
   co_return looked;
 }
 
-// Those that succeeded: others were used, or cancelled, meanwhile.
-Result<std::vector<const CacheHit*>> Record(store::Queue& queue, Hits hits, const Looked& looked,
-                                            std::int64_t now) {
-  for (const Sha256& key : looked.forget) {
-    TYLLM_TRY(queue.ForgetAction(key));
-  }
-  std::vector<const CacheHit*> used;
+// Those of them that succeed: others were used, or cancelled, meanwhile.
+Status UseThese(store::Queue& queue, Hits hits, const Looked& looked, std::int64_t now,
+                std::vector<CacheHit>& used) {
   for (const CacheHit& hit : hits) {
     const auto whole = looked.whole.find(hit.output);
     if (whole == looked.whole.end() || looked.forget.contains(hit.key)) {
@@ -105,22 +101,45 @@ Result<std::vector<const CacheHit*>> Record(store::Queue& queue, Hits hits, cons
     }
     TYLLM_TRY(status);
     TYLLM_TRY(queue.AddTree(hit.job, hit.output, whole->second));
-    used.push_back(&hit);
+    used.push_back(hit);
+  }
+  return OkStatus();
+}
+
+// What succeeded. Each task that does makes a hit of the next that waits for the same action: those
+// that `which` asks for follow in the same transaction, as many as it takes.
+Result<std::vector<CacheHit>> Record(store::Queue& queue, const std::vector<CacheHit>& first,
+                                     store::HitFilter which, const Looked& looked,
+                                     std::int64_t now) {
+  for (const Sha256& key : looked.forget) {
+    TYLLM_TRY(queue.ForgetAction(key));
+  }
+  std::vector<CacheHit> used;
+  std::vector<CacheHit> hits = first;
+  const auto most = static_cast<std::size_t>(which.limit);
+  while (!hits.empty()) {
+    const std::size_t before = used.size();
+    TYLLM_TRY(UseThese(queue, hits, looked, now, used));
+    if (used.size() == before || used.size() >= most) {
+      break;
+    }
+    which.limit = static_cast<std::int64_t>(most - used.size());
+    TYLLM_ASSIGN(hits, queue.CacheHits(which));
   }
   return used;
 }
 
-awaitable<Status> Settle(Farm& farm, Hits hits, const Looked& looked) {
+awaitable<Status> Settle(Farm& farm, const std::vector<CacheHit>& hits,
+                         const store::HitFilter& which, const Looked& looked) {
   const std::int64_t now = farm.parts.clock.UnixMillis();
-  TYLLM_CO_ASSIGN(const std::vector<const CacheHit*> used,
-                  co_await farm.parts.store.Run(
-                      [&](store::Queue& queue) { return Record(queue, hits, looked, now); }));
-  for (const CacheHit* const hit : used) {
+  TYLLM_CO_ASSIGN(const std::vector<CacheHit> used,
+                  co_await farm.parts.store.Run([&](store::Queue& queue) {
+                    return Record(queue, hits, which, looked, now);
+                  }));
+  for (const CacheHit& hit : used) {
     using telemetry::Metric;
-    farm.parts.metrics.Count(hit->waited ? Metric::kCacheMerged : Metric::kCacheHits,
-                             {domain::kTaskKindNames.Name(hit->kind)});
-  }
-  for (const CacheHit& hit : hits) {
+    farm.parts.metrics.Count(hit.waited ? Metric::kCacheMerged : Metric::kCacheHits,
+                             {domain::kTaskKindNames.Name(hit.kind)});
     farm.signals.Notify(Topic::Of(hit.job));
     farm.signals.Notify(Topic::LogOf(hit.task));
   }
@@ -134,20 +153,22 @@ bool IsStoreTrouble(const Status& status) {
 }
 
 // In one transaction; in one each where one of them spoils it for the others.
-awaitable<Status> SettleAll(Farm& farm, Hits hits, const Looked& looked) {
-  const Status all = co_await Settle(farm, hits, looked);
+awaitable<Status> SettleAll(Farm& farm, const std::vector<CacheHit>& hits,
+                            const store::HitFilter& which, const Looked& looked) {
+  const Status all = co_await Settle(farm, hits, which, looked);
   if (all.ok() || IsStoreTrouble(all)) {
     co_return all;
   }
+  const store::HitFilter alone{.limit = 1};
   for (const CacheHit& hit : hits) {
-    const Status one = co_await Settle(farm, Hits(&hit, 1), looked);
+    const Status one = co_await Settle(farm, std::vector(1, hit), alone, looked);
     if (IsStoreTrouble(one)) {
       co_return one;
     }
     if (!one.ok()) {
       Looked failed;
       NoteFailed(farm, hit, one, failed);
-      TYLLM_CO_TRY(co_await Settle(farm, {}, failed));
+      TYLLM_CO_TRY(co_await Settle(farm, {}, alone, failed));
     }
   }
   co_return OkStatus();
@@ -155,20 +176,20 @@ awaitable<Status> SettleAll(Farm& farm, Hits hits, const Looked& looked) {
 
 awaitable<Status> UseResults(Farm& farm, store::HitFilter which) {
   WholeTrees seen;
-  bool changed = false;
+  std::vector<CacheHit> last;
   while (!farm.stopping()) {
     which.without = farm.unread_results.Resting(farm.parts.clock.Now());
     TYLLM_CO_ASSIGN(
         const std::vector<CacheHit> hits,
         co_await farm.parts.store.Run([&](store::Queue& queue) { return queue.CacheHits(which); }));
-    if (hits.empty()) {
+    if (hits.empty() || hits == last) {  // nothing came of those: not again before it is asked for
       break;
     }
     const Looked looked = co_await LookAt(farm, hits, seen);
-    TYLLM_CO_TRY(co_await SettleAll(farm, hits, looked));
-    changed = true;
+    TYLLM_CO_TRY(co_await SettleAll(farm, hits, which, looked));
+    last = hits;
   }
-  if (changed) {
+  if (!last.empty()) {
     farm.signals.Notify(Topic::Work());  // what depends on them, or runs now
   }
   co_return OkStatus();

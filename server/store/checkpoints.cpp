@@ -61,7 +61,7 @@ Result<std::int64_t> RemoveOld(const Ground& ground, std::int64_t before) {
   TYLLM_ASSIGN(const std::vector<Sha256> found, FindOld(ground.db, before));
   std::int64_t removed = 0;
   for (const Sha256& key : found) {
-    if (ground.keys.queued.Find(key).empty()) {
+    if (!ground.keys.firsts.Has(key) && !ground.keys.others.Has(key)) {
       TYLLM_ASSIGN(const std::int64_t gone, ground.db.Change(kRemove, key));
       removed += gone;
     }

@@ -44,8 +44,15 @@ constexpr std::array kInvariants = {
     Invariant{"a task that has not ended has a lane",
               {"SELECT 't' || id FROM tasks WHERE ended_ms IS NULL AND lane IS NULL"}},
     Invariant{"a queued task knows whether its result is there",
-              {"SELECT 't' || id FROM tasks WHERE state = 1 AND use_cache = 1 AND has_result <> "
-               "(action_key IN (SELECT key FROM actions))"}},
+              {"SELECT 't' || id FROM tasks WHERE state = 1 AND use_cache = 1 AND waits = 0 AND "
+               "has_result <> (action_key IN (SELECT key FROM actions))"}},
+    Invariant{"of queued tasks of an action and lane the first waits for no other, unless the "
+              "action is run",
+              {"SELECT 't' || id FROM (SELECT id, waits, action_key, row_number() OVER (PARTITION "
+               "BY action_key, lane ORDER BY job, position) AS place FROM tasks WHERE state = 1 "
+               "AND use_cache = 1) WHERE waits <> (place > 1 OR (action_key NOT IN (SELECT key "
+               "FROM actions) AND action_key IN (SELECT action_key FROM tasks WHERE state IN (2, "
+               "3))))"}},
     Invariant{"an action has one result",
               {"SELECT hex(key) FROM actions GROUP BY key HAVING count(*) > 1"}},
     Invariant{"a request id was used once",

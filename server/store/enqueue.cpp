@@ -11,6 +11,7 @@
 #include "server/store/rows_json.h"
 #include "server/store/spec_text.h"
 #include "server/store/tasks.h"
+#include "server/store/waiting.h"
 
 namespace tyllm::server::store {
 
@@ -194,7 +195,14 @@ Status SetPriority(const Ground& ground, JobId job, std::int32_t priority) {
     return FailedPrecondition(job.ToString() + " has ended");
   }
   TYLLM_TRY(jobs::SetPriority(ground.db, job, priority));
-  return lanes::MoveJob(ground.db, job, priority);
+  TYLLM_TRY(lanes::MoveJob(ground.db, job, priority));
+  TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(ground.db, job));
+  for (const tasks::Row& task : rows) {
+    if (task.state == TaskState::kQueued && task.key) {
+      TYLLM_TRY(waiting::Renew(ground, *task.key));
+    }
+  }
+  return OkStatus();
 }
 
 Result<std::vector<TaskId>> DeleteJob(const Ground& ground, JobId job) {

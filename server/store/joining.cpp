@@ -30,7 +30,7 @@ Result<std::vector<JobId>> HandOver(const Ground& ground, JobId job, std::int64_
     if (!waiting) {
       continue;
     }
-    TYLLM_TRY(tasks::Exchange(db, row, *waiting));
+    TYLLM_TRY(tasks::Exchange(ground, row, *waiting));
     TYLLM_ASSIGN(const tasks::Row moved, tasks::Get(db, row.id));
     TYLLM_TRY(ProgressJob(ground, moved.job, {TellNewOwner(moved, job)}, now));
     heirs.push_back(moved.job);

@@ -30,6 +30,11 @@ class KeyIndex {
   /// that has another.
   std::vector<RowId> Find(const Sha256& key) const;
 
+  /// Whether Find gives any, and whether it gives more than one.
+  bool Has(const Sha256& key) const { return first_.contains(PrefixOf(key)); }
+
+  bool HasSeveral(const Sha256& key) const { return others_.contains(PrefixOf(key)); }
+
   std::size_t size() const { return size_; }
 
   // Changes since the last Keep.

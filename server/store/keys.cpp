@@ -19,9 +19,23 @@ struct Source {
 };
 
 constexpr std::array kSources = {
-    Source{&Keys::queued,
-           {"SELECT count(*) FROM tasks INDEXED BY tasks_queued WHERE state = 1"},
-           {"SELECT id, action_key FROM tasks INDEXED BY tasks_queued WHERE state = 1"},
+    Source{&Keys::firsts,
+           {"SELECT count(*) FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND waits = 0 AND "
+            "use_cache = 1"},
+           {"SELECT id, action_key FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND waits = "
+            "0 AND use_cache = 1"},
+           true},
+    Source{&Keys::others,
+           {"SELECT (SELECT count(*) FROM tasks INDEXED BY tasks_joined WHERE state = 1 AND waits "
+            "= 1) + (SELECT count(*) FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND waits "
+            "= 0 AND use_cache = 0)"},
+           {"SELECT id, action_key FROM tasks INDEXED BY tasks_joined WHERE state = 1 AND waits = "
+            "1 UNION ALL SELECT id, action_key FROM tasks INDEXED BY tasks_queued WHERE state = 1 "
+            "AND waits = 0 AND use_cache = 0"},
+           true},
+    Source{&Keys::held,
+           {"SELECT count(*) FROM tasks INDEXED BY tasks_held WHERE state IN (2, 3)"},
+           {"SELECT id, action_key FROM tasks INDEXED BY tasks_held WHERE state IN (2, 3)"},
            true},
     Source{&Keys::results, {"SELECT count(*) FROM actions"}, {"SELECT id, key FROM actions"}, true},
     Source{&Keys::requests,

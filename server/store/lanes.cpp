@@ -22,17 +22,15 @@ constexpr Sql kProjectOf{"SELECT project FROM lanes WHERE id = ?1"};
 // One step from lane to lane along the index: as many as there are lanes with something in them,
 // however many tasks there are.
 constexpr Sql kNext{
-    "SELECT lane FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND lane > ?1 "
+    "SELECT lane FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND waits = 0 AND lane > ?1 "
     "ORDER BY lane LIMIT 1"};
 // Of what can be given out: as kCandidates in tasks.cpp.
 constexpr Sql kOldestDue{
-    "SELECT job, queued_ms FROM tasks AS t INDEXED BY tasks_queued WHERE state = 1 AND lane = ?1 "
-    "AND not_before_ms <= ?2 AND has_result = 0 AND NOT (use_cache AND EXISTS(SELECT 1 FROM tasks "
-    "AS r WHERE r.state IN (2, 3) AND r.action_key = t.action_key)) ORDER BY job, position LIMIT "
-    "1"};
+    "SELECT job, queued_ms FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND waits = 0 AND "
+    "lane = ?1 AND not_before_ms <= ?2 AND has_result = 0 ORDER BY job, position LIMIT 1"};
 constexpr Sql kCountBefore{
     "SELECT count(*) FROM (SELECT 1 FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND "
-    "lane = ?1 AND job < ?2 LIMIT ?3)"};
+    "waits = 0 AND lane = ?1 AND job < ?2 LIMIT ?3)"};
 constexpr Sql kLiveOfJob{"SELECT id, lane FROM tasks WHERE job = ?1 AND state < 4 ORDER BY id"};
 constexpr Sql kLaneOf{"SELECT lane FROM tasks WHERE id = ?1"};
 constexpr Sql kSetLane{"UPDATE tasks SET lane = ?2 WHERE id = ?1 AND state < 4"};

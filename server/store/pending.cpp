@@ -12,9 +12,12 @@ namespace {
 
 using domain::TaskState;
 
-constexpr Sql kCorrectQueuedTimes{
-    "UPDATE tasks SET not_before_ms = ?1 + max(0, not_before_ms - queued_ms), queued_ms = ?1 "
-    "WHERE state = 1 AND queued_ms > ?1"};
+// Along one index each: the table has all that ever ended.
+#define TYLLM_CORRECT \
+  "UPDATE tasks SET not_before_ms = ?1 + max(0, not_before_ms - queued_ms), queued_ms = ?1 "
+constexpr Sql kCorrectFirsts{TYLLM_CORRECT "WHERE state = 1 AND waits = 0 AND queued_ms > ?1"};
+constexpr Sql kCorrectJoined{TYLLM_CORRECT "WHERE state = 1 AND waits = 1 AND queued_ms > ?1"};
+#undef TYLLM_CORRECT
 
 Result<std::vector<std::string>> WaitsFor(const std::vector<tasks::Row>& rows,
                                           const tasks::Row& row) {
@@ -53,7 +56,8 @@ Result<std::vector<PendingRecord>> PendingOf(Database& db, JobId job) {
 }
 
 Status CorrectQueuedTimes(Database& db, std::int64_t now) {
-  return db.Change(kCorrectQueuedTimes, now).status();
+  TYLLM_TRY(db.Change(kCorrectFirsts, now).status());
+  return db.Change(kCorrectJoined, now).status();
 }
 
 }  // namespace tyllm::server::store

@@ -14,6 +14,7 @@
 #include "server/store/schema_requests.h"
 #include "server/store/schema_sizes.h"
 #include "server/store/schema_upserts.h"
+#include "server/store/schema_waits.h"
 
 namespace tyllm::server::store {
 
@@ -25,7 +26,7 @@ constexpr std::int64_t kApplicationId = 0x74796c6d;  // "tylm"
 // docs/formats/sqlite_schema.md says what the columns mean.
 constexpr std::array kSteps = {
     schema::kQueue,   schema::kRequests, schema::kCheckpoints, schema::kLanes, schema::kRecords,
-    schema::kUpserts, schema::kSizes,    schema::kKeys,        schema::kLean,
+    schema::kUpserts, schema::kSizes,    schema::kKeys,        schema::kLean,  schema::kWaits,
 };
 
 constexpr Sql kGetVersion{"PRAGMA user_version"};

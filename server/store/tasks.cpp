@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/tasks.h"
 
+#include "server/store/actions.h"
 #include "server/store/rows_json.h"
 #include "server/store/spec_text.h"
+#include "server/store/waiting.h"
 
 namespace tyllm::server::store::tasks {
 
@@ -24,31 +26,28 @@ constexpr Sql kHeld{TYLLM_TASK_COLUMNS "INDEXED BY tasks_held WHERE state IN (2,
 constexpr Sql kHeldBy{TYLLM_TASK_COLUMNS "WHERE state IN (2, 3) AND worker = ?1 ORDER BY id"};
 #undef TYLLM_TASK_COLUMNS
 
-// A task whose result exists is not run (CacheHits finds it); one whose action runs waits for that.
+// A task whose result exists is not run (CacheHits finds it); one that waits for another of its
+// action (waiting.h) is not in the index.
 constexpr Sql kCandidates{
     "SELECT id, action_key, use_cache, attempt, input_trees, max(queued_ms, not_before_ms) "
-    "FROM tasks AS t INDEXED BY tasks_queued "
-    "WHERE state = 1 AND lane = ?1 AND not_before_ms <= ?2 AND has_result = 0 AND NOT (use_cache "
-    "AND EXISTS(SELECT 1 FROM tasks AS r WHERE r.state IN (2, 3) AND r.action_key = "
-    "t.action_key)) ORDER BY job, position LIMIT ?3"};
+    "FROM tasks INDEXED BY tasks_queued WHERE state = 1 AND waits = 0 AND lane = ?1 AND "
+    "not_before_ms <= ?2 AND has_result = 0 ORDER BY job, position LIMIT ?3"};
 constexpr Sql kCount{
     "SELECT t.state, count(*) FROM jobs AS j JOIN tasks AS t ON t.job = j.id "
     "WHERE j.state IN (0, 1, 2) GROUP BY t.state"};
 constexpr Sql kOldestDue{
     "SELECT l.job_class, min(max(t.queued_ms, t.not_before_ms)) FROM lanes AS l JOIN tasks AS t "
-    "ON t.lane = l.id WHERE t.state = 1 AND t.not_before_ms <= ?1 GROUP BY l.job_class"};
+    "ON t.lane = l.id WHERE t.state = 1 AND t.waits = 0 AND t.not_before_ms <= ?1 GROUP BY "
+    "l.job_class"};
 constexpr Sql kLostBy{
     "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending = 2 ORDER BY worker"};
 constexpr Sql kFailedOn{
     "SELECT DISTINCT worker FROM attempts WHERE task = ?1 AND ending IN (1, 3, 4) ORDER BY worker"};
-constexpr Sql kWaitsFor{
-    "SELECT job, position FROM tasks WHERE id = ?1 AND state = 1 AND action_key = ?2 AND "
-    "use_cache = 1 AND has_result = 0 AND job <> ?3"};
 constexpr Sql kRunning{
     "SELECT id FROM tasks WHERE state IN (2, 3) AND action_key = ?1 ORDER BY id LIMIT 1"};
 constexpr Sql kSetPlace{
     "UPDATE tasks SET job = ?2, position = ?3, label = ?4, spec = ?5, inputs = ?6, "
-    "has_result = 0, use_cache = ?7, lane = ?8 WHERE id = ?1 AND state IN (1, 2)"};
+    "has_result = 0, waits = 0, use_cache = ?7, lane = ?8 WHERE id = ?1 AND state IN (1, 2)"};
 
 Result<Row> Read(const Rows& rows) {
   Row row;
@@ -182,22 +181,13 @@ Result<std::vector<sched::Candidate>> Candidates(Database& db, std::int64_t lane
 }
 
 Result<std::optional<Row>> FindWaitingFor(const Ground& ground, const Row& running) {
-  TYLLM_TRY(CheckKnown(ground.keys));
-  std::optional<TaskId> first;
-  std::pair<std::int64_t, std::int64_t> place;  // job and position of the first
-  for (const KeyIndex::RowId id : ground.keys.queued.Find(running.key.value_or(Sha256{}))) {
-    TYLLM_ASSIGN(Rows rows, ground.db.Query(kWaitsFor, id, running.key, running.job.value));
-    TYLLM_ASSIGN(const bool waits, rows.Next());
-    if (!waits) {
-      continue;
-    }
-    const std::pair at(rows.Integer(0), rows.Integer(1));
-    if (!first || at < place) {
-      first = TaskId{id};
-      place = at;
-    }
+  if (!running.key) {
+    return std::optional<Row>();
   }
-  if (!first) {
+  TYLLM_ASSIGN(const std::optional<actions::Entry> result, actions::Find(ground, *running.key));
+  TYLLM_ASSIGN(const std::optional<TaskId> first,
+               waiting::FindFirst(ground, *running.key, running.job));
+  if (!first || result) {
     return std::optional<Row>();
   }
   TYLLM_ASSIGN(Row row, Get(ground.db, *first));
@@ -212,16 +202,23 @@ Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued) {
   return queued.use_cache && queued.key ? FindRunning(db, *queued.key) : std::optional<TaskId>();
 }
 
-Status Exchange(Database& db, const Row& one, const Row& other) {
+Status Exchange(const Ground& ground, const Row& running, const Row& queued) {
   const auto put = [&](const Row& row, const Row& place, std::int64_t position,
                        const std::string& label) {
-    return db.ChangeOne(row.id.ToString(), kSetPlace, row.id.value, place.job.value, position,
-                        label, place.spec, place.inputs, place.use_cache, place.lane);
+    return ground.db.ChangeOne(row.id.ToString(), kSetPlace, row.id.value, place.job.value,
+                               position, label, place.spec, place.inputs, place.use_cache,
+                               place.lane);
   };
   // A place of nobody's in between: positions and labels are unique in a job.
-  TYLLM_TRY(put(one, other, -1, ""));
-  TYLLM_TRY(put(other, one, one.position, one.label));
-  return put(one, other, other.position, other.label);
+  TYLLM_TRY(put(running, queued, -1, ""));
+  TYLLM_TRY(put(queued, running, running.position, running.label));
+  TYLLM_TRY(put(running, queued, queued.position, queued.label));
+  if (!queued.key) {
+    return OkStatus();
+  }
+  ground.keys.others.Remove(*queued.key, queued.id.value);
+  (running.use_cache ? ground.keys.firsts : ground.keys.others).Add(*queued.key, queued.id.value);
+  return waiting::Renew(ground, *queued.key);
 }
 
 Result<TaskCounts> Count(Database& db, std::int64_t now) {

@@ -65,8 +65,8 @@ Result<std::optional<TaskId>> FindRunning(Database& db, const Sha256& key);
 /// The task that runs the action of `queued`, if it waits for one.
 Result<std::optional<TaskId>> FindRunning(Database& db, const Row& queued);
 /// The two, of one action, change places in their jobs: what they were asked to do and why goes
-/// with the place, what has become of it with the row.
-Status Exchange(Database& db, const Row& one, const Row& other);
+/// with the place, what has become of it with the row. `queued` waits for `running`.
+Status Exchange(const Ground& ground, const Row& running, const Row& queued);
 Result<TaskCounts> Count(Database& db, std::int64_t now);
 Result<std::vector<CacheHit>> CacheHits(const Ground& ground, const HitFilter& which);
 

@@ -2,6 +2,7 @@
 #include "server/store/actions.h"
 #include "server/store/rows_json.h"
 #include "server/store/tasks.h"
+#include "server/store/waiting.h"
 
 // Queued tasks whose results are there already, or are now.
 namespace tyllm::server::store::tasks {
@@ -16,8 +17,8 @@ constexpr Sql kWithResultOf{TYLLM_WITH_RESULT "AND job = ?1 ORDER BY position"};
 #undef TYLLM_WITH_RESULT
 constexpr Sql kEnded{"SELECT ended_ms FROM tasks WHERE id = ?1"};
 constexpr Sql kNoteResult{
-    "UPDATE tasks SET has_result = ?3 WHERE id = ?1 AND state = 1 AND use_cache = 1 AND "
-    "action_key = ?2"};
+    "UPDATE tasks SET has_result = ?3 WHERE id = ?1 AND state = 1 AND waits = 0 AND use_cache = 1 "
+    "AND action_key = ?2"};
 
 Result<bool> EndedAfter(Database& db, TaskId task, std::int64_t time) {
   TYLLM_ASSIGN(Rows rows, db.Query(kEnded, task.value));
@@ -56,10 +57,10 @@ Result<std::vector<CacheHit>> CacheHits(const Ground& ground, const HitFilter& w
 
 Status NoteResult(const Ground& ground, const Sha256& key, bool exists) {
   TYLLM_TRY(CheckKnown(ground.keys));
-  for (const KeyIndex::RowId id : ground.keys.queued.Find(key)) {
+  for (const KeyIndex::RowId id : ground.keys.firsts.Find(key)) {
     TYLLM_TRY(ground.db.Change(kNoteResult, id, key, exists).status());
   }
-  return OkStatus();
+  return waiting::Renew(ground, key);
 }
 
 }  // namespace tyllm::server::store::tasks

@@ -2,6 +2,7 @@
 #include "server/store/actions.h"
 #include "server/store/rows_json.h"
 #include "server/store/tasks.h"
+#include "server/store/waiting.h"
 
 // Tasks come, and go from state to state.
 namespace tyllm::server::store::tasks {
@@ -16,13 +17,14 @@ constexpr Sql kInsert{
     "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
     "?18)"};
 
-// has_result of a task that is queued says whether its action has one: kept right where tasks
-// become queued, in kInsert, here and in kSetQueued, and where results come and go, in NoteResult.
+// has_result of a task that is queued and waits for no other says whether its action has one: kept
+// right where tasks become queued, in kInsert, here and in kSetQueued, where results come and go,
+// in NoteResult, and in waiting::Renew.
 constexpr Sql kSetReady{
     "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, input_trees = ?4, "
     "has_result = ?5 WHERE id = ?1 AND state = 0"};
 constexpr Sql kSetLeased{
-    "UPDATE tasks SET state = 2, attempt = attempt + 1, worker = ?3, session = ?4, "
+    "UPDATE tasks SET state = 2, waits = 0, attempt = attempt + 1, worker = ?3, session = ?4, "
     "started_ms = ?5, rate = coalesce((SELECT rate FROM workers WHERE name = ?3), 1) "
     "WHERE id = ?1 AND state = 1 AND attempt = ?2"};
 constexpr Sql kAddDeviceSeconds{
@@ -31,8 +33,8 @@ constexpr Sql kAddDeviceSeconds{
 constexpr Sql kSetSession{
     "UPDATE tasks SET session = ?3 WHERE id = ?1 AND state IN (2, 3) AND attempt = ?2"};
 constexpr Sql kSetSucceeded{
-    "UPDATE tasks SET state = 4, output = ?4, failure = NULL, cached = ?5, ended_ms = ?6, "
-    "made_by = ?7, device_seconds = device_seconds + ?8 "
+    "UPDATE tasks SET state = 4, waits = 0, output = ?4, failure = NULL, cached = ?5, "
+    "ended_ms = ?6, made_by = ?7, device_seconds = device_seconds + ?8 "
     "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
 constexpr Sql kSetQueued{
     "UPDATE tasks SET state = 1, failures = ?3, losses = ?4, failure = ?5, not_before_ms = ?6, "
@@ -41,7 +43,8 @@ constexpr Sql kSetFailed{
     "UPDATE tasks SET state = 5, failures = ?3, losses = ?4, failure = ?5, ended_ms = ?6 "
     "WHERE id = ?1 AND state = 2 AND attempt = ?2"};
 constexpr Sql kSetCancelled{
-    "UPDATE tasks SET state = 6, ended_ms = ?4 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
+    "UPDATE tasks SET state = 6, waits = 0, ended_ms = ?4 "
+    "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
 constexpr Sql kSetCancelling{
     "UPDATE tasks SET state = 3 WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
 
@@ -54,25 +57,35 @@ Result<bool> HasResult(const Ground& ground, const Row& row, const std::optional
   return entry.has_value();
 }
 
-// Which tasks are queued is known in memory, too: told wherever a row changes to it or from it.
-void NoteQueued(const Ground& ground, const Row& row) {
-  if (row.key) {
-    ground.keys.queued.Add(*row.key, row.id.value);
+// Which tasks are queued or held is known in memory, too: told wherever a row changes to it or from
+// it.
+Status NoteState(const Ground& ground, const Row& row, std::optional<TaskState> before,
+                 TaskState now) {
+  if (!row.key) {
+    return OkStatus();
   }
+  const Sha256& key = *row.key;
+  Keys& keys = ground.keys;
+  if (before == TaskState::kQueued) {
+    keys.firsts.Remove(key, row.id.value);
+    keys.others.Remove(key, row.id.value);
+  } else if (before && IsHeld(*before)) {
+    keys.held.Remove(key, row.id.value);
+  }
+  if (now == TaskState::kQueued) {
+    (row.use_cache ? keys.firsts : keys.others).Add(key, row.id.value);
+  } else if (IsHeld(now)) {
+    keys.held.Add(key, row.id.value);
+  }
+  return waiting::Renew(ground, key);
 }
 
-void NoteNoLongerQueued(const Ground& ground, const Row& row) {
-  if (row.state == TaskState::kQueued && row.key) {
-    ground.keys.queued.Remove(*row.key, row.id.value);
-  }
-}
-
-/// Changes a row, which is not queued then.
+/// Changes a row, which is in the state `next` then.
 template <typename... Values>
-Status Leave(const Ground& ground, const Row& row, const Sql& sql, const Values&... values) {
+Status Leave(const Ground& ground, const Row& row, TaskState next, const Sql& sql,
+             const Values&... values) {
   TYLLM_TRY(ground.db.ChangeOne(row.id.ToString(), sql, row.id.value, values...));
-  NoteNoLongerQueued(ground, row);
-  return OkStatus();
+  return NoteState(ground, row, row.state, next);
 }
 
 }  // namespace
@@ -98,10 +111,7 @@ Status Insert(const Ground& ground, Row& row) {
                         unless_zero(row.ended_ms), queued && has_result)
                 .status());
   row.id = TaskId{ground.db.last_insert_id()};
-  if (queued) {
-    NoteQueued(ground, row);
-  }
-  return OkStatus();
+  return queued ? NoteState(ground, row, std::nullopt, row.state) : OkStatus();
 }
 
 Status SetReady(const Ground& ground, Row& row, const Sha256& key,
@@ -111,8 +121,7 @@ Status SetReady(const Ground& ground, Row& row, const Sha256& key,
                                 TreesColumn(inputs), has_result));
   row.state = TaskState::kQueued;
   row.key = key;
-  NoteQueued(ground, row);
-  return OkStatus();
+  return NoteState(ground, row, std::nullopt, row.state);
 }
 
 Status AddDeviceSeconds(Database& db, const Row& row, double seconds) {
@@ -121,7 +130,8 @@ Status AddDeviceSeconds(Database& db, const Row& row, double seconds) {
 
 Status SetLeased(const Ground& ground, const Row& row, const WorkerSession& holder,
                  std::int64_t now) {
-  return Leave(ground, row, kSetLeased, row.attempt, holder.worker, holder.session, now);
+  return Leave(ground, row, TaskState::kLeased, kSetLeased, row.attempt, holder.worker,
+               holder.session, now);
 }
 
 Status SetSession(Database& db, const Row& row, const std::string& session) {
@@ -130,8 +140,8 @@ Status SetSession(Database& db, const Row& row, const std::string& session) {
 
 Status SetSucceeded(const Ground& ground, const Row& row, const BlobId& output,
                     double device_seconds, std::int64_t now) {
-  return Leave(ground, row, kSetSucceeded, row.state, row.attempt, output.ToString(), false, now,
-               std::optional<std::int64_t>(), device_seconds);
+  return Leave(ground, row, TaskState::kSucceeded, kSetSucceeded, row.state, row.attempt,
+               output.ToString(), false, now, std::optional<std::int64_t>(), device_seconds);
 }
 
 Status SetCached(const Ground& ground, const Row& row, const BlobId& output,
@@ -140,8 +150,8 @@ Status SetCached(const Ground& ground, const Row& row, const BlobId& output,
   if (made_by) {
     maker = made_by->value;
   }
-  return Leave(ground, row, kSetSucceeded, row.state, row.attempt, output.ToString(), true, now,
-               maker, 0.0);
+  return Leave(ground, row, TaskState::kSucceeded, kSetSucceeded, row.state, row.attempt,
+               output.ToString(), true, now, maker, 0.0);
 }
 
 Status SetJudged(const Ground& ground, const Row& row, const sched::Verdict& verdict,
@@ -149,21 +159,21 @@ Status SetJudged(const Ground& ground, const Row& row, const sched::Verdict& ver
   const sched::Spent& spent = verdict.spent;
   const std::string failure = ToColumn(verdict.failure);
   if (!verdict.again) {
-    return Leave(ground, row, kSetFailed, row.attempt, spent.failures, spent.losses, failure, now);
+    return Leave(ground, row, TaskState::kFailed, kSetFailed, row.attempt, spent.failures,
+                 spent.losses, failure, now);
   }
   TYLLM_ASSIGN(const bool has_result, HasResult(ground, row, row.key));
   TYLLM_TRY(ground.db.ChangeOne(row.id.ToString(), kSetQueued, row.id.value, row.attempt,
                                 spent.failures, spent.losses, failure, now + verdict.delay.count(),
                                 now, has_result));
-  NoteQueued(ground, row);
-  return OkStatus();
+  return NoteState(ground, row, row.state, TaskState::kQueued);
 }
 
 Status SetCancelled(const Ground& ground, const Row& row, TaskState next, std::int64_t now) {
   if (next == TaskState::kCancelling) {
-    return Leave(ground, row, kSetCancelling, row.state, row.attempt);
+    return Leave(ground, row, next, kSetCancelling, row.state, row.attempt);
   }
-  return Leave(ground, row, kSetCancelled, row.state, row.attempt, now);
+  return Leave(ground, row, next, kSetCancelled, row.state, row.attempt, now);
 }
 
 }  // namespace tyllm::server::store::tasks

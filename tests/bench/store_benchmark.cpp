@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include <boost/asio/co_spawn.hpp>
@@ -113,6 +115,159 @@ void BM_ClaimAndComplete(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0) * kOperationsAClient);
 }
 
+/// One task that runs, and so many that wait for its result; all in one lane.
+class Crowd {
+ public:
+  explicit Crowd(std::int64_t joined) {
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    auto queue =
+        OpenSqliteQueue({.file = folder_ / "queue.db", .toolchain_version = "1", .vfs = {}});
+    TYLLM_CHECK(queue.ok());
+    queue_ = *std::move(queue);
+    Begin();
+    Enqueue("model");
+    Commit();
+    leader_ = Claim();
+    for (std::int64_t done = 0; done < joined;) {
+      Begin();
+      for (int i = 0; i < 2000 && done < joined; ++i, ++done) {
+        Enqueue("model");
+      }
+      Commit();
+    }
+  }
+
+  ~Crowd() {
+    queue_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  /// Of another model each.
+  void EnqueueOthers(int count) {
+    Begin();
+    for (int i = 0; i < count; ++i) {
+      Enqueue("other" + std::to_string(number_));
+    }
+    Commit();
+  }
+
+  AttemptId Claim() {
+    Begin();
+    const auto lanes = queue_->Lanes(2);
+    TYLLM_CHECK(lanes.ok() && !lanes->empty());
+    const auto candidates = queue_->Candidates(lanes->front().id, 2, 1);
+    TYLLM_CHECK(candidates.ok() && !candidates->empty());
+    const auto lease = queue_->StartAttempt(candidates->front().id, {"w", "s"}, 2);
+    TYLLM_CHECK(lease.ok());
+    Commit();
+    return lease->id;
+  }
+
+  void Fail(const AttemptId& id) {
+    Begin();
+    sched::Verdict verdict;
+    verdict.again = true;
+    TYLLM_CHECK(queue_->EndAttempt(id, sched::Ending::kFailed, verdict, 3).ok());
+    Commit();
+  }
+
+  void Succeed(const AttemptId& id) {
+    Begin();
+    TYLLM_CHECK(queue_->Complete(id, {output_, 1, "1"}, 3).ok());
+    Commit();
+  }
+
+  /// As the server does, some at a time. How many.
+  std::int64_t HandDown() {
+    std::int64_t count = 0;
+    for (bool more = true; more;) {
+      Begin();
+      more = false;
+      for (int i = 0; i < 64;) {
+        const auto hits = queue_->CacheHits({.limit = 64 - i});
+        TYLLM_CHECK(hits.ok());
+        if (hits->empty()) {
+          break;
+        }
+        for (const CacheHit& hit : *hits) {
+          TYLLM_CHECK(queue_->SucceedFromCache(hit, 4).ok());
+          ++i;
+          ++count;
+          more = true;
+        }
+      }
+      Commit();
+    }
+    return count;
+  }
+
+  const AttemptId& leader() const { return leader_; }
+
+  void set_leader(const AttemptId& id) { leader_ = id; }
+
+ private:
+  void Begin() { TYLLM_CHECK(queue_->Begin().ok()); }
+
+  void Commit() { TYLLM_CHECK(queue_->Commit().ok()); }
+
+  void Enqueue(const std::string& model) {
+    NewJob job;
+    job.spec.kind = domain::JobKind::kConvert;
+    job.spec.name = "tiny";
+    job.spec.model = {DigestOf(model), 1};
+    job.plan = domain::PlanJob(job.spec);
+    job.request_id = std::to_string(number_++);
+    TYLLM_CHECK(queue_->Enqueue(job, 1).ok());
+  }
+
+  std::filesystem::path folder_ = "store_benchmark.tmp";
+  std::unique_ptr<Queue> queue_;
+  const BlobId output_{DigestOf(std::string_view("out")), 3};
+  AttemptId leader_;
+  int number_ = 0;
+};
+
+// A claim of a task that has nothing to do with so many others, which wait for one that runs.
+void BM_ClaimBesideJoined(benchmark::State& state) {
+  Crowd crowd(state.range(0));
+  for ([[maybe_unused]] auto _ : state) {
+    state.PauseTiming();
+    crowd.EnqueueOthers(1);
+    state.ResumeTiming();
+    benchmark::DoNotOptimize(crowd.Claim());
+  }
+}
+
+// The attempt that so many wait for fails, and the task is given out again.
+void BM_FailedAndClaimedAgain(benchmark::State& state) {
+  Crowd crowd(state.range(0));
+  for ([[maybe_unused]] auto _ : state) {
+    crowd.Fail(crowd.leader());
+    crowd.set_leader(crowd.Claim());
+  }
+}
+
+// The report of the result that so many wait for, and then its handing down.
+void BM_ResultOfJoined(benchmark::State& state) {
+  double report_ms = 0;
+  for ([[maybe_unused]] auto _ : state) {
+    state.PauseTiming();
+    Crowd crowd(state.range(0));
+    state.ResumeTiming();
+    const auto start = std::chrono::steady_clock::now();
+    crowd.Succeed(crowd.leader());
+    report_ms =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    TYLLM_CHECK(crowd.HandDown() == state.range(0));
+    state.PauseTiming();
+  }
+  state.counters["report_ms"] = report_ms;
+}
+
+BENCHMARK(BM_ClaimBesideJoined)->Arg(0)->Arg(15'000)->Arg(150'000)->UseRealTime();
+BENCHMARK(BM_FailedAndClaimedAgain)->Arg(0)->Arg(15'000)->Arg(150'000)->UseRealTime();
+BENCHMARK(BM_ResultOfJoined)->Arg(15'000)->Arg(150'000)->Iterations(1)->UseRealTime();
 BENCHMARK(BM_Enqueue)->Arg(1)->Arg(32)->UseRealTime();
 BENCHMARK(BM_ClaimAndComplete)->Arg(1)->Arg(32)->UseRealTime();
 

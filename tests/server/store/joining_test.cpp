@@ -90,6 +90,46 @@ TEST_P(Joining, ALaneOfTasksThatWaitForOthersHasNothingToGive) {
   EXPECT_TRUE(queue_->Lanes(9999)->empty());
 }
 
+TEST_P(Joining, OfManyThatWaitInALaneOneIsLookedAt) {
+  const JobId a = Submit("a");
+  NewJob more = SampleJob("a2", JobKind::kQuantize, 1);
+  more.spec.no_cache = false;
+  more.spec.project = "a";
+  for (int i = 0; i < 5; ++i) {
+    more.request_id = "more" + std::to_string(i);
+    Enqueue(more);
+  }
+  Submit("b");
+  EXPECT_EQ(AllCandidates(*queue_, 9999).size(), 2U) << "one of each lane";
+  Cancel(a);
+  EXPECT_EQ(AllCandidates(*queue_, 9999).size(), 2U) << "the next takes its place";
+  const AttemptId attempt = Start({2});
+  EXPECT_TRUE(AllCandidates(*queue_, 9999).empty());
+  ASSERT_TRUE(queue_->EndAttempt(attempt, sched::Ending::kFailed, GivenUp(), 3000).ok());
+  EXPECT_EQ(AllCandidates(*queue_, 9999).size(), 2U) << "it may be another's fault";
+}
+
+TEST_P(Joining, AResultIsHandedDownFromOneToTheNext) {
+  for (const char* const request : {"a", "b"}) {
+    Submit(request);
+  }
+  NewJob more = SampleJob("a2", JobKind::kQuantize, 1);
+  more.spec.no_cache = false;
+  more.spec.project = "b";
+  Enqueue(more);
+  const AttemptId attempt = Start({1});
+  const auto lease = queue_->GetLease(attempt);
+  const Sha256 key = domain::ActionKey(lease->spec, lease->inputs, "1.0");
+  ASSERT_TRUE(queue_->Succeed(attempt, SampleTree("out"), key, 3000).ok());
+  for (const std::int64_t next : {2, 3}) {
+    const auto hits = queue_->CacheHits({.limit = 9});
+    ASSERT_EQ(hits->size(), 1U);
+    EXPECT_EQ(hits->front().task, TaskId{next});
+    ASSERT_TRUE(queue_->SucceedFromCache(hits->front(), 4000).ok());
+  }
+  EXPECT_TRUE(queue_->CacheHits({.limit = 9})->empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Queues, Joining, ::testing::Values("sqlite", "memory"), QueueName);
 
 }  // namespace

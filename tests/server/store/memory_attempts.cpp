@@ -18,14 +18,30 @@ std::string ToolchainOf(const std::map<std::string, WorkerRecord>& workers,
 
 }  // namespace
 
+bool MemoryQueue::HasResult(const Task& task) const {
+  return task.use_cache && state_.actions.contains(*task.key);
+}
+
 bool MemoryQueue::Waits(const Task& task) const {
   if (!task.use_cache) {
     return false;
   }
-  return state_.actions.contains(*task.key) ||
-         std::any_of(state_.tasks.begin(), state_.tasks.end(), [&](const auto& entry) {
-           return IsHeld(entry.second.view.state) && entry.second.key == task.key;
-         });
+  const auto comes_before = [&](const Task& other) {
+    const auto& tasks = state_.jobs.at(task.job).tasks;
+    const auto place = [&](const Task& one) {
+      return std::find(tasks.begin(), tasks.end(), one.view.id);
+    };
+    return other.job < task.job || (other.job == task.job && place(other) < place(task));
+  };
+  return std::any_of(state_.tasks.begin(), state_.tasks.end(), [&](const auto& entry) {
+    const Task& other = entry.second;
+    if (other.key != task.key) {
+      return false;
+    }
+    return IsHeld(other.view.state) ? !state_.actions.contains(*task.key)
+                                    : other.view.state == TaskState::kQueued && other.use_cache &&
+                                          other.lane == task.lane && comes_before(other);
+  });
 }
 
 Result<TaskCounts> MemoryQueue::CountTasks(std::int64_t now) {
@@ -35,7 +51,7 @@ Result<TaskCounts> MemoryQueue::CountTasks(std::int64_t now) {
       continue;
     }
     ++counts.by_state[task.view.state];
-    if (task.view.state == TaskState::kQueued && task.not_before <= now) {
+    if (task.view.state == TaskState::kQueued && task.not_before <= now && !Waits(task)) {
       const std::int64_t due = std::max(task.not_before, task.view.queued_unix_ms);
       const domain::JobClass job_class = state_.jobs.at(task.job).view.spec.job_class;
       std::int64_t& oldest = counts.oldest_due_ms.try_emplace(job_class, due).first->second;
@@ -226,9 +242,8 @@ Result<LogOwner> MemoryQueue::FindLog(TaskId id, domain::Attempt attempt) {
 Result<std::vector<CacheHit>> MemoryQueue::CacheHits(const HitFilter& which) {
   std::vector<CacheHit> hits;
   for (const auto& [id, task] : state_.tasks) {
-    if (task.view.state == TaskState::kQueued && task.use_cache &&
-        state_.actions.contains(*task.key) && (!which.job || *which.job == task.job) &&
-        !which.without.contains(*task.key) &&
+    if (task.view.state == TaskState::kQueued && HasResult(task) && !Waits(task) &&
+        (!which.job || *which.job == task.job) && !which.without.contains(*task.key) &&
         static_cast<std::int64_t>(hits.size()) < which.limit) {
       const Action& action = state_.actions[*task.key];
       const auto maker = state_.tasks.find(action.task);

@@ -192,6 +192,8 @@ class MemoryQueue : public Queue {
   Result<Task*> Current(const AttemptId& id);
   Task& WithLabel(const Job& job, const std::string& label);
   std::map<std::string, BlobId> InputsOf(const Task& task);
+  bool HasResult(const Task& task) const;
+  /// Of a queued task: for another of its action, and is not looked at.
   bool Waits(const Task& task) const;
   Status CheckNotReplaced(const WorkerSession& worker) const;
   std::optional<domain::Checkpoint> CheckpointOf(const Task& task) const;

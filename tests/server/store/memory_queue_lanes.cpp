@@ -47,7 +47,7 @@ Result<std::vector<sched::Lane>> MemoryQueue::Lanes(std::int64_t now) {
   for (std::size_t i = 0; i < state_.lanes.size(); ++i) {
     const auto id = static_cast<std::int64_t>(i) + 1;
     for (const Task* task : QueuedIn(id)) {
-      if (task->not_before <= now && !Waits(*task)) {
+      if (task->not_before <= now && !Waits(*task) && !HasResult(*task)) {
         found.push_back({id, state_.lanes[i], task->job, task->view.queued_unix_ms});
         break;
       }
@@ -60,7 +60,7 @@ Result<std::vector<sched::Candidate>> MemoryQueue::Candidates(std::int64_t lane,
                                                               std::int64_t limit) {
   std::vector<sched::Candidate> found;
   for (const Task* task : QueuedIn(lane)) {
-    if (task->not_before > now || Waits(*task) ||
+    if (task->not_before > now || Waits(*task) || HasResult(*task) ||
         static_cast<std::int64_t>(found.size()) >= limit) {
       continue;
     }
@@ -163,7 +163,7 @@ Result<sched::LaneKey> MemoryQueue::LaneKeyOf(TaskId id) {
 Result<std::int64_t> MemoryQueue::CountBefore(std::int64_t lane, JobId job, std::int64_t limit) {
   std::int64_t count = 0;
   for (const Task* task : QueuedIn(lane)) {
-    count += task->job < job && count < limit ? 1 : 0;
+    count += task->job < job && !Waits(*task) && count < limit ? 1 : 0;
   }
   return count;
 }

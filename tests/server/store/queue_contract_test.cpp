@@ -242,7 +242,7 @@ TEST_P(QueueContract, AnActionWithAResultIsNotRunButSucceedsFromTheCache) {
   second.request_id = "b";
   Enqueue(first);
   const JobId again = Enqueue(second);
-  EXPECT_EQ(AllCandidates(*queue_, 9999).size(), 2U);
+  EXPECT_EQ(AllCandidates(*queue_, 9999).size(), 1U) << "one of them is enough";
   const AttemptId attempt = Start({1});
   EXPECT_TRUE(Due().empty()) << "the same action runs: wait for it";
   const auto lease = queue_->GetLease(attempt);

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "server/store/database_check.h"
 #include "server/store/sqlite_queue.h"
 #include "tests/server/store/fault_vfs.h"
 #include "tests/server/store/memory_queue.h"
@@ -16,7 +17,12 @@ namespace {
 /// Stands for a seed that nobody has tried.
 constexpr std::uint64_t kFreshSeed = 0;
 
-class QueueModel : public ::testing::TestWithParam<std::uint64_t> {
+struct Course {
+  std::uint64_t seed;
+  Variety variety;
+};
+
+class QueueModel : public ::testing::TestWithParam<Course> {
  protected:
   void Open() {
     auto opened = OpenSqliteQueue(
@@ -38,6 +44,9 @@ class QueueModel : public ::testing::TestWithParam<std::uint64_t> {
     }
   }
 
+  /// Of the file, which is closed.
+  void Check() { EXPECT_EQ(*CheckDatabase(folder_ / "queue.db"), std::vector<std::string>()); }
+
   testing::TemporaryDirectory folder_;
   FaultVfs vfs_;
   std::unique_ptr<Queue> real_;
@@ -45,9 +54,10 @@ class QueueModel : public ::testing::TestWithParam<std::uint64_t> {
 };
 
 TEST_P(QueueModel, RandomOperationsCommitsAndCrashesAgreeWithTheNaiveQueue) {
-  const std::uint64_t seed = GetParam() == kFreshSeed ? std::random_device()() : GetParam();
+  const std::uint64_t given = GetParam().seed;
+  const std::uint64_t seed = given == kFreshSeed ? std::random_device()() : given;
   SCOPED_TRACE("seed " + std::to_string(seed));
-  RandomOperations operations(seed);
+  RandomOperations operations(seed, GetParam().variety);
   std::mt19937_64 random(seed + 1);
   Open();
   std::int64_t now = 1000;
@@ -68,6 +78,7 @@ TEST_P(QueueModel, RandomOperationsCommitsAndCrashesAgreeWithTheNaiveQueue) {
       real_.reset();
       vfs_.LoseUnsynced();
       vfs_.Heal();
+      Check();
       ASSERT_NO_FATAL_FAILURE(Open());
       ASSERT_TRUE(*real_->KeysAreTrue());
     } else if (fate == 1) {
@@ -81,10 +92,20 @@ TEST_P(QueueModel, RandomOperationsCommitsAndCrashesAgreeWithTheNaiveQueue) {
       ASSERT_EQ(real_->TakeEnded(), std::vector<EndedJob>());
     }
   }
+  real_.reset();
+  Check();
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, QueueModel, ::testing::Values(kFreshSeed, 1, 2, 3),
-                         [](const auto& parameter) { return std::to_string(parameter.param); });
+INSTANTIATE_TEST_SUITE_P(
+    Seeds, QueueModel,
+    ::testing::Values(Course{kFreshSeed, Variety::kWide}, Course{1, Variety::kWide},
+                      Course{2, Variety::kWide}, Course{3, Variety::kWide},
+                      Course{kFreshSeed, Variety::kCrowded}, Course{1, Variety::kCrowded},
+                      Course{2, Variety::kCrowded}, Course{3, Variety::kCrowded}),
+    [](const auto& parameter) {
+      const bool crowded = parameter.param.variety == Variety::kCrowded;
+      return (crowded ? "Crowded" : "Wide") + std::to_string(parameter.param.seed);
+    });
 
 }  // namespace
 }  // namespace tyllm::server::store

@@ -5,6 +5,15 @@
 
 namespace tyllm::server::store {
 
+namespace {
+
+// Of a tree that tasks make, whichever way and how often it is made.
+std::int64_t BytesOf(const BlobId& tree) {
+  return static_cast<std::int64_t>(DigestOf(tree.ToString()).Hex()[0]);
+}
+
+}  // namespace
+
 std::int64_t RandomOperations::Below(std::int64_t limit) {
   return std::uniform_int_distribution<std::int64_t>(0, limit - 1)(random_);
 }
@@ -30,12 +39,20 @@ WorkerSession RandomOperations::AnyWorker() {
   return {"w" + std::to_string(Below(3)), "s" + std::to_string(Below(3))};
 }
 
-Operation RandomOperations::Submit(std::int64_t now) {
+NewJob RandomOperations::AnyJob(const std::string& request_id) {
   constexpr domain::JobKind kKinds[] = {domain::JobKind::kQuantize, domain::JobKind::kConvert,
                                         domain::JobKind::kEvaluate, domain::JobKind::kCompile,
                                         domain::JobKind::kPipeline};
-  const std::int64_t number = Below(10) == 0 && requests_ > 0 ? Below(requests_) : requests_++;
-  NewJob job = SampleJob("r" + std::to_string(number), kKinds[Below(5)], Below(2) + 1);
+  if (variety_ == Variety::kCrowded) {
+    NewJob job = SampleJob(request_id, domain::JobKind::kQuantize, 1);
+    job.spec.no_cache = Below(6) == 0;
+    job.spec.model = SampleTree("model" + std::to_string(Below(2)));
+    job.spec.project = "p" + std::to_string(Below(2));
+    job.spec.priority = static_cast<std::int32_t>(Below(2));
+    job.plan = domain::PlanJob(job.spec);
+    return job;
+  }
+  NewJob job = SampleJob(request_id, kKinds[Below(5)], Below(2) + 1);
   job.spec.no_cache = Below(2) == 0;
   job.spec.model = SampleTree("model" + std::to_string(Below(3)));
   job.spec.project = "p" + std::to_string(Below(3));
@@ -45,6 +62,12 @@ Operation RandomOperations::Submit(std::int64_t now) {
     job.spec.requirements = {{"cpus", domain::MatchRule::kMinimum, std::to_string(Below(2))}};
   }
   job.plan = domain::PlanJob(job.spec);
+  return job;
+}
+
+Operation RandomOperations::Submit(std::int64_t now) {
+  const std::int64_t number = Below(10) == 0 && requests_ > 0 ? Below(requests_) : requests_++;
+  const NewJob job = AnyJob("r" + std::to_string(number));
   return {"submit r" + std::to_string(number), [job, now](Queue& queue) -> Status {
             const auto known = queue.FindRequest(job.request_id);
             TYLLM_TRY(known.status());
@@ -78,7 +101,7 @@ Operation RandomOperations::Succeed(Queue& queue, std::int64_t now) {
   const AttemptId id = AnyAttempt(queue);
   const std::int64_t number = Below(1000);
   const BlobId output = SampleTree("output" + std::to_string(number));
-  const std::int64_t bytes = number % 50;  // Of the tree, whichever way and how often it is made.
+  const std::int64_t bytes = BytesOf(output);
   if (Below(2) == 0) {
     Completed made{output, bytes, Below(4) == 0 ? "0.9" : "1.0"};
     const bool knows_key = Below(2) == 0;
@@ -135,8 +158,24 @@ Operation RandomOperations::Checkpoint(Queue& queue, std::int64_t now) {
           [=](Queue& any) { return any.KeepCheckpoint(id, checkpoint, now); }};
 }
 
+Operation RandomOperations::OfResults(Queue& queue, std::int64_t now) {
+  const auto hits = queue.CacheHits({.limit = 1});
+  if (Below(4) > 0 || hits->empty()) {
+    return {"use the cache", [=](Queue& any) -> Status {
+              TYLLM_ASSIGN(const std::vector<CacheHit> found, any.CacheHits({.limit = 1}));
+              if (found.empty()) {
+                return OkStatus();
+              }
+              TYLLM_TRY(any.SucceedFromCache(found[0], now));
+              return any.AddTree(found[0].job, found[0].output, BytesOf(found[0].output));
+            }};
+  }
+  const Sha256 key = hits->front().key;
+  return {"forget a result", [=](Queue& any) { return any.ForgetAction(key); }};
+}
+
 Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
-  switch (Below(18)) {
+  switch (Below(19)) {
     case 0:
     case 1:
       return Submit(now);
@@ -175,10 +214,11 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
     case 15:
       return Checkpoint(queue, now);
     case 16:
-      return {"use the cache", [=](Queue& any) -> Status {
-                TYLLM_ASSIGN(const std::vector<CacheHit> hits, any.CacheHits({.limit = 1}));
-                return hits.empty() ? OkStatus() : any.SucceedFromCache(hits[0], now);
-              }};
+      return OfResults(queue, now);
+    case 17: {
+      const JobId job{Below(std::max<std::int64_t>(1, requests_)) + 1};
+      return {"delete " + job.ToString(), [=](Queue& any) { return any.DeleteJob(job).status(); }};
+    }
     default: {
       const WorkerSession worker = AnyWorker();
       domain::Capabilities capabilities;

@@ -318,6 +318,67 @@ TEST_F(SchemaTest, JobsAndTasksOfBeforeRowsWereSmallAreAsTheyWere) {
   EXPECT_EQ(*CheckDatabase(folder_ / "q.db"), std::vector<std::string>());
 }
 
+// A job of tasks of three actions: one that runs, with two that wait for it and one that does not
+// want its result; two that wait for a worker; two whose result is there.
+std::string TasksOfSchema9() {
+  std::string rows = R"sql(
+INSERT INTO jobs(id, state, kind, created_ms, last_event) VALUES(7, 1, 1, 10, 1);
+INSERT INTO job_texts(job, spec, outputs) VALUES(7, '{"kind":"convert"}', '{}');
+INSERT INTO job_events(job, number, at_ms, text, job_state) VALUES(7, 1, 10, 'running', 1);
+UPDATE projects SET live_jobs = 1;
+INSERT INTO lanes(id, project, job_class, priority, kind, requirements)
+  VALUES(1, 'default', 0, 0, 1, '[]');
+INSERT INTO actions(key, output, task, at_ms) VALUES(CAST(printf('%032d', 3) AS BLOB), ')sql" +
+                     SampleTree("out").ToString() + "', 1, 5);";
+  const auto add = [&](int id, int state, bool use_cache, int action, bool has_result) {
+    const std::string number = std::to_string(id);
+    rows +=
+        "INSERT INTO tasks(id, job, position, label, kind, state, attempt, worker, session, " +
+        std::string("spec, inputs, use_cache, action_key, has_result, queued_ms, lane) VALUES(") +
+        number + ", 7, " + number + ", 'l" + number + "', 1, " + std::to_string(state) + ", " +
+        (state == 2 ? "1, 'w', 's'" : "0, NULL, NULL") + ", '{}', '[]', " +
+        (use_cache ? "1" : "0") + ", CAST(printf('%032d', " + std::to_string(action) +
+        ") AS BLOB), " + (has_result ? "1" : "0") + ", 10, 1);";
+  };
+  add(1, 2, true, 1, false);
+  add(2, 1, true, 1, false);
+  add(3, 1, true, 1, false);
+  add(4, 1, false, 1, false);
+  add(5, 1, true, 2, false);
+  add(6, 1, true, 2, false);
+  add(7, 1, true, 3, true);
+  add(8, 1, true, 3, true);
+  return rows +
+         "INSERT INTO attempts(task, attempt, worker, session, started_ms) "
+         "VALUES(1, 1, 'w', 's', 20);";
+}
+
+TEST_F(SchemaTest, OfTasksOfOneActionTheFirstIsLookedAt) {
+  constexpr std::int64_t kBeforeTheyWaited = 9;
+  {
+    const auto database = Open();
+    ASSERT_TRUE(Migrate(*database, kBeforeTheyWaited).ok());
+    const Status filled = database->Execute(TasksOfSchema9().c_str());
+    ASSERT_TRUE(filled.ok()) << filled.ToString();
+  }
+  {
+    const auto opened = OpenQueue();
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    Queue& queue = **opened;
+    std::vector<TaskId> given;
+    const auto candidates = queue.Candidates(1, 100, 100);
+    for (const sched::Candidate& one : *candidates) {
+      given.push_back(one.id);
+    }
+    EXPECT_EQ(given, (std::vector<TaskId>{{4}, {5}}));
+    const auto hits = queue.CacheHits({.limit = 9});
+    ASSERT_EQ(hits->size(), 1U);
+    EXPECT_EQ(hits->front().task, TaskId{7});
+    EXPECT_TRUE(*queue.KeysAreTrue());
+  }
+  EXPECT_EQ(*CheckDatabase(folder_ / "q.db"), std::vector<std::string>());
+}
+
 TEST_F(SchemaTest, WhatJobsStoreGoesWithThem) {
   const auto stored = [&] {
     const auto queue = OpenQueue();
