@@ -73,6 +73,7 @@ std::string Requirements(const std::vector<domain::Requirement>& requirements) {
   for (const domain::Requirement& one : requirements) {
     const char* const sign = one.rule == domain::MatchRule::kMinimum     ? " >= "
                              : one.rule == domain::MatchRule::kPreferred ? " preferably "
+                             : one.rule == domain::MatchRule::kPresent   ? ""
                                                                          : " = ";
     texts.push_back(one.property + sign + one.value);
   }
@@ -107,9 +108,11 @@ std::string Describe(const domain::TaskExplanation& task) {
 
 std::string Describe(const domain::Shortfall& shortfall) {
   const domain::Requirement& asked = shortfall.asked;
+  const char* const sign = asked.rule == domain::MatchRule::kMinimum   ? ">="
+                           : asked.rule == domain::MatchRule::kPresent ? ""
+                                                                       : "=";
   return fmt::format(
-      "{}{}{} ({})", asked.property, asked.rule == domain::MatchRule::kMinimum ? ">=" : "=",
-      asked.value,
+      "{}{}{} ({})", asked.property, sign, asked.value,
       shortfall.best.empty() ? "no worker states it" : "best on offer: " + shortfall.best);
 }
 

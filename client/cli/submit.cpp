@@ -56,14 +56,19 @@ Status AddLabels(const std::vector<std::string>& labels, domain::JobSpec& spec) 
   return OkStatus();
 }
 
-// "gpu_memory_bytes>=80000000000", "label.zone=a", "device~cuda" (preferred).
+// "gpu_memory_bytes>=80000000000", "label.zone=a", "device~cuda" (preferred), "tool.video" (there).
 Status AddRequirements(const std::vector<std::string>& texts, domain::JobSpec& spec) {
   for (const std::string& text : texts) {
     const std::size_t sign = text.find_first_of("=>~");
+    if (sign == std::string::npos && !text.empty()) {
+      spec.requirements.push_back({text, domain::MatchRule::kPresent, ""});
+      continue;
+    }
     const bool least = sign != std::string::npos && text.substr(sign, 2) == ">=";
     if (sign == std::string::npos || sign == 0 || (text[sign] == '>' && !least)) {
-      return InvalidArgument("--require is '" + text +
-                             "', expected PROPERTY=VALUE, PROPERTY>=NUMBER or PROPERTY~VALUE");
+      return InvalidArgument(
+          "--require is '" + text +
+          "', expected PROPERTY=VALUE, PROPERTY>=NUMBER, PROPERTY~VALUE or PROPERTY");
     }
     const domain::MatchRule rule = least               ? domain::MatchRule::kMinimum
                                    : text[sign] == '~' ? domain::MatchRule::kPreferred

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/domain/job.h"
+#include "common/domain/tools.h"
 #include "common/format/json_text.h"
 
 namespace tyllm::domain {
@@ -40,6 +41,9 @@ Sha256 ActionKey(const TaskSpec& spec, const std::map<std::string, BlobId>& inpu
   std::string action = "{";
   format::AppendCompactMember("kind", spec.kind, action);
   format::AppendCompactMember("toolchain", std::string(toolchain_version), action);
+  if (HasCompiler(spec)) {
+    format::AppendCompactMember("compiler", spec.compiler, action);
+  }
   action += ",\"options\":" + OptionsRead(spec);
   format::AppendCompactMember("inputs", inputs, action);
   return DigestOf(action + "}");

@@ -22,11 +22,21 @@ struct Device {
   bool operator==(const Device&) const = default;
 };
 
+/// Something that some tasks need and not every machine has (common/domain/tools.h).
+struct Tool {
+  std::string name;
+  std::string version;  ///< as the tool says it; empty: it is not here
+  std::string problem;  ///< why not
+
+  bool operator==(const Tool&) const = default;
+};
+
 /// What a toolchain says of itself: `tyllm devices --json`. A worker's agent asks at its start.
 struct ToolchainFacts {
   std::string version;
   std::int64_t dies = 0;  ///< the most that an artifact may have
   std::vector<Device> devices;
+  std::vector<Tool> tools = {};
 
   bool operator==(const ToolchainFacts&) const = default;
 };
@@ -44,9 +54,17 @@ struct tyllm::format::Members<tyllm::domain::Device> {
 };
 
 template <>
+struct tyllm::format::Members<tyllm::domain::Tool> {
+  using T = tyllm::domain::Tool;
+  static constexpr auto kTable =
+      std::tuple{Member{"name", &T::name, true}, Member{"version", &T::version},
+                 Member{"problem", &T::problem}};
+};
+
+template <>
 struct tyllm::format::Members<tyllm::domain::ToolchainFacts> {
   using T = tyllm::domain::ToolchainFacts;
   static constexpr auto kTable =
       std::tuple{Member{"version", &T::version, true}, Member{"dies", &T::dies},
-                 Member{"devices", &T::devices, true}};
+                 Member{"devices", &T::devices, true}, Member{"tools", &T::tools}};
 };

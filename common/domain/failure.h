@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 
 #include "common/base/enum_table.h"
@@ -43,6 +44,10 @@ inline constexpr EnumTable<MemoryKind, 2> kMemoryKindNames("memory kind",
 constexpr const auto& NamesOf(MemoryKind) {
   return kMemoryKindNames;
 }
+
+/// The reason of a failure for want of a tool (common/domain/tools.h): the worker's machine may be
+/// well, it is only not for such tasks.
+inline constexpr std::string_view kToolMissingReason = "TOOL_MISSING";
 
 /// Why an attempt ended without result.
 struct Failure {

@@ -37,7 +37,7 @@ bool IsNumber(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// "device, cpus, ..., label.NAME"; only numbers if so asked.
+// "device, cpus, ..., tool.NAME, label.NAME"; only those that have numbers if so asked.
 std::string KnownProperties(bool numbers) {
   std::string names;
   for (const WorkerProperty& row : kWorkerProperties) {
@@ -45,21 +45,26 @@ std::string KnownProperties(bool numbers) {
       names += std::string(row.name) + ", ";
     }
   }
-  return names + "label.NAME";
+  return names + (numbers ? "label.NAME" : "tool.NAME, label.NAME");
+}
+
+bool IsNamed(const Requirement& one, std::string_view prefix) {
+  return one.property.starts_with(prefix) && one.property.size() > prefix.size();
 }
 
 Status CheckProperty(const Requirement& one) {
-  if (one.property.starts_with(kLabelProperty) && one.property.size() > kLabelProperty.size()) {
+  if (IsNamed(one, kLabelProperty) ||
+      (IsNamed(one, kToolProperty) && one.rule != MatchRule::kMinimum)) {
     return OkStatus();
   }
   const auto* const row =
       std::find_if(kWorkerProperties.begin(), kWorkerProperties.end(),
                    [&](const WorkerProperty& known) { return known.name == one.property; });
-  if (row == kWorkerProperties.end()) {
+  if (row == kWorkerProperties.end() && !IsNamed(one, kToolProperty)) {
     return InvalidArgument("requirements has the property '" + one.property.substr(0, 40) +
                            "', expected one of: " + KnownProperties(false));
   }
-  if (one.rule == MatchRule::kMinimum && !row->is_number) {
+  if (one.rule == MatchRule::kMinimum && (row == kWorkerProperties.end() || !row->is_number)) {
     return InvalidArgument("requirements has a least " + one.property +
                            ", expected one of a number: " + KnownProperties(true));
   }
@@ -117,6 +122,17 @@ Status CheckEvaluation(const JobSpec& spec) {
   return CheckMedia(spec);
 }
 
+/// Each worker would take its own CPU for it, and dies of several workers would not fit together.
+Status CheckCompilation(const JobSpec& spec) {
+  TYLLM_TRY(Check(spec.compile).Annotate("compile"));
+  if (spec.compile.target_cpu != "native") {
+    return OkStatus();
+  }
+  return InvalidArgument(
+      "compile: target_cpu is 'native', which is another CPU on every worker; expected the one "
+      "that is to run the model: x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or armv8-a");
+}
+
 Status CheckOptions(const JobSpec& spec) {
   switch (spec.kind) {
     case JobKind::kQuantize:
@@ -126,12 +142,12 @@ Status CheckOptions(const JobSpec& spec) {
     case JobKind::kEvaluate:
       return CheckEvaluation(spec);
     case JobKind::kCompile:
-      return Check(spec.compile).Annotate("compile");
+      return CheckCompilation(spec);
     case JobKind::kPipeline:
       TYLLM_TRY(Check(spec.quantize).Annotate("quantize"));
       TYLLM_TRY(CheckPipelineTarget(spec.convert));
       TYLLM_TRY(CheckEvaluation(spec));
-      return Check(spec.compile).Annotate("compile");
+      return CheckCompilation(spec);
   }
   return Internal("a job kind without a check");
 }

@@ -142,6 +142,9 @@ struct TaskSpec {
   EvaluateOptions evaluate;
   CompileOptions compile;
   std::int64_t die = 0;  ///< kCompileDie
+  /// Of kCompileDie and kAssemble: what is to make the programs, as a worker's tool says it is
+  /// (common/domain/tools.h); empty while none is chosen. The same for all such tasks of a job.
+  std::string compiler = {};
 
   bool operator==(const TaskSpec&) const = default;
 };
@@ -159,6 +162,8 @@ struct PlannedTask {
   std::string label;  ///< unique in the job: "quantize", "compile.die2", "assemble"
   TaskSpec spec;
   std::vector<TaskInput> inputs;
+  /// Besides what its options need: "video", where an input is a video file.
+  std::vector<std::string> tools = {};
 
   bool operator==(const PlannedTask&) const = default;
 };
@@ -176,8 +181,9 @@ struct JobPlan {
 /// Pure: the same spec gives the same plan. `spec` has passed Check.
 JobPlan PlanJob(const JobSpec& spec);
 
-/// Digest of what a task computes: kind, the options that its kind reads, input trees by name and
-/// the toolchain's version. Equal keys have equal outputs, whatever job they belong to.
+/// Digest of what a task computes: kind, the options that its kind reads, input trees by name, the
+/// toolchain's version and, of a compilation, the compiler. Equal keys have equal outputs, whatever
+/// job they belong to.
 Sha256 ActionKey(const TaskSpec& spec, const std::map<std::string, BlobId>& inputs,
                  std::string_view toolchain_version);
 
@@ -218,7 +224,7 @@ struct tyllm::format::Members<tyllm::domain::TaskSpec> {
       Member{"kind", &S::kind, true},   Member{"name", &S::name},
       Member{"quantize", &S::quantize}, Member{"convert", &S::convert},
       Member{"evaluate", &S::evaluate}, Member{"compile", &S::compile},
-      Member{"die", &S::die},
+      Member{"die", &S::die},           Member{"compiler", &S::compiler},
   };
 };
 

@@ -10,7 +10,7 @@
 #include "common/base/enum_table.h"
 #include "common/format/json.h"
 
-// What a task wants of a worker. Properties: kWorkerProperties, and labels.
+// What a task wants of a worker. Properties: kWorkerProperties, tools and labels.
 namespace tyllm::domain {
 
 /// How a property is compared with what is asked for.
@@ -18,12 +18,14 @@ enum class MatchRule : std::uint8_t {
   kExact,      ///< the same text
   kMinimum,    ///< a number, at least this
   kPreferred,  ///< the same text if such a worker is to be had; never waited for
+  kPresent,    ///< the worker states the property, whatever it says of it
 };
 
-inline constexpr EnumTable<MatchRule, 3> kMatchRuleNames("match rule",
+inline constexpr EnumTable<MatchRule, 4> kMatchRuleNames("match rule",
                                                          {{{MatchRule::kExact, "exact"},
                                                            {MatchRule::kMinimum, "minimum"},
-                                                           {MatchRule::kPreferred, "preferred"}}});
+                                                           {MatchRule::kPreferred, "preferred"},
+                                                           {MatchRule::kPresent, "present"}}});
 
 constexpr const auto& NamesOf(MatchRule) {
   return kMatchRuleNames;
@@ -32,7 +34,7 @@ constexpr const auto& NamesOf(MatchRule) {
 struct Requirement {
   std::string property;  ///< "gpu_memory_bytes", "label.zone", ...
   MatchRule rule = MatchRule::kExact;
-  std::string value;  ///< numbers in decimal
+  std::string value;  ///< numbers in decimal; of kPresent nothing
 
   bool operator==(const Requirement&) const = default;
 };
@@ -47,6 +49,8 @@ inline constexpr std::array kWorkerProperties{
     WorkerProperty{"device"},
     WorkerProperty{"cpus", true},
     WorkerProperty{"memory_bytes", true},
+    WorkerProperty{"gpu"},
+    WorkerProperty{"gpus", true},
     WorkerProperty{"gpu_memory_bytes", true},
     WorkerProperty{"disk_free_bytes", true},
     WorkerProperty{"dies", true},
@@ -54,6 +58,8 @@ inline constexpr std::array kWorkerProperties{
 };
 /// Before the name of a worker's label, of which a minimum can be asked for, too.
 inline constexpr std::string_view kLabelProperty = "label.";
+/// Before the name of a tool (common/domain/tools.h) that a worker has, as text its version.
+inline constexpr std::string_view kToolProperty = "tool.";
 
 /// A requirement that no worker meets, and the best that is on offer: a value, never a machine's
 /// name. Empty: no worker states the property.

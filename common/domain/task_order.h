@@ -20,12 +20,15 @@ struct TaskOrder {
   EvaluateOptions evaluate;
   CompileOptions compile;
   std::int64_t die = 0;
+  std::string compiler;  ///< that is to make the programs; empty: the machine's first
   std::map<std::string, std::string> inputs;  ///< input name -> folder
   std::string output;                         ///< folder to create
   std::string device = "auto";
   std::string cache;  ///< folder for compiled objects; empty: the default
 
-  TaskSpec spec() const { return {kind, name, quantize, convert, evaluate, compile, die}; }
+  TaskSpec spec() const {
+    return {kind, name, quantize, convert, evaluate, compile, die, compiler};
+  }
 };
 
 }  // namespace tyllm::domain
@@ -41,6 +44,7 @@ struct tyllm::format::Members<tyllm::domain::TaskOrder> {
       Member{"evaluate", &O::evaluate},
       Member{"compile", &O::compile},
       Member{"die", &O::die},
+      Member{"compiler", &O::compiler},
       Member{"inputs", &O::inputs, true},
       Member{"output", &O::output, true},
       Member{"device", &O::device},

@@ -37,6 +37,8 @@ struct Capabilities {
   std::int32_t dies = 0;         ///< the most of an artifact that it can make; 0: any number
   std::vector<TaskKind> kinds;   ///< that it takes; empty: all
   std::int64_t cache_bytes = 0;  ///< limit of its local cache of trees
+  /// What it can make and read (common/domain/tools.h), with versions.
+  std::map<std::string, std::string> tools = {};
 
   bool operator==(const Capabilities&) const = default;
 };
@@ -174,6 +176,7 @@ struct tyllm::format::Members<tyllm::domain::Capabilities> {
       Member{"dies", &C::dies},
       Member{"kinds", &C::kinds},
       Member{"cache_bytes", &C::cache_bytes},
+      Member{"tools", &C::tools},
   };
 };
 

@@ -90,6 +90,7 @@ v1::TaskSpec ToProto(const domain::TaskSpec& spec) {
   *proto.mutable_evaluate() = ToProto(spec.evaluate);
   *proto.mutable_compile() = ToProto(spec.compile);
   proto.set_die(spec.die);
+  proto.set_compiler(ValidUtf8(spec.compiler));
   return proto;
 }
 
@@ -102,6 +103,7 @@ Result<domain::TaskSpec> FromProto(const v1::TaskSpec& proto) {
   TYLLM_ASSIGN(spec.evaluate, FromProto(proto.evaluate()).Annotate("evaluate"));
   TYLLM_ASSIGN(spec.compile, FromProto(proto.compile()).Annotate("compile"));
   spec.die = proto.die();
+  spec.compiler = proto.compiler();
   return spec;
 }
 

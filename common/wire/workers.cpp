@@ -87,6 +87,9 @@ v1::Capabilities ToProto(const domain::Capabilities& capabilities) {
     proto.add_kinds(EnumToProto<v1::TaskKind>(kind));
   }
   proto.set_cache_bytes(capabilities.cache_bytes);
+  for (const auto& [name, version] : capabilities.tools) {
+    (*proto.mutable_tools())[ValidUtf8(name)] = ValidUtf8(version);
+  }
   return proto;
 }
 
@@ -108,6 +111,7 @@ Result<domain::Capabilities> FromProto(const v1::Capabilities& proto) {
     capabilities.kinds.push_back(known);
   }
   capabilities.cache_bytes = proto.cache_bytes();
+  capabilities.tools = {proto.tools().begin(), proto.tools().end()};
   return capabilities;
 }
 

@@ -23,7 +23,8 @@ Result<std::vector<sched::Lane>> LanesFor(store::Queue& queue, const sched::Work
                                           std::int64_t now) {
   TYLLM_ASSIGN(std::vector<sched::Lane> lanes, queue.Lanes(now));
   std::erase_if(lanes, [&](const sched::Lane& lane) {
-    return !sched::CanTake(worker.capabilities, lane.key.needs);
+    return sched::AwaitsCompiler(lane.key.needs) ||
+           !sched::CanTake(worker.capabilities, lane.key.needs);
   });
   return lanes;
 }

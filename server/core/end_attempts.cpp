@@ -156,9 +156,11 @@ void NoteTooSmallGpu(Farm& farm, const Ended& ended,
   }
 }
 
-// Of what was reported; of the others the worker's machine is not known to be the cause.
+// Of what was reported; of the others the worker's machine is not known to be the cause. One that
+// lacks a tool may do everything else well.
 void NoteMachineFailure(Farm& farm, const Ended& ended) {
   if (ended.ending == sched::Ending::kFailed && ended.reported &&
+      ended.reported->reason != domain::kToolMissingReason &&
       sched::ClassOf(ended.ending, *ended.reported) == sched::FailureClass::kMachine) {
     farm.fleet.NoteMachineFailure(ended.task.holder.worker, ended.task.id.task,
                                   ended.reported->reason, farm.parts.clock.Now(),

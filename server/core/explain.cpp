@@ -154,7 +154,7 @@ sched::PendingTask ToPending(const Snapshot& snapshot, std::size_t i, const Past
 bool HasWorkers(const std::vector<sched::Online>& online, const domain::JobSpec& spec,
                 const domain::JobPlan& plan) {
   return std::all_of(plan.tasks.begin(), plan.tasks.end(), [&](const domain::PlannedTask& task) {
-    const sched::Needs needs = sched::NeedsOf(task.spec, spec.requirements);
+    const sched::Needs needs = sched::NeedsOf(task, spec.requirements);
     return std::any_of(online.begin(), online.end(), [&](const sched::Online& one) {
       return sched::CanTake(one.worker->capabilities, needs);
     });
@@ -220,7 +220,7 @@ std::map<std::string, domain::Pending> WhatNobodyCan(const domain::JobSpec& spec
   std::map<std::string, domain::Pending> told;
   for (const domain::PlannedTask& task : plan.tasks) {
     sched::PendingTask waiting;
-    waiting.lane.needs = sched::NeedsOf(task.spec, spec.requirements);
+    waiting.lane.needs = sched::NeedsOf(task, spec.requirements);
     domain::Pending pending = sched::ExplainPending(waiting, online, {}, now);
     if (pending.reason == domain::PendingReason::kNoWorker) {
       told[task.label] = std::move(pending);

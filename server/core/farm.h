@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -70,6 +71,8 @@ class Farm {
   std::optional<Clock::Steady> awake;  ///< when it looked last whether it stood still
   const std::int64_t started_unix_ms;
   Clock::Steady checkpoints_swept{};  ///< when old ones were looked for
+  /// Jobs with a task that nobody has the compiler for, though another one; since when.
+  std::map<domain::JobId, Clock::Steady> without_compiler;
 
  private:
   std::atomic<bool> stopping_ = false;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/domain/tools.h"
+
 namespace tyllm::server::core {
 
 namespace {
@@ -11,6 +13,9 @@ using domain::Problem;
 
 /// As many as an answer has room for.
 constexpr std::size_t kMissingNamed = 16;
+
+/// As kJobInputs names them.
+constexpr std::string_view kVideos = "videos";
 
 struct Input {
   std::string field;
@@ -28,6 +33,10 @@ std::vector<Input> InputsOf(const domain::JobSpec& spec) {
 
 bool HasRightCount(const Input& input, std::size_t files) {
   return files == 1 || (files > 1 && !input.one_file);
+}
+
+bool IsVideoFile(const Input& input, std::size_t files) {
+  return input.field == kVideos && files == 1;
 }
 
 Problem Missing(const Input& input, const std::vector<BlobId>& missing) {
@@ -56,6 +65,7 @@ boost::asio::awaitable<Result<JobInputs>> CheckInputs(Farm& farm, domain::JobSpe
     const Clock::Steady now = farm.parts.clock.Now();
     const std::optional<WholeTrees::Size> known = farm.whole_trees.Find(input.tree, now);
     if (known && HasRightCount(input, known->files)) {
+      found.has_video_file = found.has_video_file || IsVideoFile(input, known->files);
       found.sizes[input.tree] = known->bytes;
       continue;
     }
@@ -76,9 +86,18 @@ boost::asio::awaitable<Result<JobInputs>> CheckInputs(Farm& farm, domain::JobSpe
       const std::int64_t bytes = BytesOf(check->tree);
       farm.whole_trees.Note(input.tree, {.bytes = bytes, .files = files}, now);
       found.sizes[input.tree] = bytes;
+      found.has_video_file = found.has_video_file || IsVideoFile(input, files);
     }
   }
   co_return found;
+}
+
+void NeedTools(const JobInputs& inputs, domain::JobPlan& plan) {
+  for (domain::PlannedTask& task : plan.tasks) {
+    if (inputs.has_video_file && task.spec.kind == domain::TaskKind::kEvaluate) {
+      task.tools = {std::string(domain::kVideoTool)};
+    }
+  }
 }
 
 Status StatusOf(const std::vector<Problem>& problems) {

@@ -16,10 +16,14 @@ namespace tyllm::server::core {
 struct JobInputs {
   TreeSizes sizes;                        ///< of those that are whole
   std::vector<domain::Problem> problems;  ///< of the others
+  bool has_video_file = false;            ///< some video is a file, not a folder of frames
 };
 
 /// Looks at every input tree of the request. Errors: only what hinders looking.
 boost::asio::awaitable<Result<JobInputs>> CheckInputs(Farm& farm, domain::JobSpec spec);
+
+/// What tasks need of a worker for what their inputs are.
+void NeedTools(const JobInputs& inputs, domain::JobPlan& plan);
 
 /// What is wrong with a field.
 domain::Problem WrongField(const Status& status);

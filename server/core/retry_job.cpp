@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/retry_job.h"
 
+#include <algorithm>
+
+#include "common/domain/tools.h"
 #include "server/core/action_cache.h"
+#include "server/core/compilers.h"
 #include "server/core/get_job.h"
 #include "server/core/job_inputs.h"
 #include "server/core/once.h"
@@ -35,6 +39,29 @@ Result<Legacy> Read(store::Queue& queue, JobId id) {
     }
   }
   return legacy;
+}
+
+// What its programs were made with.
+std::string CompilerOf(const Legacy& legacy) {
+  const auto made = std::ranges::find_if(legacy.done, [](const store::TaskRecord& record) {
+    return domain::RunsCompiler(record.spec);
+  });
+  return made == legacy.done.end() ? "" : made->spec.compiler;
+}
+
+// Nobody needs a compiler any more.
+bool HasAllPrograms(const Legacy& legacy, const domain::JobPlan& plan) {
+  const auto done = std::ranges::count_if(
+      legacy.done, [](const auto& record) { return domain::RunsCompiler(record.spec); });
+  return done > 0 && done == std::ranges::count_if(plan.tasks, [](const auto& task) {
+                       return domain::RunsCompiler(task.spec);
+                     });
+}
+
+// Programs of another compiler do not go together with those that are still to be made.
+bool IsAsPlanned(const store::TaskRecord& record, const domain::JobPlan& plan) {
+  const auto task = std::ranges::find(plan.tasks, record.view.label, &domain::PlannedTask::label);
+  return task != plan.tasks.end() && task->spec.compiler == record.spec.compiler;
 }
 
 // As it was asked for then, with what was changed since.
@@ -79,7 +106,16 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
   next.plan = domain::PlanJob(next.spec);
   TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, next.spec));
   TYLLM_CO_TRY(StatusOf(inputs.problems));
+  NeedTools(inputs, next.plan);
+  if (HasAllPrograms(legacy, next.plan)) {
+    domain::SetCompiler(next.plan, CompilerOf(legacy));
+  } else {
+    TYLLM_CO_TRY(co_await ChooseCompiler(farm, next.spec, next.plan, CompilerOf(legacy)));
+  }
   for (const store::TaskRecord& record : legacy.done) {
+    if (!IsAsPlanned(record, next.plan)) {
+      continue;
+    }
     const Result<TreeCheck> check = co_await CheckTree(farm, *record.view.output);
     // One that cannot be read is made again.
     if (check.ok() && check->missing.empty() && record.key) {

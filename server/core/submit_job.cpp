@@ -4,6 +4,7 @@
 #include "common/domain/job_changes.h"
 #include "common/format/json_text.h"
 #include "server/core/action_cache.h"
+#include "server/core/compilers.h"
 #include "server/core/explain.h"
 #include "server/core/get_job.h"
 #include "server/core/job_inputs.h"
@@ -171,6 +172,8 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
   }
   facts.inputs = std::move(inputs.sizes);
   facts.plan = domain::PlanJob(request.spec);
+  NeedTools(inputs, facts.plan);
+  TYLLM_CO_TRY(co_await ChooseCompiler(farm, request.spec, facts.plan));
   facts.intake = farm.intake.Check();
   facts.now = farm.parts.clock.UnixMillis();
   const std::vector<sched::Online> nobody = NobodyFor(farm, request.spec, facts.plan);

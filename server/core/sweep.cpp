@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "server/core/checkpoints.h"
+#include "server/core/compilers.h"
 #include "server/core/end_attempts.h"
 #include "server/core/stand_still.h"
 #include "server/core/trouble_log.h"
@@ -132,8 +133,9 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
   // One that fails keeps no other from being done.
   const Status ended = co_await EndAttempts(farm, FindEnded(farm, held));
   const Status forgot = co_await ForgetOldCheckpoints(farm);
+  const Status mended = co_await MendCompilers(farm);
   const Status woke = co_await WakeForDueTasks(farm);
-  for (const Status& step : {ended, forgot}) {
+  for (const Status& step : {ended, forgot, mended}) {
     TYLLM_CO_TRY(step);
   }
   co_return woke;

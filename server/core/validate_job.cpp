@@ -5,6 +5,7 @@
 #include <map>
 
 #include "common/format/json_text.h"
+#include "server/core/compilers.h"
 #include "server/core/forecast.h"
 #include "server/core/job_inputs.h"
 #include "server/core/queue_reading.h"
@@ -28,8 +29,8 @@ struct Seen {
 /// Goes through a plan in order: an output that is there already is an input of what comes after.
 class Forecaster {
  public:
-  Forecaster(Farm& farm, const domain::JobSpec& spec)
-      : farm_(farm), spec_(spec), plan_(domain::PlanJob(spec)), online_(OnlineNow(farm)) {}
+  Forecaster(Farm& farm, const domain::JobSpec& spec, const domain::JobPlan& plan)
+      : farm_(farm), spec_(spec), plan_(plan), online_(OnlineNow(farm)) {}
 
   boost::asio::awaitable<Result<domain::Validation>> Run() {
     domain::Validation validation;
@@ -110,7 +111,7 @@ class Forecaster {
   }
 
   void CountWorkers(const PlannedTask& task, TaskForecast& forecast) const {
-    const sched::Needs needs = sched::NeedsOf(task.spec, spec_.requirements);
+    const sched::Needs needs = sched::NeedsOf(task, spec_.requirements);
     std::vector<const domain::Capabilities*> offers;
     for (const sched::Online& one : online_) {
       offers.push_back(&one.worker->capabilities);
@@ -124,7 +125,7 @@ class Forecaster {
 
   Problem NoWorker(const TaskForecast& forecast, const PlannedTask& task) const {
     sched::PendingTask waiting;
-    waiting.lane.needs = sched::NeedsOf(task.spec, spec_.requirements);
+    waiting.lane.needs = sched::NeedsOf(task, spec_.requirements);
     const domain::Pending pending = sched::ExplainPending(waiting, online_, {}, 0);
     return {.reason = std::string(domain::kNoWorkerReason),
             .field = "spec.requirements",
@@ -163,7 +164,7 @@ class Forecaster {
 
   Farm& farm_;
   const domain::JobSpec& spec_;
-  const domain::JobPlan plan_;
+  const domain::JobPlan& plan_;
   const std::vector<sched::Online> online_;
   std::map<std::string, BlobId> outputs_;  ///< that are there, by label
 };
@@ -199,7 +200,10 @@ boost::asio::awaitable<Result<domain::Validation>> ValidateJob(Farm& farm,
     return admitted.code() == StatusCode::kResourceExhausted ? OkStatus() : admitted;
   });
   TYLLM_CO_TRY(looked);
-  Forecaster forecaster(farm, request.spec);
+  domain::JobPlan plan = domain::PlanJob(request.spec);
+  NeedTools(inputs, plan);
+  TYLLM_CO_TRY(co_await ChooseCompiler(farm, request.spec, plan));
+  Forecaster forecaster(farm, request.spec, plan);
   TYLLM_CO_ASSIGN(validation, co_await forecaster.Run());
   auto& problems = inputs.problems;
   if (!admitted.ok()) {

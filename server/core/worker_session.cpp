@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "server/core/compilers.h"
+
 namespace tyllm::server::core {
 
 namespace {
@@ -80,7 +82,14 @@ boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& r
     farm.fleet.Begin(request.from, order, clock.Now());
   }
   const auto& state = farm.fleet.Find(request.from.worker)->state;
+  const bool has_new_tools =
+      !request.capabilities.tools.empty() &&
+      (state == nullptr || state->capabilities.tools != request.capabilities.tools);
   farm.fleet.Hear(request.from.worker, StateOf(request, state), request.draining, clock);
+  if (has_new_tools) {
+    // Some may have waited for them. What fails now is done by the next sweep.
+    static_cast<void>(co_await MendCompilers(farm));
+  }
   co_return OkStatus();
 }
 

@@ -224,8 +224,14 @@ Pending ExplainPending(const PendingTask& task, std::span<const Online> online,
 
 std::string InWords(const domain::Shortfall& shortfall) {
   const std::string& property = shortfall.asked.property;
-  const char* const rule =
-      shortfall.asked.rule == domain::MatchRule::kMinimum ? " is to be at least " : " is to be ";
+  if (property == kCompilerToChoose) {
+    return "which of their compilers makes it is chosen in a moment";
+  }
+  const bool present = shortfall.asked.rule == domain::MatchRule::kPresent;
+  const char* const rule = shortfall.asked.rule == domain::MatchRule::kMinimum
+                               ? " is to be at least "
+                           : present ? " is to be there"
+                                     : " is to be ";
   const std::string best = shortfall.best.empty()
                                ? "no worker states it"
                                : "the best on offer is " + Quantity(property, shortfall.best);

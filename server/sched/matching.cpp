@@ -9,6 +9,8 @@
 #include <optional>
 #include <tuple>
 
+#include "common/domain/tools.h"
+
 namespace tyllm::server::sched {
 
 namespace {
@@ -19,7 +21,6 @@ using domain::Requirement;
 using domain::Shortfall;
 using Workers = std::span<const Capabilities* const>;
 
-constexpr std::string_view kLabelPrefix = "label.";
 constexpr std::string_view kCpus = "cpus";
 constexpr std::string_view kMemory = "memory_bytes";
 constexpr std::string_view kGpuMemory = "gpu_memory_bytes";
@@ -39,10 +40,31 @@ std::int64_t DiesOf(const Capabilities& c) {
 constexpr std::array kNumbers{
     NumberRow{kCpus, [](const Capabilities& c) -> std::int64_t { return c.cpus; }},
     NumberRow{kMemory, [](const Capabilities& c) { return c.memory_bytes; }},
+    NumberRow{"gpus", [](const Capabilities& c) -> std::int64_t { return c.gpus; }},
     NumberRow{kGpuMemory, [](const Capabilities& c) { return c.gpu_memory_bytes; }},
     NumberRow{kDiskFree, [](const Capabilities& c) { return c.disk_free_bytes; }},
     NumberRow{kDies, DiesOf},
 };
+
+struct TextRow {
+  std::string_view property;
+  std::string Capabilities::* text;
+};
+
+constexpr std::array kTexts{
+    TextRow{"device", &Capabilities::device},
+    TextRow{"gpu", &Capabilities::gpu},
+    TextRow{"toolchain_version", &Capabilities::toolchain_version},
+};
+
+std::string ValueOf(const std::map<std::string, std::string>& all, std::string_view name) {
+  const auto found = all.find(std::string(name));
+  return found == all.end() ? "" : found->second;
+}
+
+Requirement Tool(std::string_view name, MatchRule rule, std::string value) {
+  return {std::string(domain::kToolProperty) + std::string(name), rule, std::move(value)};
+}
 
 std::optional<std::int64_t> Number(std::string_view text) {
   std::int64_t value = 0;
@@ -56,10 +78,15 @@ bool TakesKind(const Capabilities& worker, domain::TaskKind kind) {
          std::find(worker.kinds.begin(), worker.kinds.end(), kind) != worker.kinds.end();
 }
 
+bool IsCompilerToChoose(const Requirement& one) {
+  return one.property == kCompilerToChoose;
+}
+
+// But for a choice that is the farm's.
 std::vector<Requirement> Unmet(const Capabilities& worker, const Needs& needs) {
   std::vector<Requirement> unmet;
   for (const Requirement& requirement : needs.requirements) {
-    if (!Meets(worker, requirement)) {
+    if (!IsCompilerToChoose(requirement) && !Meets(worker, requirement)) {
       unmet.push_back(requirement);
     }
   }
@@ -106,15 +133,16 @@ std::string PropertyOf(const Capabilities& worker, std::string_view property) {
       return std::to_string(row.value(worker));
     }
   }
-  if (property == "device") {
-    return worker.device;
+  for (const TextRow& row : kTexts) {
+    if (row.property == property) {
+      return worker.*row.text;
+    }
   }
-  if (property == "toolchain_version") {
-    return worker.toolchain_version;
+  if (property.starts_with(domain::kLabelProperty)) {
+    return ValueOf(worker.labels, property.substr(domain::kLabelProperty.size()));
   }
-  if (property.starts_with(kLabelPrefix)) {
-    const auto label = worker.labels.find(std::string(property.substr(kLabelPrefix.size())));
-    return label == worker.labels.end() ? "" : label->second;
+  if (property.starts_with(domain::kToolProperty)) {
+    return ValueOf(worker.tools, property.substr(domain::kToolProperty.size()));
   }
   return "";
 }
@@ -131,6 +159,8 @@ bool Meets(const Capabilities& worker, const Requirement& requirement) {
     }
     case MatchRule::kPreferred:
       return true;
+    case MatchRule::kPresent:
+      return !offered.empty();
   }
   return false;
 }
@@ -154,8 +184,8 @@ std::vector<Shortfall> FindShortfalls(const Needs& needs, Workers all) {
                [&](const Capabilities* worker) { return TakesKind(*worker, needs.kind); });
   std::vector<Shortfall> lacking;
   for (const Requirement& one : needs.requirements) {
-    if (!workers.empty() && std::none_of(workers.begin(), workers.end(),
-                                         [&](const auto* worker) { return Meets(*worker, one); })) {
+    if (!workers.empty() && !IsCompilerToChoose(one) &&
+        std::ranges::none_of(workers, [&](const auto* worker) { return Meets(*worker, one); })) {
       lacking.push_back({one, BestOf(one, workers)});
     }
   }
@@ -168,6 +198,10 @@ std::vector<Shortfall> FindShortfalls(const Needs& needs, Workers all) {
                         [&](const auto* a, const auto* b) { return unmet(a) < unmet(b); });
   for (const Requirement& one : Unmet(*closest, needs)) {
     lacking.push_back({one, PropertyOf(*closest, one.property)});
+  }
+  const auto choice = std::ranges::find_if(needs.requirements, IsCompilerToChoose);
+  if (lacking.empty() && choice != needs.requirements.end()) {
+    lacking.push_back({*choice, ""});
   }
   return lacking;
 }
@@ -215,13 +249,36 @@ bool HasRoom(const Capabilities& worker, const domain::Resources& used, const Ne
           fits(more.gpu_memory_bytes, used.gpu_memory_bytes, worker.gpu_memory_bytes));
 }
 
-Needs NeedsOf(const domain::TaskSpec& task, const std::vector<Requirement>& of_job) {
-  Needs needs{task.kind, of_job};
-  if (task.kind == domain::TaskKind::kAssemble || task.kind == domain::TaskKind::kCompileDie) {
+Needs NeedsOf(const domain::PlannedTask& task, const std::vector<Requirement>& of_job) {
+  const domain::TaskSpec& spec = task.spec;
+  Needs needs{spec.kind, of_job};
+  if (domain::HasCompiler(spec)) {
     needs.requirements.push_back(
-        {std::string(kDies), MatchRule::kMinimum, std::to_string(task.compile.dies)});
+        {std::string(kDies), MatchRule::kMinimum, std::to_string(spec.compile.dies)});
+  }
+  if (domain::RunsCompiler(spec)) {
+    const std::string_view tool = domain::CompilerTool(spec.compile);
+    if (spec.compiler.empty()) {
+      needs.requirements.push_back(Tool(tool, MatchRule::kPresent, ""));
+      needs.requirements.push_back({std::string(kCompilerToChoose), MatchRule::kPresent, ""});
+    } else {
+      needs.requirements.push_back(Tool(tool, MatchRule::kExact, spec.compiler));
+    }
+  }
+  for (const std::string& tool : task.tools) {
+    needs.requirements.push_back(Tool(tool, MatchRule::kPresent, ""));
   }
   return Sorted(std::move(needs));
+}
+
+bool AwaitsCompiler(const Needs& needs) {
+  const auto& all = needs.requirements;
+  const auto is_tool = [](const Requirement& one) {
+    return one.property.starts_with(domain::kToolProperty);
+  };
+  // A die's that was queued before there were compilers to choose names no tool.
+  return std::ranges::any_of(all, IsCompilerToChoose) ||
+         (needs.kind == domain::TaskKind::kCompileDie && std::ranges::none_of(all, is_tool));
 }
 
 Needs WithGpuMemory(Needs needs, std::int64_t bytes) {

@@ -21,6 +21,10 @@ struct Needs {
   bool operator==(const Needs&) const = default;
 };
 
+/// What a task needs whose compiler is not chosen yet, besides one that could be: no worker states
+/// it, so that nobody gets the task before.
+inline constexpr std::string_view kCompilerToChoose = "compiler";
+
 /// What a worker states of a property (named in proto/tyllm/v1/types.proto), as text; empty:
 /// nothing.
 std::string PropertyOf(const domain::Capabilities& worker, std::string_view property);
@@ -46,8 +50,10 @@ domain::Resources Sum(const domain::Resources& a, const domain::Resources& b);
 bool HasRoom(const domain::Capabilities& worker, const domain::Resources& used, const Needs& needs);
 
 /// What a task needs by itself, and what its job asks for: sorted, without doubles, so that equal
-/// needs are equal texts.
-Needs NeedsOf(const domain::TaskSpec& task, const std::vector<domain::Requirement>& of_job);
+/// needs are equal texts. What makes programs needs its compiler.
+Needs NeedsOf(const domain::PlannedTask& task, const std::vector<domain::Requirement>& of_job);
+/// Whether a compiler is to be chosen before anybody may get it.
+bool AwaitsCompiler(const Needs& needs);
 /// With at least this much memory on one GPU.
 Needs WithGpuMemory(Needs needs, std::int64_t bytes);
 

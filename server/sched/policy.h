@@ -88,6 +88,9 @@ struct Policy {
   Milliseconds placement_wait = std::chrono::seconds(5);
   /// A task is left this long to a GPU of the size that tasks like it wanted of late.
   Milliseconds larger_gpu_wait = std::chrono::hours(1);
+  /// A job waits this long for the compiler that some of its programs were made with, while nobody
+  /// has it and somebody has another.
+  Milliseconds compiler_wait = std::chrono::minutes(10);
   Fairness fairness;
 
   /// A worker that was silent for so long is not there.

@@ -49,7 +49,7 @@ Result<std::optional<std::int64_t>> Next(Database& db, std::int64_t after) {
 }  // namespace
 
 sched::LaneKey KeyOf(const domain::JobSpec& job, const domain::PlannedTask& task) {
-  return {job.project, job.job_class, job.priority, sched::NeedsOf(task.spec, job.requirements)};
+  return {job.project, job.job_class, job.priority, sched::NeedsOf(task, job.requirements)};
 }
 
 Result<std::int64_t> FindOrMake(Database& db, const sched::LaneKey& key) {

@@ -87,6 +87,11 @@ class Queue {
   virtual Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) = 0;
   /// Something that people should know of a task; the state of nothing changes.
   virtual Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) = 0;
+  /// All programs of the job are made with this compiler. False, and nothing done, when some were
+  /// or are being made with another, and when nothing changes.
+  virtual Result<bool> SetCompiler(JobId job, const std::string& compiler, std::int64_t now) = 0;
+  /// A queued task fails without an attempt.
+  virtual Status FailQueued(TaskId task, const domain::Failure& failure, std::int64_t now) = 0;
   /// kFailedPrecondition for a job that has ended.
   virtual Status SetPriority(JobId job, std::int32_t priority) = 0;
   /// In place of those it has; also of a job that has ended.

@@ -49,8 +49,8 @@ concept OptionGroup =
     std::is_same_v<T, domain::EvaluateOptions> || std::is_same_v<T, domain::CompileOptions>;
 
 /// The JSON text of a JobSpec or TaskSpec. Groups of options that its kind does not read and that
-/// nobody set are left out: most of the text. What is read is written in full, so that a later
-/// version with other defaults finds what was asked for.
+/// nobody set are left out: most of the text; so is a compiler that is not chosen. What is read is
+/// written in full, so that a later version with other defaults finds what was asked for.
 template <typename Spec>
 std::string SpecText(const Spec& spec) {
   std::string text;
@@ -59,6 +59,11 @@ std::string SpecText(const Spec& spec) {
   const auto add = [&](const auto& row) {
     const auto& value = spec.*(row.member);
     using Value = std::remove_cvref_t<decltype(value)>;
+    if constexpr (std::is_same_v<Spec, domain::TaskSpec> && std::is_same_v<Value, std::string>) {
+      if (row.member == &domain::TaskSpec::compiler && value.empty()) {
+        return;
+      }
+    }
     if constexpr (OptionGroup<Value>) {
       static const Value kUnset{};
       if (!Reads(spec.kind, value) && value == kUnset) {

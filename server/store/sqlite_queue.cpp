@@ -12,6 +12,7 @@
 #include "server/store/decisions.h"
 #include "server/store/enqueue.h"
 #include "server/store/events.h"
+#include "server/store/job_compiler.h"
 #include "server/store/job_view.h"
 #include "server/store/jobs.h"
 #include "server/store/joining.h"
@@ -88,6 +89,14 @@ class SqliteQueue final : public SqliteTransactions {
 
   Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override {
     return store::NoteEvent(ground_, task, text, now);
+  }
+
+  Result<bool> SetCompiler(JobId job, const std::string& compiler, std::int64_t now) override {
+    return store::SetCompiler(ground_, job, compiler, now);
+  }
+
+  Status FailQueued(TaskId task, const domain::Failure& failure, std::int64_t now) override {
+    return store::FailQueued(ground_, task, failure, now);
   }
 
   Status SetPriority(JobId job, std::int32_t priority) override {

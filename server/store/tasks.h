@@ -91,6 +91,13 @@ Status SetCached(const Ground& ground, const Row& row, const BlobId& output,
 /// Queued again or failed, as the verdict says.
 Status SetJudged(const Ground& ground, const Row& row, const sched::Verdict& verdict,
                  std::int64_t now);
+/// Of a task that waits or is queued: what it is asked to do, and its lane and key by that. The row
+/// becomes what it is then.
+Status SetSpec(const Ground& ground, Row& row, std::string spec, std::int64_t lane,
+               const std::optional<Sha256>& key);
+/// Of a task that is queued: it has failed.
+Status SetFailed(const Ground& ground, const Row& row, const domain::Failure& failure,
+                 std::int64_t now);
 /// Cancelled, or being cancelled when somebody holds it.
 Status SetCancelled(const Ground& ground, const Row& row, domain::TaskState next, std::int64_t now);
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <utility>
+
 #include "server/store/actions.h"
 #include "server/store/rows_json.h"
 #include "server/store/tasks.h"
@@ -18,8 +20,8 @@ constexpr Sql kInsert{
     "?18)"};
 
 // has_result of a task that is queued and waits for no other says whether its action has one: kept
-// right where tasks become queued, in kInsert, here and in kSetQueued, where results come and go,
-// in NoteResult, and in waiting::Renew.
+// right where tasks become queued, in kInsert, here, in kSetQueued and in kSetSpec, where results
+// come and go, in NoteResult, and in waiting::Renew.
 constexpr Sql kSetReady{
     "UPDATE tasks SET state = 1, action_key = ?2, queued_ms = ?3, input_trees = ?4, "
     "has_result = ?5 WHERE id = ?1 AND state = 0"};
@@ -42,6 +44,12 @@ constexpr Sql kSetQueued{
 constexpr Sql kSetFailed{
     "UPDATE tasks SET state = 5, failures = ?3, losses = ?4, failure = ?5, ended_ms = ?6 "
     "WHERE id = ?1 AND state = 2 AND attempt = ?2"};
+constexpr Sql kSetSpec{
+    "UPDATE tasks SET spec = ?3, lane = ?4, action_key = ?5, has_result = ?6, waits = 0 "
+    "WHERE id = ?1 AND state = ?2 AND state < 2"};
+constexpr Sql kSetFailedQueued{
+    "UPDATE tasks SET state = 5, waits = 0, failure = ?3, ended_ms = ?4 "
+    "WHERE id = ?1 AND state = 1 AND attempt = ?2"};
 constexpr Sql kSetCancelled{
     "UPDATE tasks SET state = 6, waits = 0, ended_ms = ?4 "
     "WHERE id = ?1 AND state = ?2 AND attempt = ?3"};
@@ -167,6 +175,27 @@ Status SetJudged(const Ground& ground, const Row& row, const sched::Verdict& ver
                                 spent.failures, spent.losses, failure, now + verdict.delay.count(),
                                 now, has_result));
   return NoteState(ground, row, row.state, TaskState::kQueued);
+}
+
+Status SetSpec(const Ground& ground, Row& row, std::string spec, std::int64_t lane,
+               const std::optional<Sha256>& key) {
+  const bool queued = row.state == TaskState::kQueued;
+  TYLLM_ASSIGN(const bool has_result, HasResult(ground, row, key));
+  TYLLM_TRY(ground.db.ChangeOne(row.id.ToString(), kSetSpec, row.id.value, row.state, spec, lane,
+                                key, queued && has_result));
+  if (queued) {
+    TYLLM_TRY(NoteState(ground, row, row.state, TaskState::kWaiting));  // for its old action
+  }
+  row.spec = std::move(spec);
+  row.lane = lane;
+  row.key = key;
+  return queued ? NoteState(ground, row, std::nullopt, row.state) : OkStatus();
+}
+
+Status SetFailed(const Ground& ground, const Row& row, const domain::Failure& failure,
+                 std::int64_t now) {
+  return Leave(ground, row, TaskState::kFailed, kSetFailedQueued, row.attempt, ToColumn(failure),
+               now);
 }
 
 Status SetCancelled(const Ground& ground, const Row& row, TaskState next, std::int64_t now) {

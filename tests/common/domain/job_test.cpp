@@ -7,6 +7,7 @@
 #include <set>
 
 #include "common/domain/output_names.h"
+#include "common/domain/tools.h"
 
 namespace tyllm::domain {
 namespace {
@@ -126,11 +127,17 @@ TEST(CheckJobSpec, NamesTheFieldThatIsWrong) {
       {[](JobSpec& s) { s.evaluate.chat.system = "x"; }, "evaluate: chat: system is given"},
       {[](JobSpec& s) { s.evaluate.video_fps = 0.0; }, "evaluate: video_fps is 0"},
       {[](JobSpec& s) { s.requirements = {{"foo", MatchRule::kMinimum, "4"}}; },
-       "the property 'foo', expected one of: device, cpus, memory_bytes, gpu_memory_bytes, "
-       "disk_free_bytes, dies, toolchain_version, label.NAME"},
+       "the property 'foo', expected one of: device, cpus, memory_bytes, gpu, gpus, "
+       "gpu_memory_bytes, disk_free_bytes, dies, toolchain_version, tool.NAME, label.NAME"},
       {[](JobSpec& s) { s.requirements = {{"label.", MatchRule::kExact, "4"}}; }, "'label.'"},
       {[](JobSpec& s) { s.requirements = {{"device", MatchRule::kMinimum, "4"}}; },
        "least device, expected one of a number: cpus"},
+      {[](JobSpec& s) { s.requirements = {{"tool.video", MatchRule::kMinimum, "4"}}; },
+       "least tool.video, expected one of a number: cpus"},
+      {[](JobSpec& s) { s.requirements = {{"tool.", MatchRule::kPresent, ""}}; }, "'tool.'"},
+      {[](JobSpec& s) { s.requirements = {{"compiler", MatchRule::kPresent, ""}}; }, "'compiler'"},
+      {[](JobSpec& s) { s.compile.target_cpu = "native"; },
+       "compile: target_cpu is 'native', which is another CPU on every worker"},
   };
   EXPECT_TRUE(Check(Spec(JobKind::kPipeline)).ok());
   for (const Case& c : cases) {
@@ -152,6 +159,8 @@ TEST(CheckJobSpec, EveryPropertyOfWorkersAndTheirLabelsCanBeRequired) {
   }
   spec.requirements.push_back({"label.zone", MatchRule::kPreferred, "a"});
   spec.requirements.push_back({"label.rank", MatchRule::kMinimum, "3"});
+  spec.requirements.push_back({"tool.video", MatchRule::kPresent, ""});
+  spec.requirements.push_back({"tool.sim-x86_64", MatchRule::kExact, "cc 1"});
   EXPECT_TRUE(Check(spec).ok()) << Check(spec).ToString();
 }
 
@@ -198,6 +207,25 @@ TEST(ActionKey, TellsDiesAndNamesOfArtifactsApart) {
   TaskSpec a{.kind = TaskKind::kAssemble, .name = "a"};
   TaskSpec b{.kind = TaskKind::kAssemble, .name = "b"};
   EXPECT_NE(ActionKey(a, {}, "1"), ActionKey(b, {}, "1"));
+}
+
+TEST(ActionKey, OfCompilationsHasTheirCompilerAndOfOthersNone) {
+  for (const TaskKind kind : {TaskKind::kCompileDie, TaskKind::kAssemble}) {
+    const TaskSpec one{.kind = kind, .name = "a", .compiler = "cc 1"};
+    const TaskSpec other{.kind = kind, .name = "a", .compiler = "cc 2"};
+    EXPECT_NE(ActionKey(one, {}, "1"), ActionKey(other, {}, "1"));
+  }
+  const TaskSpec one{.kind = TaskKind::kQuantize, .compiler = "cc 1"};
+  const TaskSpec other{.kind = TaskKind::kQuantize};
+  EXPECT_EQ(ActionKey(one, {}, "1"), ActionKey(other, {}, "1"));
+}
+
+TEST(SetCompiler, IsOfAllCompilationsOfThePlan) {
+  JobPlan plan = PlanJob(Spec(JobKind::kPipeline));
+  SetCompiler(plan, "cc 1");
+  for (const PlannedTask& task : plan.tasks) {
+    EXPECT_EQ(task.spec.compiler, HasCompiler(task.spec) ? "cc 1" : "") << task.label;
+  }
 }
 
 TEST(ActionKey, CoversWhatACompiledModelLooksAt) {

@@ -58,7 +58,8 @@ domain::TaskSpec Spec() {
           {domain::QuantizedFormat::kAwq},
           Evaluation(),
           Compile(),
-          2};
+          2,
+          "cc 1"};
 }
 
 domain::Progress SomeProgress() {
@@ -173,6 +174,7 @@ domain::Capabilities FullCapabilities() {
   capabilities.dies = 4;
   capabilities.kinds = {domain::TaskKind::kQuantize, domain::TaskKind::kAssemble};
   capabilities.cache_bytes = 60;
+  capabilities.tools = {{"sim-x86_64", "cc 1"}};
   return capabilities;
 }
 

@@ -136,6 +136,7 @@ SyncRequest FarmFixture::From(const std::string& worker, std::vector<HeldAttempt
   request.from = {worker, session};
   request.capabilities.slots = 1;
   request.capabilities.toolchain_version = "1.0";
+  request.capabilities.tools = {{"sim-x86_64", "cc 1"}};
   request.held = std::move(held);
   return request;
 }

@@ -22,6 +22,9 @@ Capabilities Worker() {
   worker.dies = 2;
   worker.toolchain_version = "1.4";
   worker.labels["zone"] = "a";
+  worker.gpu = "NVIDIA H100";
+  worker.gpus = 4;
+  worker.tools["sim-x86_64"] = "cc 1";
   return worker;
 }
 
@@ -53,6 +56,18 @@ TEST(Meets, TableOfPropertiesAndRules) {
       {{"colour", MatchRule::kExact, "red"}, false},
       {{"cpus", MatchRule::kMinimum, "many"}, false},
       {{"label.zone", MatchRule::kPreferred, "b"}, true},
+      {{"gpu", MatchRule::kExact, "NVIDIA H100"}, true},
+      {{"gpu", MatchRule::kExact, "NVIDIA A100"}, false},
+      {{"gpu", MatchRule::kPresent, ""}, true},
+      {{"gpus", MatchRule::kMinimum, "4"}, true},
+      {{"gpus", MatchRule::kMinimum, "5"}, false},
+      {{"tool.sim-x86_64", MatchRule::kExact, "cc 1"}, true},
+      {{"tool.sim-x86_64", MatchRule::kExact, "cc 2"}, false},
+      {{"tool.sim-x86_64", MatchRule::kPresent, ""}, true},
+      {{"tool.tytvm", MatchRule::kPresent, ""}, false},
+      {{"label.zone", MatchRule::kPresent, ""}, true},
+      {{"label.rack", MatchRule::kPresent, ""}, false},
+      {{"compiler", MatchRule::kPresent, ""}, false},
   };
   for (const Case& c : cases) {
     EXPECT_EQ(Meets(Worker(), c.requirement), c.met)
@@ -111,16 +126,77 @@ TEST(FindShortfalls, WhereEverythingIsThereButNotTogetherSaysWhatTheClosestLacks
 }
 
 TEST(NeedsOf, EqualNeedsAreEqualWhateverTheOrder) {
-  domain::TaskSpec task;
-  task.kind = TaskKind::kAssemble;
-  task.compile.dies = 3;
+  domain::PlannedTask task;
+  task.spec.kind = TaskKind::kAssemble;
+  task.spec.compile.dies = 3;
   const Requirement zone{"label.zone", MatchRule::kExact, "b"};
   const Requirement cpus{"cpus", MatchRule::kMinimum, "8"};
   const Needs needs = NeedsOf(task, {zone, cpus});
   EXPECT_EQ(needs, NeedsOf(task, {cpus, zone, cpus}));
   EXPECT_EQ(needs.requirements.size(), 3U) << "the dies are its own";
-  task.kind = TaskKind::kConvert;
+  task.spec.kind = TaskKind::kConvert;
   EXPECT_EQ(NeedsOf(task, {zone}).requirements, std::vector<Requirement>{zone});
+}
+
+domain::PlannedTask Die(const std::string& compiler) {
+  domain::PlannedTask task;
+  task.spec.kind = TaskKind::kCompileDie;
+  task.spec.compiler = compiler;
+  return task;
+}
+
+const Requirement kOneDie{"dies", MatchRule::kMinimum, "1"};
+const Requirement kToChoose{"compiler", MatchRule::kPresent, ""};
+
+TEST(NeedsOf, ADieNeedsItsCompilerAndNobodyGetsItBeforeOneIsChosen) {
+  const Requirement some{"tool.sim-x86_64", MatchRule::kPresent, ""};
+  const Needs open = NeedsOf(Die(""), {});
+  EXPECT_EQ(open.requirements, (std::vector<Requirement>{kToChoose, kOneDie, some}));
+  EXPECT_TRUE(AwaitsCompiler(open));
+  EXPECT_FALSE(CanTake(Worker(), open));
+  const Needs chosen = NeedsOf(Die("cc 1"), {});
+  EXPECT_EQ(chosen.requirements,
+            (std::vector<Requirement>{kOneDie, {"tool.sim-x86_64", MatchRule::kExact, "cc 1"}}));
+  EXPECT_FALSE(AwaitsCompiler(chosen));
+  EXPECT_TRUE(CanTake(Worker(), chosen));
+  EXPECT_FALSE(CanTake(Worker(), NeedsOf(Die("cc 2"), {})));
+  EXPECT_TRUE(AwaitsCompiler({TaskKind::kCompileDie, {kOneDie}})) << "queued by an older version";
+}
+
+TEST(NeedsOf, TheToolIsThatOfTheTargetAndOfTheInputs) {
+  const auto tools_of = [](const domain::PlannedTask& task) {
+    std::string names;
+    for (const Requirement& one : NeedsOf(task, {}).requirements) {
+      names += one.property.starts_with("tool.") ? one.property + " " : "";
+    }
+    return names;
+  };
+  domain::PlannedTask task = Die("cc");
+  task.spec.compile.target_cpu = "armv8-a";
+  EXPECT_EQ(tools_of(task), "tool.sim-aarch64 ");
+  task.spec.kind = TaskKind::kAssemble;
+  EXPECT_EQ(tools_of(task), "") << "it runs no compiler";
+  task.spec.compile.target = domain::CompileTarget::kTytvm;
+  EXPECT_EQ(tools_of(task), "tool.tytvm ");
+  task = {};
+  task.spec.kind = TaskKind::kEvaluate;
+  EXPECT_EQ(tools_of(task), "");
+  task.tools = {"video"};
+  EXPECT_EQ(tools_of(task), "tool.video ");
+}
+
+TEST(FindShortfalls, TheChoiceOfACompilerIsToldOfOnlyWhereNothingElseLacks) {
+  const Capabilities worker = Worker();
+  const std::vector<const Capabilities*> workers = {&worker};
+  EXPECT_EQ(FindShortfalls(NeedsOf(Die(""), {}), workers),
+            (std::vector<Shortfall>{{kToChoose, ""}}));
+  domain::PlannedTask vendor = Die("");
+  vendor.spec.kind = TaskKind::kAssemble;
+  vendor.spec.compile.target = domain::CompileTarget::kTytvm;
+  EXPECT_EQ(FindShortfalls(NeedsOf(vendor, {}), workers),
+            (std::vector<Shortfall>{{{"tool.tytvm", MatchRule::kPresent, ""}, ""}}));
+  EXPECT_EQ(FindShortfalls(NeedsOf(Die("cc 2"), {}), workers),
+            (std::vector<Shortfall>{{{"tool.sim-x86_64", MatchRule::kExact, "cc 2"}, "cc 1"}}));
 }
 
 TEST(WithGpuMemory, RaisesAndNeverLowers) {

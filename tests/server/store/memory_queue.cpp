@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "common/domain/tools.h"
+
 namespace tyllm::server::store {
 
 using domain::JobState;
@@ -73,7 +75,7 @@ Result<domain::JobView> MemoryQueue::EnqueueAndShow(const NewJob& job, std::int6
     task.planned = planned;
     task.use_cache = !job.spec.no_cache;
     task.lane = LaneOf({job.spec.project, job.spec.job_class, job.spec.priority,
-                        sched::NeedsOf(planned.spec, job.spec.requirements)});
+                        sched::NeedsOf(planned, job.spec.requirements)});
     added.tasks.push_back(task_id);
     if (const auto kept = job.kept.find(planned.label); kept != job.kept.end()) {
       task.view.state = TaskState::kSucceeded;
@@ -161,6 +163,59 @@ Result<std::vector<JobId>> MemoryQueue::CancelJob(JobId id, std::int64_t now) {
   }
   Follow(job, first, now);
   return heirs;
+}
+
+Result<bool> MemoryQueue::SetCompiler(JobId id, const std::string& compiler, std::int64_t now) {
+  TYLLM_TRY(GetJob(id).status());
+  Job& job = state_.jobs[id];
+  std::vector<Task*> others;
+  for (const TaskId task_id : job.tasks) {
+    Task& task = state_.tasks[task_id];
+    if (!domain::HasCompiler(task.planned.spec) || task.planned.spec.compiler == compiler) {
+      continue;
+    }
+    if (task.view.state != TaskState::kWaiting && task.view.state != TaskState::kQueued) {
+      return false;
+    }
+    others.push_back(&task);
+  }
+  for (Task* const task : others) {
+    task->planned.spec.compiler = compiler;
+    sched::LaneKey lane = state_.lanes[static_cast<std::size_t>(task->lane) - 1];
+    lane.needs = sched::NeedsOf(task->planned, job.view.spec.requirements);
+    task->lane = LaneOf(lane);
+    if (task->view.state == TaskState::kQueued) {
+      task->key = domain::ActionKey(task->planned.spec, InputsOf(*task), toolchain_version_);
+    }
+  }
+  if (!others.empty()) {
+    const std::size_t first = job.events.size();
+    Tell(job, nullptr, now);
+    Follow(job, first, now);
+  }
+  return !others.empty();
+}
+
+Status MemoryQueue::FailQueued(TaskId id, const domain::Failure& failure, std::int64_t now) {
+  const auto it = state_.tasks.find(id);
+  if (it == state_.tasks.end()) {
+    return NotFound("no such task");
+  }
+  Task& task = it->second;
+  if (task.view.state != TaskState::kQueued) {
+    return Aborted("not queued");
+  }
+  Job& job = state_.jobs[task.job];
+  const std::size_t first = job.events.size();
+  task.view.state = TaskState::kFailed;
+  task.view.failure = failure;
+  task.view.ended_unix_ms = now;
+  if (!job.view.failure) {
+    job.view.failure = failure;
+  }
+  Tell(job, &task, now);
+  Follow(job, first, now);
+  return OkStatus();
 }
 
 // --- Workers.

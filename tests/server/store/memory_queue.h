@@ -54,6 +54,8 @@ class MemoryQueue : public Queue {
                                                     std::int64_t limit) override;
   Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) override;
   Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override;
+  Result<bool> SetCompiler(JobId job, const std::string& compiler, std::int64_t now) override;
+  Status FailQueued(TaskId task, const domain::Failure& failure, std::int64_t now) override;
   Status SetPriority(JobId job, std::int32_t priority) override;
   Status SetLabels(JobId job, const std::map<std::string, std::string>& labels) override;
   Result<std::vector<TaskId>> DeleteJob(JobId job) override;

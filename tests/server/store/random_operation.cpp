@@ -174,6 +174,18 @@ Operation RandomOperations::OfResults(Queue& queue, std::int64_t now) {
   return {"forget a result", [=](Queue& any) { return any.ForgetAction(key); }};
 }
 
+Operation RandomOperations::Compiler(Queue& queue, std::int64_t now) {
+  if (Below(3) == 0) {
+    const TaskId task = AnyTask(queue, now);
+    return {"fail " + task.ToString(),
+            [=](Queue& any) { return any.FailQueued(task, SampleFailure("COMPILER_GONE"), now); }};
+  }
+  const JobId job{Below(std::max<std::int64_t>(1, requests_)) + 1};
+  const std::string compiler = "cc " + std::to_string(Below(2));
+  return {"compiler of " + job.ToString(),
+          [=](Queue& any) { return any.SetCompiler(job, compiler, now).status(); }};
+}
+
 Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
   switch (Below(19)) {
     case 0:
@@ -219,6 +231,8 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
       const JobId job{Below(std::max<std::int64_t>(1, requests_)) + 1};
       return {"delete " + job.ToString(), [=](Queue& any) { return any.DeleteJob(job).status(); }};
     }
+    case 18:
+      return Compiler(queue, now);
     default: {
       const WorkerSession worker = AnyWorker();
       domain::Capabilities capabilities;

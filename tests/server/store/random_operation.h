@@ -44,6 +44,7 @@ class RandomOperations {
   Operation End(Queue& queue, std::int64_t now);
   Operation Checkpoint(Queue& queue, std::int64_t now);
   Operation OfResults(Queue& queue, std::int64_t now);
+  Operation Compiler(Queue& queue, std::int64_t now);
 
   std::mt19937_64 random_;
   Variety variety_;
