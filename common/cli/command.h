@@ -34,6 +34,7 @@ enum class ExitCode : std::uint8_t {
   kOutOfGpuMemory = 10,
   kConditionHolds = 11,  ///< the work is done, and a condition of --fail-if holds of its result
   kMachine = 17,         ///< of a farm's job: its machine is to blame, another one may do it
+  kToolMissing = 18,     ///< the same, for want of a tool that the job is for
   kInterrupted = 130,
 };
 

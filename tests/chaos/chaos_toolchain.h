@@ -21,7 +21,7 @@ namespace tyllm::testing {
 inline std::filesystem::path WriteChaosToolchain(const std::filesystem::path& folder) {
   constexpr const char* kScript = R"sh(#!/bin/sh
 if [ "$1" = devices ]; then
-  echo '{"version": "stand-in", "dies": 4, "devices": [{"name": "cpu", "usable": true}]}'
+  echo '{"version": "stand-in", "dies": 4, "devices": [{"name": "cpu", "usable": true}], "tools": [{"name": "sim-x86_64", "version": "cc 1"}]}'
   exit 0
 fi
 order=$3

@@ -83,6 +83,7 @@ Result<std::unique_ptr<Agent>> Agent::Create(AgentConfig config,
             }
             self->news_.Notify();
           },
+      .on_tool_missing = [self] { self->AskForTools(); },
   });
   return agent;
 }
@@ -105,7 +106,20 @@ Status Agent::DescribeItself() {
   }
   devices_ = std::make_unique<DevicePool>(names);
   is_ = DescribeWorker(config_, *facts, devices);
+  auto tools = tools_.Lock();
+  *tools = is_.tools;
   return OkStatus();
+}
+
+void Agent::AskForTools() {
+  const auto facts = AskToolchain(config_.toolchain);
+  if (facts.ok()) {
+    auto tools = tools_.Lock();
+    *tools = ToolsOf(*facts);
+  } else {
+    logbook_.Warning("the toolchain does not say which tools there are",
+                     {{"error", facts.status().message()}});
+  }
 }
 
 domain::SyncRequest Agent::Request(bool draining) {
@@ -113,6 +127,10 @@ domain::SyncRequest Agent::Request(bool draining) {
   request.from = session_;
   request.capabilities = is_;
   request.capabilities.disk_free_bytes = FreeDisk(config_);
+  {
+    auto tools = tools_.Lock();
+    request.capabilities.tools = *tools;
+  }
   request.draining = draining;
   request.cached_trees = trees_->Recent(kMostTreesNamed);
   for (const auto& [task, attempt] : attempts_) {

@@ -46,6 +46,8 @@ class Agent {
   Agent(AgentConfig config, WorkFolder folder, const Clock& clock, telemetry::Log& log);
 
   Status DescribeItself();
+  /// Any thread: a task found another tool, or none, where the worker had stated one.
+  void AskForTools();
   domain::SyncRequest Request(bool draining);
   /// One call, and what follows from its answer. kCancelled when the worker is to leave.
   Status Turn(const std::stop_token& stop);
@@ -87,6 +89,7 @@ class Agent {
   std::unique_ptr<DevicePool> devices_;
   std::unique_ptr<AttemptSurroundings> around_;
   Guarded<bool> news_;
+  Guarded<std::map<std::string, std::string>> tools_;  ///< that it has now, as in Capabilities
   Attempts attempts_;
   std::vector<domain::HeldAttempt> unreturned_;      ///< by an earlier process, to be told once
   std::vector<std::unique_ptr<AttemptRun>> ending_;  ///< stopped and of no interest to the server

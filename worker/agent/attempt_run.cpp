@@ -224,6 +224,7 @@ Result<Path> AttemptRun::WriteOrder(const std::vector<TreeCache::Lease>& inputs,
       .evaluate = spec.evaluate,
       .compile = spec.compile,
       .die = spec.die,
+      .compiler = spec.compiler,
   };
   std::size_t next = 0;
   for (const auto& [name, tree] : assignment_.inputs) {
@@ -307,7 +308,11 @@ std::optional<domain::Outcome> AttemptRun::RunChild(const Path& order,
     return domain::Stopped{};
   }
   if (!end->exit.ok()) {
-    return FailureOf(*end, log_);
+    domain::Failure failure = FailureOf(*end, log_);
+    if (failure.reason == domain::kToolMissingReason) {
+      around_.on_tool_missing();  // before the server is told
+    }
+    return failure;
   }
   return std::nullopt;
 }

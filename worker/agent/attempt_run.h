@@ -39,6 +39,8 @@ struct AttemptSurroundings {
   const Clock& clock;
   telemetry::Log& log;
   std::function<void()> on_news;  ///< any thread: an attempt has something to tell
+  /// Any thread: a task found a tool missing that the worker states, or another one.
+  std::function<void()> on_tool_missing;
 };
 
 /// Why an attempt is ended before its time.

@@ -40,7 +40,18 @@ domain::Capabilities DescribeWorker(const AgentConfig& config, const domain::Too
   is.dies = static_cast<std::int32_t>(config.dies > 0 ? config.dies : facts.dies);
   is.kinds = config.kinds;
   is.cache_bytes = config.cache_bytes;
+  is.tools = ToolsOf(facts);
   return is;
+}
+
+std::map<std::string, std::string> ToolsOf(const domain::ToolchainFacts& facts) {
+  std::map<std::string, std::string> tools;
+  for (const domain::Tool& tool : facts.tools) {
+    if (!tool.version.empty()) {
+      tools[tool.name] = tool.version;
+    }
+  }
+  return tools;
 }
 
 std::int64_t FreeDisk(const AgentConfig& config) {

@@ -60,6 +60,10 @@ constexpr Meaning kRefused{Blame::kUser, "REFUSED", false, std::nullopt,
 constexpr Meaning kUnfit{Blame::kWorker, "WORKER_UNFIT", true, std::nullopt,
                          "mend what the message names on that machine; until then another worker "
                          "takes the task, if there is one"};
+constexpr Meaning kToolMissing{
+    Blame::kWorker, domain::kToolMissingReason, true, std::nullopt,
+    "install what the message names on that machine and start its worker "
+    "again; until then another worker takes the task, if there is one"};
 constexpr Meaning kOutOfResources{Blame::kWorker, "OUT_OF_RESOURCES", true, std::nullopt,
                                   "make room on the worker's disk, or have a worker with more"};
 constexpr Meaning kOutOfMemory{
@@ -89,6 +93,8 @@ const Meaning& OfExitCode(int code, MemoryEvidence memory) {
     case cli::ExitCode::kMachine:
     case cli::ExitCode::kUnreachable:  // a job talks to nobody but its machine
       return kUnfit;
+    case cli::ExitCode::kToolMissing:
+      return kToolMissing;
     case cli::ExitCode::kOutOfResources:
       return kOutOfResources;
     case cli::ExitCode::kOutOfMemory:

@@ -7,7 +7,7 @@ namespace tyllm::agent {
 
 namespace {
 
-constexpr std::chrono::seconds kLimit{60};  // GPUs that were asleep take some
+constexpr std::chrono::seconds kLimit{120};  // GPUs that were asleep and the vendor take some
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/base/digest.h"
+#include "common/domain/tools.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/golden.h"
 #include "worker/compile/half_storage.h"
@@ -140,6 +141,18 @@ domain::CompileOptions Normalised(const CompileRequest& request, Problems& probl
   return options;
 }
 
+/// What was asked for goes together with programs of that compiler only.
+Status CheckCompiler(const CompileRequest& request, const domain::CompileOptions& options,
+                     const SystemCompiler& compiler) {
+  if (request.compiler_id.empty() || compiler.id == request.compiler_id) {
+    return OkStatus();
+  }
+  return Unavailable("the programs are to be made with '" + request.compiler_id +
+                     "', and this machine's compiler is '" + compiler.id +
+                     "'; install the other one, or have the job's programs all made anew")
+      .With(domain::kMissingToolFact, std::string(domain::CompilerTool(options)));
+}
+
 /// Whether the model's tower is compiled too.
 bool Sees(const forward::Model& model, const domain::CompileOptions& options) {
   return !options.visual.text_only && model::HasVision(model.checkpoint.config()) &&
@@ -192,6 +205,9 @@ Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs
       needs == NeedsCompiler::kYes
           ? problems.Take(FindCompiler(request.compiler, options.target_cpu))
           : SystemCompiler{};
+  if (compiler && needs == NeedsCompiler::kYes) {
+    problems.Add(CheckCompiler(request, options, *compiler));
+  }
   if (compiler && options.keep_source && compiler->program != kNoCompiler) {
     compiler->arguments.emplace_back(kLineTables);
   }

@@ -17,8 +17,11 @@ struct CompileRequest {
   /// Folder whose tokenizer files go into the output instead of the model's; empty: the model's.
   Path source_tokenizer;
   std::string compiler;  ///< empty: the first that is found
-  Path cache;            ///< of shared objects; empty: none
-  int jobs = 0;          ///< threads and compilers at once; 0: one a CPU
+  /// As it must say it is (SystemCompiler::id), or as the version of the vendor's toolchain; empty:
+  /// whatever it is.
+  std::string compiler_id = {};
+  Path cache;    ///< of shared objects; empty: none
+  int jobs = 0;  ///< threads and compilers at once; 0: one a CPU
   /// Models without a tokenizer can be run with token ids only; otherwise the file must be there.
   bool allow_missing_tokenizer = false;
 };

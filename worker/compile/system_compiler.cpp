@@ -10,6 +10,7 @@
 
 #include "common/base/child_process.h"
 #include "common/base/free_memory.h"
+#include "common/domain/tools.h"
 #include "worker/simulator/target_cpu.h"
 
 namespace tyllm::compile {
@@ -138,7 +139,8 @@ Result<SystemCompiler> FindCompiler(const std::string& requested, std::string_vi
                      tried + "; install one (Debian: apt-get install " +
                      (at_home ? "clang-19" : std::string(machine.package)) +
                      "), name one with --compiler, or make a model that is interpreted with "
-                     "--compiler none");
+                     "--compiler none")
+      .With(domain::kMissingToolFact, std::string(domain::CompilerTool(target_cpu)));
 }
 
 int CompilersThatFit(int wanted) {

@@ -142,6 +142,7 @@ Result<compile::CompileRequest> CompileRequestOf(const Work& work) {
   request.source_tokenizer = Input(work.order, "tokenizer").value_or(Path());
   request.allow_missing_tokenizer = request.options.no_tokenizer;
   request.cache = work.order.cache;
+  request.compiler_id = work.order.compiler;
   return request;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "common/base/plugin.h"
+#include "common/domain/tools.h"
 #include "worker/vision/video_plugin.h"
 
 namespace tyllm::vision {
@@ -39,7 +40,8 @@ Result<Video> ReadVideoFile(const Path& path, const Processor& processor,
     const Status& why = Plugin().status();
     return Status(why.code(), "video " + path.string() + " is a file, and " + why.message() +
                                   "; or make a folder of frames with: ffmpeg -i FILE -vf fps=2 "
-                                  "FOLDER/%05d.png");
+                                  "FOLDER/%05d.png")
+        .With(domain::kMissingToolFact, std::string(domain::kVideoTool));
   }
   return (*Plugin())->read(
       path, [&](std::int64_t frames, double rate) { return SampleFrames(processor, frames, rate); },

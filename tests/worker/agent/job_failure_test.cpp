@@ -83,6 +83,13 @@ TEST_F(JobFailureTest, WhatTheMachineLacksIsTheWorkersAndTriedAgain) {
   }
 }
 
+TEST_F(JobFailureTest, AToolThatIsMissingIsNamedApart) {
+  const domain::Failure failure = Of(Exit(cli::ExitCode::kToolMissing), "error: no compiler\n");
+  EXPECT_EQ(failure.blame, Blame::kWorker);
+  EXPECT_EQ(failure.reason, domain::kToolMissingReason);
+  EXPECT_TRUE(failure.retryable);
+}
+
 TEST_F(JobFailureTest, ACrashIsTheToolchainsAndMayBeTriedAgain) {
   const domain::Failure crash = Of(Signal(SIGSEGV), "error: of an earlier stage\n");
   EXPECT_EQ(crash.reason, "CRASHED");

@@ -44,7 +44,7 @@ class StandInToolchain {
  private:
   static constexpr const char* kScript = R"sh(
 if [ "$1" = devices ]; then
-  echo '{"version": "stand-in", "dies": 3, "devices": [{"name": "cpu", "usable": true}]}'
+  echo '{"version": "stand-in", "dies": 3, "devices": [{"name": "cpu", "usable": true}], "tools": [{"name": "sim-x86_64", "version": "cc 1"}]}'
   exit 0
 fi
 field() { sed -n 's/^ *"'$1'": "\(.*\)",*$/\1/p' "$order" | head -n 1; }

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <set>
 
+#include "common/domain/tools.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
@@ -197,6 +198,23 @@ TEST(CompileTest, AfterAKillAtAnyMomentOnlyWhatIsMissingIsMade) {
     EXPECT_EQ(FilesThatDiffer(out, folder / "warm"), std::set<std::string>())
         << healthy << " of " << changes;
   }
+}
+
+TEST(CompileTest, ProgramsAreMadeWithTheCompilerThatWasAskedForOrNotAtAll) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(2);
+  request.compiler_id = "cc 1";
+  domain::NoProgress progress;
+  const Status other =
+      CompileDies(LocalFileSystem(), request, {0}, folder / "part0", progress).status();
+  EXPECT_EQ(other.code(), StatusCode::kUnavailable);
+  EXPECT_NE(other.message().find("'cc 1'"), std::string::npos) << other.message();
+  EXPECT_EQ(other.facts().find(domain::kMissingToolFact)->second, "sim-x86_64");
+  EXPECT_FALSE(std::filesystem::exists(folder / "part0"));
+  const auto own = FindCompiler("", request.options.target_cpu);
+  ASSERT_TRUE(own.ok());
+  request.compiler_id = own->id;
+  EXPECT_TRUE(Preflight(request, NeedsCompiler::kYes).ok());
 }
 
 TEST(CompileTest, AfterAKillWeightsThatWereFinishedAreNotPackedAgain) {

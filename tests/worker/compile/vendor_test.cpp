@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "common/base/child_process.h"
+#include "common/domain/tools.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
 #include "worker/artifact/artifact.h"
@@ -113,6 +114,30 @@ TEST_F(VendorTest, WhatItMadeIsNotRunOnTheSimulator) {
   const Status status = artifact::OpenArtifact(folder_ / "out").status();
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   EXPECT_NE(status.message().find("silicon"), std::string::npos) << status.message();
+}
+
+TEST_F(VendorTest, ItIsTheVersionThatWasAskedForOrItIsMissing) {
+  request_.compiler_id = "1.1.9";
+  EXPECT_TRUE(Compile("function").ok());
+  request_.compiler_id = "1.2.0";
+  request_.options.max_kv = 62;
+  const Status other = Compile("function").status();
+  EXPECT_EQ(other.code(), StatusCode::kUnavailable);
+  EXPECT_NE(other.message().find("tyllm 1.2.0"), std::string::npos) << other.message();
+  EXPECT_TRUE(other.facts().contains(domain::kMissingToolFact));
+}
+
+TEST_F(VendorTest, AskedForItsVersionItCompilesNothing) {
+  const Path packages = Path(tyllm::testing::kTestData) / "tytvm" / "function";
+  const auto run = ProbeVendor(
+      LocalFileSystem(),
+      {{"env", "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH=" + packages.string(), "python3"}},
+      folder_ / "probe");
+  ASSERT_TRUE(run.ok()) << run.status().ToString();
+  EXPECT_EQ(run->version, "1.1.9");
+  EXPECT_TRUE(
+      ProbeVendor(LocalFileSystem(), {}, folder_ / "probe").status().facts().contains(
+          domain::kMissingToolFact));
 }
 
 TEST_F(VendorTest, AToolchainThatIsNotInstalledIsSaidSo) {

@@ -7,6 +7,7 @@
 #include "common/format/json.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/human_bytes.h"
+#include "worker/app/vendor_command.h"
 #include "worker/jobs/toolchain_facts.h"
 
 namespace tyllm::app {
@@ -24,6 +25,12 @@ void Print(const domain::ToolchainFacts& facts) {
       std::printf("           not usable: %s\n", device.problem.c_str());
     }
   }
+  std::printf("tools\n");
+  for (const domain::Tool& tool : facts.tools) {
+    const bool here = !tool.version.empty();
+    std::printf("  %-12s %s%s\n", tool.name.c_str(),
+                here ? "" : "not here: ", (here ? tool.version : tool.problem).c_str());
+  }
 }
 
 }  // namespace
@@ -32,9 +39,11 @@ void DeclareDevices(cli::CommandSpec& spec, Invocation& /*invocation*/) {
   auto json = std::make_shared<bool>(false);
   spec.options = {{"--json", "", "print one JSON document", json.get()}};
   spec.description =
-      "Lists what --device may name on this machine, and whether this build can compute with it.";
+      "Lists what --device may name on this machine, whether this build can compute with it, and "
+      "which "
+      "tools it finds: compilers, the vendor's toolchain, the reader of video files.";
   spec.run = [json] {
-    const domain::ToolchainFacts facts = jobs::DescribeToolchain();
+    const domain::ToolchainFacts facts = jobs::DescribeToolchain(VendorSettingsOf({}));
     if (*json) {
       std::cout << format::PrettyJson(format::ToJson(facts));
     } else {

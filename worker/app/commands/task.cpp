@@ -8,6 +8,7 @@
 
 #include "common/base/version.h"
 #include "common/domain/matching.h"
+#include "common/domain/tools.h"
 #include "common/format/json.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/installed.h"
@@ -56,6 +57,9 @@ Result<cli::ExitCode> RunOrder(const Path& spec, const Invocation& invocation) {
 // A job opens only what its order and its installation name: what it may not open, what is not
 // installed and what does not respond is its machine's fault, never the request's.
 cli::ExitCode ExitCodeOfJob(const Status& status) {
+  if (status.facts().contains(domain::kMissingToolFact)) {
+    return cli::ExitCode::kToolMissing;
+  }
   const StatusCode code = status.code();
   const bool machine = code == StatusCode::kUnavailable || code == StatusCode::kDeadlineExceeded ||
                        code == StatusCode::kPermissionDenied;

@@ -64,8 +64,9 @@ Result<CompileSummary> CompileWithVendor(FileSystem& files, const CompileRequest
                                               Staging::Unfinished::kThrowAway));
   Path tree = staging.scratch() / artifact::DieFolder(request.options.dies);
   TYLLM_TRY(files.CreateDirectories(tree));
-  TYLLM_ASSIGN(const VendorRun run, RunVendor(files, preparation, settings, request.jobs, tree,
-                                              staging.scratch(), on_line, progress));
+  TYLLM_ASSIGN(const VendorRun run,
+               RunVendor(files, preparation, settings, request.jobs, request.compiler_id, tree,
+                         staging.scratch(), on_line, progress));
   TYLLM_TRY(AddMissingFiles(files, preparation, tree));
   TYLLM_TRY(CheckVendorTree(preparation, tree));
   for (const fs::directory_entry& entry : fs::directory_iterator(tree)) {

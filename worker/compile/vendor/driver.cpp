@@ -88,7 +88,14 @@ def main():
         ModelConfig.verify_with_parallel_config = lambda config, parallel: True
     except ImportError:
         pass
-    tell(version=str(getattr(tyllm, "__version__", "unknown")))
+    version = str(getattr(tyllm, "__version__", "unknown"))
+    tell(version=version)
+    if request.get("probe"):
+        return
+    if request["version"] not in ("", version):
+        tell(missing="tyllm " + request["version"], reason="it is " + version,
+             python=sys.executable)
+        sys.exit(3)
     configure(device, request)
     tell(stage="vendor", done=1, total=3, message="compiling")
     try:

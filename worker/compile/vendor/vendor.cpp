@@ -14,6 +14,7 @@
 
 #include "common/base/child_process.h"
 #include "common/base/mapped_file.h"
+#include "common/domain/tools.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/vendor/driver.h"
 
@@ -23,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kNotInstalled = 3;
+constexpr std::chrono::seconds kProbeLimit{30};
 /// How long what is in the pipe is still read after the toolchain ended: what it started may hold
 /// the other end for ever.
 constexpr std::chrono::seconds kDrainLimit{2};
@@ -54,7 +56,8 @@ std::string Replaced(std::string text, std::string_view from, const std::string&
   return text;
 }
 
-format::Json RequestOf(const Preparation& preparation, int jobs, const Path& tree) {
+format::Json RequestOf(const Preparation& preparation, int jobs, const std::string& version,
+                       const Path& tree) {
   const domain::CompileOptions& options = preparation.options;
   return {{"model_path", Absolute(preparation.model.checkpoint.directory()).string()},
           {"artifacts_path", Absolute(tree).string()},
@@ -66,7 +69,8 @@ format::Json RequestOf(const Preparation& preparation, int jobs, const Path& tre
           {"attention_dies", options.attention_dies},
           {"reduce_group", options.reduce_group},
           {"jit_device", "cpu"},
-          {"threads", std::max(1, jobs)}};
+          {"threads", std::max(1, jobs)},
+          {"version", version}};
 }
 
 }  // namespace
@@ -149,10 +153,12 @@ class Listener {
 };
 
 Status NotInstalled(const VendorSettings& settings, const std::string& why) {
-  return Unavailable(
-      "the vendor's toolchain is not installed here: '" + settings.command.front() + "': " + why +
-      "; name a Python or a container that has it (--vendor-command, or tytvm_command of the "
-      "worker's configuration), or compile with --target sim");
+  return Unavailable("the vendor's toolchain is not installed here: '" + settings.command.front() +
+                     "': " + why +
+                     "; name a Python or a container that has it (--vendor-command, or "
+                     "tytvm_command of the "
+                     "worker's configuration), or compile with --target sim")
+      .With(domain::kMissingToolFact, std::string(domain::kVendorTool));
 }
 
 /// Reads once what is there. Whether more can come.
@@ -223,6 +229,48 @@ Result<ExitStatus> RunAndListen(const CommandLine& command, Listener& listener,
   return child->Wait(std::chrono::milliseconds(0));
 }
 
+/// Folders that the toolchain must see.
+struct Folders {
+  const Path& model;
+  const Path& out;
+  const Path& scratch;
+};
+
+/// Starts the driver with a request, and waits for its end.
+Status Drive(FileSystem& files, const VendorSettings& settings, const format::Json& what,
+             const Folders& folders, Listener& listener) {
+  if (settings.command.empty()) {
+    return Unavailable(
+               "no command for the vendor's toolchain is configured; name one with "
+               "--vendor-command, or tytvm_command of the worker's configuration")
+        .With(domain::kMissingToolFact, std::string(domain::kVendorTool));
+  }
+  const Path script = Absolute(folders.scratch) / "tytvm_driver.py";
+  const Path request = Absolute(folders.scratch) / "tytvm_request.json";
+  TYLLM_TRY(files.CreateDirectories(folders.scratch));
+  TYLLM_TRY(WriteFileAtomically(files, script, VendorDriver()));
+  TYLLM_TRY(WriteFileAtomically(files, request, format::PrettyJson(what)));
+  CommandLine command;
+  for (const std::string& word : settings.command) {
+    std::string filled = Replaced(word, "{model}", Absolute(folders.model).string());
+    filled = Replaced(filled, "{out}", Absolute(folders.out).string());
+    command.argv.push_back(Replaced(filled, "{scratch}", Absolute(folders.scratch).string()));
+  }
+  command.argv.insert(command.argv.end(), {script.string(), request.string()});
+  TYLLM_ASSIGN(const ExitStatus exit, RunAndListen(command, listener, settings));
+  if (!listener.missing().empty()) {
+    return NotInstalled(settings, listener.missing());
+  }
+  if (exit.code == 127 || exit.code == kNotInstalled) {
+    return NotInstalled(settings, "it ended with " + exit.ToString());
+  }
+  if (!exit.ok()) {
+    return Internal("the vendor's toolchain ended with " + exit.ToString() +
+                    "; its last line: " + listener.last_line());
+  }
+  return OkStatus();
+}
+
 /// Names that a bucket has on a die, besides its programs.
 std::vector<Path> ParamsOf(const Preparation& preparation) {
   std::vector<Path> paths;
@@ -265,40 +313,25 @@ std::string ProblemOf(const Path& path, bool is_params) {
 }  // namespace
 
 Result<VendorRun> RunVendor(FileSystem& files, const Preparation& preparation,
-                            const VendorSettings& settings, int jobs, const Path& tree,
-                            const Path& scratch, const OnVendorLine& on_line,
+                            const VendorSettings& settings, int jobs, const std::string& version,
+                            const Path& tree, const Path& scratch, const OnVendorLine& on_line,
                             domain::ProgressSink& progress) {
-  if (settings.command.empty()) {
-    return Unavailable(
-        "no command for the vendor's toolchain is configured; name one with --vendor-command, or "
-        "tytvm_command of the worker's configuration");
-  }
-  const Path script = Absolute(scratch) / "tytvm_driver.py";
-  const Path request = Absolute(scratch) / "tytvm_request.json";
-  TYLLM_TRY(files.CreateDirectories(scratch));
-  TYLLM_TRY(WriteFileAtomically(files, script, VendorDriver()));
-  TYLLM_TRY(
-      WriteFileAtomically(files, request, format::PrettyJson(RequestOf(preparation, jobs, tree))));
-  CommandLine command;
-  for (const std::string& word : settings.command) {
-    std::string filled =
-        Replaced(word, "{model}", Absolute(preparation.model.checkpoint.directory()).string());
-    filled = Replaced(filled, "{out}", Absolute(tree).string());
-    command.argv.push_back(Replaced(filled, "{scratch}", Absolute(scratch).string()));
-  }
-  command.argv.insert(command.argv.end(), {script.string(), request.string()});
   Listener listener(on_line, progress);
-  TYLLM_ASSIGN(const ExitStatus exit, RunAndListen(command, listener, settings));
-  if (!listener.missing().empty()) {
-    return NotInstalled(settings, listener.missing());
-  }
-  if (exit.code == 127 || exit.code == kNotInstalled) {
-    return NotInstalled(settings, "it ended with " + exit.ToString());
-  }
-  if (!exit.ok()) {
-    return Internal("the vendor's toolchain ended with " + exit.ToString() +
-                    "; its last line: " + listener.last_line());
-  }
+  TYLLM_TRY(
+      Drive(files, settings, RequestOf(preparation, jobs, version, tree),
+            {.model = preparation.model.checkpoint.directory(), .out = tree, .scratch = scratch},
+            listener));
+  return VendorRun{listener.version()};
+}
+
+Result<VendorRun> ProbeVendor(FileSystem& files, const VendorSettings& settings,
+                              const Path& scratch) {
+  VendorSettings short_run = settings;
+  short_run.limit = kProbeLimit;
+  domain::NoProgress progress;
+  Listener listener({}, progress);
+  TYLLM_TRY(Drive(files, short_run, {{"probe", true}, {"threads", 1}},
+                  {.model = scratch, .out = scratch, .scratch = scratch}, listener));
   return VendorRun{listener.version()};
 }
 

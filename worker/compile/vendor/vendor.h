@@ -30,13 +30,18 @@ struct VendorRun {
   std::string version;
 };
 
+/// Whether it is there, and which version: starts it, for half a minute at most. `scratch` as
+/// below. kUnavailable says what is not installed.
+Result<VendorRun> ProbeVendor(FileSystem& files, const VendorSettings& settings,
+                              const Path& scratch);
+
 /// Starts the toolchain for a request that was looked at, and waits for it, but not for processes
 /// that it leaves behind, which are killed; it writes to `tree`. kDeadlineExceeded at its limit.
-/// `scratch` gets the driver and its request. kFailedPrecondition says what is not installed.
-/// Reports stage "vendor".
+/// `scratch` gets the driver and its request. kUnavailable says what is not installed, or that it
+/// is not `version`, which may be empty. Reports stage "vendor".
 Result<VendorRun> RunVendor(FileSystem& files, const Preparation& preparation,
-                            const VendorSettings& settings, int jobs, const Path& tree,
-                            const Path& scratch, const OnVendorLine& on_line,
+                            const VendorSettings& settings, int jobs, const std::string& version,
+                            const Path& tree, const Path& scratch, const OnVendorLine& on_line,
                             domain::ProgressSink& progress);
 
 /// Whether a tree has every file that the board's SDK looks for: kDataLoss lists all that are
