@@ -115,6 +115,10 @@ cli::ExitCode Run(const Session& session, const Arguments& arguments) {
     Tell("it ran with toolchain {}; `tyllm --version` says which one is here\n",
          Printable(detail->toolchain_version));
   }
+  if (!detail->spec.compiler.empty()) {
+    Tell("its programs were made with {}; `tyllm devices` says what makes them here\n",
+         Printable(detail->spec.compiler));
+  }
   fmt::print("{}\n", command);
   return cli::ExitCode::kOk;
 }

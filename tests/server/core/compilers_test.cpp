@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "server/core/list_workers.h"
 #include "server/core/retry_job.h"
 #include "server/core/validate_job.h"
@@ -103,12 +105,12 @@ TEST_F(CompilersTest, WhileNothingIsMadeAnotherCompilerTakesThePlaceOfOneThatIsG
   const auto given = AskWith("w1", "cc 2", "s2");
   ASSERT_EQ(given.size(), 1U) << Show(job);
   EXPECT_EQ(given[0].spec.compiler, "cc 2");
-  bool told = false;
-  for (const auto& event : *Await(farm_->parts.store.Look(
-           [&](store::Queue& queue) { return queue.EventsAfter(job, 0, 100); }))) {
-    told = told || event.text == "programs are made with cc 2";
-  }
-  EXPECT_TRUE(told);
+  const auto events = Await(
+      farm_->parts.store.Look([&](store::Queue& queue) { return queue.EventsAfter(job, 0, 100); }));
+  ASSERT_TRUE(events.ok());
+  EXPECT_TRUE(std::ranges::any_of(*events, [](const domain::JobEvent& event) {
+    return event.text == "programs are made with cc 2";
+  }));
 }
 
 TEST_F(CompilersTest, AJobThatIsHalfMadeWaitsForItsCompilerSaysSoAndFailsInTheEnd) {

@@ -21,7 +21,8 @@ class CompilerContract : public EveryQueue {
 
   std::string Needs(TaskId task) {
     std::string tools;
-    for (const domain::Requirement& one : queue_->GetTask(task)->requirements) {
+    const auto record = queue_->GetTask(task);
+    for (const domain::Requirement& one : record->requirements) {
       tools += one.property.starts_with("tool.") ? one.value : "";
     }
     return tools;
