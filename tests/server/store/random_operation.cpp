@@ -187,7 +187,7 @@ Operation RandomOperations::Compiler(Queue& queue, std::int64_t now) {
 }
 
 Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
-  switch (Below(19)) {
+  switch (Below(20)) {
     case 0:
     case 1:
       return Submit(now);
