@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/format/json.h"
+#include "worker/model/default_system.h"
 #include "worker/model/trimmed.h"
 
 namespace tyllm::model {
@@ -13,29 +14,6 @@ namespace {
 
 bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
-}
-
-// The system message that a ChatML template writes by itself: literal text between
-// "<|im_start|>system\n" and "<|im_end|>", where "\n" is a line break or its escape.
-std::string DefaultSystem(std::string_view text) {
-  constexpr std::string_view kOpening = "<|im_start|>system";
-  for (std::size_t at = text.find(kOpening); at != std::string_view::npos;
-       at = text.find(kOpening, at + 1)) {
-    std::string_view rest = text.substr(at + kOpening.size());
-    if (rest.starts_with("\\n")) {
-      rest.remove_prefix(2);
-    } else if (rest.starts_with('\n')) {
-      rest.remove_prefix(1);
-    } else {
-      continue;
-    }
-    const std::string_view literal = rest.substr(0, rest.find("<|im_end|>"));
-    if (literal.size() < rest.size() && !literal.empty() &&
-        literal.find_first_of("'\"{}\\") == std::string_view::npos) {
-      return std::string(literal);
-    }
-  }
-  return {};
 }
 
 std::string ChatMlTurn(std::string_view role, std::string_view content) {
@@ -122,7 +100,7 @@ Result<ChatTemplate> ChatTemplate::Recognise(std::string_view text, std::string_
   recognised.tokens_ = std::move(tokens);
   if (Has(text, "<|im_start|>") && Has(text, "<|im_end|>")) {
     recognised.format_ = ChatFormat::kChatMl;
-    recognised.default_system_ = DefaultSystem(text);
+    TYLLM_ASSIGN(recognised.default_system_, FindDefaultSystem(text, what));
     recognised.can_skip_thinking_ = Has(text, "enable_thinking");
     return recognised;
   }

@@ -53,6 +53,32 @@ TEST(ChatTemplateTest, WritesTheSystemMessageThatTheTemplateHasOfItsOwn) {
             "<|im_start|>system\nx<|im_end|>\n");
 }
 
+TEST(ChatTemplateTest, ReadsEscapesQuotesAndBracesOfTheTemplatesSystemMessage) {
+  const auto system = [](const std::string& text) {
+    return Rendered(text, kQuestion, {.invite_answer = false});
+  };
+  const std::string question = "<|im_start|>user\n Hi \n<|im_end|>\n";
+  EXPECT_EQ(system(R"({{ '<|im_start|>system\nYou\'re "it"\\ {here}.\tGo\n<|im_end|>\n' }})"),
+            "<|im_start|>system\nYou're \"it\"\\ {here}.\tGo\n<|im_end|>\n" + question);
+  EXPECT_EQ(
+      system("{# it's #}{% if x == 'y' %}<|im_start|>system\nYou're \"it\" {\\n}<|im_end|>\n"),
+      "<|im_start|>system\nYou're \"it\" {\\n}<|im_end|>\n" + question);
+}
+
+TEST(ChatTemplateTest, RefusesASystemMessageThatIsPutTogether) {
+  for (const char* const text : {"{{ '<|im_start|>system\\nToday is ' + date + '<|im_end|>' }}",
+                                 "<|im_start|>system\nToday is {{ date }}<|im_end|>",
+                                 "{{ '<|im_start|>system\\nCaf\\u00e9<|im_end|>' }}"}) {
+    const auto found = ChatTemplate::Recognise(text, "chat_template");
+    EXPECT_EQ(found.status().code(), StatusCode::kUnimplemented) << text;
+    EXPECT_NE(found.status().message().find("--system"), std::string::npos);
+  }
+  EXPECT_TRUE(ChatTemplate::Recognise("{% if tools %}{{ '<|im_start|>system\\nTools: ' + tools + "
+                                      "'<|im_end|>' }}{% endif %}",
+                                      "chat_template")
+                  .ok());
+}
+
 TEST(ChatTemplateTest, SkipsThinkingOnlyWhereTheTemplateCan) {
   EXPECT_EQ(Rendered(kQwen3, {{"user", "Hi"}}, {.thinking = false}),
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n");
