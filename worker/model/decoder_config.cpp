@@ -105,9 +105,8 @@ Status CheckArithmetic(const DecoderConfig& config, std::string_view what) {
     return Unimplemented(Key(what, "partial_rotary_factor") + " is " +
                          std::to_string(*config.partial_rotary_factor) + ", supported is only 1");
   }
-  if (!(config.rms_norm_eps > 0.0 && config.rms_norm_eps < 1.0)) {
-    return InvalidArgument(Key(what, "rms_norm_eps") + " is " +
-                           std::to_string(config.rms_norm_eps) +
+  if (const double epsilon = config.rms_norm_eps.value_or(0.5); !(epsilon > 0.0 && epsilon < 1.0)) {
+    return InvalidArgument(Key(what, "rms_norm_eps") + " is " + std::to_string(epsilon) +
                            ", expected more than 0 and less than 1");
   }
   return OkStatus();
@@ -187,7 +186,7 @@ Result<ModelShape> ShapeOf(const DecoderConfig& config, const DecoderRules& rule
     shape.max_positions = std::min(shape.max_positions, shape.sliding_window);
   }
   shape.tied_head = config.tie_word_embeddings;
-  shape.norm_epsilon = static_cast<float>(config.rms_norm_eps);
+  shape.norm_epsilon = static_cast<float>(config.rms_norm_eps.value_or(rules.default_norm_epsilon));
   TYLLM_TRY(CheckHeads(shape, head_size_is_given, what));
   TYLLM_ASSIGN(const Rope rope,
                ReadRope({config.rope_theta, config.rope_scaling, config.rope_parameters},

@@ -23,7 +23,7 @@ struct DecoderConfig {
   std::int64_t intermediate_size = 0;
   std::int64_t vocab_size = 0;
   std::int64_t max_position_embeddings = 0;
-  double rms_norm_eps = 1e-6;
+  std::optional<double> rms_norm_eps;
   std::string hidden_act = "silu";
   bool tie_word_embeddings = false;
   std::optional<bool> attention_bias;
@@ -43,6 +43,7 @@ struct DecoderRules {
   std::int64_t default_head_size = 0;  ///< 0: hidden_size / num_attention_heads
   /// `sliding_window` holds in every layer, without a key use_sliding_window (Mistral).
   bool always_slides = false;
+  double default_norm_epsilon = 1e-6;
 };
 
 /// Reads and checks what every family needs: types, bounds, and that nothing is asked for that no

@@ -53,6 +53,9 @@ Json HubConfig(const PublishedModel& model, const SpecialTokens& tokens, const J
   const ModelShape& shape = model.shape;
   Json config = {{"architectures", {shape.architecture}}, {"model_type", shape.family}};
   Json decoder = DecoderKeys(shape, tokens);
+  if (shape.family == "mistral") {
+    decoder["sliding_window"] = nullptr;  // the positions are limited already; absent means 4096
+  }
   if (!vision.is_null()) {
     decoder["rope_scaling"] = MropeScaling(shape);
   }

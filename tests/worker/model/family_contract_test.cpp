@@ -232,6 +232,23 @@ TEST_P(FamilyContract, ASlidingWindowLimitsThePositionsToWhatItSees) {
   EXPECT_THAT(Error().message(), HasSubstr("config.json.sliding_window is 0"));
 }
 
+TEST_P(FamilyContract, AbsentKeysHaveTheDefaultsOfTransformers) {
+  config_["max_position_embeddings"] = 32768;
+  config_["sliding_window"] = nullptr;
+  config_.erase("rms_norm_eps");
+  const std::string_view architecture = GetParam()->architecture;
+  const bool is_qwen2_vl = architecture == "Qwen2VLForConditionalGeneration" ||
+                           architecture == "Qwen2_5_VLForConditionalGeneration";
+  auto shape = ParseShape(config_, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_EQ(shape->norm_epsilon, is_qwen2_vl ? 1e-5F : 1e-6F);
+  EXPECT_EQ(shape->sliding_window, 0);
+  config_.erase("sliding_window");
+  shape = ParseShape(config_, "config.json");
+  ASSERT_TRUE(shape.ok()) << shape.status().ToString();
+  EXPECT_EQ(shape->sliding_window, architecture == "MistralForCausalLM" ? 4096 : 0);
+}
+
 TEST_P(FamilyContract, HarmlessKeysAreAccepted) {
   config_["use_sliding_window"] = false;
   config_["sliding_window"] = nullptr;

@@ -7,10 +7,14 @@ namespace tyllm::model {
 namespace {
 
 /// The first Mistral attends over its window in every layer; later ones have null for it.
+constexpr std::int64_t kDefaultWindow = 4096;
 constexpr DecoderRules kRules{.always_slides = true};
 
 Result<ModelShape> Parse(const format::Json& json, std::string_view what) {
-  TYLLM_ASSIGN(const DecoderConfig config, ReadDecoderConfig(json, what));
+  TYLLM_ASSIGN(DecoderConfig config, ReadDecoderConfig(json, what));
+  if (!json.contains("sliding_window")) {
+    config.sliding_window = kDefaultWindow;
+  }
   return ShapeOf(config, kRules, what);
 }
 

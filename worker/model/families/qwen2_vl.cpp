@@ -6,6 +6,8 @@ namespace tyllm::model {
 
 namespace {
 
+constexpr DecoderRules kRules{.default_norm_epsilon = 1e-5};
+
 /// The language model of Qwen2-VL is Qwen2's; its checkpoints have a visual tower besides.
 void AddQuirks(ModelShape& shape) {
   shape.qkv_bias = true;
@@ -16,7 +18,7 @@ void AddQuirks(ModelShape& shape) {
 Result<ModelShape> Parse(const format::Json& json, std::string_view what) {
   TYLLM_ASSIGN(const TextConfig text, ReadTextConfig(json, what));
   TYLLM_ASSIGN(const DecoderConfig config, ReadDecoderConfig(text.json, text.what));
-  TYLLM_ASSIGN(ModelShape shape, ShapeOf(config, {}, text.what));
+  TYLLM_ASSIGN(ModelShape shape, ShapeOf(config, kRules, text.what));
   AddQuirks(shape);
   return shape;
 }
