@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "common/base/list_folder.h"
+#include "common/base/real_path.h"
 
 namespace tyllm::model {
 
@@ -36,11 +37,45 @@ bool HoldsWeights(const Path& path) {
                      [&](std::string_view ending) { return name.ends_with(ending); });
 }
 
+/// Where links of a model folder may lead: into the folder, and, where it is a snapshot of the
+/// hub's cache, to the blobs beside the snapshots.
+class Bounds {
+ public:
+  explicit Bounds(const Path& directory) : folder_(RealPath(directory)) {
+    const Path snapshots = folder_.parent_path();
+    if (snapshots.filename() == "snapshots") {
+      blobs_ = snapshots.parent_path() / "blobs";
+    }
+  }
+
+  /// Whether what `path` really is may travel with the model.
+  bool Holds(const Path& path) const {
+    const Path real = RealPath(path);
+    return IsWithin(real, folder_) || (!blobs_.empty() && IsWithin(real, blobs_));
+  }
+
+ private:
+  /// Below `folder`, through nothing that is hidden.
+  static bool IsWithin(const Path& real, const Path& folder) {
+    const Path inside = real.lexically_relative(folder);
+    return !inside.empty() && *inside.begin() != ".." &&
+           std::ranges::none_of(inside, [](const Path& part) {
+             return part != "." && part.string().starts_with('.');
+           });
+  }
+
+  Path folder_;
+  Path blobs_;
+};
+
+/// The names of the directory itself that a model cannot do without.
+constexpr std::array<std::string_view, 2> kNeeded = {"config.json", "tokenizer.json"};
+
 /// Goes through a folder and those in it, links followed but for one that leads to a folder that it
 /// is in.
 class Finder {
  public:
-  explicit Finder(const Path& directory) : directory_(directory) {}
+  explicit Finder(const Path& directory) : directory_(directory), bounds_(directory) {}
 
   Status Visit(const Path& within) {
     std::error_code error;
@@ -76,10 +111,11 @@ class Finder {
   static constexpr std::size_t kDeepest = 64;
   static constexpr int kMostFolders = 10'000;  ///< links may lead to one by many ways
 
-  /// Links to files count as files: that is how the hub's cache keeps them.
+  /// Links to files count as files: that is how the hub's cache keeps them. One that leads to
+  /// somewhere else would carry a file into the output that is not of the model.
   Status Take(const Path& name, const Path& path) {
     std::error_code ignored;
-    if (IsHidden(path)) {
+    if (IsHidden(path) || !bounds_.Holds(path)) {
       return OkStatus();
     }
     if (fs::is_directory(path, ignored)) {
@@ -92,6 +128,7 @@ class Finder {
   }
 
   const Path& directory_;
+  Bounds bounds_;
   std::vector<Path> open_;  ///< real names of the folders that are being gone through
   int visited_ = 0;
   std::vector<Path> found_;
@@ -103,6 +140,32 @@ Result<std::vector<Path>> FindPassengerFiles(const Path& directory) {
   Finder finder(directory);
   TYLLM_TRY(finder.Visit({}));
   return finder.Take();
+}
+
+std::vector<Path> FindLinksOut(const Path& directory) {
+  const Bounds bounds(directory);
+  const Result<std::vector<Path>> entries = ListFolder(directory);
+  std::vector<Path> names;
+  for (const Path& entry : entries.ok() ? *entries : std::vector<Path>()) {
+    std::error_code ignored;
+    if (!IsHidden(entry) && !HoldsWeights(entry) && fs::is_regular_file(entry, ignored) &&
+        !bounds.Holds(entry)) {
+      names.push_back(entry.filename());
+    }
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+Status CheckLinks(const Path& directory) {
+  for (const Path& name : FindLinksOut(directory)) {
+    if (std::ranges::find(kNeeded, name.string()) != kNeeded.end()) {
+      return InvalidArgument((directory / name).string() +
+                             " is a link that leads out of the model's folder, expected the file "
+                             "itself, which belongs into the output; copy it");
+    }
+  }
+  return OkStatus();
 }
 
 }  // namespace tyllm::model

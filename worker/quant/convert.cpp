@@ -11,6 +11,7 @@
 #include "worker/model/linear_formats.h"
 #include "worker/model/needed_files.h"
 #include "worker/model/output_place.h"
+#include "worker/model/passenger_files.h"
 #include "worker/model/quantization_config.h"
 #include "worker/model/tensor_inventory.h"
 #include "worker/model/weight_files.h"
@@ -250,6 +251,7 @@ std::vector<std::string> Warnings(const model::Checkpoint& source, const Path& d
 Result<ConvertReport> Convert(const ConvertRequest& request, domain::ProgressSink& progress,
                               FileSystem& files) {
   TYLLM_TRY(model::CheckOutputPlace(request.source, request.destination));
+  TYLLM_TRY(model::CheckLinks(request.source));
   TYLLM_ASSIGN(const model::Checkpoint source, model::Checkpoint::Open(request.source));
   const model::CheckpointFormat format = WrittenFormat(request.options.quant_type);
   TYLLM_TRY(CheckSource(source, format));

@@ -9,6 +9,7 @@
 #include "common/base/version.h"
 #include "worker/model/linear_formats.h"
 #include "worker/model/output_place.h"
+#include "worker/model/passenger_files.h"
 #include "worker/quant/background_work.h"
 #include "worker/quant/calibration_images.h"
 #include "worker/quant/calibration_pass.h"
@@ -102,6 +103,7 @@ class Quantizer {
   Status Prepare() {
     TYLLM_TRY(domain::Check(options_));
     TYLLM_TRY(model::CheckOutputPlace(request_.model, request_.out));
+    TYLLM_TRY(model::CheckLinks(request_.model));
     TYLLM_ASSIGN(forward::Model opened, forward::OpenModel(request_.model));
     model_.emplace(std::move(opened));
     TYLLM_ASSIGN(plan_, PlanQuantization(*model_, options_));
