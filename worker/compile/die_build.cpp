@@ -135,8 +135,15 @@ class DieBuilder {
     TYLLM_TRY(DescribeParams());
     TYLLM_ASSIGN(const std::vector<SharedProgram> programs, Missing());
     counts_.distinct_sources = std::ssize(programs);
-    const ObjectBuilder builder(files_, preparation_.compiler, preparation_.options.target_cpu,
-                                scratch_, request_.cache);
+    ObjectBuilder builder(files_, preparation_.compiler, preparation_.options.target_cpu, scratch_,
+                          request_.cache);
+    if (compiles()) {
+      std::vector<const GeneratedProgram*> expected;
+      for (const SharedProgram& program : programs) {
+        expected.push_back(program.generated);
+      }
+      builder.Expect(expected);
+    }
     Guarded<std::int64_t> done(std::int64_t{0});
     std::vector<Status> statuses(programs.size());
     ThreadPool compilers(CompilersThatFit(pool_.threads()));

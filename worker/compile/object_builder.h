@@ -22,6 +22,10 @@ class ObjectBuilder {
 
   const artifact::Toolchain& toolchain() const { return toolchain_; }
 
+  /// Programs that Build will be asked for: where several are not in the cache, the kernels'
+  /// headers are gone through once for all of them. Before any Build.
+  void Expect(const std::vector<const GeneratedProgram*>& programs);
+
   /// The object's bytes, from the cache or from the compiler. The same program gives the same
   /// bytes, wherever and whenever it is built.
   Result<std::string> Build(const GeneratedProgram& program) const;
@@ -35,6 +39,9 @@ class ObjectBuilder {
  private:
   /// The first caller writes them, the others wait for it.
   Status WriteHeaders() const;
+  Status Precompile();
+  /// Without the precompiled headers where the compiler does not take them.
+  Status Compile(const Path& directory) const;
 
   FileSystem& files_;
   SystemCompiler compiler_;
@@ -42,9 +49,13 @@ class ObjectBuilder {
   Path scratch_;
   ObjectCache cache_;
   artifact::Toolchain toolchain_;
+  Path precompiled_;  ///< headers; empty: none
   mutable Guarded<bool> headers_written_{false};
   mutable Guarded<std::int64_t> from_cache_{std::int64_t{0}};
 };
+
+/// What a program's object is found by in the cache.
+std::string ObjectKey(const artifact::Toolchain& toolchain, const GeneratedProgram& program);
 
 /// What identifies objects made here.
 artifact::Toolchain ToolchainOf(const SystemCompiler& compiler, const std::string& target_cpu);

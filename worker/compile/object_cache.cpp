@@ -27,6 +27,15 @@ std::optional<std::string> ObjectCache::Find(const std::string& key) const {
   return *std::move(object);
 }
 
+std::optional<std::uint64_t> ObjectCache::SizeOf(const std::string& key) const {
+  std::error_code error;
+  if (directory_.empty() || !std::filesystem::exists(PathOf(key, ".sha256"), error)) {
+    return std::nullopt;
+  }
+  const std::uintmax_t bytes = std::filesystem::file_size(PathOf(key, ".so"), error);
+  return error ? std::nullopt : std::optional<std::uint64_t>(bytes);
+}
+
 void ObjectCache::Store(const std::string& key, const std::string& object) const {
   if (directory_.empty()) {
     return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,8 @@ class ObjectCache {
       : files_(files), directory_(std::move(directory)) {}
 
   std::optional<std::string> Find(const std::string& key) const;
+  /// Bytes of an object that is there, which Find may still refuse; nothing is read or touched.
+  std::optional<std::uint64_t> SizeOf(const std::string& key) const;
   /// A cache that cannot be written is no reason to fail: errors are dropped.
   void Store(const std::string& key, const std::string& object) const;
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -114,6 +115,32 @@ bool HasHere() {
   return std::filesystem::is_directory(kHere, error);
 }
 
+/// `arguments` say what is compiled, in `directory`.
+Status RunIn(const SystemCompiler& compiler, const std::vector<std::string>& arguments,
+             const Path& directory, const Path& include) {
+  // The shell only sets the limit of memory and then becomes the compiler.
+  CommandLine command =
+      Compiling({"/bin/sh", "-c", "ulimit -v " + std::string(kMemoryLimitKib) + " && exec \"$@\"",
+                 "sh", compiler.program});
+  command.argv.insert(command.argv.end(), compiler.arguments.begin(), compiler.arguments.end());
+  const Path folder = Absolute(directory);
+  const std::string headers = Absolute(include).lexically_relative(folder).generic_string();
+  const std::string here = HasHere() ? kHere : folder.string();
+  command.argv.insert(command.argv.end(),
+                      {"-ffile-prefix-map=" + here + "=.",
+                       "-ffile-prefix-map=" + headers + "=include", "-I" + headers});
+  command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
+  command.environment.push_back("PWD=" + here);
+  command.directory = directory;
+  TYLLM_ASSIGN(const CommandOutcome outcome, RunCommand(command, kCompileLimit));
+  if (!outcome.exit.ok()) {
+    return Internal(compiler.program + " ended with " + outcome.exit.ToString() +
+                    " on a generated program (" + (directory / "program.cpp").string() +
+                    "); it said:\n" + outcome.output);
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Result<SystemCompiler> FindCompiler(const std::string& requested, std::string_view target_cpu) {
@@ -182,29 +209,32 @@ Result<std::string> ResolveTargetCpu(const std::string& target_cpu) {
   return target_cpu;
 }
 
+bool GainsByPrecompiling(const SystemCompiler& compiler) {
+  return compiler.id.find("clang") != std::string::npos &&
+         std::ranges::find(compiler.arguments, kLineTables) == compiler.arguments.end();
+}
+
+Status PrecompileHeader(const SystemCompiler& compiler, const std::vector<std::string>& flags,
+                        const Path& directory, const Path& include) {
+  std::vector<std::string> arguments;
+  std::ranges::copy_if(flags, std::back_inserter(arguments), [](const std::string& flag) {
+    return flag != "-shared" && !flag.starts_with("-Wl,");  // nothing is linked
+  });
+  // A name that means the same from the folders beside this one, from which it is looked at again.
+  const std::string header = "../" + directory.filename().string() + "/program.h";
+  arguments.insert(arguments.end(), {"-x", "c++-header", "-o", "program.pch", header});
+  return RunIn(compiler, arguments, directory, include);
+}
+
 Status RunCompiler(const SystemCompiler& compiler, const std::vector<std::string>& flags,
-                   const Path& directory, const Path& include) {
-  // The shell only sets the limit of memory and then becomes the compiler.
-  CommandLine command =
-      Compiling({"/bin/sh", "-c", "ulimit -v " + std::string(kMemoryLimitKib) + " && exec \"$@\"",
-                 "sh", compiler.program});
-  command.argv.insert(command.argv.end(), compiler.arguments.begin(), compiler.arguments.end());
-  command.argv.insert(command.argv.end(), flags.begin(), flags.end());
-  const Path folder = Absolute(directory);
-  const std::string headers = Absolute(include).lexically_relative(folder).generic_string();
-  const std::string here = HasHere() ? kHere : folder.string();
-  command.argv.insert(command.argv.end(), {"-ffile-prefix-map=" + here + "=.",
-                                           "-ffile-prefix-map=" + headers + "=include",
-                                           "-I" + headers, "-o", "program.so", "program.cpp"});
-  command.environment.push_back("PWD=" + here);
-  command.directory = directory;
-  TYLLM_ASSIGN(const CommandOutcome outcome, RunCommand(command, kCompileLimit));
-  if (!outcome.exit.ok()) {
-    return Internal(compiler.program + " ended with " + outcome.exit.ToString() +
-                    " on a generated program (" + (directory / "program.cpp").string() +
-                    "); it said:\n" + outcome.output);
+                   const Path& directory, const Path& include, const Path& precompiled) {
+  std::vector<std::string> arguments = flags;
+  if (!precompiled.empty()) {
+    const Path file = Absolute(precompiled).lexically_relative(Absolute(directory));
+    arguments.insert(arguments.end(), {"-include-pch", file.generic_string()});
   }
-  return OkStatus();
+  arguments.insert(arguments.end(), {"-o", "program.so", "program.cpp"});
+  return RunIn(compiler, arguments, directory, include);
 }
 
 }  // namespace tyllm::compile

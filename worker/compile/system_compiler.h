@@ -39,10 +39,19 @@ std::vector<std::string> ProgramFlags(std::string_view target_cpu);
 /// CPUs that --target-cpu knows; "native" becomes the best of these that this machine is.
 Result<std::string> ResolveTargetCpu(const std::string& target_cpu);
 
+/// Whether the compiler reads headers that it has gone through before in much less time than it
+/// takes to do that, and makes the same object of them (docs/adr/0030): clang, without line tables.
+bool GainsByPrecompiling(const SystemCompiler& compiler);
+
+/// Makes `directory`/program.pch of `directory`/program.h with headers from `include`, for programs
+/// in folders beside `directory`.
+Status PrecompileHeader(const SystemCompiler& compiler, const std::vector<std::string>& flags,
+                        const Path& directory, const Path& include);
+
 /// Compiles `directory`/program.cpp to `directory`/program.so with headers from `include`, within
 /// limits of time and memory. The compiler's messages are in the error. Paths leave no trace in the
-/// object.
+/// object, nor does `precompiled`, a file of PrecompileHeader; empty: none.
 Status RunCompiler(const SystemCompiler& compiler, const std::vector<std::string>& flags,
-                   const Path& directory, const Path& include);
+                   const Path& directory, const Path& include, const Path& precompiled = {});
 
 }  // namespace tyllm::compile

@@ -128,6 +128,91 @@ TEST(ObjectBuilderTest, ObjectsFromTheCacheAreCounted) {
   }
 }
 
+/// Three programs that are not the same.
+std::vector<GeneratedProgram> Several() {
+  std::vector<GeneratedProgram> programs(3, Small());
+  for (std::size_t i = 0; i < programs.size(); ++i) {
+    programs[i].source = "#include <array>\n#include <cstring>\n" + programs[i].source +
+                         "extern \"C\" int Number" + std::to_string(i) + "(const char* text) {" +
+                         "return std::array{1, " + std::to_string(i) +
+                         "}[std::strlen(text) & 1]; }";
+  }
+  return programs;
+}
+
+TEST(ObjectBuilderTest, HeadersThatAreGoneThroughOnceLeaveNoTraceInTheObjects) {
+  const TemporaryDirectory folder;
+  const std::vector<GeneratedProgram> programs = Several();
+  for (const char* const name : {"clang++-19", "g++"}) {
+    Result<SystemCompiler> compiler = FindCompiler(name, "x86-64-v3");
+    if (!compiler.ok()) {
+      continue;  // not installed here
+    }
+    const Path scratch = folder / name;
+    ObjectBuilder builder(LocalFileSystem(), *compiler, "x86-64-v3", scratch, {});
+    builder.Expect({&programs[0], &programs[1], &programs[2]});
+    EXPECT_EQ(std::filesystem::exists(scratch / "precompiled" / "program.pch"),
+              std::string_view(name).starts_with("clang"));
+    for (const GeneratedProgram& program : programs) {
+      const auto with = builder.Build(program);
+      const auto without = Build(*compiler, folder / "without" / name, {}, program);
+      ASSERT_TRUE(with.ok()) << with.status().ToString();
+      ASSERT_TRUE(without.ok()) << without.status().ToString();
+      EXPECT_EQ(*with, *without) << name;
+    }
+  }
+}
+
+TEST(ObjectBuilderTest, PrecompiledHeadersAreTakenFromAFolderBesideTheProgram) {
+  const TemporaryDirectory folder;
+  const SystemCompiler compiler = AnyCompiler();
+  if (!GainsByPrecompiling(compiler)) {
+    GTEST_SKIP() << "needs clang";
+  }
+  for (const char* const name : {"include", "precompiled", "program"}) {
+    std::filesystem::create_directories(folder / name);
+  }
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "include" / "a.h",
+                                  "#pragma once\n"
+                                  "inline int Given() { return 5; }\n")
+                  .ok());
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "precompiled" / "program.h",
+                                  "#include \"a.h\"\n#include <array>\n")
+                  .ok());
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "program" / "program.cpp",
+                                  "extern \"C\" int number() { return Given(); }\n")
+                  .ok());
+  const std::vector<std::string> flags = ProgramFlags("x86-64-v3");
+  ASSERT_TRUE(PrecompileHeader(compiler, flags, folder / "precompiled", folder / "include").ok());
+  const Status with = RunCompiler(compiler, flags, folder / "program", folder / "include",
+                                  folder / "precompiled" / "program.pch");
+  EXPECT_TRUE(with.ok()) << with.message();
+}
+
+TEST(ObjectBuilderTest, PrecompiledHeadersThatTheCompilerDoesNotTakeAreDoneWithout) {
+  const TemporaryDirectory folder;
+  const std::vector<GeneratedProgram> programs = Several();
+  ObjectBuilder builder(LocalFileSystem(), AnyCompiler(), "x86-64-v3", folder / "a", {});
+  builder.Expect({&programs[0], &programs[1], &programs[2]});
+  const Path precompiled = folder / "a" / "precompiled" / "program.pch";
+  if (!std::filesystem::exists(precompiled)) {
+    GTEST_SKIP() << "needs clang";
+  }
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), precompiled, "damaged").ok());
+  const auto object = builder.Build(programs[0]);
+  ASSERT_TRUE(object.ok()) << object.status().ToString();
+  EXPECT_EQ(*object, *Build(AnyCompiler(), folder / "b", {}, programs[0]));
+}
+
+TEST(ObjectBuilderTest, FewProgramsAreCompiledAtOnce) {
+  const TemporaryDirectory folder;
+  const std::vector<GeneratedProgram> programs = Several();
+  ObjectBuilder builder(LocalFileSystem(), AnyCompiler(), "x86-64-v3", folder / "a",
+                        folder / "cache");
+  builder.Expect({&programs[0], &programs[1]});
+  EXPECT_FALSE(std::filesystem::exists(folder / "a" / "precompiled"));
+}
+
 TEST(ObjectBuilderTest, CachedObjectsNeedNoCompiler) {
   const TemporaryDirectory folder;
   SystemCompiler compiler = AnyCompiler();
