@@ -187,6 +187,8 @@ Result<Inspection> InspectVendorTree(const Path& directory, const artifact::Mani
   out.seq_lens = manifest.options.seq_lens;
   out.max_kv = manifest.options.max_kv;
   out.embedding_as_input = manifest.options.embedding_as_input;
+  out.head = manifest.options.head;
+  out.activations = manifest.options.activations;
   AddFiles(manifest, out);
   return Inspection(std::move(out));
 }
@@ -207,6 +209,8 @@ Result<Inspection> InspectArtifact(const Path& directory) {
   out.seq_lens = opened.buffers.seq_lens;
   out.max_kv = opened.buffers.max_kv;
   out.embedding_as_input = opened.buffers.embedding_as_input;
+  out.head = opened.manifest.options.head;
+  out.activations = opened.manifest.options.activations;
   out.group_size = opened.buffers.group;
   out.reduce_group = opened.buffers.reduce_group;
   out.in_12_bits = opened.buffers.in_12_bits;

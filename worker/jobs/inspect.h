@@ -85,6 +85,8 @@ struct ArtifactInspection {
   std::vector<std::int64_t> seq_lens;
   std::int64_t max_kv = 0;
   bool embedding_as_input = false;
+  domain::HeadNumbers head = domain::HeadNumbers::kFloat16;
+  domain::ActivationNumbers activations = domain::ActivationNumbers::kInt16;
   std::int64_t group_size = 0;
   std::int64_t reduce_group = 0;
   /// Matrices of 16-bit numbers that are stored in 12, and exceptions of a row block.
@@ -183,6 +185,8 @@ struct tyllm::format::Members<tyllm::jobs::ArtifactInspection> {
       Member{"seq_lens", &A::seq_lens},
       Member{"max_kv", &A::max_kv},
       Member{"embedding_as_input", &A::embedding_as_input},
+      Member{"head", &A::head},
+      Member{"activations", &A::activations},
       Member{"group_size", &A::group_size},
       Member{"reduce_group", &A::reduce_group},
       Member{"in_12_bits", &A::in_12_bits},

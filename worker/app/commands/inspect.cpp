@@ -141,6 +141,13 @@ void PrintProvenance(const ArtifactInspection& a) {
   }
 }
 
+/// What the programs compute with.
+std::string NumbersText(const ArtifactInspection& a) {
+  return "head in " + std::string(domain::kHeadNumbersNames.Name(a.head)) + ", activations in " +
+         std::string(domain::kActivationNumbersNames.Name(a.activations)) +
+         (a.embedding_as_input ? ", embeddings as input" : ", token ids as input");
+}
+
 void Print(const ArtifactInspection& a) {
   std::printf("a compiled model for %s %s\n", Number(a.dies).c_str(), a.dies == 1 ? "die" : "dies");
   Row("directory", a.directory);
@@ -149,6 +156,7 @@ void Print(const ArtifactInspection& a) {
                    (a.group_size == 0 ? "" : ", group " + Number(a.group_size)));
   Row("buckets", Joined(a.seq_lens) + " tokens, KV cache of " + Number(a.max_kv) + " tokens" +
                      (a.embedding_as_input ? ", takes embeddings" : ""));
+  Row("numbers", NumbersText(a));
   for (const jobs::ProgramSummary& program : a.programs) {
     Row(&program == a.programs.data() ? "programs" : "",
         std::string(plan::kProgramKindNames.Name(program.kind)) + ", bucket " +

@@ -82,7 +82,25 @@ Status CheckOptionsOfDirectory(const simulator::TextModelOptions& model) {
                          " is none: leave it out, or compile the model first");
 }
 
+/// What is for drawing, where nothing is drawn.
+Status CheckSampling(const simulator::RunRequest& request) {
+  const auto& sampling = request.sampling;
+  const std::remove_cvref_t<decltype(sampling)> initial;
+  const std::pair<bool, const char*> options[] = {{sampling.top_p != initial.top_p, "--top-p"},
+                                                  {sampling.top_k != initial.top_k, "--top-k"},
+                                                  {sampling.seed != initial.seed, "--seed"}};
+  for (const auto& [is_given, name] : options) {
+    if (is_given && sampling.temperature == 0) {
+      return InvalidArgument(std::string(name) +
+                             " is for text that is drawn, and --temperature is 0, which always "
+                             "takes the likeliest token; give a temperature, or leave it out");
+    }
+  }
+  return OkStatus();
+}
+
 Status Check(const RunArguments& arguments) {
+  TYLLM_TRY(CheckSampling(arguments.request));
   TYLLM_TRY(domain::Check(arguments.chat));
   TYLLM_TRY(CheckThreadCount("--threads", arguments.request.model.threads));
   TYLLM_TRY(CheckVideoRate(arguments.video_fps, arguments.media));
