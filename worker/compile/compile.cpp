@@ -7,6 +7,7 @@
 #include "worker/artifact/artifact.h"
 #include "worker/artifact/layout.h"
 #include "worker/compile/assemble.h"
+#include "worker/compile/equal_objects.h"
 #include "worker/compile/finished_params.h"
 #include "worker/compile/proof.h"
 #include "worker/model/output_place.h"
@@ -24,9 +25,8 @@ Result<CompileSummary> Finish(FileSystem& files, const CompileRequest& request,
   CompileSummary summary;
   summary.directory = final_path;
   TYLLM_ASSIGN(const artifact::Artifact artifact, artifact::OpenArtifact(staging.path()));
-  for (const artifact::FileEntry& file : artifact.manifest.files) {
-    summary.bytes += file.bytes;
-  }
+  TYLLM_TRY(LinkEqualObjects(files, staging.path(), artifact.manifest.files));
+  summary.bytes = BytesOnDisk(staging.path(), artifact.manifest.files);
   TYLLM_ASSIGN(summary.verified, Prove(files, staging.path(), progress));
   TYLLM_TRY(staging.Commit());
   return summary;

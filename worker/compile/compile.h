@@ -16,7 +16,7 @@ namespace tyllm::compile {
 struct CompileSummary {
   Path directory;  ///< the "<N>die" folder
   BuildCounts counts;
-  std::uint64_t bytes = 0;  ///< of all files
+  std::uint64_t bytes = 0;  ///< of all files, programs of several dies that are the same once
   /// The run of the finished directory on the simulator; none of what the vendor's toolchain made.
   std::optional<simulator::VerifyReport> verified;
 };

@@ -2,6 +2,7 @@
 #include "worker/compile/compile.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -419,6 +420,40 @@ TEST(CompileTest, WorkThatCannotBeProvenHereIsKeptAndWorkThatIsWrongIsNot) {
   EXPECT_EQ(wrong.code(), StatusCode::kDataLoss);
   EXPECT_NE(wrong.message().find("is not right"), std::string::npos);
   EXPECT_FALSE(std::filesystem::exists(partial));
+}
+
+/// Files and distinct files (by inode) of programs.
+std::pair<std::size_t, std::size_t> ObjectsOf(const Path& root) {
+  std::set<std::uintmax_t> inodes;
+  std::size_t count = 0;
+  for (const auto& [name, content] : Contents(root)) {
+    struct stat found{};
+    if (name.ends_with(".so") && ::stat((root / name).c_str(), &found) == 0) {
+      ++count;
+      inodes.insert(found.st_ino);
+    }
+  }
+  return {count, inodes.size()};
+}
+
+TEST(CompileTest, ProgramsOfSeveralDiesThatAreTheSameLieOnTheDiskOnce) {
+  for (const std::int64_t dies : {4, 16}) {
+    const TemporaryDirectory folder;
+    CompileRequest request = GoldenRequest(dies);
+    request.options.seq_lens = {1, 8, 16};
+    const auto summary = CompileInto(request, folder / "out");
+    ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+    std::set<std::string> different;
+    for (const auto& [name, content] : Contents(summary->directory)) {
+      if (name.ends_with(".so")) {
+        different.insert(content);
+      }
+    }
+    const auto [count, distinct] = ObjectsOf(summary->directory);
+    EXPECT_EQ(static_cast<std::int64_t>(count), 5 * dies);
+    EXPECT_EQ(distinct, different.size());
+    EXPECT_LT(2 * distinct, count);
+  }
 }
 
 TEST(CompileTest, AnExistingResultIsNotTouched) {
