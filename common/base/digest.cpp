@@ -140,7 +140,8 @@ Sha256 DigestOf(std::string_view text) {
   return DigestOf(std::as_bytes(std::span(text)));
 }
 
-Result<std::uint64_t> AddFile(const Path& path, Sha256Stream& digest, const std::stop_token& stop) {
+Result<std::uint64_t> AddFile(const Path& path, Sha256Stream& digest, const std::stop_token& stop,
+                              const std::function<void(std::uint64_t)>& read) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) {
     return FromErrno(errno, "opening " + path.string());
@@ -160,13 +161,17 @@ Result<std::uint64_t> AddFile(const Path& path, Sha256Stream& digest, const std:
     }
     digest.Update(std::span(buffer).first(static_cast<std::size_t>(got)));
     size += static_cast<std::uint64_t>(got);
+    if (read) {
+      read(static_cast<std::uint64_t>(got));
+    }
   }
   return Cancelled("stopped while " + path.string() + " was digested");
 }
 
-Result<BlobId> DigestOfFile(const Path& path, const std::stop_token& stop) {
+Result<BlobId> DigestOfFile(const Path& path, const std::stop_token& stop,
+                            const std::function<void(std::uint64_t)>& read) {
   Sha256Stream stream;
-  TYLLM_ASSIGN(const std::uint64_t size, AddFile(path, stream, stop));
+  TYLLM_ASSIGN(const std::uint64_t size, AddFile(path, stream, stop, read));
   return BlobId{stream.Finish(), size};
 }
 

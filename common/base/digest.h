@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stop_token>
@@ -54,10 +55,13 @@ class Sha256Stream {
 
 Sha256 DigestOf(std::span<const std::byte> bytes);
 Sha256 DigestOf(std::string_view text);
-/// Digest and size of a file, read in pieces. kCancelled within a moment of a stop request.
-Result<BlobId> DigestOfFile(const Path& path, const std::stop_token& stop = {});
+/// Digest and size of a file, read in pieces, of whose bytes `read` is told. kCancelled within a
+/// moment of a stop request.
+Result<BlobId> DigestOfFile(const Path& path, const std::stop_token& stop = {},
+                            const std::function<void(std::uint64_t)>& read = {});
 /// Adds all bytes of a file, and gives their number.
 Result<std::uint64_t> AddFile(const Path& path, Sha256Stream& digest,
-                              const std::stop_token& stop = {});
+                              const std::stop_token& stop = {},
+                              const std::function<void(std::uint64_t)>& read = {});
 
 }  // namespace tyllm

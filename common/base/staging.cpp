@@ -71,7 +71,7 @@ bool IsFree(const Path& target) {
 }
 
 /// What renaming at the end would find out.
-Status CheckPlace(const Path& target) {
+Status CheckTarget(const Path& target) {
   if (!IsFree(target)) {
     return AlreadyExists("output folder " + target.string() +
                          " exists and is not empty; choose another name or remove it first");
@@ -176,6 +176,11 @@ Path Staging::scratch() const {
   return path_ / kScratch;
 }
 
+Status Staging::CheckPlace(const Path& final_path) {
+  TYLLM_ASSIGN(const Path target, RealTarget(final_path));
+  return CheckTarget(target);
+}
+
 Staging::Staging(FileSystem& files, Path final_path, Unfinished unfinished, const Path& records,
                  LockFile lock)
     : files_(&files),
@@ -189,14 +194,14 @@ Staging::Staging(FileSystem& files, Path final_path, Unfinished unfinished, cons
 Result<Staging> Staging::Open(FileSystem& files, const Path& final_path, const std::string& key,
                               Unfinished unfinished, const Path& records) {
   TYLLM_ASSIGN(const Path target, RealTarget(final_path));
-  TYLLM_TRY(CheckPlace(target));
+  TYLLM_TRY(CheckTarget(target));
   const Path partial = Beside(target, kPartial);
   TYLLM_TRY(CheckParent(files, target, partial));
   TYLLM_ASSIGN(std::optional<LockFile> lock, LockFile::Try(Beside(partial, ".lock")));
   if (!lock) {
     return BusyFolder(partial);
   }
-  TYLLM_TRY(CheckPlace(target));  // another process may have been done a moment ago
+  TYLLM_TRY(CheckTarget(target));  // another process may have been done a moment ago
   Staging staging(files, target, unfinished, records, *std::move(lock));
   TYLLM_TRY(staging.Find(key));
   if (staging.resumed_) {

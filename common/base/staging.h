@@ -38,6 +38,9 @@ class Staging {
     kNever,
   };
 
+  /// What of Open's errors can be told without touching anything.
+  static Status CheckPlace(const Path& final_path);
+
   /// kAlreadyExists when `final_path` exists and is not an empty folder, or "<final>.partial" holds
   /// something without a key; kFailedPrecondition while another process writes there, and where
   /// the folder could not get its name; kInvalidArgument for a link that leads nowhere. `records`

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "common/domain/condition.h"
 
@@ -22,12 +24,15 @@ Status InRange(std::string_view option, std::int64_t value, std::int64_t lowest,
                          std::to_string(lowest) + " to " + std::to_string(highest));
 }
 
-Status CheckBuckets(const CompileOptions& options) {
+constexpr std::int64_t kMostKv = 1 << 24;
+
+/// `most`: tokens that the cache holds.
+Status CheckBuckets(const CompileOptions& options, std::int64_t most) {
   if (options.seq_lens.empty()) {
     return InvalidArgument("seq_lens is empty, expected token counts such as 1,8,96");
   }
   for (std::size_t i = 0; i < options.seq_lens.size(); ++i) {
-    TYLLM_TRY(InRange("seq_lens", options.seq_lens[i], 1, options.max_kv));
+    TYLLM_TRY(InRange("seq_lens", options.seq_lens[i], 1, most));
     if (i > 0 && options.seq_lens[i] <= options.seq_lens[i - 1]) {
       return InvalidArgument("seq_lens has " + std::to_string(options.seq_lens[i]) + " after " +
                              std::to_string(options.seq_lens[i - 1]) +
@@ -71,6 +76,30 @@ Status CheckGroups(const CompileOptions& options) {
   }
   return InRange("attention_dies", options.attention_dies, 0,
                  options.reduce_group > 0 ? options.reduce_group : options.dies);
+}
+
+/// The vendor's toolchain is given the dies, buckets, context, embeddings, split and remap.
+std::vector<Status> TargetProblems(const CompileOptions& options) {
+  const CompileOptions initial;
+  const std::pair<bool, const char*> not_given[] = {
+      {options.head != initial.head, "head"},
+      {options.activations != initial.activations, "activations"},
+      {options.keep_source, "keep_source"},
+      {options.target_cpu != initial.target_cpu, "target_cpu"},
+      {options.visual.image != initial.visual.image, "image"},
+      {options.visual.modality != initial.visual.modality, "modality"},
+      {options.visual.frames != initial.visual.frames, "frames"},
+      {!options.visual.vm_die_remap.empty(), "vm_die_remap"}};
+  std::vector<Status> problems;
+  for (const auto& [is_given, name] : not_given) {
+    if (is_given && options.target == CompileTarget::kTytvm) {
+      problems.push_back(InvalidArgument(
+          std::string(name) +
+          " was asked for, which the vendor's toolchain is not told of, expected it at its "
+          "default with target tytvm; leave it out, or compile with target sim"));
+    }
+  }
+  return problems;
 }
 
 }  // namespace
@@ -131,18 +160,34 @@ Status Check(const EvaluateOptions& options) {
   return InRange("max_tokens", options.max_tokens, 1, 1 << 20);
 }
 
+CompileFaults FaultsOf(const CompileOptions& options) {
+  CompileFaults faults;
+  faults.dies = InRange("dies", options.dies, 1, kMostDies);
+  faults.max_kv = InRange("max_kv", options.max_kv, 1, kMostKv);
+  faults.seq_lens = CheckBuckets(options, faults.max_kv.ok() ? options.max_kv : kMostKv);
+  const std::int64_t dies = faults.dies.ok() ? options.dies : 1;
+  faults.lm_die_remap = CheckRemap("lm_die_remap", options.lm_die_remap, dies);
+  faults.vm_die_remap = CheckRemap("vm_die_remap", options.visual.vm_die_remap, dies);
+  if (faults.dies.ok()) {
+    faults.split = CheckGroups(options);
+  }
+  faults.image = ParseImageSize(options.visual.image).status();
+  faults.frames = CheckFrames(options.visual);
+  faults.of_target = TargetProblems(options);
+  return faults;
+}
+
 std::vector<Status> Problems(const CompileOptions& options) {
+  CompileFaults faults = FaultsOf(options);
   std::vector<Status> problems;
-  for (Status& status :
-       std::array{InRange("dies", options.dies, 1, kMostDies),
-                  InRange("max_kv", options.max_kv, 1, 1 << 24), CheckBuckets(options),
-                  CheckRemap("lm_die_remap", options.lm_die_remap, options.dies),
-                  CheckRemap("vm_die_remap", options.visual.vm_die_remap, options.dies),
-                  CheckGroups(options), Check(options.visual)}) {
-    if (!status.ok()) {
-      problems.push_back(std::move(status));
+  for (Status* const status :
+       {&faults.dies, &faults.max_kv, &faults.seq_lens, &faults.lm_die_remap, &faults.vm_die_remap,
+        &faults.split, &faults.image, &faults.frames}) {
+    if (!status->ok()) {
+      problems.push_back(std::move(*status));
     }
   }
+  std::ranges::move(faults.of_target, std::back_inserter(problems));
   return problems;
 }
 

@@ -204,7 +204,23 @@ Status Check(const QuantizeOptions& options);
 Status Check(const ChatOptions& options);
 Status Check(const EvaluateOptions& options);
 Status Check(const CompileOptions& options);
-/// Everything that is wrong with them, rather than the first.
+
+/// What is wrong with each compile option by itself. One that depends on another is held against
+/// that one only where that one is right.
+struct CompileFaults {
+  Status dies;
+  Status max_kv;
+  Status seq_lens;
+  Status lm_die_remap;
+  Status vm_die_remap;
+  Status split;  ///< reduce_group and attention_dies
+  Status image;
+  Status frames;
+  std::vector<Status> of_target;  ///< options that the target takes no notice of
+};
+
+CompileFaults FaultsOf(const CompileOptions& options);
+/// All of them, rather than the first.
 std::vector<Status> Problems(const CompileOptions& options);
 
 }  // namespace tyllm::domain

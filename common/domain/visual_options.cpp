@@ -33,13 +33,17 @@ Result<ImageSize> ParseImageSize(std::string_view text) {
                          std::to_string(kLargestSide));
 }
 
+Status CheckFrames(const VisualOptions& options) {
+  if (options.frames >= 1 && options.frames <= kMostFrames) {
+    return OkStatus();
+  }
+  return InvalidArgument("frames is " + std::to_string(options.frames) + ", expected 1 to " +
+                         std::to_string(kMostFrames));
+}
+
 Status Check(const VisualOptions& options) {
   TYLLM_TRY(ParseImageSize(options.image).status());
-  if (options.frames < 1 || options.frames > kMostFrames) {
-    return InvalidArgument("frames is " + std::to_string(options.frames) + ", expected 1 to " +
-                           std::to_string(kMostFrames));
-  }
-  return OkStatus();
+  return CheckFrames(options);
 }
 
 }  // namespace tyllm::domain

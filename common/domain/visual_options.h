@@ -43,6 +43,7 @@ struct VisualOptions {
   bool operator==(const VisualOptions&) const = default;
 };
 
+Status CheckFrames(const VisualOptions& options);
 /// What is wrong with the values themselves; die remaps are looked at with the other options.
 Status Check(const VisualOptions& options);
 

@@ -14,7 +14,7 @@ namespace tyllm::testing {
 /// The local file system on which the k-th change (create, write, sync, close, rename, remove,
 /// folder) fails, and every one after it, as on a disk that filled up, or just the one; or at which
 /// this process is killed.
-class FaultyFileSystem final : public FileSystem {
+class FaultyFileSystem : public FileSystem {
  public:
   enum class Fault : std::uint8_t { kStays, kOnce, kKills };
 

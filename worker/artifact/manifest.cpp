@@ -77,10 +77,12 @@ Result<std::vector<Path>> ListFiles(const Path& root, std::span<const Path> exce
   return files;
 }
 
-Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files) {
+Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files,
+                                  const std::function<void(std::uint64_t)>& read) {
   Sha256Stream stream;
   for (const Path& path : files) {
-    TYLLM_ASSIGN(const FileEntry entry, DescribeFile(root, path));
+    TYLLM_ASSIGN(const BlobId id, DigestOfFile(root / path, {}, read));
+    const FileEntry entry{path.generic_string(), id.size, id.sha256.Hex()};
     stream.Update(entry.path + '\0' + std::to_string(entry.bytes) + '\0' + entry.sha256 + '\n');
   }
   return stream.Finish().Hex();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -88,8 +89,10 @@ Result<Manifest> ReadManifest(const Path& path);
 Result<FileEntry> DescribeFile(const Path& root, const Path& path);
 /// Every regular file below `root` but `except`, sorted.
 Result<std::vector<Path>> ListFiles(const Path& root, std::span<const Path> except = {});
-/// One digest of names, sizes and contents of `files` below `root`, in their order.
-Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files);
+/// One digest of names, sizes and contents of `files` below `root`, in their order. `read` is told
+/// of bytes as they are read.
+Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files,
+                                  const std::function<void(std::uint64_t)>& read = {});
 
 }  // namespace tyllm::artifact
 

@@ -109,13 +109,6 @@ Status WriteManifest(FileSystem& files, const Preparation& preparation, const Di
   return artifact::WriteManifest(files, root, std::move(manifest));
 }
 
-Status CopyTokenizer(FileSystem& files, const Path& from, const Path& root) {
-  for (const Path& name : TokenizerFiles(from)) {
-    TYLLM_TRY(CopyFile(files, from / name, root / name));
-  }
-  return OkStatus();
-}
-
 }  // namespace
 
 Status CopyFile(FileSystem& files, const Path& from, const Path& to) {
@@ -128,6 +121,13 @@ Status CopyFile(FileSystem& files, const Path& from, const Path& to) {
   TYLLM_TRY(copy->Sync());
   TYLLM_TRY(copy->Close());
   return files.Rename(unfinished, to);
+}
+
+Status CopyTokenizer(FileSystem& files, const Path& from, const Path& root) {
+  for (const Path& name : TokenizerFiles(from)) {
+    TYLLM_TRY(CopyFile(files, from / name, root / name));
+  }
+  return OkStatus();
 }
 
 Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigests digests, int jobs,

@@ -17,6 +17,9 @@ Status AssembleInto(FileSystem& files, const Preparation& preparation, DieDigest
 /// A copy that gets its name when it is complete; folders are made as needed.
 Status CopyFile(FileSystem& files, const Path& from, const Path& to);
 
+/// The tokenizer files of folder `from`, which may be none, over those of `root`.
+Status CopyTokenizer(FileSystem& files, const Path& from, const Path& root);
+
 /// Brings the "batch_1" files of a folder that CompileDies made to `root`: hard links where that
 /// works, copies elsewhere.
 Status Adopt(FileSystem& files, const Path& part, const Path& root);

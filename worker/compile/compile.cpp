@@ -10,7 +10,6 @@
 #include "worker/compile/equal_objects.h"
 #include "worker/compile/finished_params.h"
 #include "worker/compile/proof.h"
-#include "worker/model/output_place.h"
 
 namespace tyllm::compile {
 namespace {
@@ -45,9 +44,9 @@ Path FinalPath(const CompileRequest& request, const Path& out) {
 
 Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request, const Path& out,
                                domain::ProgressSink& progress) {
-  TYLLM_TRY(model::CheckOutputPlace(request.model, out));
-  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kYes, progress));
   const Path final_path = FinalPath(request, out);
+  TYLLM_ASSIGN(const Preparation preparation,
+               Prepare(request, NeedsCompiler::kYes, progress, {&files, final_path}));
   TYLLM_ASSIGN(Staging staging, OpenStaging(files, final_path, preparation));
   ThreadPool pool(request.jobs);
   std::vector<std::int64_t> dies(static_cast<std::size_t>(preparation.options.dies));
@@ -64,8 +63,8 @@ Result<CompileSummary> Compile(FileSystem& files, const CompileRequest& request,
 Result<BuildCounts> CompileDies(FileSystem& files, const CompileRequest& request,
                                 const std::vector<std::int64_t>& dies, const Path& out,
                                 domain::ProgressSink& progress) {
-  TYLLM_TRY(model::CheckOutputPlace(request.model, out));
-  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kYes, progress));
+  TYLLM_ASSIGN(const Preparation preparation,
+               Prepare(request, NeedsCompiler::kYes, progress, {&files, out, dies}));
   for (const std::int64_t die : dies) {
     if (die < 0 || die >= preparation.options.dies) {
       return InvalidArgument("die " + std::to_string(die) + " was asked for, expected 0 to " +
@@ -84,9 +83,9 @@ Result<BuildCounts> CompileDies(FileSystem& files, const CompileRequest& request
 Result<CompileSummary> Assemble(FileSystem& files, const CompileRequest& request,
                                 const std::vector<Path>& parts, const Path& out,
                                 domain::ProgressSink& progress) {
-  TYLLM_TRY(model::CheckOutputPlace(request.model, out));
-  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kNo, progress));
   const Path final_path = FinalPath(request, out);
+  TYLLM_ASSIGN(const Preparation preparation,
+               Prepare(request, NeedsCompiler::kNo, progress, {nullptr, final_path}));
   TYLLM_ASSIGN(Staging staging, OpenStaging(files, final_path, preparation));
   for (const Path& part : parts) {
     TYLLM_TRY(Adopt(files, part, staging.path()));

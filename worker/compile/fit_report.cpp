@@ -9,14 +9,11 @@
 #include "worker/compile/compile_memory.h"
 #include "worker/compile/visual/tower_source.h"
 #include "worker/compile/visual/tower_weights.h"
+#include "worker/compile/warnings.h"
 #include "worker/compile/weights.h"
 
 namespace tyllm::compile {
 namespace {
-
-/// Measured on two server cores with clang 19: a program's unit, and repacking weights.
-constexpr double kSecondsPerSource = 1.3;
-constexpr double kPackedBytesPerSecond = 300e6;
 
 /// One die with all its programs at some context length.
 struct PlannedDie {
@@ -152,22 +149,22 @@ Result<BoardFit> FitOn(const Board& board, const std::vector<PlannedDie>& dies,
 }  // namespace
 
 Result<FitReport> Fit(const Preparation& preparation, const std::vector<Board>& boards,
-                      std::int64_t jobs) {
+                      std::int64_t jobs, const ObjectCache& objects) {
   TYLLM_ASSIGN(const std::vector<PlannedDie> dies,
                PlanDies(preparation, preparation.options.max_kv));
   FitReport report;
   report.dies = preparation.options.dies;
   report.max_kv = preparation.options.max_kv;
   report.seq_lens = preparation.options.seq_lens;
-  std::set<std::string> sources;
   for (const PlannedDie& die : dies) {
     report.die_list.push_back(die.fit);
-    report.directory_bytes +=
-        die.fit.weight_bytes + die.fit.constant_bytes + die.fit.tower_weight_bytes;
     report.programs += std::ssize(die.sources);
-    sources.insert(die.sources.begin(), die.sources.end());
   }
-  report.distinct_sources = std::ssize(sources);
+  TYLLM_ASSIGN(const DirectorySize size, SizeOf(preparation, objects));
+  report.directory_bytes = size.total();
+  report.distinct_sources = size.distinct_sources;
+  report.cached_sources = size.cached_sources;
+  report.warnings = Warnings(preparation);
   ContextSearch contexts(preparation);
   for (const Board& board : boards) {
     TYLLM_ASSIGN(report.boards.emplace_back(), FitOn(board, dies, contexts));
@@ -175,9 +172,8 @@ Result<FitReport> Fit(const Preparation& preparation, const std::vector<Board>& 
   report.memory_bytes =
       CompileMemory(preparation.model.shape(), preparation.formats.group, preparation.options, jobs,
                     preparation.ProofEngine(), preparation.tower ? &*preparation.tower : nullptr);
-  const auto threads = static_cast<double>(std::max<std::int64_t>(1, jobs));
-  report.seconds = kSecondsPerSource * static_cast<double>(sources.size()) / threads +
-                   static_cast<double>(report.directory_bytes) / (kPackedBytesPerSecond * threads);
+  report.stages = ExpectedTime(preparation, size, jobs);
+  report.seconds = report.stages.total();
   return report;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "worker/compile/boards.h"
+#include "worker/compile/compile_time.h"
 #include "worker/compile/preparation.h"
 
 namespace tyllm::compile {
@@ -49,18 +50,19 @@ struct FitReport {
   std::vector<BoardFit> boards;
   std::int64_t programs = 0;
   std::int64_t distinct_sources = 0;  ///< compiler runs without a cache
+  std::int64_t cached_sources = 0;    ///< of these, whose objects are in the cache
   /// That compiling takes of this machine's at most (CompileMemory).
   std::int64_t memory_bytes = 0;
-  std::uint64_t directory_bytes = 0;  ///< parameters; programs are some 100 kB each
-  /// Expected time of compiling on `jobs` threads without a cache, from rates measured on two cores
-  /// of a server CPU (docs/manual/tyllm-compile.md).
-  double seconds = 0;
+  std::uint64_t directory_bytes = 0;  ///< of everything that is written (DirectorySize)
+  double seconds = 0;                 ///< on `jobs` threads (CompileTime), with its stages
+  CompileTime stages;
+  std::vector<std::string> warnings;  ///< what Warnings says
 };
 
-/// Pure but for the planning of `preparation` (from Preflight). `jobs` is the number of compilers
-/// that run at once, at least 1.
+/// Pure but for the planning of `preparation` (from Preflight), and a look at the cache. `jobs` is
+/// the number of compilers that run at once, at least 1.
 Result<FitReport> Fit(const Preparation& preparation, const std::vector<Board>& boards,
-                      std::int64_t jobs);
+                      std::int64_t jobs, const ObjectCache& objects);
 
 }  // namespace tyllm::compile
 
@@ -91,6 +93,14 @@ struct tyllm::format::Members<tyllm::compile::BoardFit> {
 };
 
 template <>
+struct tyllm::format::Members<tyllm::compile::CompileTime> {
+  using T = tyllm::compile::CompileTime;
+  static constexpr auto kTable = std::tuple{
+      Member{"check", &T::check}, Member{"pack", &T::pack}, Member{"compile", &T::compile},
+      Member{"golden", &T::golden}, Member{"verify", &T::verify}};
+};
+
+template <>
 struct tyllm::format::Members<tyllm::compile::FitReport> {
   using F = tyllm::compile::FitReport;
   static constexpr auto kTable = std::tuple{
@@ -101,8 +111,11 @@ struct tyllm::format::Members<tyllm::compile::FitReport> {
       Member{"boards", &F::boards},
       Member{"programs", &F::programs},
       Member{"distinct_sources", &F::distinct_sources},
+      Member{"cached_sources", &F::cached_sources},
       Member{"memory_bytes", &F::memory_bytes},
       Member{"directory_bytes", &F::directory_bytes},
       Member{"seconds", &F::seconds},
+      Member{"stages", &F::stages},
+      Member{"warnings", &F::warnings},
   };
 };

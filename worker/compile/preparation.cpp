@@ -4,141 +4,84 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "common/base/digest.h"
+#include "common/base/disk_room.h"
+#include "common/base/staging.h"
 #include "common/domain/tools.h"
-#include "worker/artifact/layout.h"
-#include "worker/compile/golden.h"
+#include "worker/compile/directory_size.h"
 #include "worker/compile/half_storage.h"
 #include "worker/compile/object_builder.h"
-#include "worker/compile/own_names.h"
+#include "worker/compile/request_checks.h"
 #include "worker/compile/tokenizer_files.h"
-#include "worker/compile/visual/golden_picture.h"
-#include "worker/die/linear8.h"
+#include "worker/compile/weight_cache.h"
 #include "worker/model/model_files.h"
+#include "worker/model/output_place.h"
 #include "worker/plan/checkpoint_formats.h"
 #include "worker/simulator/target_cpu.h"
 
 namespace tyllm::compile {
 namespace {
 
-/// Collects what is wrong, so that the user mends it all at once.
-class Problems {
- public:
-  /// Whether `status` is fine.
-  bool Add(const Status& status) {
-    if (!status.ok()) {
-      all_.push_back(status);
-    }
-    return status.ok();
-  }
-
-  /// The value, or nothing and a problem more.
-  template <typename T>
-  std::optional<T> Take(Result<T> result) {
-    return Add(result.status()) ? std::optional<T>(*std::move(result)) : std::nullopt;
-  }
-
-  Status ToStatus(const Path& model) const {
-    if (all_.empty()) {
-      return OkStatus();
-    }
-    if (all_.size() == 1) {
-      return all_.front();
-    }
-    std::string text =
-        "cannot compile " + model.string() + ", " + std::to_string(all_.size()) + " problems:";
-    for (const Status& problem : all_) {
-      text += "\n- " + problem.message();
-    }
-    return {CodeOfAll(), text};
-  }
-
- private:
-  /// That of the first that no other machine would be spared.
-  StatusCode CodeOfAll() const {
-    const auto stays = std::ranges::find_if(
-        all_, [](const Status& status) { return status.code() != StatusCode::kUnavailable; });
-    return (stays == all_.end() ? all_.front() : *stays).code();
-  }
-
-  std::vector<Status> all_;
-};
-
-Status HasTokenizer(const CompileRequest& request) {
-  const Path path = (request.source_tokenizer.empty() ? request.model : request.source_tokenizer) /
-                    artifact::kTokenizerFile;
-  std::error_code error;
-  if (request.allow_missing_tokenizer || std::filesystem::is_regular_file(path, error)) {
-    return OkStatus();
-  }
-  return NotFound(path.string() +
-                  " is missing and belongs into the output; copy it from the original model");
-}
-
-/// That what goes into the output can be read and is of this model, and what the goldens are made
-/// with, too.
-Status CheckTokenizer(const CompileRequest& request, std::int64_t vocabulary) {
-  TYLLM_TRY(HasTokenizer(request));
-  for (const Path& folder : {request.model, request.source_tokenizer}) {
-    if (folder.empty()) {
-      continue;
-    }
-    TYLLM_ASSIGN(const std::optional<model::Tokenizer> tokenizer, LoadTokenizer(folder));
-    if (tokenizer) {
-      TYLLM_TRY(EncodeFor(*tokenizer, kGoldenText, vocabulary, folder).status());
-      TYLLM_TRY(EncodeFor(*tokenizer, kGoldenQuestion, vocabulary, folder).status());
-    }
-  }
-  return OkStatus();
-}
-
 Status CheckCpu(domain::CompileOptions& options) {
   TYLLM_ASSIGN(options.target_cpu, ResolveTargetCpu(options.target_cpu));
   return OkStatus();
 }
 
-/// A cache of more tokens than the model can have would be filled with nonsense.
-Status CheckPositions(const domain::CompileOptions& options, const model::ModelShape& shape) {
-  if (options.max_kv <= shape.max_positions) {
+/// Where the result would go.
+std::vector<Status> CheckPlace(const CompileRequest& request, const Place& place) {
+  if (place.result.empty()) {
+    return {};
+  }
+  if (Status status = model::CheckOutputPlace(request.model, place.result); !status.ok()) {
+    return {std::move(status)};
+  }
+  return {Staging::CheckPlace(place.result)};
+}
+
+/// Bytes of unfinished work, which need no room any more.
+std::uint64_t UnfinishedBytes(const Path& result) {
+  namespace fs = std::filesystem;
+  Path partial = result;
+  partial += ".partial";
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(partial, error), end; !error && it != end;
+       it.increment(error)) {
+    std::error_code gone;
+    const std::uintmax_t size = it->is_regular_file(gone) ? it->file_size(gone) : 0;
+    bytes += gone ? 0 : size;
+  }
+  return bytes;
+}
+
+/// Of the dies that are written. Packed weights of the same size in the cache may be linked.
+std::uint64_t BytesToWrite(const CompileRequest& request, const DirectorySize& size,
+                           const Place& place) {
+  const std::set<std::uint64_t> kept = WeightCache::SizesIn(request.cache);
+  std::uint64_t bytes = 0;
+  for (std::size_t die = 0; die < size.common.size(); ++die) {
+    const bool is_written =
+        place.dies.empty() ||
+        std::ranges::find(place.dies, static_cast<std::int64_t>(die)) != place.dies.end();
+    bytes += is_written && !kept.contains(size.common[die]) ? size.common[die] : 0;
+  }
+  return place.dies.empty() ? bytes + size.total() - size.parameters() : bytes;
+}
+
+/// Too little room for the result is told before anything is read.
+Status CheckRoom(const CompileRequest& request, const Preparation& preparation,
+                 const Place& place) {
+  if (place.files == nullptr || place.result.empty()) {
     return OkStatus();
   }
-  return InvalidArgument("--max-kv is " + std::to_string(options.max_kv) + ", but the model has " +
-                         std::to_string(shape.max_positions) +
-                         " positions (max_position_embeddings or sliding_window of config.json); "
-                         "expected at most that");
-}
-
-/// A split that is wrong by itself was told of already: the model is then looked at without it.
-plan::Split SplitOf(const domain::CompileOptions& options) {
-  return domain::Check(options).ok()
-             ? plan::Split{options.dies, options.attention_dies, options.reduce_group}
-             : plan::Split{};
-}
-
-/// The kernels take groups of 32 columns and more.
-Status CheckHead(const domain::CompileOptions& options, const model::ModelShape& shape) {
-  if (options.head != domain::HeadNumbers::kInt8 || die::Linear8Group(shape.width) > 0) {
-    return OkStatus();
-  }
-  return InvalidArgument("--head int8 needs a width that is a multiple of 32, found " +
-                         std::to_string(shape.width));
-}
-
-constexpr int kMostJobs = 1024;
-
-/// What can be checked without the model.
-domain::CompileOptions Normalised(const CompileRequest& request, Problems& problems) {
-  domain::CompileOptions options = request.options;
-  for (const Status& problem : domain::Problems(options)) {
-    problems.Add(problem);
-  }
-  if (request.jobs < 0 || request.jobs > kMostJobs) {
-    problems.Add(InvalidArgument("jobs is " + std::to_string(request.jobs) + ", expected 0 to " +
-                                 std::to_string(kMostJobs)));
-  }
-  problems.Add(CheckCpu(options));
-  return options;
+  TYLLM_ASSIGN(const DirectorySize size,
+               SizeOf(preparation, ObjectCache(*place.files, request.cache)));
+  const std::uint64_t needed = BytesToWrite(request, size, place);
+  const std::uint64_t there = UnfinishedBytes(place.result);
+  return CheckDiskRoom(*place.files, place.result, needed - std::min(needed, there),
+                       "the compiled model");
 }
 
 /// What was asked for goes together with programs of that compiler only.
@@ -153,31 +96,16 @@ Status CheckCompiler(const CompileRequest& request, const domain::CompileOptions
       .With(domain::kMissingToolFact, std::string(domain::CompilerTool(options)));
 }
 
-/// Whether the model's tower is compiled too.
-bool Sees(const forward::Model& model, const domain::CompileOptions& options) {
-  return !options.visual.text_only && model::HasVision(model.checkpoint.config()) &&
-         !model.shape().names.visual.empty() && options.target == domain::CompileTarget::kSim;
-}
-
-/// The tower cut over the dies; nothing where there is none, or something is wrong.
-std::optional<TowerPlan> TowerOf(const CompileRequest& request, const forward::Model& model,
-                                 const domain::CompileOptions& options, Problems& problems) {
-  if (!Sees(model, options) || !domain::Check(options).ok()) {
-    return std::nullopt;
-  }
-  if (request.compiler == kNoCompiler) {
-    problems.Add(InvalidArgument(
-        "a visual tower is not run without a compiler; leave out --compiler none, or compile the "
-        "language model alone with --text-only"));
-  }
-  std::optional<TowerPlan> tower = problems.Take(PlanTower(model, options.visual, options.dies));
-  if (tower && tower->config.tokens + kQuestionTokens > options.max_kv) {
-    problems.Add(InvalidArgument("an image becomes " + std::to_string(tower->config.tokens) +
-                                 " tokens, and --max-kv is " + std::to_string(options.max_kv) +
-                                 "; expected " + std::to_string(kQuestionTokens) +
-                                 " more than the image has"));
-  }
-  return tower;
+/// The digest of everything that the model is made of; tells how far it is in bytes.
+Result<std::string> DigestOfModel(const Path& model, const std::vector<Path>& files,
+                                  domain::ProgressSink& progress) {
+  const auto total = static_cast<std::int64_t>(model::BytesOfFiles(model, files));
+  std::int64_t done = 0;
+  progress.Report({"check", 0, total, "bytes", "digest of " + model.string()});
+  return artifact::DigestOfFiles(model, files, [&](std::uint64_t bytes) {
+    done += static_cast<std::int64_t>(bytes);
+    progress.Report({"check", std::min(done, total), total, "bytes", ""});
+  });
 }
 
 /// Matrices that take 12 bits a number, which is in the numbers.
@@ -198,9 +126,13 @@ Status ChooseStorage(Reading reading, int jobs, Preparation& preparation) {
 
 }  // namespace
 
-Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs) {
+Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs,
+                              const Place& place) {
   Problems problems;
-  domain::CompileOptions options = Normalised(request, problems);
+  problems.Add(request.problems);
+  const domain::CompileFaults faults = CheckOptions(request, problems);
+  domain::CompileOptions options = request.options;
+  problems.Add(CheckCpu(options));
   std::optional<SystemCompiler> compiler =
       needs == NeedsCompiler::kYes
           ? problems.Take(FindCompiler(request.compiler, options.target_cpu))
@@ -213,21 +145,21 @@ Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs
   }
   std::optional<forward::Model> model = problems.Take(forward::OpenModel(request.model));
   if (!model) {
+    CheckWithoutModel(faults, problems);
+    problems.Add(CheckPlace(request, place));
     return problems.ToStatus(request.model);
   }
-  problems.Add(CheckPassengers(model->checkpoint.PassengerFiles(), request.model));
-  problems.Add(CheckTokenizer(request, model->shape().vocabulary));
-  problems.Add(CheckPositions(options, model->shape()));
-  problems.Add(CheckHead(options, model->shape()));
   plan::WeightFormats formats = plan::FormatsOf(model->checkpoint, model->graph);
   formats.int8_head = options.head == domain::HeadNumbers::kInt8;
   formats.activation_bits = options.activations == domain::ActivationNumbers::kInt8 ? 8 : 16;
-  const plan::Split split = SplitOf(options);
-  for (const Status& problem : plan::ShardProblems(model->shape(), formats.group, split)) {
-    problems.Add(problem);
+  std::optional<TowerPlan> tower = CheckAgainstModel(request, *model, formats, faults, problems);
+  const plan::Split split = SplitOf(options, faults);
+  problems.Add(plan::ShardProblems(model->shape(), formats.group, split));
+  const std::vector<Status> of_place = CheckPlace(request, place);
+  if (!problems.none()) {
+    problems.Add(of_place);
+    return problems.ToStatus(request.model);
   }
-  std::optional<TowerPlan> tower = TowerOf(request, *model, options, problems);
-  TYLLM_TRY(problems.ToStatus(request.model));
   options.embedding_as_input = options.embedding_as_input || tower.has_value();
   TYLLM_ASSIGN(plan::ShardPlan shards, plan::ShardModel(model->shape(), formats.group, split));
   artifact::Toolchain toolchain = ToolchainOf(*compiler, options.target_cpu);
@@ -242,15 +174,20 @@ Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs
                           request.source_tokenizer,
                           std::move(tower)};
   TYLLM_TRY(ChooseStorage(Reading::kSample, 1, preparation));
+  problems.Add(of_place);
+  problems.Add(CheckRoom(request, preparation, place));
+  TYLLM_TRY(problems.ToStatus(request.model));
   return preparation;
 }
 
 Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
-                            domain::ProgressSink& progress) {
-  TYLLM_ASSIGN(Preparation preparation, Preflight(request, needs));
-  progress.Report({"check", 0, 1, "models", "digest of " + request.model.string()});
+                            domain::ProgressSink& progress, const Place& place) {
+  TYLLM_ASSIGN(Preparation preparation, Preflight(request, needs, place));
+  if (request.started) {
+    request.started(preparation);
+  }
   TYLLM_ASSIGN(const std::vector<Path> files, model::FindModelFiles(request.model));
-  TYLLM_ASSIGN(preparation.model_digest, artifact::DigestOfFiles(request.model, files));
+  TYLLM_ASSIGN(preparation.model_digest, DigestOfModel(request.model, files, progress));
   if (!request.source_tokenizer.empty()) {
     TYLLM_ASSIGN(const std::string tokenizer,
                  artifact::DigestOfFiles(request.source_tokenizer,
@@ -258,7 +195,6 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
     preparation.model_digest = DigestOf(preparation.model_digest + tokenizer).Hex();
   }
   TYLLM_TRY(ChooseStorage(Reading::kAll, request.jobs, preparation));
-  progress.Report({"check", 1, 1, "models", ""});
   return preparation;
 }
 

@@ -57,14 +57,22 @@ struct Preparation {
 
 enum class NeedsCompiler : std::uint8_t { kYes, kNo };
 
-/// Looks for everything that can go wrong: options, the model's form, files needed at the end, the
-/// number of dies, the compiler. All problems come in one message, a line each. Reads headers only;
-/// `model_digest` stays empty.
-Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs);
+/// Where a result will be written.
+struct Place {
+  FileSystem* files = nullptr;          ///< whose room is looked at; nullptr: nobody's
+  Path result;                          ///< the folder that must not exist; empty: not known yet
+  std::vector<std::int64_t> dies = {};  ///< only the parameters of these; empty: everything
+};
 
-/// Preflight, then the model's digest (stage "check"), for which every file is read, and how the
-/// numbers of its head and embedding table are stored.
+/// Looks for everything that can go wrong: options, the model's form, files needed at the end, the
+/// number of dies, the compiler, the place of the result and the room there. All problems come in
+/// one message, a line each. Reads headers only; `model_digest` stays empty.
+Result<Preparation> Preflight(const CompileRequest& request, NeedsCompiler needs,
+                              const Place& place = {});
+
+/// Preflight, then the model's digest (stage "check", in bytes), for which every file is read, and
+/// how the numbers of its head and embedding table are stored.
 Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
-                            domain::ProgressSink& progress);
+                            domain::ProgressSink& progress, const Place& place = {});
 
 }  // namespace tyllm::compile

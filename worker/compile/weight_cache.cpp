@@ -12,6 +12,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// In the folder of compiled objects.
+constexpr const char* kFolder = "weights";
 constexpr const char* kParams = ".params";
 constexpr const char* kDigest = ".sha256";
 
@@ -34,6 +36,22 @@ std::string WeightCache::KeyOf(const Preparation& preparation, const plan::Sched
     key.Update("\n");
   }
   return key.Finish().Hex();
+}
+
+std::set<std::uint64_t> WeightCache::SizesIn(const Path& folder) {
+  std::set<std::uint64_t> sizes;
+  std::error_code error;
+  if (folder.empty()) {
+    return sizes;
+  }
+  for (const fs::directory_entry& found : fs::directory_iterator(folder / kFolder, error)) {
+    std::error_code gone;
+    const std::uintmax_t bytes = found.file_size(gone);
+    if (!gone && found.path().extension() == kParams) {
+      sizes.insert(bytes);
+    }
+  }
+  return sizes;
 }
 
 Path WeightCache::PathOf(const std::string& key, const char* extension) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <set>
 #include <string>
@@ -24,6 +25,9 @@ class WeightCache {
   /// the kernels have them packed, and the code that reads and packs them, by this version of the
   /// program and kPackingVersion.
   static std::string KeyOf(const Preparation& preparation, const plan::Schedule& schedule);
+
+  /// Sizes of the files that a cache of compiled objects in `folder` has.
+  static std::set<std::uint64_t> SizesIn(const Path& folder);
 
   /// Links the entry to `to` when its digest is still that of its bytes, which are read for that.
   std::optional<std::string> Take(const std::string& key, const Path& to);

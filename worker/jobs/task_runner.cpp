@@ -8,6 +8,7 @@
 
 #include "worker/compile/compile.h"
 #include "worker/compile/vendor/compile_with_vendor.h"
+#include "worker/compile/warnings.h"
 #include "worker/evaluate/evaluate.h"
 #include "worker/evaluate/judge.h"
 #include "worker/evaluate/report_text.h"
@@ -143,6 +144,11 @@ Result<compile::CompileRequest> CompileRequestOf(const Work& work) {
   request.allow_missing_tokenizer = request.options.no_tokenizer;
   request.cache = work.order.cache;
   request.compiler_id = work.order.compiler;
+  request.started = [](const compile::Preparation& preparation) {
+    for (const std::string& warning : compile::Warnings(preparation)) {
+      std::cout << "warning: " << warning << std::endl;
+    }
+  };
   return request;
 }
 

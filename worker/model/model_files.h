@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "common/base/file_system.h"
@@ -11,5 +12,8 @@ namespace tyllm::model {
 /// index, and the passengers. Relative names, sorted. What else lies there (hidden files, weights
 /// in other formats, results of other runs) is not part of it. Errors are those of the weights.
 Result<std::vector<Path>> FindModelFiles(const Path& directory);
+
+/// Of all of `files` below `directory`; one that cannot be looked at counts nothing.
+std::uint64_t BytesOfFiles(const Path& directory, const std::vector<Path>& files);
 
 }  // namespace tyllm::model

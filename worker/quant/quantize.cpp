@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "common/base/disk_room.h"
 #include "common/base/staging.h"
 #include "common/base/version.h"
 #include "worker/model/linear_formats.h"
@@ -14,7 +15,6 @@
 #include "worker/quant/calibration_images.h"
 #include "worker/quant/calibration_pass.h"
 #include "worker/quant/calibration_samples.h"
-#include "worker/quant/disk_room.h"
 #include "worker/quant/layer_output.h"
 #include "worker/quant/layer_stages.h"
 #include "worker/quant/machines.h"
@@ -160,7 +160,7 @@ class Quantizer {
         needed += plan_.parts[part].bytes();
       }
     }
-    return CheckDiskRoom(services_.files, request_.out, needed);
+    return CheckDiskRoom(services_.files, request_.out, needed, "the quantized model");
   }
 
   void Tell(const char* stage, std::int64_t done, std::int64_t total, const char* unit,

@@ -201,12 +201,22 @@ TEST_F(BadInput, AModelThatIsDamagedIsNamedAndLeavesNothing) {
   }
 }
 
+TEST_F(BadInput, ATokenizerBehindALinkOutOfTheModelIsNotLeftOutSilently) {
+  std::filesystem::copy(kDemo, directory_ / "model");
+  std::filesystem::rename(directory_ / "model" / "tokenizer.json", directory_ / "elsewhere");
+  std::filesystem::create_symlink("../elsewhere", directory_ / "model" / "tokenizer.json");
+  const std::vector<std::string> says = {"tokenizer.json is a link", "copy it"};
+  ExpectRefused("quantize --method rtn --model model --out out", says, 2);
+  ExpectRefused("compile --model model --out out", says, 2);
+}
+
 TEST_F(BadInput, OptionsThatCannotBeAreNamedWithWhatIsExpected) {
   const std::string model = kDemo.string();
   Write(directory_ / "short.txt", "Too short.");
   Write(directory_ / "binary.txt", "\xff\xfe\x01");
   const std::string quantize = "quantize --out out --model " + model;
   const std::string compile = "compile --out out --model " + model;
+  const std::string vendor = compile + " --target tytvm";
 
   const std::string threads = "--threads is 4294967297, expected 0 (all CPUs) to 4096";
 
@@ -251,6 +261,18 @@ TEST_F(BadInput, OptionsThatCannotBeAreNamedWithWhatIsExpected) {
       {compile + " --boards nowhere.json", {"--boards", "--dry-run"}, 2},
       {compile + " --image 640x480", {"--image", "model of text", "leave it out"}, 2},
       {compile + " --frames 4", {"--frames", "model of text", "leave it out"}, 2},
+      {compile + " --vendor-command python3", {"--vendor-command", "--target tytvm"}, 2},
+      {compile + " --activations int8", {"--activations int8", "quantized"}, 2},
+      {vendor + " --vendor-command \"python3 'a b\"", {"python3 'a b", "is not closed"}, 2},
+      {vendor, {"no command for the vendor's toolchain", "--vendor-command"}, 4},
+      {vendor + " --vendor-command x --cache y", {"--cache", "not cached"}, 2},
+      {vendor + " --vendor-command x --compiler g++", {"--compiler is g++", "brings its own"}, 2},
+      {vendor + " --vendor-command x --head int8", {"head was asked for", "target sim"}, 2},
+      {vendor + " --vendor-command x --dry-run --board die-4gb", {"--board", "--target sim"}, 2},
+      {compile + " --dry-run --board nosuch --dies 17 --seq-lens 8,1",
+       {"3 problems", "nosuch", "dies is 17", "1 after 8"},
+       3},
+      {"compile --model " + model + " --jobs -1", {"2 problems", "--out is missing", "--jobs"}, 2},
       {"run " + model + " --prompt Hi --top-p 0.5", {"--top-p", "--temperature is 0"}, 2},
       {"run " + model + " --prompt Hi --top-k 5", {"--top-k", "--temperature is 0"}, 2},
       {"run " + model + " --prompt Hi --seed 5", {"--seed", "--temperature is 0"}, 2},

@@ -133,6 +133,48 @@ TEST(TyllmProgramTest, ProgramsFromTheCacheAreToldApart) {
   EXPECT_NE(second.output.find("0 compiled, 1 from the cache"), std::string::npos) << second.output;
 }
 
+TEST(TyllmProgramTest, ADryRunTellsOfAResultThatIsThere) {
+  const testing::TemporaryDirectory folder;
+  ASSERT_TRUE(LocalFileSystem().CreateDirectories(folder / "1die").ok());
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "1die" / "x", "x").ok());
+  const std::string command =
+      kTyllm + " compile --dry-run --dies 1 --model " + kDemo + " --out " + folder.path().string();
+  for (const char* const target : {"", " --target tytvm --vendor-command python3"}) {
+    const CommandOutcome outcome = Shell(command + target);
+    EXPECT_EQ(outcome.exit.code, 7) << outcome.output;
+    EXPECT_NE(outcome.output.find("1die exists and is not empty"), std::string::npos)
+        << outcome.output;
+  }
+}
+
+TEST(TyllmProgramTest, ADryRunForTheSiliconSaysWhatItCannotTell) {
+  const CommandOutcome outcome = Shell(kTyllm + " compile --dry-run --target tytvm --model " +
+                                       kDemo + " --vendor-command python3");
+  EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("only the toolchain knows"), std::string::npos) << outcome.output;
+  EXPECT_EQ(outcome.output.find("tokens/s"), std::string::npos) << outcome.output;
+}
+
+TEST(TyllmProgramTest, WordsOfTheVendorsCommandMayHaveBlanks) {
+  const testing::TemporaryDirectory folder;
+  const CommandOutcome outcome =
+      Shell(kTyllm + " compile --target tytvm --model " + kDemo + " --out " +
+            folder.path().string() + R"( --vendor-command "sh -c 'echo \"one  two\"; exit 3'")");
+  EXPECT_NE(outcome.exit.code, 0);
+  EXPECT_NE(outcome.output.find("one  two"), std::string::npos) << outcome.output;
+}
+
+TEST(TyllmProgramTest, CompilingSaysFirstWhatItNeedsAndWhatIsMissing) {
+  const testing::TemporaryDirectory folder;
+  const CommandOutcome outcome = Shell(
+      kTyllm + " compile --dies 1 --seq-lens 1 --max-kv 64 --no-tokenizer --model " +
+      std::string(testing::kTestData) + "/goldens/tiny-qwen3 --out " + (folder / "out").string());
+  EXPECT_EQ(outcome.exit.code, 0) << outcome.output;
+  for (const char* const part : {"warning: ", "tokenizer_config.json", "of memory"}) {
+    EXPECT_NE(outcome.output.find(part), std::string::npos) << outcome.output;
+  }
+}
+
 TEST(TyllmProgramTest, InspectsOrSynthesizesOneThing) {
   EXPECT_EQ(Shell(kTyllm + " inspect").exit.code, 2);
   EXPECT_EQ(Shell(kTyllm + " inspect --synthesize Qwen3-8B").exit.code, 2);

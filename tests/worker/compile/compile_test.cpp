@@ -6,10 +6,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <set>
 
+#include "common/base/digest.h"
 #include "common/domain/tools.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/temporary_directory.h"
@@ -26,6 +28,13 @@ using testing::Contents;
 using testing::GoldenRequest;
 using tyllm::testing::FaultyFileSystem;
 using tyllm::testing::TemporaryDirectory;
+
+class Recorder final : public domain::ProgressSink {
+ public:
+  void Report(const domain::Progress& progress) override { records.push_back(progress); }
+
+  std::vector<domain::Progress> records;
+};
 
 Result<CompileSummary> CompileInto(const CompileRequest& request, const Path& out) {
   domain::NoProgress progress;
@@ -454,6 +463,89 @@ TEST(CompileTest, ProgramsOfSeveralDiesThatAreTheSameLieOnTheDiskOnce) {
     EXPECT_EQ(distinct, different.size());
     EXPECT_LT(2 * distinct, count);
   }
+}
+
+TEST(CompileTest, AnExistingResultIsToldOfWithEverythingElseAndBeforeTheModelIsRead) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(1);
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "x", "x").ok());
+  std::filesystem::create_directories(folder / "1die");
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "1die" / "x", "x").ok());
+  Recorder progress;
+  const Status status = Compile(LocalFileSystem(), request, folder.path(), progress).status();
+  EXPECT_EQ(status.code(), StatusCode::kAlreadyExists);
+  EXPECT_TRUE(progress.records.empty());
+  request.options.max_kv = 2000;
+  request.problems = {InvalidArgument("the caller's own")};
+  const std::string all =
+      Compile(LocalFileSystem(), request, folder.path(), progress).status().message();
+  for (const char* part :
+       {"3 problems", "--max-kv is 2000", "exists and is not empty", "the caller's own"}) {
+    EXPECT_NE(all.find(part), std::string::npos) << all;
+  }
+}
+
+/// A disk with so much room.
+class SmallDisk final : public FaultyFileSystem {
+ public:
+  explicit SmallDisk(std::uint64_t free) : FaultyFileSystem(1 << 20), free_(free) {}
+
+  Result<std::uint64_t> FreeBytes(const Path& /*path*/) override { return free_; }
+
+ private:
+  std::uint64_t free_;
+};
+
+TEST(CompileTest, TooLittleRoomIsToldOfBeforeTheModelIsRead) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(1);
+  request.cache = folder / "cache";
+  SmallDisk disk(10'000);
+  Recorder progress;
+  const Status status = Compile(disk, request, folder / "not" / "there", progress).status();
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
+  EXPECT_NE(status.message().find("the compiled model needs"), std::string::npos)
+      << status.message();
+  EXPECT_TRUE(progress.records.empty());
+  EXPECT_FALSE(std::filesystem::exists(folder / "not"));
+}
+
+TEST(CompileTest, TheCheckTellsHowMuchOfTheModelIsRead) {
+  const TemporaryDirectory folder;
+  Recorder progress;
+  ASSERT_TRUE(Compile(LocalFileSystem(), GoldenRequest(1), folder.path(), progress).ok());
+  std::vector<domain::Progress> check;
+  std::ranges::copy_if(progress.records, std::back_inserter(check),
+                       [](const domain::Progress& p) { return p.stage == "check"; });
+  ASSERT_GE(check.size(), 3U);
+  EXPECT_EQ(check.back().unit, "bytes");
+  EXPECT_EQ(check.back().done, check.back().total);
+  EXPECT_GT(check.back().total, 0);
+}
+
+/// A model as the hub's cache keeps it: a snapshot of links to blobs that are named by digests.
+Path SnapshotOf(const Path& model, const Path& hub) {
+  const Path repository = hub / "models--tyllm--tiny";
+  const Path snapshot = repository / "snapshots" / "0123abcd";
+  std::filesystem::create_directories(repository / "blobs");
+  std::filesystem::create_directories(snapshot);
+  for (const auto& file : std::filesystem::directory_iterator(model)) {
+    const std::string blob = DigestOfFile(file.path())->sha256.Hex();
+    std::filesystem::copy_file(file.path(), repository / "blobs" / blob);
+    std::filesystem::create_symlink(Path("../../blobs") / blob, snapshot / file.path().filename());
+  }
+  return snapshot;
+}
+
+TEST(CompileTest, ASnapshotOfTheHubsCacheIsCompiledLikeAFolderOfFiles) {
+  const TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(1);
+  ASSERT_TRUE(CompileInto(request, folder / "of files").ok());
+  request.model = SnapshotOf(request.model, folder / ".cache" / "huggingface" / "hub");
+  const auto summary = CompileInto(request, folder / "of links");
+  ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+  EXPECT_TRUE(Contents(summary->directory).contains("generation_config.json"));
+  EXPECT_EQ(FilesThatDiffer(folder / "of files", folder / "of links"), std::set<std::string>());
 }
 
 TEST(CompileTest, AnExistingResultIsNotTouched) {

@@ -24,7 +24,8 @@ Preparation Checked(const CompileRequest& request) {
 }
 
 FitReport FitOf(const CompileRequest& request, const std::vector<Board>& boards) {
-  const Result<FitReport> report = Fit(Checked(request), boards, 2);
+  const Result<FitReport> report =
+      Fit(Checked(request), boards, 2, ObjectCache(LocalFileSystem(), request.cache));
   EXPECT_TRUE(report.ok()) << report.status().ToString();
   return report.ok() ? *report : FitReport();
 }
@@ -61,6 +62,46 @@ TEST(FitReportTest, SizesAreThoseOfTheCompiledModel) {
     EXPECT_EQ(fit.arena_bytes, arena);
   }
   EXPECT_EQ(report.programs, made->counts.programs);
+}
+
+/// Preflight with the compiler, whose name the cache's keys have.
+FitReport FitOfCompiled(const CompileRequest& request) {
+  const Result<Preparation> preparation = Preflight(request, NeedsCompiler::kYes);
+  TYLLM_CHECK(preparation.ok());
+  const auto report = Fit(*preparation, {}, 2, ObjectCache(LocalFileSystem(), request.cache));
+  TYLLM_CHECK(report.ok());
+  return *report;
+}
+
+TEST(FitReportTest, TheDirectoryTakesWhatIsTold) {
+  const tyllm::testing::TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(4);
+  request.options.seq_lens = {1, 8, 16};
+  domain::NoProgress progress;
+  for (const bool embedding : {false, true}) {
+    request.options.embedding_as_input = embedding;
+    const Path out = folder / (embedding ? "with table" : "plain");
+    const auto made = Compile(LocalFileSystem(), request, out, progress);
+    ASSERT_TRUE(made.ok()) << made.status().ToString();
+    const FitReport told = FitOfCompiled(request);  // the cache has the objects
+    EXPECT_NEAR(static_cast<double>(told.directory_bytes), static_cast<double>(made->bytes),
+                0.02 * static_cast<double>(made->bytes));
+  }
+}
+
+TEST(FitReportTest, CachedObjectsTakeNoTime) {
+  const tyllm::testing::TemporaryDirectory folder;
+  CompileRequest request = GoldenRequest(2);
+  request.cache = folder / "cache";
+  const FitReport cold = FitOfCompiled(request);
+  EXPECT_EQ(cold.cached_sources, 0);
+  EXPECT_GT(cold.stages.compile, 0);
+  domain::NoProgress progress;
+  ASSERT_TRUE(Compile(LocalFileSystem(), request, folder / "out", progress).ok());
+  const FitReport warm = FitOfCompiled(request);
+  EXPECT_EQ(warm.cached_sources, warm.distinct_sources);
+  EXPECT_EQ(warm.stages.compile, 0);
+  EXPECT_LT(warm.seconds, cold.seconds);
 }
 
 TEST(FitReportTest, TheLongestContextIsTheLastThatFits) {

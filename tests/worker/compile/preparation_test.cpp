@@ -8,6 +8,7 @@
 #include "tests/support/paths.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
+#include "worker/compile/warnings.h"
 
 namespace tyllm::compile {
 namespace {
@@ -31,6 +32,90 @@ TEST(PreparationTest, AllProblemsComeAtOnce) {
     EXPECT_NE(prepared.status().message().find(part), std::string::npos)
         << part << " in " << prepared.status().message();
   }
+}
+
+/// What Preflight says of a request.
+std::string ProblemsOf(const CompileRequest& request) {
+  return Preflight(request, NeedsCompiler::kNo).status().message();
+}
+
+CompileRequest SeeingRequest() {
+  CompileRequest request = GoldenRequest(1);
+  request.model = Path(tyllm::testing::kTestData) / "goldens" / "tiny-qwen2.5-vl";
+  request.options.max_kv = 512;
+  return request;
+}
+
+TEST(PreparationTest, OptionsOfModelsThatSeeAreRefusedOfATextModelWithEverythingElse) {
+  CompileRequest request = GoldenRequest(17);
+  request.options.max_kv = 2000;
+  request.options.visual.image = "3x3";
+  request.options.visual.frames = 999;
+  request.options.activations = domain::ActivationNumbers::kInt8;
+  const std::string problems = ProblemsOf(request);
+  for (const char* part : {"5 problems", "dies is 17", "--max-kv is 2000", "--image is for models",
+                           "--frames is for models", "--activations int8 is for quantized"}) {
+    EXPECT_NE(problems.find(part), std::string::npos) << part << " in " << problems;
+  }
+}
+
+TEST(PreparationTest, EveryProblemOfAModelThatSeesComesAtOnce) {
+  CompileRequest request = SeeingRequest();
+  request.compiler = "none";
+  request.options.dies = 17;
+  request.options.max_kv = 70;
+  request.options.visual.frames = 999;
+  request.options.visual.image = "640x480";
+  const std::string problems = ProblemsOf(request);
+  for (const char* part :
+       {"4 problems", "dies is 17", "frames is 999", "without a compiler", "an image becomes"}) {
+    EXPECT_NE(problems.find(part), std::string::npos) << part << " in " << problems;
+  }
+  request.options.visual.image = "961x3";
+  EXPECT_NE(ProblemsOf(request).find("4 problems"), std::string::npos) << ProblemsOf(request);
+}
+
+TEST(PreparationTest, WhatDependsOnAWrongOptionIsNotHeldAgainstIt) {
+  CompileRequest request = GoldenRequest(0);
+  request.options.max_kv = 0;
+  request.options.reduce_group = 1;
+  request.options.attention_dies = 1;
+  const std::string problems = ProblemsOf(request);
+  EXPECT_NE(problems.find("2 problems"), std::string::npos) << problems;
+  EXPECT_EQ(problems.find("to 0"), std::string::npos) << problems;
+}
+
+TEST(PreparationTest, WhatTheVendorsToolchainIsNotToldOfIsRefused) {
+  CompileRequest request = SeeingRequest();
+  request.options.target = domain::CompileTarget::kTytvm;
+  request.options.head = domain::HeadNumbers::kInt8;
+  request.options.keep_source = true;
+  request.options.target_cpu = "native";
+  request.options.visual.modality = domain::Modality::kVideo;
+  request.compiler = "none";
+  const std::string problems = ProblemsOf(request);
+  for (const char* part : {"6 problems", "head was asked for", "keep_source was", "target_cpu was",
+                           "modality was", "--compiler is none", "add --text-only"}) {
+    EXPECT_NE(problems.find(part), std::string::npos) << part << " in " << problems;
+  }
+  request = SeeingRequest();
+  request.options.target = domain::CompileTarget::kTytvm;
+  request.options.visual.text_only = true;
+  EXPECT_EQ(ProblemsOf(request), "");
+}
+
+TEST(PreparationTest, WarnsOfFilesThatTheOutputWillLackAndOfDiesWithoutHeads) {
+  CompileRequest request = GoldenRequest(16);
+  request.options.attention_dies = 15;
+  const auto prepared = Preflight(request, NeedsCompiler::kNo);
+  ASSERT_TRUE(prepared.ok()) << prepared.status().ToString();
+  std::string all;
+  for (const std::string& warning : Warnings(*prepared)) {
+    all += warning + "\n";
+  }
+  EXPECT_NE(all.find("tokenizer_config.json is missing"), std::string::npos) << all;
+  EXPECT_NE(all.find("--attention-dies is 15"), std::string::npos) << all;
+  EXPECT_EQ(all.find("generation_config.json is missing"), std::string::npos) << all;
 }
 
 TEST(PreparationTest, ACacheOfMoreTokensThanTheModelHasPositionsIsRefused) {

@@ -95,7 +95,8 @@ Result<Growth> CompileGrows(quant::SynthesisRequest made, const domain::CompileO
   made.out = request.model;
   TYLLM_TRY(quant::Synthesize(made, progress).status());
   TYLLM_ASSIGN(const Preparation preparation, Preflight(request, NeedsCompiler::kYes));
-  TYLLM_ASSIGN(const FitReport fit, Fit(preparation, {}, kJobs));
+  TYLLM_ASSIGN(const FitReport fit,
+               Fit(preparation, {}, kJobs, ObjectCache(LocalFileSystem(), {})));
   TYLLM_ASSIGN(const CompileSummary compiled,
                Compile(LocalFileSystem(), request, folder / "out", progress));
   if (!compiled.verified) {

@@ -109,6 +109,16 @@ TEST_F(VendorTest, FilesOfTheModelThatItDoesNotCopyAreAdded) {
   EXPECT_FALSE(contents.contains(".request"));
 }
 
+TEST_F(VendorTest, TheTokenizerThatWasAskedForComesAlong) {
+  request_.source_tokenizer = folder_ / "tokenizer";
+  std::filesystem::create_directories(request_.source_tokenizer);
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), request_.source_tokenizer / "merges.txt", "m").ok());
+  const auto summary = Compile("function");
+  ASSERT_TRUE(summary.ok()) << summary.status().ToString();
+  EXPECT_EQ(Contents(folder_ / "out" / "2die")["merges.txt"], "m");
+}
+
 TEST_F(VendorTest, WhatItMadeIsNotRunOnTheSimulator) {
   ASSERT_TRUE(Compile("function").ok());
   const Status status = artifact::OpenArtifact(folder_ / "out").status();
@@ -151,6 +161,7 @@ TEST_F(VendorTest, AToolchainThatIsNotInstalledIsSaidSo) {
     const auto none =
         CompileWithVendor(LocalFileSystem(), request_, {command}, folder_ / "out", {}, progress_);
     EXPECT_EQ(none.status().code(), StatusCode::kUnavailable);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "2die.partial"));
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out" / "2die"));
 }

@@ -5,8 +5,8 @@
 #include <iostream>
 #include <memory>
 
+#include "common/base/thread_count.h"
 #include "worker/app/commands/commands.h"
-#include "worker/app/commands/thread_count.h"
 
 namespace tyllm::app {
 

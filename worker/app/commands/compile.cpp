@@ -7,18 +7,19 @@
 #include <memory>
 
 #include "common/base/clock.h"
+#include "common/base/thread_count.h"
 #include "common/cli/task_option_rows.h"
 #include "common/format/json.h"
 #include "worker/app/cache_folder.h"
 #include "worker/app/commands/commands.h"
-#include "worker/app/commands/human_bytes.h"
-#include "worker/app/commands/thread_count.h"
+#include "worker/app/commands/print_fit.h"
 #include "worker/app/installed.h"
 #include "worker/app/vendor_command.h"
+#include "worker/artifact/layout.h"
 #include "worker/compile/fit_report.h"
+#include "worker/compile/time_left.h"
 #include "worker/compile/vendor/compile_with_vendor.h"
-#include "worker/model/output_place.h"
-#include "worker/model/vision_shape.h"
+#include "worker/compile/warnings.h"
 #include "worker/simulator/engine.h"
 
 namespace tyllm::app {
@@ -96,37 +97,6 @@ void Print(const compile::CompileSummary& summary, double seconds, const std::st
   }
 }
 
-std::string Size(std::uint64_t bytes) {
-  return HumanBytes(static_cast<std::int64_t>(bytes));
-}
-
-void Print(const compile::FitReport& report) {
-  std::printf("die  heads    weights  constants   KV cache      arena      total   a token\n");
-  for (const compile::DieFit& die : report.die_list) {
-    const std::string heads = std::to_string(die.heads) + ":" + std::to_string(die.kv_heads);
-    std::printf("%3lld  %5s  %9s  %9s  %9s  %9s  %9s %9s\n", static_cast<long long>(die.die),
-                heads.c_str(), Size(die.weight_bytes).c_str(), Size(die.constant_bytes).c_str(),
-                Size(die.kv_bytes).c_str(), Size(die.arena_bytes).c_str(),
-                Size(die.total_bytes).c_str(), Size(die.token_bytes).c_str());
-    if (die.tower_weight_bytes > 0) {
-      std::printf("     tower  %9s  %9s  %9s  %9s\n", Size(die.tower_weight_bytes).c_str(), "", "",
-                  Size(die.tower_arena_bytes).c_str());
-    }
-  }
-  std::printf("\nboard         a die has  fits  longest context  tokens/s at most\n");
-  for (const compile::BoardFit& fit : report.boards) {
-    std::printf("%-12s  %9s  %-4s  %15lld  %16.1f\n", fit.board.name.c_str(),
-                Size(fit.board.die_memory_bytes).c_str(), fit.fits ? "yes" : "no",
-                static_cast<long long>(fit.longest_context), fit.tokens_per_second);
-  }
-  const std::string memory =
-      report.memory_bytes > 0 ? HumanBytes(report.memory_bytes) + " of memory; " : std::string();
-  std::printf("\n%lld programs, %lld to compile; %s on disk; %sabout %.0f s\n",
-              static_cast<long long>(report.programs),
-              static_cast<long long>(report.distinct_sources), Size(report.directory_bytes).c_str(),
-              memory.c_str(), report.seconds);
-}
-
 /// The rows of the table of boards that are asked for.
 Result<std::vector<compile::Board>> BoardsOf(const CompileArguments& arguments) {
   Path table;
@@ -143,98 +113,177 @@ Result<std::vector<compile::Board>> BoardsOf(const CompileArguments& arguments) 
   return std::vector{std::move(board)};
 }
 
-Result<compile::FitReport> DryRun(const CompileArguments& arguments) {
-  TYLLM_ASSIGN(const std::vector<compile::Board> boards, BoardsOf(arguments));
-  if (!arguments.out.empty()) {
-    TYLLM_TRY(model::CheckOutputPlace(arguments.request.model, arguments.out));
+compile::Place PlaceOf(const CompileArguments& arguments) {
+  if (arguments.out.empty()) {
+    return {};
   }
-  TYLLM_ASSIGN(const compile::Preparation preparation,
-               compile::Preflight(arguments.request, compile::NeedsCompiler::kYes));
-  return compile::Fit(preparation, boards, ThreadPool(arguments.request.jobs).threads());
+  return {&LocalFileSystem(),
+          Path(arguments.out) / artifact::DieFolder(arguments.request.options.dies)};
 }
 
-cli::ExitCode RunDry(const CompileArguments& arguments) {
-  const Result<compile::FitReport> report = DryRun(arguments);
+bool IsForSilicon(const CompileArguments& arguments) {
+  return arguments.request.options.target == domain::CompileTarget::kTytvm;
+}
+
+/// What the vendor's toolchain makes is its own to tell: only that nothing is in its way.
+cli::ExitCode RunVendorDry(const CompileArguments& arguments) {
+  compile::Place place = PlaceOf(arguments);
+  place.files = nullptr;
+  const auto preparation =
+      compile::Preflight(arguments.request, compile::NeedsCompiler::kNo, place);
+  if (!preparation.ok()) {
+    return cli::ReportError(preparation.status(), arguments.json);
+  }
+  const std::vector<std::string> warnings = compile::Warnings(*preparation);
+  if (arguments.json) {
+    std::cout << format::PrettyJson({{"target", "tytvm"},
+                                     {"dies", preparation->options.dies},
+                                     {"max_kv", preparation->options.max_kv},
+                                     {"seq_lens", preparation->options.seq_lens},
+                                     {"warnings", warnings}});
+    return cli::ExitCode::kOk;
+  }
+  PrintWarnings(warnings);
+  std::printf(
+      "nothing is wrong with the options, the model and the place, and a command for the vendor's "
+      "toolchain is configured.\nWhether it runs, and what its programs need of memory, disk and "
+      "time, only the toolchain knows; --target sim tells that of the simulator's.\n");
+  return cli::ExitCode::kOk;
+}
+
+cli::ExitCode RunDry(const CompileArguments& arguments, const std::vector<compile::Board>& boards) {
+  if (IsForSilicon(arguments)) {
+    return RunVendorDry(arguments);
+  }
+  const auto preparation =
+      compile::Preflight(arguments.request, compile::NeedsCompiler::kYes, PlaceOf(arguments));
+  if (!preparation.ok()) {
+    return cli::ReportError(preparation.status(), arguments.json);
+  }
+  const auto report =
+      compile::Fit(*preparation, boards, ThreadPool(arguments.request.jobs).threads(),
+                   compile::ObjectCache(LocalFileSystem(), arguments.request.cache));
   if (!report.ok()) {
     return cli::ReportError(report.status(), arguments.json);
   }
   if (arguments.json) {
     std::cout << format::PrettyJson(format::ToJson(*report));
   } else {
-    Print(*report);
+    PrintFit(*report);
   }
   return cli::ExitCode::kOk;
 }
 
-Result<compile::CompileSummary> Compile(const CompileArguments& arguments,
-                                        domain::ProgressSink& progress) {
-  if (arguments.request.options.target == domain::CompileTarget::kSim) {
-    return compile::Compile(LocalFileSystem(), arguments.request, arguments.out, progress);
+/// Before anything is read: what will surprise, and what is needed.
+void TellStart(const CompileArguments& arguments, const compile::Preparation& preparation,
+               compile::TimeLeft& progress) {
+  const int jobs = ThreadPool(arguments.request.jobs).threads();
+  const auto fit = compile::Fit(preparation, {}, jobs,
+                                compile::ObjectCache(LocalFileSystem(), arguments.request.cache));
+  if (!fit.ok()) {
+    return;  // what keeps it from being planned is told by who compiles
   }
+  progress.Expect(fit->stages);
+  PrintStart(*fit);
+}
+
+Result<compile::CompileSummary> Compile(const CompileArguments& arguments,
+                                        const compile::VendorSettings& vendor,
+                                        const Invocation& invocation) {
+  const std::unique_ptr<domain::ProgressSink> sink = invocation.OpenProgress();
+  compile::CompileRequest request = arguments.request;
+  if (!IsForSilicon(arguments)) {
+    compile::TimeLeft progress(*sink, SystemClock());
+    request.started = [&](const compile::Preparation& preparation) {
+      TellStart(arguments, preparation, progress);
+    };
+    return compile::Compile(LocalFileSystem(), request, arguments.out, progress);
+  }
+  request.started = [](const compile::Preparation& preparation) {
+    PrintWarnings(compile::Warnings(preparation));
+  };
   const auto print = [](std::string_view line) {
     std::cerr << line << std::endl;  // flushed: a crash must not take it along
   };
-  return compile::CompileWithVendor(LocalFileSystem(), arguments.request,
-                                    VendorSettingsOf(arguments.vendor_command), arguments.out,
-                                    print, progress);
-}
-
-/// Options of visual language models, with a model of text. What is wrong with config.json itself
-/// is told by who compiles.
-Status CheckVisualOptions(const CompileArguments& arguments) {
-  const auto config = format::ReadJsonFile(Path(arguments.model) / "config.json");
-  if (!config.ok() || model::HasVision(*config)) {
-    return OkStatus();
-  }
-  const domain::VisualOptions& given = arguments.request.options.visual;
-  const domain::VisualOptions initial;
-  const std::pair<bool, const char*> options[] = {
-      {given.image != initial.image, "--image"},
-      {given.modality != initial.modality, "--modality"},
-      {given.frames != initial.frames, "--frames"},
-      {given.vm_die_remap != initial.vm_die_remap, "--vm-die-remap"}};
-  for (const auto& [is_given, name] : options) {
-    if (is_given) {
-      return InvalidArgument(std::string(name) + " is for models that see; " + arguments.model +
-                             " is a model of text (its config.json has no vision_config): leave "
-                             "it out");
-    }
-  }
-  return OkStatus();
+  return compile::CompileWithVendor(LocalFileSystem(), request, vendor, arguments.out, print,
+                                    *sink);
 }
 
 /// Options that this run would take no notice of, or that are out of range.
-Status Check(const CompileArguments& arguments) {
-  TYLLM_TRY(CheckThreadCount("--jobs", arguments.jobs));
-  if (!arguments.dry_run && (!arguments.board.empty() || arguments.boards)) {
-    return InvalidArgument(std::string(arguments.board.empty() ? "--boards" : "--board") +
-                           " is for --dry-run, which tells what fits a board; add that, or leave "
-                           "it out");
+std::vector<Status> ProblemsOf(const CompileArguments& arguments) {
+  std::vector<Status> problems{CheckThreadCount("--jobs", arguments.jobs)};
+  const auto refuse = [&](const std::string& text) { problems.push_back(InvalidArgument(text)); };
+  const bool names_board = !arguments.board.empty() || arguments.boards;
+  const std::string board = arguments.board.empty() ? "--boards" : "--board";
+  if (!arguments.dry_run && names_board) {
+    refuse(board + " is for --dry-run, which tells what fits a board; add that, or leave it out");
   }
-  return CheckVisualOptions(arguments);
+  if (!arguments.dry_run && arguments.out.empty()) {
+    refuse(
+        "--out is missing; name the folder that gets <N>die, or ask what would be made with "
+        "--dry-run");
+  }
+  if (!IsForSilicon(arguments)) {
+    if (!arguments.vendor_command.empty()) {
+      refuse(
+          "--vendor-command is for --target tytvm, which starts the vendor's toolchain; add "
+          "that, or leave it out");
+    }
+    return problems;
+  }
+  if (!arguments.cache.empty()) {
+    refuse(
+        "--cache is of no use with --target tytvm: what the vendor's toolchain makes is not "
+        "cached; leave it out");
+  }
+  if (arguments.dry_run && names_board) {
+    refuse(board +
+           " is for --target sim: what the vendor's programs need is not known; leave it "
+           "out");
+  }
+  return problems;
 }
 
-cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
-  if (const Status status = Check(arguments); !status.ok()) {
-    return cli::ReportError(status, arguments.json);
-  }
+/// Fills in what the arguments say of the request, and what is wrong with them.
+void Complete(CompileArguments& arguments, std::vector<compile::Board>& boards,
+              compile::VendorSettings& vendor) {
   compile::CompileRequest& request = arguments.request;
   request.model = arguments.model;
   request.source_tokenizer = arguments.source_tokenizer;
   request.allow_missing_tokenizer = request.options.no_tokenizer;
-  request.jobs = static_cast<int>(arguments.jobs);
+  request.cache = arguments.cache.empty() ? CacheFolder() / "objects" : Path(arguments.cache);
+  request.problems = ProblemsOf(arguments);
+  request.jobs = request.problems.front().ok() ? static_cast<int>(arguments.jobs) : 0;
+  const auto take = [&](auto result, auto& value) {
+    request.problems.push_back(result.status());
+    if (result.ok()) {
+      value = *std::move(result);
+    }
+  };
+  if (IsForSilicon(arguments)) {
+    take(VendorSettingsOf(arguments.vendor_command), vendor);
+    if (request.problems.back().ok()) {
+      request.problems.push_back(compile::CheckVendorCommand(vendor));
+    }
+  } else if (arguments.dry_run) {
+    take(BoardsOf(arguments), boards);
+  }
+}
+
+cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
+  std::vector<compile::Board> boards;
+  compile::VendorSettings vendor;
+  Complete(arguments, boards, vendor);
   if (arguments.dry_run) {
-    return RunDry(arguments);
+    return RunDry(arguments, boards);
   }
   if (arguments.out.empty()) {
     return cli::ReportError(
-        InvalidArgument("--out is missing; name the folder that gets <N>die, or ask what would be "
-                        "made with --dry-run"),
+        compile::Preflight(arguments.request, compile::NeedsCompiler::kNo).status(),
         arguments.json);
   }
-  request.cache = arguments.cache.empty() ? CacheFolder() / "objects" : Path(arguments.cache);
   const Clock::Steady start = SystemClock().Now();
-  const auto summary = Compile(arguments, *invocation.OpenProgress());
+  const auto summary = Compile(arguments, vendor, invocation);
   const double seconds = std::chrono::duration<double>(SystemClock().Now() - start).count();
   if (!summary.ok()) {
     return cli::ReportError(summary.status(), arguments.json);
@@ -242,8 +291,7 @@ cli::ExitCode Run(CompileArguments& arguments, const Invocation& invocation) {
   if (arguments.json) {
     std::cout << format::PrettyJson(ToJson(*summary, seconds));
   } else {
-    Print(*summary, seconds, request.options.target_cpu,
-          request.options.target != domain::CompileTarget::kSim);
+    Print(*summary, seconds, arguments.request.options.target_cpu, IsForSilicon(arguments));
   }
   return cli::ExitCode::kOk;
 }

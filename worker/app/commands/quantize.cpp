@@ -5,9 +5,9 @@
 #include <iostream>
 #include <memory>
 
+#include "common/base/thread_count.h"
 #include "common/cli/task_option_rows.h"
 #include "worker/app/commands/commands.h"
-#include "worker/app/commands/thread_count.h"
 #include "worker/app/installed.h"
 
 namespace tyllm::app {

@@ -2,10 +2,10 @@
 #include <iostream>
 #include <memory>
 
+#include "common/base/thread_count.h"
 #include "common/cli/task_option_rows.h"
 #include "worker/app/commands/commands.h"
 #include "worker/app/commands/media_options.h"
-#include "worker/app/commands/thread_count.h"
 #include "worker/artifact/layout.h"
 #include "worker/evaluate/chat.h"
 #include "worker/simulator/run_model.h"

@@ -42,9 +42,10 @@ Result<cli::ExitCode> RunOrder(const Path& spec, const Invocation& invocation) {
   TYLLM_ASSIGN(const Path evaluation, InstalledFile("wikitext-2/test.txt"));
   std::cout << "tyllm " << Version() << ": " << domain::kTaskKindNames.Name(order.kind) << " of "
             << order.name << std::endl;  // flushed: a crash must not take it along
+  TYLLM_ASSIGN(const compile::VendorSettings vendor, VendorSettingsOf({}));
   TYLLM_ASSIGN(const jobs::TaskReport report,
                jobs::RunTask(order, {calibration, evaluation}, LocalFileSystem(), SystemClock(),
-                             *invocation.OpenProgress(), VendorSettingsOf({})));
+                             *invocation.OpenProgress(), vendor));
   TellUsed(invocation, report);
   std::cout << report.text << std::flush;
   if (report.violations.empty()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker/compile/vendor/compile_with_vendor.h"
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -9,14 +10,14 @@
 #include "worker/artifact/layout.h"
 #include "worker/compile/assemble.h"
 #include "worker/compile/own_names.h"
-#include "worker/model/output_place.h"
 
 namespace tyllm::compile {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// "If files are missing, copy them by hand", its manual says.
+/// "If files are missing, copy them by hand", its manual says. A tokenizer that was asked for takes
+/// the place of the model's.
 Status AddMissingFiles(FileSystem& files, const Preparation& preparation, const Path& root) {
   const model::Checkpoint& checkpoint = preparation.model.checkpoint;
   for (const Path& passenger : checkpoint.PassengerFiles()) {
@@ -25,7 +26,7 @@ Status AddMissingFiles(FileSystem& files, const Preparation& preparation, const 
       TYLLM_TRY(CopyFile(files, checkpoint.directory() / passenger, root / passenger));
     }
   }
-  return OkStatus();
+  return CopyTokenizer(files, preparation.source_tokenizer, root);
 }
 
 Result<std::uint64_t> WriteVendorManifest(FileSystem& files, const Preparation& preparation,
@@ -57,16 +58,24 @@ Result<CompileSummary> CompileWithVendor(FileSystem& files, const CompileRequest
                                          const VendorSettings& settings, const Path& out,
                                          const OnVendorLine& on_line,
                                          domain::ProgressSink& progress) {
-  TYLLM_TRY(model::CheckOutputPlace(request.model, out));
-  TYLLM_ASSIGN(const Preparation preparation, Prepare(request, NeedsCompiler::kNo, progress));
   const Path final_path = out / artifact::DieFolder(request.options.dies);
+  CompileRequest told = request;
+  if (std::ranges::all_of(request.problems, &Status::ok)) {  // else it may be one of them
+    told.problems.push_back(CheckVendorCommand(settings));
+  }
+  TYLLM_ASSIGN(const Preparation preparation,
+               Prepare(told, NeedsCompiler::kNo, progress, {nullptr, final_path}));
   TYLLM_ASSIGN(Staging staging, Staging::Open(files, final_path, preparation.Key(),
                                               Staging::Unfinished::kThrowAway));
   Path tree = staging.scratch() / artifact::DieFolder(request.options.dies);
   TYLLM_TRY(files.CreateDirectories(tree));
-  TYLLM_ASSIGN(const VendorRun run,
-               RunVendor(files, preparation, settings, request.jobs, request.compiler_id, tree,
-                         staging.scratch(), on_line, progress));
+  const Result<VendorRun> run =
+      RunVendor(files, preparation, settings, request.jobs, request.compiler_id, tree,
+                staging.scratch(), on_line, progress);
+  if (run.status().code() == StatusCode::kUnavailable) {
+    staging.Discard();  // nothing was done that anybody would look at
+  }
+  TYLLM_TRY(run.status());
   TYLLM_TRY(AddMissingFiles(files, preparation, tree));
   TYLLM_TRY(CheckVendorTree(preparation, tree));
   for (const fs::directory_entry& entry : fs::directory_iterator(tree)) {
@@ -76,7 +85,7 @@ Result<CompileSummary> CompileWithVendor(FileSystem& files, const CompileRequest
   CompileSummary summary;
   summary.directory = final_path;
   summary.counts.programs = std::ssize(preparation.programs) * preparation.options.dies;
-  TYLLM_ASSIGN(summary.bytes, WriteVendorManifest(files, preparation, run, staging.path()));
+  TYLLM_ASSIGN(summary.bytes, WriteVendorManifest(files, preparation, *run, staging.path()));
   TYLLM_TRY(staging.Commit());
   progress.Report({"vendor", 3, 3, "steps", ""});
   return summary;

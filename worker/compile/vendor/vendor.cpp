@@ -239,12 +239,7 @@ struct Folders {
 /// Starts the driver with a request, and waits for its end.
 Status Drive(FileSystem& files, const VendorSettings& settings, const format::Json& what,
              const Folders& folders, Listener& listener) {
-  if (settings.command.empty()) {
-    return Unavailable(
-               "no command for the vendor's toolchain is configured; name one with "
-               "--vendor-command, or tytvm_command of the worker's configuration")
-        .With(domain::kMissingToolFact, std::string(domain::kVendorTool));
-  }
+  TYLLM_TRY(CheckVendorCommand(settings));
   const Path script = Absolute(folders.scratch) / "tytvm_driver.py";
   const Path request = Absolute(folders.scratch) / "tytvm_request.json";
   TYLLM_TRY(files.CreateDirectories(folders.scratch));
@@ -311,6 +306,16 @@ std::string ProblemOf(const Path& path, bool is_params) {
 }
 
 }  // namespace
+
+Status CheckVendorCommand(const VendorSettings& settings) {
+  if (!settings.command.empty()) {
+    return OkStatus();
+  }
+  return Unavailable(
+             "no command for the vendor's toolchain is configured; name one with "
+             "--vendor-command, or tytvm.command of the worker's configuration")
+      .With(domain::kMissingToolFact, std::string(domain::kVendorTool));
+}
 
 Result<VendorRun> RunVendor(FileSystem& files, const Preparation& preparation,
                             const VendorSettings& settings, int jobs, const std::string& version,

@@ -35,6 +35,9 @@ struct VendorRun {
 Result<VendorRun> ProbeVendor(FileSystem& files, const VendorSettings& settings,
                               const Path& scratch);
 
+/// kUnavailable where there is no command.
+Status CheckVendorCommand(const VendorSettings& settings);
+
 /// Starts the toolchain for a request that was looked at, and waits for it, but not for processes
 /// that it leaves behind, which are killed; it writes to `tree`. kDeadlineExceeded at its limit.
 /// `scratch` gets the driver and its request. kUnavailable says what is not installed, or that it

@@ -218,6 +218,11 @@ Result<TowerPlan> PlanTower(const forward::Model& model, const domain::VisualOpt
   return plan;
 }
 
+Status CheckTowerDies(const forward::Model& model, std::int64_t dies) {
+  TYLLM_ASSIGN(const graph::Tower tower, forward::OpenTower(model));
+  return plan::ShardTower(tower.shape, dies).status();
+}
+
 Result<std::vector<artifact::FileEntry>> BuildTowerDies(
     FileSystem& files, const TowerPlan& plan, const forward::Model& model,
     const std::vector<std::int64_t>& dies, const ObjectBuilder& builder, bool keep_source,

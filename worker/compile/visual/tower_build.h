@@ -25,6 +25,9 @@ struct TowerPlan {
 Result<TowerPlan> PlanTower(const forward::Model& model, const domain::VisualOptions& options,
                             std::int64_t dies);
 
+/// Whether the tower can be cut over `dies`, whatever it looks at.
+Status CheckTowerDies(const forward::Model& model, std::int64_t dies);
+
 /// Writes constant_die<d>.params, vit_die<d>.so and <signature>_buffer_config_<d>.json of dies
 /// `dies` into visual/ of `root`; what is there already and complete is kept. Reports stages
 /// "pack_visual" and "compile_visual". Returns what the files of parameters are: [dies].

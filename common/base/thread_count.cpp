@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "worker/app/commands/thread_count.h"
+#include "common/base/thread_count.h"
 
 #include <string>
 
-namespace tyllm::app {
+namespace tyllm {
 
 Status CheckThreadCount(std::string_view option, std::int64_t count) {
   constexpr std::int64_t kMost = 4096;
@@ -14,4 +14,4 @@ Status CheckThreadCount(std::string_view option, std::int64_t count) {
                          ", expected 0 (all CPUs) to " + std::to_string(kMost));
 }
 
-}  // namespace tyllm::app
+}  // namespace tyllm

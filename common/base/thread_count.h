@@ -6,9 +6,9 @@
 
 #include "common/base/status.h"
 
-namespace tyllm::app {
+namespace tyllm {
 
 /// kInvalidArgument names the option unless `count` is 0 (as many as there are CPUs) to 4096.
 Status CheckThreadCount(std::string_view option, std::int64_t count);
 
-}  // namespace tyllm::app
+}  // namespace tyllm
