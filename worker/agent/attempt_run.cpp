@@ -160,7 +160,10 @@ domain::Outcome AttemptRun::Perform(const std::stop_token& stop) {
       return *std::move(ended);
     }
   }
-  state_.Lock()->sending = true;
+  {
+    auto state = state_.Lock();
+    state->sending = true;
+  }
   around_.on_news();  // the next task may begin
   TidyCache();
   auto output = UploadOutput(transfer, stop);

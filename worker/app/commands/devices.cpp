@@ -40,10 +40,13 @@ void DeclareDevices(cli::CommandSpec& spec, Invocation& /*invocation*/) {
   spec.options = {{"--json", "", "print one JSON document", json.get()}};
   spec.description =
       "Lists what --device may name on this machine, whether this build can compute with it, and "
-      "which "
-      "tools it finds: compilers, the vendor's toolchain, the reader of video files.";
+      "which tools it finds: compilers, the vendor's toolchain, the reader of video files.";
   spec.run = [json] {
-    const domain::ToolchainFacts facts = jobs::DescribeToolchain(VendorSettingsOf({}));
+    const auto vendor = VendorSettingsOf({});
+    if (!vendor.ok()) {
+      return cli::ReportError(vendor.status(), *json);
+    }
+    const domain::ToolchainFacts facts = jobs::DescribeToolchain(*vendor);
     if (*json) {
       std::cout << format::PrettyJson(format::ToJson(facts));
     } else {
