@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "server/core/assign_work.h"
+#include "server/core/compilers.h"
 #include "server/core/end_attempts.h"
 #include "server/core/stand_still.h"
 #include "server/core/worker_reports.h"
@@ -319,8 +320,12 @@ boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest req
   const Clock::Steady came = farm.parts.clock.Now();
   TYLLM_CO_TRY(CheckSync(request));
   NoteAwake(farm);
-  TYLLM_CO_TRY(co_await NoteCall(farm, request));
+  TYLLM_CO_ASSIGN(const bool has_new_tools, co_await NoteCall(farm, request));
   const std::int64_t call = farm.fleet.Find(request.from.worker)->calls;
+  if (has_new_tools) {
+    // Some may have waited for them. What fails now is done by the next sweep.
+    static_cast<void>(co_await MendCompilers(farm));
+  }
   const Limits& limits = farm.parts.limits;
   SyncReply reply{.lease_ms = limits.policy.lease.count(),
                   .next_sync_ms = limits.sync_interval.count()};

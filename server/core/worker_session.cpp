@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "server/core/compilers.h"
-
 namespace tyllm::server::core {
 
 namespace {
@@ -71,7 +69,7 @@ Status CheckSync(const domain::SyncRequest& request) {
                                                 ", expected 0 or more");
 }
 
-boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& request) {
+boost::asio::awaitable<Result<bool>> NoteCall(Farm& farm, const domain::SyncRequest& request) {
   const Clock& clock = farm.parts.clock;
   const Fleet::Member* const known = farm.fleet.Find(request.from.worker);
   if (known == nullptr || known->session != request.from.session) {
@@ -86,11 +84,7 @@ boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& r
       !request.capabilities.tools.empty() &&
       (state == nullptr || state->capabilities.tools != request.capabilities.tools);
   farm.fleet.Hear(request.from.worker, StateOf(request, state), request.draining, clock);
-  if (has_new_tools) {
-    // Some may have waited for them. What fails now is done by the next sweep.
-    static_cast<void>(co_await MendCompilers(farm));
-  }
-  co_return OkStatus();
+  co_return has_new_tools;
 }
 
 }  // namespace tyllm::server::core

@@ -13,7 +13,7 @@ namespace tyllm::server::core {
 Status CheckSync(const domain::SyncRequest& request);
 
 /// Notes the worker's call. A session that is new becomes its worker's session. kAborted when a
-/// newer one has replaced it.
-boost::asio::awaitable<Status> NoteCall(Farm& farm, const domain::SyncRequest& request);
+/// newer one has replaced it. True: it states tools that it did not state before.
+boost::asio::awaitable<Result<bool>> NoteCall(Farm& farm, const domain::SyncRequest& request);
 
 }  // namespace tyllm::server::core

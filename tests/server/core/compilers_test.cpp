@@ -4,6 +4,7 @@
 #include "server/core/list_workers.h"
 #include "server/core/retry_job.h"
 #include "server/core/validate_job.h"
+#include "tests/server/core/await.h"
 #include "tests/server/core/farm_fixture.h"
 
 // One compiler a job, and tools that some workers lack.
