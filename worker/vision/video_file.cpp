@@ -4,7 +4,6 @@
 #include <string>
 
 #include "common/base/plugin.h"
-#include "common/domain/tools.h"
 #include "worker/vision/video_plugin.h"
 
 namespace tyllm::vision {
@@ -12,6 +11,9 @@ namespace tyllm::vision {
 namespace {
 
 constexpr const char* kFile = "libtyllm_video.so";
+/// As common/domain/tools.h names them, of which this layer knows nothing.
+constexpr const char* kMissingTool = "missing_tool";
+constexpr const char* kTool = "video";
 
 /// Loaded when a video file is read first: FFmpeg brings more than a hundred libraries, which no
 /// other work should wait for.
@@ -41,7 +43,7 @@ Result<Video> ReadVideoFile(const Path& path, const Processor& processor,
     return Status(why.code(), "video " + path.string() + " is a file, and " + why.message() +
                                   "; or make a folder of frames with: ffmpeg -i FILE -vf fps=2 "
                                   "FOLDER/%05d.png")
-        .With(domain::kMissingToolFact, std::string(domain::kVideoTool));
+        .With(kMissingTool, kTool);
   }
   return (*Plugin())->read(
       path, [&](std::int64_t frames, double rate) { return SampleFrames(processor, frames, rate); },
