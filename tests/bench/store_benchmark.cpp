@@ -154,11 +154,11 @@ class Crowd {
 
   AttemptId Claim() {
     Begin();
-    const auto lanes = queue_->Lanes(2);
+    const auto lanes = queue_->Lanes(9);
     TYLLM_CHECK(lanes.ok() && !lanes->empty());
-    const auto candidates = queue_->Candidates(lanes->front().id, 2, 1);
+    const auto candidates = queue_->Candidates(lanes->front().id, 9, 1);
     TYLLM_CHECK(candidates.ok() && !candidates->empty());
-    const auto lease = queue_->StartAttempt(candidates->front().id, {"w", "s"}, 2);
+    const auto lease = queue_->StartAttempt(candidates->front().id, {"w", "s"}, 9);
     TYLLM_CHECK(lease.ok());
     Commit();
     return lease->id;
@@ -253,14 +253,16 @@ void BM_ResultOfJoined(benchmark::State& state) {
   double report_ms = 0;
   for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
-    Crowd crowd(state.range(0));
+    auto crowd = std::make_unique<Crowd>(state.range(0));
     state.ResumeTiming();
     const auto start = std::chrono::steady_clock::now();
-    crowd.Succeed(crowd.leader());
+    crowd->Succeed(crowd->leader());
     report_ms =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-    TYLLM_CHECK(crowd.HandDown() == state.range(0));
+    TYLLM_CHECK(crowd->HandDown() == state.range(0));
     state.PauseTiming();
+    crowd.reset();
+    state.ResumeTiming();
   }
   state.counters["report_ms"] = report_ms;
 }
