@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/base/pause.h"
@@ -85,12 +86,13 @@ struct Farm::Stubs {
 };
 
 Farm::Farm(std::shared_ptr<grpc::Channel> channel, std::string address, const Clock& clock,
-           Milliseconds patience)
+           Milliseconds patience, std::string advice)
     : stubs_(std::make_unique<Stubs>(v1::JobService::NewStub(channel),
                                      v1::AdminService::NewStub(channel))),
       address_(std::move(address)),
       clock_(clock),
       patience_(patience),
+      advice_(std::move(advice)),
       blobs_(channel, clock, patience) {}
 
 Farm::~Farm() = default;
@@ -114,8 +116,7 @@ Status Farm::Persist(const Try& attempt, const std::stop_token& stop) {
     const Milliseconds before_next = std::max(pause, made.pause.value_or(pause));
     if (clock_.Now() - since + before_next > patience_ || !PauseFor(before_next, stop)) {
       return made.is_silence() ? Unavailable("the server at " + address_ + " does not answer (" +
-                                             made.status.message() +
-                                             "); check --server or TYLLM_SERVER, and that it runs")
+                                             made.status.message() + "); " + advice_)
                                : made.status;
     }
     pause = std::min(2 * pause, kLastPause);
@@ -238,10 +239,17 @@ Result<domain::ServerInfo> Farm::Info(const std::stop_token& stop) {
   return wire::FromProto(response);
 }
 
-Result<std::vector<domain::WorkerView>> Farm::Workers(const std::stop_token& stop) {
-  v1::ListWorkersResponse response;
-  TYLLM_TRY(Ask(*stubs_->admin, &Admin::ListWorkers, v1::ListWorkersRequest(), response, stop));
-  return wire::FromProto(response);
+Result<std::vector<domain::WorkerView>> Farm::Workers(domain::WorkerQuery query,
+                                                      const std::stop_token& stop) {
+  std::vector<domain::WorkerView> workers;
+  do {
+    v1::ListWorkersResponse response;
+    TYLLM_TRY(Ask(*stubs_->admin, &Admin::ListWorkers, wire::ToProto(query), response, stop));
+    TYLLM_ASSIGN(domain::WorkerPage page, wire::FromProto(response));
+    std::ranges::move(page.workers, std::back_inserter(workers));
+    query.page_token = std::move(page.next_page_token);
+  } while (!query.page_token.empty());
+  return workers;
 }
 
 Result<domain::WorkerView> Farm::SetWorkerMode(const std::string& worker,
@@ -268,9 +276,16 @@ Status Farm::ForgetWorker(const std::string& worker, const std::string& request_
 }
 
 Result<std::vector<domain::ProjectUse>> Farm::Projects(const std::stop_token& stop) {
-  v1::ListProjectsResponse response;
-  TYLLM_TRY(Ask(*stubs_->admin, &Admin::ListProjects, v1::ListProjectsRequest(), response, stop));
-  return wire::FromProto(response);
+  std::vector<domain::ProjectUse> projects;
+  domain::ProjectQuery query;
+  do {
+    v1::ListProjectsResponse response;
+    TYLLM_TRY(Ask(*stubs_->admin, &Admin::ListProjects, wire::ToProto(query), response, stop));
+    domain::ProjectPage page = wire::FromProto(response);
+    std::ranges::move(page.projects, std::back_inserter(projects));
+    query.page_token = std::move(page.next_page_token);
+  } while (!query.page_token.empty());
+  return projects;
 }
 
 Result<domain::Project> Farm::SetProject(const domain::ProjectChange& change,

@@ -30,8 +30,10 @@ namespace tyllm::client {
 /// disk); they are all idempotent.
 class Farm {
  public:
+  /// `advice`: what to look at when the server does not answer.
   Farm(std::shared_ptr<grpc::Channel> channel, std::string address, const Clock& clock,
-       Milliseconds patience);
+       Milliseconds patience,
+       std::string advice = "check --server or TYLLM_SERVER, and that it runs");
   ~Farm();
 
   const std::string& address() const { return address_; }
@@ -59,13 +61,16 @@ class Farm {
   Result<domain::ServerCapabilities> Capabilities(const std::string& project,
                                                   const std::stop_token& stop);
   Result<domain::ServerInfo> Info(const std::stop_token& stop);
-  Result<std::vector<domain::WorkerView>> Workers(const std::stop_token& stop);
+  /// All pages.
+  Result<std::vector<domain::WorkerView>> Workers(domain::WorkerQuery query,
+                                                  const std::stop_token& stop);
   Result<domain::WorkerView> SetWorkerMode(const std::string& worker,
                                            const domain::ModeOrder& order,
                                            const std::string& request_id,
                                            const std::stop_token& stop);
   Status ForgetWorker(const std::string& worker, const std::string& request_id,
                       const std::stop_token& stop);
+  /// All pages.
   Result<std::vector<domain::ProjectUse>> Projects(const std::stop_token& stop);
   Result<domain::Project> SetProject(const domain::ProjectChange& change,
                                      const std::stop_token& stop);
@@ -103,6 +108,7 @@ class Farm {
   std::string address_;
   const Clock& clock_;
   Milliseconds patience_;
+  std::string advice_;
   wire::BlobTransfer blobs_;
 };
 

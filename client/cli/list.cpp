@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include "client/cli/commands.h"
@@ -21,6 +22,17 @@ struct Listing {
   bool json = false;
 };
 
+// "NAME" or "NAME=VALUE".
+std::map<std::string, std::string> LabelsOf(const std::vector<std::string>& texts) {
+  std::map<std::string, std::string> labels;
+  for (const std::string& label : texts) {
+    const std::size_t equals = std::min(label.find('='), label.size());
+    labels[label.substr(0, equals)] =
+        equals < label.size() ? label.substr(equals + 1) : std::string();
+  }
+  return labels;
+}
+
 Result<std::vector<domain::JobView>> AllPages(const Session& session, const Listing& listing) {
   domain::JobQuery query = listing.query;
   for (const std::string& state : listing.states) {
@@ -29,11 +41,7 @@ Result<std::vector<domain::JobView>> AllPages(const Session& session, const List
   for (const std::string& kind : listing.kinds) {
     TYLLM_ASSIGN(query.kinds.emplace_back(), domain::kJobKindNames.Parse(kind));
   }
-  for (const std::string& label : listing.labels) {
-    const std::size_t equals = std::min(label.find('='), label.size());
-    query.labels[label.substr(0, equals)] =
-        equals < label.size() ? label.substr(equals + 1) : std::string();
-  }
+  query.labels = LabelsOf(listing.labels);
   TYLLM_ASSIGN(const std::unique_ptr<Farm> farm, session.Connect());
   std::vector<domain::JobView> jobs;
   do {
@@ -60,12 +68,28 @@ cli::ExitCode Run(const Session& session, const Listing& listing) {
   return cli::ExitCode::kOk;
 }
 
-cli::ExitCode RunWorkers(const Session& session, bool json) {
-  const auto farm = session.Connect();
-  if (!farm.ok()) {
-    return cli::ReportError(farm.status(), json);
+struct WorkerListing {
+  bool online = false;
+  std::vector<std::string> modes;
+  std::vector<std::string> labels;
+  bool json = false;
+};
+
+Result<std::vector<domain::WorkerView>> WorkersThatFit(const Session& session,
+                                                       const WorkerListing& listing) {
+  domain::WorkerQuery query;
+  query.online_only = listing.online;
+  query.labels = LabelsOf(listing.labels);
+  for (const std::string& mode : listing.modes) {
+    TYLLM_ASSIGN(query.modes.emplace_back(), domain::kWorkerModeNames.Parse(mode));
   }
-  const auto workers = (*farm)->Workers(session.stop());
+  TYLLM_ASSIGN(const std::unique_ptr<Farm> farm, session.Connect());
+  return farm->Workers(std::move(query), session.stop());
+}
+
+cli::ExitCode RunWorkers(const Session& session, const WorkerListing& listing) {
+  const bool json = listing.json;
+  const auto workers = WorkersThatFit(session, listing);
   if (!workers.ok()) {
     return cli::ReportError(workers.status(), json);
   }
@@ -94,9 +118,15 @@ void DeclareList(cli::CommandSpec& spec, Session& session) {
 }
 
 void DeclareWorkers(cli::CommandSpec& spec, Session& session) {
-  auto json = std::make_shared<bool>(false);
-  spec.options = {{"--json", "", "print JSON", json.get()}};
-  spec.run = [json, &session] { return RunWorkers(session, *json); };
+  auto listing = std::make_shared<WorkerListing>();
+  spec.options = {
+      {"--online", "", "only those that are there", &listing->online},
+      {"--mode", "MODE", "only workers in this mode; repeatable", &listing->modes},
+      {"--label", "NAME[=VALUE]", "only workers with this label; repeatable, all must fit",
+       &listing->labels},
+      {"--json", "", "print JSON", &listing->json},
+  };
+  spec.run = [listing, &session] { return RunWorkers(session, *listing); };
 }
 
 }  // namespace tyllm::client

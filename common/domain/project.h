@@ -52,6 +52,16 @@ struct ProjectUse {
   bool operator==(const ProjectUse&) const = default;
 };
 
+struct ProjectQuery {
+  std::int64_t page_size = 0;  ///< at most 1000, which is also what 0 means
+  std::string page_token;      ///< from the last page; empty: the first
+};
+
+struct ProjectPage {
+  std::vector<ProjectUse> projects;
+  std::string next_page_token;
+};
+
 }  // namespace tyllm::domain
 
 template <>

@@ -66,6 +66,22 @@ struct WorkerView {
   bool operator==(const WorkerView&) const = default;
 };
 
+/// Which workers to list: those to which everything applies that is given.
+struct WorkerQuery {
+  std::int64_t page_size = 0;  ///< at most 1000, which is also what 0 means
+  std::string page_token;      ///< from the last page; empty: the first
+  bool online_only = false;
+  std::vector<WorkerMode> modes;              ///< one of these; empty: all
+  std::map<std::string, std::string> labels;  ///< all of these; an empty value: any
+
+  bool operator==(const WorkerQuery&) const = default;
+};
+
+struct WorkerPage {
+  std::vector<WorkerView> workers;
+  std::string next_page_token;
+};
+
 /// The fence: whatever is said of another attempt than the task's current one is refused.
 struct AttemptId {
   TaskId task;

@@ -77,21 +77,50 @@ Result<domain::WorkerView> FromProto(const v1::Worker& proto) {
   return worker;
 }
 
-v1::ListWorkersResponse ToProto(const std::vector<domain::WorkerView>& workers) {
-  v1::ListWorkersResponse proto;
-  for (const domain::WorkerView& worker : workers) {
-    *proto.add_workers() = ToProto(worker);
+v1::ListWorkersRequest ToProto(const domain::WorkerQuery& query) {
+  v1::ListWorkersRequest proto;
+  proto.set_page_size(static_cast<std::int32_t>(query.page_size));
+  proto.set_page_token(ValidUtf8(query.page_token));
+  proto.set_online_only(query.online_only);
+  for (const domain::WorkerMode mode : query.modes) {
+    proto.add_modes(EnumToProto<v1::WorkerMode>(mode));
+  }
+  for (const auto& [key, value] : query.labels) {
+    (*proto.mutable_labels())[ValidUtf8(key)] = ValidUtf8(value);
   }
   return proto;
 }
 
-Result<std::vector<domain::WorkerView>> FromProto(const v1::ListWorkersResponse& proto) {
-  std::vector<domain::WorkerView> workers;
+Result<domain::WorkerQuery> FromProto(const v1::ListWorkersRequest& proto) {
+  domain::WorkerQuery query;
+  query.page_size = proto.page_size();
+  query.page_token = proto.page_token();
+  query.online_only = proto.online_only();
+  for (const int mode : proto.modes()) {
+    TYLLM_ASSIGN(const auto known, EnumFromProto<domain::WorkerMode>(mode, "modes"));
+    query.modes.push_back(known);
+  }
+  query.labels = {proto.labels().begin(), proto.labels().end()};
+  return query;
+}
+
+v1::ListWorkersResponse ToProto(const domain::WorkerPage& page) {
+  v1::ListWorkersResponse proto;
+  for (const domain::WorkerView& worker : page.workers) {
+    *proto.add_workers() = ToProto(worker);
+  }
+  proto.set_next_page_token(page.next_page_token);
+  return proto;
+}
+
+Result<domain::WorkerPage> FromProto(const v1::ListWorkersResponse& proto) {
+  domain::WorkerPage page;
   for (const v1::Worker& worker : proto.workers()) {
     TYLLM_ASSIGN(auto view, FromProto(worker).Annotate("worker " + worker.name()));
-    workers.push_back(std::move(view));
+    page.workers.push_back(std::move(view));
   }
-  return workers;
+  page.next_page_token = proto.next_page_token();
+  return page;
 }
 
 }  // namespace tyllm::wire

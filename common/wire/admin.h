@@ -14,7 +14,10 @@ Result<domain::ServerInfo> FromProto(const v1::GetServerInfoResponse& response);
 v1::Worker ToProto(const domain::WorkerView& worker);
 Result<domain::WorkerView> FromProto(const v1::Worker& worker);
 
-v1::ListWorkersResponse ToProto(const std::vector<domain::WorkerView>& workers);
-Result<std::vector<domain::WorkerView>> FromProto(const v1::ListWorkersResponse& response);
+v1::ListWorkersRequest ToProto(const domain::WorkerQuery& query);
+Result<domain::WorkerQuery> FromProto(const v1::ListWorkersRequest& request);
+
+v1::ListWorkersResponse ToProto(const domain::WorkerPage& page);
+Result<domain::WorkerPage> FromProto(const v1::ListWorkersResponse& response);
 
 }  // namespace tyllm::wire

@@ -63,20 +63,33 @@ domain::ProjectUse FromProto(const v1::ProjectUse& proto) {
   return use;
 }
 
-v1::ListProjectsResponse ToProto(const std::vector<domain::ProjectUse>& projects) {
-  v1::ListProjectsResponse proto;
-  for (const domain::ProjectUse& use : projects) {
-    *proto.add_projects() = ToProto(use);
-  }
+v1::ListProjectsRequest ToProto(const domain::ProjectQuery& query) {
+  v1::ListProjectsRequest proto;
+  proto.set_page_size(static_cast<std::int32_t>(query.page_size));
+  proto.set_page_token(ValidUtf8(query.page_token));
   return proto;
 }
 
-std::vector<domain::ProjectUse> FromProto(const v1::ListProjectsResponse& proto) {
-  std::vector<domain::ProjectUse> projects;
-  for (const v1::ProjectUse& use : proto.projects()) {
-    projects.push_back(FromProto(use));
+domain::ProjectQuery FromProto(const v1::ListProjectsRequest& proto) {
+  return {.page_size = proto.page_size(), .page_token = proto.page_token()};
+}
+
+v1::ListProjectsResponse ToProto(const domain::ProjectPage& page) {
+  v1::ListProjectsResponse proto;
+  for (const domain::ProjectUse& use : page.projects) {
+    *proto.add_projects() = ToProto(use);
   }
-  return projects;
+  proto.set_next_page_token(page.next_page_token);
+  return proto;
+}
+
+domain::ProjectPage FromProto(const v1::ListProjectsResponse& proto) {
+  domain::ProjectPage page;
+  for (const v1::ProjectUse& use : proto.projects()) {
+    page.projects.push_back(FromProto(use));
+  }
+  page.next_page_token = proto.next_page_token();
+  return page;
 }
 
 }  // namespace tyllm::wire

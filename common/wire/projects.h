@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <vector>
-
 #include "common/base/result.h"
 #include "common/domain/project.h"
 #include "tyllm/v1/admin.pb.h"
@@ -17,7 +15,10 @@ domain::Project FromProto(const v1::Project& project);
 v1::ProjectUse ToProto(const domain::ProjectUse& use);
 domain::ProjectUse FromProto(const v1::ProjectUse& use);
 
-v1::ListProjectsResponse ToProto(const std::vector<domain::ProjectUse>& projects);
-std::vector<domain::ProjectUse> FromProto(const v1::ListProjectsResponse& response);
+v1::ListProjectsRequest ToProto(const domain::ProjectQuery& query);
+domain::ProjectQuery FromProto(const v1::ListProjectsRequest& request);
+
+v1::ListProjectsResponse ToProto(const domain::ProjectPage& page);
+domain::ProjectPage FromProto(const v1::ListProjectsResponse& response);
 
 }  // namespace tyllm::wire

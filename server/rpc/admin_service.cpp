@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/format/json.h"
 #include "common/wire/admin.h"
 #include "common/wire/enums.h"
 #include "common/wire/projects.h"
@@ -8,6 +14,7 @@
 #include "server/core/projects.h"
 #include "server/core/server_info.h"
 #include "server/core/set_worker_mode.h"
+#include "server/rpc/name_pages.h"
 #include "server/rpc/services.h"
 #include "server/rpc/unary.h"
 #include "tyllm/v1/admin.grpc.pb.h"
@@ -23,6 +30,56 @@ Result<core::WorkerOrder> OrderOf(const v1::SetWorkerModeRequest& request) {
   order.request_id = request.request_id();
   TYLLM_ASSIGN(order.order.mode, wire::EnumFromProto<domain::WorkerMode>(request.mode(), "mode"));
   return order;
+}
+
+bool Fits(const domain::WorkerView& worker, const domain::WorkerQuery& query) {
+  if (query.online_only && !worker.online) {
+    return false;
+  }
+  if (!query.modes.empty() &&
+      std::ranges::find(query.modes, worker.order.mode) == query.modes.end()) {
+    return false;
+  }
+  return std::ranges::all_of(query.labels, [&](const auto& label) {
+    const auto it = worker.capabilities.labels.find(label.first);
+    return it != worker.capabilities.labels.end() &&
+           (label.second.empty() || it->second == label.second);
+  });
+}
+
+// All that makes two listings different.
+std::string ListingOf(const domain::WorkerQuery& query) {
+  std::string text = query.online_only ? "workers online" : "workers";
+  for (const domain::WorkerMode mode : query.modes) {
+    text += " " + std::string(domain::kWorkerModeNames.Name(mode));
+  }
+  return text + format::ToJson(query.labels).dump();
+}
+
+boost::asio::awaitable<Result<v1::ListWorkersResponse>> ListWorkersThatFit(
+    core::Farm& farm, domain::WorkerQuery query) {
+  TYLLM_CO_ASSIGN(const NamePage page,
+                  NamePageOf(query.page_size, query.page_token, ListingOf(query)));
+  TYLLM_CO_ASSIGN(std::vector<domain::WorkerView> workers, co_await core::ListWorkers(farm));
+  std::erase_if(workers, [&](const domain::WorkerView& worker) { return !Fits(worker, query); });
+  v1::ListWorkersResponse response;
+  FillPage(
+      std::move(workers), page, &domain::WorkerView::name,
+      [](const domain::WorkerView& worker) { return wire::ToProto(worker); },
+      [](v1::ListWorkersResponse& to) { return to.add_workers(); }, response);
+  co_return response;
+}
+
+boost::asio::awaitable<Result<v1::ListProjectsResponse>> ListProjectsOfPage(
+    core::Farm& farm, domain::ProjectQuery query) {
+  TYLLM_CO_ASSIGN(const NamePage page, NamePageOf(query.page_size, query.page_token, "projects"));
+  TYLLM_CO_ASSIGN(std::vector<domain::ProjectUse> projects, co_await core::ListProjects(farm));
+  v1::ListProjectsResponse response;
+  FillPage(
+      std::move(projects), page, [](const domain::ProjectUse& use) { return use.project.name; },
+      [](const domain::ProjectUse& use) { return wire::ToProto(use); },
+      [](v1::ListProjectsResponse& to) { return to.add_projects(); }, response);
+  co_return response;
 }
 
 class AdminService final : public v1::AdminService::CallbackService {
@@ -41,14 +98,12 @@ class AdminService final : public v1::AdminService::CallbackService {
   }
 
   grpc::ServerUnaryReactor* ListWorkers(grpc::CallbackServerContext* context,
-                                        const v1::ListWorkersRequest* /*request*/,
+                                        const v1::ListWorkersRequest* request,
                                         v1::ListWorkersResponse* response) override {
     return Unary(
-        environment_, *context, "AdminService.ListWorkers", control(), Result(Nothing{}),
-        [](core::Farm& farm, Nothing) { return core::ListWorkers(farm); }, response,
-        [](const std::vector<domain::WorkerView>& workers, v1::ListWorkersResponse& to) {
-          to = wire::ToProto(workers);
-        });
+        environment_, *context, "AdminService.ListWorkers", control(), wire::FromProto(*request),
+        ListWorkersThatFit, response,
+        [](v1::ListWorkersResponse page, v1::ListWorkersResponse& to) { to = std::move(page); });
   }
 
   grpc::ServerUnaryReactor* SetWorkerMode(grpc::CallbackServerContext* context,
@@ -70,14 +125,12 @@ class AdminService final : public v1::AdminService::CallbackService {
   }
 
   grpc::ServerUnaryReactor* ListProjects(grpc::CallbackServerContext* context,
-                                         const v1::ListProjectsRequest* /*request*/,
+                                         const v1::ListProjectsRequest* request,
                                          v1::ListProjectsResponse* response) override {
     return Unary(
-        environment_, *context, "AdminService.ListProjects", control(), Result(Nothing{}),
-        [](core::Farm& farm, Nothing) { return core::ListProjects(farm); }, response,
-        [](const std::vector<domain::ProjectUse>& projects, v1::ListProjectsResponse& to) {
-          to = wire::ToProto(projects);
-        });
+        environment_, *context, "AdminService.ListProjects", control(),
+        Result(wire::FromProto(*request)), ListProjectsOfPage, response,
+        [](v1::ListProjectsResponse page, v1::ListProjectsResponse& to) { to = std::move(page); });
   }
 
   grpc::ServerUnaryReactor* CopyQueue(grpc::CallbackServerContext* context,

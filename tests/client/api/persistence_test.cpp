@@ -7,11 +7,13 @@
 #include <map>
 #include <string>
 
+#include "client/api/connect.h"
 #include "client/api/farm.h"
 #include "client/api/submission.h"
 #include "common/base/guarded.h"
 #include "common/wire/jobs.h"
 #include "common/wire/status.h"
+#include "tests/support/paths.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
 
 // What a client does about a server that answers badly, or not at all.
@@ -186,6 +188,24 @@ TEST_F(Persistence, AServerThatIsSilentForTooLongIsNamed) {
             std::string::npos)
       << status.message();
   EXPECT_LE(server_.calls(), 4);
+}
+
+TEST_F(Persistence, WhoShowsNoCertificateIsToldThatTheServerMayWantOne) {
+  const std::string certificates = std::string(testing::kTestData) + "/wire/";
+  const auto said = [&](const wire::TlsFiles& tls) {
+    const auto farm = Connect({.server = server_.address(), .security = {.tls = tls}},
+                              SystemClock(), Milliseconds(300));
+    EXPECT_TRUE(farm.ok()) << farm.status().ToString();
+    return (*farm)->Get(domain::JobId{7}, stop_.get_token()).status().message();
+  };
+  const std::string advice = "--tls-cert and --tls-key";
+  const std::string without = said({.ca = certificates + "ca.pem"});
+  EXPECT_NE(without.find("does not answer"), std::string::npos) << without;
+  EXPECT_NE(without.find(advice), std::string::npos) << without;
+  const std::string with =
+      said({certificates + "ca.pem", certificates + "client.pem", certificates + "client.key"});
+  EXPECT_NE(with.find("does not answer"), std::string::npos) << with;
+  EXPECT_EQ(with.find(advice), std::string::npos) << with;
 }
 
 TEST_F(Persistence, AWatchThatHearsSomethingNowAndThenIsNeverTiredOfReconnecting) {

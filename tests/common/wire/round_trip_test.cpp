@@ -203,7 +203,9 @@ TEST(WireAdmin, EverythingGoesThereAndBack) {
   worker.session = "s1";
   worker.bench = domain::Bench{.failures = 3, .reason = "CRASHED", .until_unix_ms = 11};
   ExpectRoundTrip(worker);
-  ExpectRoundTrip(std::vector<domain::WorkerView>{worker, worker});
+  ExpectRoundTrip(domain::WorkerPage{{worker, worker}, "next"});
+  ExpectRoundTrip(
+      domain::WorkerQuery{20, "token", true, {domain::WorkerMode::kDraining}, {{"zone", "a"}}});
 }
 
 TEST(WireAdmin, ProjectsGoThereAndBack) {
@@ -213,7 +215,8 @@ TEST(WireAdmin, ProjectsGoThereAndBack) {
   EXPECT_EQ(FromProto(ToProto(use)), use);
   use.project.max_running_tasks.reset();
   EXPECT_EQ(FromProto(ToProto(use)), use);
-  ExpectRoundTrip(std::vector<domain::ProjectUse>{use});
+  ExpectRoundTrip(domain::ProjectPage{{use}, "next"});
+  ExpectRoundTrip(domain::ProjectQuery{20, "token"});
 }
 
 TEST(WireBlobs, ListsGoThereAndBack) {
