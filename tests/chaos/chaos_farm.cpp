@@ -55,9 +55,11 @@ std::uint16_t FreePort() {
 }
 
 std::optional<ChildProcess> Spawn(std::vector<std::string> argv, const fs::path& log,
-                                  const ClockShift& clock) {
+                                  const ClockShift& clock,
+                                  const std::vector<std::string>& environment = {}) {
   const Fd err(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   CommandLine command{.argv = std::move(argv), .environment = clock.environment()};
+  command.environment.insert(command.environment.end(), environment.begin(), environment.end());
   command.descriptors = {{err.get(), 2}};
   auto child = ChildProcess::Spawn(command);
   EXPECT_TRUE(child.ok()) << child.status().ToString();
@@ -121,14 +123,19 @@ void ChaosFarm::StartServer() {
                                       "--attempt-losses",
                                       "100",
                                       "--placement-wait-seconds",
-                                      "0"};
+                                      "0",
+                                      "--with-worker",
+                                      "--worker-slots",
+                                      std::to_string(kServersSlots)};
   const std::vector<std::string> clocks =
       patient_
           ? std::vector<std::string>{"--lease-seconds", "60"}
           : std::vector<std::string>{"--lease-seconds",         "4",  "--lease-grace-seconds", "1",
                                      "--attempt-stall-seconds", "12", "--upload-idle-seconds", "3"};
   command.insert(command.end(), clocks.begin(), clocks.end());
-  server_ = Spawn(std::move(command), folder_ / "server.err", server_clock_);
+  server_ = Spawn(std::move(command), folder_ / "server.err", server_clock_,
+                  {"TYLLM_WORKER_TOOLCHAIN=" + toolchain_.string(),
+                   "TYLLM_WORKER_STOP_GRACE_SECONDS=1", "TYLLM_WORKER_CHECKPOINT_SECONDS=1"});
   server_frozen_ = false;
   for (auto waited = milliseconds(0); server_ && waited < kEnd; waited += milliseconds(20)) {
     const std::string json = ReadAll(data() / "server.json");
@@ -154,6 +161,16 @@ void ChaosFarm::StopServer() {
   ASSERT_TRUE(exit.ok()) << exit.status().ToString();
   EXPECT_TRUE(exit->ok()) << exit->ToString();
   server_.reset();
+}
+
+void ChaosFarm::CheckData() {
+  const fs::path said = folder_ / "fsck.err";
+  auto fsck =
+      Spawn({Program("tyllm-server"), "fsck", "--data", data().string()}, said, server_clock_);
+  ASSERT_TRUE(fsck);
+  const auto exit = fsck->Wait(kEnd);
+  ASSERT_TRUE(exit.ok()) << exit.status().ToString();
+  EXPECT_TRUE(exit->ok()) << exit->ToString() << "\n" << ReadAll(said);
 }
 
 void ChaosFarm::StartWorker(int worker) {

@@ -21,7 +21,8 @@ namespace tyllm::testing {
 class ChaosFarm {
  public:
   static constexpr int kWorkers = 3;
-  static constexpr int kSlots = 2;  ///< of each worker
+  static constexpr int kSlots = 2;         ///< of each worker
+  static constexpr int kServersSlots = 1;  ///< of the server's own worker, which dies with it
 
   ChaosFarm();
   ~ChaosFarm();
@@ -36,6 +37,8 @@ class ChaosFarm {
 
   /// SIGTERM; a failure of the test unless it ends with exit code 0.
   void StopServer();
+  /// Of the data that the stopped server left: `tyllm-server fsck` finds nothing.
+  void CheckData();
 
   void StartWorker(int worker);
   void KillWorker(int worker);

@@ -14,6 +14,7 @@
 
 #include "common/format/tree.h"
 #include "common/wire/types.h"
+#include "tests/chaos/changes.h"
 #include "tests/chaos/chaos_farm.h"
 #include "tests/chaos/end_checks.h"
 #include "tests/chaos/farm_client.h"
@@ -114,11 +115,16 @@ class Chaos : public ::testing::Test {
     if (job.ok()) {
       ledger_.Accepted(request, *job);
       last_ = request;
-    } else if (last_ && Below(4) == 0) {
+    } else if (last_ && Below(4) == 0 && !IsDeleted(*last_)) {
       if (const auto same = client.Submit(*last_); same.ok()) {
         ledger_.Accepted(*last_, *same);
       }
     }
+  }
+
+  bool IsDeleted(const v1::SubmitJobRequest& request) const {
+    const auto job = ledger_.JobOf(request.request_id());
+    return job && ledger_.MayBeGone(*job);
   }
 
   std::string AnyJob() {
@@ -182,6 +188,9 @@ class Chaos : public ::testing::Test {
               Cancel();
             }
             break;
+          case 6:
+            changes_.Step(hasty_);
+            break;
           default:
             break;
         }
@@ -198,6 +207,7 @@ class Chaos : public ::testing::Test {
       ASSERT_TRUE(job.ok()) << job.status().ToString();
       ledger_.Accepted(request, *job);
     }
+    changes_.Finish(patient_);
     std::int64_t events = 0;
     Time::time_point moved = Time::now();
     while (!ledger_.unfinished().empty() && !HasFailure()) {
@@ -223,7 +233,7 @@ class Chaos : public ::testing::Test {
 
   // As many tasks at once as there are slots: none was leaked.
   void FillEverySlot() {
-    constexpr int kAll = ChaosFarm::kWorkers * ChaosFarm::kSlots;
+    constexpr int kAll = ChaosFarm::kWorkers * ChaosFarm::kSlots + ChaosFarm::kServersSlots;
     for (int i = 0; i < kAll; ++i) {
       v1::SubmitJobRequest request;
       request.set_request_id("gate-" + std::to_string(i));
@@ -272,6 +282,9 @@ class Chaos : public ::testing::Test {
     for (const auto& [what, times] : trouble.happened()) {
       std::cout << times << " x " << what << "\n";
     }
+    for (const auto& [what, times] : changes_.happened()) {
+      std::cout << times << " x " << what << " acknowledged\n";
+    }
     std::cout << ledger_.jobs().size() << " jobs accepted, " << ledger_.finished() << " ended, "
               << uploaded_.size() << " uploads acknowledged, " << memory.acknowledged.size()
               << " logs followed, " << memory.silences << " silences, " << memory.refused
@@ -284,6 +297,7 @@ class Chaos : public ::testing::Test {
   FarmClient hasty_;
   FarmClient patient_;
   Ledger ledger_;
+  Changes changes_{ledger_, seed_ + 3};
   std::vector<v1::BlobId> models_;
   std::vector<v1::BlobId> uploaded_;
   std::optional<v1::SubmitJobRequest> last_;
@@ -308,6 +322,7 @@ TEST_F(Chaos, WhateverHappensEveryPromiseIsKept) {
   Tell(trouble, memory);
   CheckEverything(memory);
   farm_.StopServer();
+  farm_.CheckData();
   CheckDatabase(farm_.data() / "queue.db", ledger_.jobs().size());
   EXPECT_GT(ledger_.jobs().size(), 3U);
 }

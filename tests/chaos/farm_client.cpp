@@ -39,6 +39,26 @@ Result<v1::Job> FarmClient::Cancel(const std::string& job) {
   return response.job();
 }
 
+Result<v1::Job> FarmClient::Update(const v1::UpdateJobRequest& request) {
+  Context context(limit_);
+  v1::UpdateJobResponse response;
+  TYLLM_TRY(wire::FromGrpc(jobs_->UpdateJob(&context, request, &response)));
+  return response.job();
+}
+
+Result<v1::Job> FarmClient::Retry(const v1::RetryJobRequest& request) {
+  Context context(limit_);
+  v1::RetryJobResponse response;
+  TYLLM_TRY(wire::FromGrpc(jobs_->RetryJob(&context, request, &response)));
+  return response.job();
+}
+
+Status FarmClient::Delete(const v1::DeleteJobRequest& request) {
+  Context context(limit_);
+  v1::DeleteJobResponse response;
+  return wire::FromGrpc(jobs_->DeleteJob(&context, request, &response));
+}
+
 Result<v1::Job> FarmClient::Get(const std::string& job) {
   Context context(limit_);
   v1::GetJobRequest request;

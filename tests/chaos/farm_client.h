@@ -25,6 +25,9 @@ class FarmClient {
 
   Result<v1::Job> Submit(const v1::SubmitJobRequest& request);
   Result<v1::Job> Cancel(const std::string& job);
+  Result<v1::Job> Update(const v1::UpdateJobRequest& request);
+  Result<v1::Job> Retry(const v1::RetryJobRequest& request);
+  Status Delete(const v1::DeleteJobRequest& request);
   Result<v1::Job> Get(const std::string& job);
   /// Newest first, without tasks: all of them, page by page.
   Result<std::vector<v1::Job>> List();

@@ -60,7 +60,38 @@ void Ledger::Accepted(const v1::SubmitJobRequest& request, const v1::Job& job) {
   Saw(job);
 }
 
+void Ledger::Retried(const std::string& request_id, const std::string& of, const v1::Job& job) {
+  v1::SubmitJobRequest request = accepted_.at(of);
+  request.set_request_id(request_id);
+  request.mutable_spec()->set_priority(job.priority());
+  EXPECT_EQ(job.retry_of(), of) << job.id();
+  Accepted(request, job);
+}
+
+void Ledger::UpdateAsked(const std::string& job, std::int32_t priority) {
+  priorities_.try_emplace(job, Priority{accepted_.at(job).spec().priority(), {}});
+  priorities_[job].unanswered.insert(priority);
+}
+
+void Ledger::Updated(const std::string& job, std::int32_t priority) {
+  Priority& known = priorities_[job];
+  known.acknowledged = priority;
+  if (const auto it = known.unanswered.find(priority); it != known.unanswered.end()) {
+    known.unanswered.erase(it);  // not another one of the same number
+  }
+}
+
+void Ledger::Deleted(const std::string& job) {
+  deleted_.insert(job);
+  accepted_.erase(job);
+}
+
 void Ledger::Saw(const v1::Job& job) {
+  EXPECT_FALSE(deleted_.contains(job.id())) << job.id() << " was deleted and is back";
+  if (job.state() == v1::JOB_STATE_FAILED || job.state() == v1::JOB_STATE_CANCELLED) {
+    unsuccessful_.insert(job.id());
+  }
+  CheckPriority(job);
   std::int64_t& last = last_event_[job.id()];
   EXPECT_GE(job.last_event(), last) << job.id() << ": events that were shown are gone";
   last = std::max(last, job.last_event());
@@ -87,8 +118,13 @@ void Ledger::SawAll(const std::vector<v1::Job>& jobs) {
     Saw(job);
   }
   for (const auto& [job, request] : accepted_) {
-    EXPECT_TRUE(there.contains(job)) << job << " was accepted and is lost";
+    EXPECT_TRUE(there.contains(job) || MayBeGone(job)) << job << " was accepted and is lost";
   }
+}
+
+std::optional<std::string> Ledger::JobOf(const std::string& request_id) const {
+  const auto known = job_of_.find(request_id);
+  return known == job_of_.end() ? std::nullopt : std::optional(known->second);
 }
 
 std::vector<std::string> Ledger::jobs() const {
@@ -107,6 +143,38 @@ std::vector<std::string> Ledger::unfinished() const {
     }
   }
   return left;
+}
+
+std::vector<std::string> Ledger::retryable() const {
+  std::vector<std::string> some;
+  for (const auto& [job, request] : accepted_) {
+    if (unsuccessful_.contains(job) && !MayBeGone(job)) {
+      some.push_back(job);
+    }
+  }
+  return some;
+}
+
+std::vector<std::string> Ledger::deletable() const {
+  std::vector<std::string> some;
+  for (const auto& [job, request] : accepted_) {
+    if (ended_.contains(job) && !MayBeGone(job) && request.spec().requirements().empty()) {
+      some.push_back(job);
+    }
+  }
+  return some;
+}
+
+void Ledger::CheckPriority(const v1::Job& job) const {
+  const auto known = priorities_.find(job.id());
+  if (known == priorities_.end()) {
+    return;
+  }
+  const Priority& priority = known->second;
+  EXPECT_TRUE(job.priority() == priority.acknowledged ||
+              priority.unanswered.contains(job.priority()))
+      << job.id() << ": priority " << priority.acknowledged << " was acknowledged last, and it is "
+      << job.priority();
 }
 
 void Ledger::CheckEnd(const v1::Job& job) const {

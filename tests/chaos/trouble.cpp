@@ -95,10 +95,21 @@ void Trouble::HitJob() {
     return;
   }
   const pid_t job = jobs[static_cast<std::size_t>(Below(static_cast<std::int64_t>(jobs.size())))];
-  // A job that stands still for ever is for the clocks to find.
-  const bool stop = Below(3) == 0;
-  ++happened_[stop ? "job stopped for good" : "job killed"];
-  ::kill(-job, stop ? SIGSTOP : SIGKILL);
+  switch (Below(4)) {
+    case 0:  // A job that stands still for ever is for the clocks to find.
+      ++happened_["job stopped for good"];
+      ::kill(-job, SIGSTOP);
+      break;
+    case 1:
+      ++happened_["job stopped and continued"];
+      ::kill(-job, SIGSTOP);
+      After(Between(100, 4000), [job] { ::kill(-job, SIGCONT); });  // it may be gone
+      break;
+    default:
+      ++happened_["job killed"];
+      ::kill(-job, SIGKILL);
+      break;
+  }
 }
 
 void Trouble::JumpClock() {
