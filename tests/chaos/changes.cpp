@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace tyllm::testing {
@@ -12,18 +13,11 @@ namespace {
 
 // What a server says that has heard the request, and not that nobody can be reached.
 bool IsAnAnswer(const Status& status) {
-  switch (status.code()) {
-    case StatusCode::kInvalidArgument:
-    case StatusCode::kNotFound:
-    case StatusCode::kAlreadyExists:
-    case StatusCode::kAborted:
-    case StatusCode::kFailedPrecondition:
-    case StatusCode::kPermissionDenied:
-    case StatusCode::kUnimplemented:
-      return true;
-    default:
-      return false;
-  }
+  constexpr std::array kAnswers = {StatusCode::kInvalidArgument,    StatusCode::kNotFound,
+                                   StatusCode::kAlreadyExists,      StatusCode::kAborted,
+                                   StatusCode::kFailedPrecondition, StatusCode::kPermissionDenied,
+                                   StatusCode::kUnimplemented};
+  return std::ranges::find(kAnswers, status.code()) != kAnswers.end();
 }
 
 }  // namespace
