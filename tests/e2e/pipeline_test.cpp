@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "common/format/tree.h"
 #include "tests/e2e/farm.h"
 #include "tests/support/metric_value.h"
 

@@ -185,7 +185,8 @@ domain::HeldAttempt Held(domain::Outcome outcome) {
           std::move(outcome),
           SomeCheckpoint(),
           {1, 2, 3, 4},
-          {{"fetch", 1500}, {"upload", 20}}};
+          {{"fetch", 1500}, {"upload", 20}},
+          true};
 }
 
 }  // namespace tyllm::wire

@@ -17,6 +17,7 @@
 #include "worker/artifact/visual_layout.h"
 #include "worker/compile/compile.h"
 #include "worker/compile/fit_report.h"
+#include "worker/compile/object_cache.h"
 #include "worker/compile/onnx/export.h"
 #include "worker/forward/tower.h"
 #include "worker/model/vision_shape.h"
@@ -296,7 +297,7 @@ TEST_F(VisualArtifact, ADryRunTellsWhatTheTowerTakes) {
   const auto preparation =
       Preflight(RequestFor({"tiny-qwen2.5-vl", domain::Modality::kImage, 1}), NeedsCompiler::kNo);
   ASSERT_TRUE(preparation.ok()) << preparation.status().ToString();
-  const auto report = Fit(*preparation, {}, 2);
+  const auto report = Fit(*preparation, {}, 2, ObjectCache(LocalFileSystem(), {}));
   ASSERT_TRUE(report.ok()) << report.status().ToString();
   const DieFit& die = report->die_list.front();
   EXPECT_EQ(die.tower_weight_bytes,
