@@ -66,7 +66,7 @@ TEST(TyllmProgramTest, AJobThatItsMachineLacksACompilerForSaysWhoseFaultThatIs) 
   ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder / "order.json", order).ok());
   const CommandOutcome outcome =
       Shell("PATH=/nonexistent " + kTyllm + " task --spec " + (folder / "order.json").string());
-  EXPECT_EQ(outcome.exit.code, 17) << outcome.output;
+  EXPECT_EQ(outcome.exit.code, 18) << outcome.output;
   EXPECT_NE(outcome.output.find("error: no C++ compiler"), std::string::npos) << outcome.output;
 }
 
