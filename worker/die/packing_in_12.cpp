@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "worker/die/linear_f16_in_12.h"
@@ -123,7 +124,8 @@ void PackF16In12Block(std::span<const std::uint16_t> halves, std::int64_t rows,
             [](std::uint32_t a, std::uint32_t b) { return (a & 0xFFFFFFU) < (b & 0xFFFFFFU); });
   const auto count = static_cast<std::uint32_t>(outside.size());
   std::memcpy(out.data() + kRowBlock, &count, sizeof(count));
-  std::memcpy(out.data() + kRowBlock + sizeof(count), outside.data(), outside.size() * 4);
+  std::ranges::copy(std::as_bytes(std::span(outside)),
+                    out.begin() + kRowBlock + static_cast<std::ptrdiff_t>(sizeof(count)));
 }
 
 }  // namespace tyllm::die
