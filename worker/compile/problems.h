@@ -25,8 +25,8 @@ class Problems {
 
   bool none() const { return all_.empty(); }
 
-  /// One problem as it is, several as a list, with the code and the facts of the first that no other
-  /// machine would be spared.
+  /// One problem as it is, several as a list, with the code and the facts of the first that no
+  /// other machine would be spared.
   Status ToStatus(const Path& model) const;
 
  private:

@@ -144,9 +144,10 @@ TEST_F(VendorTest, AskedForItsVersionItCompilesNothing) {
       folder_ / "probe");
   ASSERT_TRUE(run.ok()) << run.status().ToString();
   EXPECT_EQ(run->version, "1.1.9");
-  EXPECT_TRUE(
-      ProbeVendor(LocalFileSystem(), {}, folder_ / "probe").status().facts().contains(
-          domain::kMissingToolFact));
+  EXPECT_TRUE(ProbeVendor(LocalFileSystem(), {}, folder_ / "probe")
+                  .status()
+                  .facts()
+                  .contains(domain::kMissingToolFact));
 }
 
 TEST_F(VendorTest, AToolchainThatIsNotInstalledIsSaidSo) {
