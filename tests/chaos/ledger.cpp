@@ -158,7 +158,8 @@ std::vector<std::string> Ledger::retryable() const {
 std::vector<std::string> Ledger::deletable() const {
   std::vector<std::string> some;
   for (const auto& [job, request] : accepted_) {
-    if (ended_.contains(job) && !MayBeGone(job) && request.spec().requirements().empty()) {
+    // The scribe, which remembers what was acknowledged of its logs, takes evaluations of any job.
+    if (ended_.contains(job) && !MayBeGone(job) && request.spec().kind() == v1::JOB_KIND_CONVERT) {
       some.push_back(job);
     }
   }
