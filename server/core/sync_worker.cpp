@@ -343,7 +343,8 @@ boost::asio::awaitable<Result<SyncReply>> SyncWorker(Farm& farm, SyncRequest req
   while (true) {
     TYLLM_CO_TRY(co_await turn.Look(std::vector<Success>()));
     const auto left = std::chrono::duration_cast<Milliseconds>(until - farm.parts.clock.Now());
-    if (turn.HasNews() || !turn.MayWait() || left.count() <= 0) {
+    // A server that stops breaks off waits that it finds; none begins after that.
+    if (turn.HasNews() || !turn.MayWait() || left.count() <= 0 || farm.stopping()) {
       co_return reply;
     }
     const bool woken = co_await changes.Wait(left);
