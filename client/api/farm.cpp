@@ -15,6 +15,7 @@
 #include "common/wire/job_changes.h"
 #include "common/wire/jobs.h"
 #include "common/wire/projects.h"
+#include "common/wire/results.h"
 #include "common/wire/status.h"
 #include "common/wire/validations.h"
 #include "common/wire/workers.h"
@@ -273,6 +274,13 @@ Status Farm::ForgetWorker(const std::string& worker, const std::string& request_
   request.set_worker(worker);
   v1::ForgetWorkerResponse response;
   return Ask(*stubs_->admin, &Admin::ForgetWorker, request, response, stop);
+}
+
+Result<domain::ForgottenResults> Farm::ForgetResults(const domain::ForgetRequest& request,
+                                                     const std::stop_token& stop) {
+  v1::ForgetResultsResponse response;
+  TYLLM_TRY(Ask(*stubs_->admin, &Admin::ForgetResults, wire::ToProto(request), response, stop));
+  return wire::FromProto(response);
 }
 
 Result<std::vector<domain::ProjectUse>> Farm::Projects(const std::stop_token& stop) {

@@ -13,6 +13,7 @@
 #include "common/domain/explanation.h"
 #include "common/domain/job_changes.h"
 #include "common/domain/project.h"
+#include "common/domain/results.h"
 #include "common/domain/validation.h"
 #include "common/domain/views.h"
 #include "common/domain/worker_sync.h"
@@ -70,6 +71,8 @@ class Farm {
                                            const std::stop_token& stop);
   Status ForgetWorker(const std::string& worker, const std::string& request_id,
                       const std::stop_token& stop);
+  Result<domain::ForgottenResults> ForgetResults(const domain::ForgetRequest& request,
+                                                 const std::stop_token& stop);
   /// All pages.
   Result<std::vector<domain::ProjectUse>> Projects(const std::stop_token& stop);
   Result<domain::Project> SetProject(const domain::ProjectChange& change,

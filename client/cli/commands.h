@@ -31,6 +31,7 @@ void DeclareWorkerDrain(cli::CommandSpec& spec, Session& session);
 void DeclareWorkerKill(cli::CommandSpec& spec, Session& session);
 void DeclareWorkerActivate(cli::CommandSpec& spec, Session& session);
 void DeclareWorkerForget(cli::CommandSpec& spec, Session& session);
+void DeclareResultsForget(cli::CommandSpec& spec, Session& session);
 void DeclareProjects(cli::CommandSpec& spec, Session& session);
 void DeclareSetProject(cli::CommandSpec& spec, Session& session);
 
@@ -62,6 +63,8 @@ inline constexpr cli::CommandRow<Session> kCommands[] = {
     {"worker kill", "Farm", "end a worker and hand its tasks back", DeclareWorkerKill},
     {"worker activate", "Farm", "take cordoning back", DeclareWorkerActivate},
     {"worker forget", "Farm", "remove a worker that is gone from the list", DeclareWorkerForget},
+    {"results forget", "Farm", "use results of a wrong machine or toolchain no more",
+     DeclareResultsForget},
     {"projects", "Farm", "who shares the farm, and what each gets", DeclareProjects},
     {"project", "Farm", "make or change a project", DeclareSetProject},
 };

@@ -8,7 +8,9 @@
 #include "common/wire/admin.h"
 #include "common/wire/enums.h"
 #include "common/wire/projects.h"
+#include "common/wire/results.h"
 #include "server/core/copy_queue.h"
+#include "server/core/forget_results.h"
 #include "server/core/forget_worker.h"
 #include "server/core/list_workers.h"
 #include "server/core/projects.h"
@@ -122,6 +124,16 @@ class AdminService final : public v1::AdminService::CallbackService {
     return Unary(environment_, *context, "AdminService.ForgetWorker", control(),
                  Result(core::WorkerToForget{request->worker(), request->request_id()}),
                  core::ForgetWorker, response, [](core::Forgotten, v1::ForgetWorkerResponse&) {});
+  }
+
+  grpc::ServerUnaryReactor* ForgetResults(grpc::CallbackServerContext* context,
+                                          const v1::ForgetResultsRequest* request,
+                                          v1::ForgetResultsResponse* response) override {
+    return Unary(environment_, *context, "AdminService.ForgetResults", control(),
+                 wire::FromProto(*request), core::ForgetResults, response,
+                 [](const domain::ForgottenResults& results, v1::ForgetResultsResponse& to) {
+                   to = wire::ToProto(results);
+                 });
   }
 
   grpc::ServerUnaryReactor* ListProjects(grpc::CallbackServerContext* context,

@@ -33,6 +33,7 @@ inline constexpr std::array kReasons{
     ReasonRow{"AdminService.SetWorkerMode", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
     ReasonRow{"AdminService.ForgetWorker", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
     ReasonRow{"AdminService.ForgetWorker", StatusCode::kFailedPrecondition, "WORKER_IN_USE"},
+    ReasonRow{"AdminService.ForgetResults", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
     ReasonRow{"AdminService.SetProject", StatusCode::kAlreadyExists, "REQUEST_ID_REUSED"},
     ReasonRow{"AdminService.SetProject", StatusCode::kAborted, "ETAG_MISMATCH"},
     ReasonRow{"AdminService.CopyQueue", StatusCode::kFailedPrecondition, "COPY_RUNNING"},

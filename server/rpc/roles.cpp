@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 
+#include "common/base/wildcard.h"
+
 namespace tyllm::server::rpc {
 
 namespace {
@@ -35,31 +37,10 @@ std::string_view Trimmed(std::string_view text) {
              : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 
-// Where the last `*` may take more, it does: no pattern takes longer than their lengths' product.
-bool Fits(std::string_view pattern, std::string_view name) {
-  std::size_t at = 0;
-  std::size_t star = std::string_view::npos;
-  std::size_t taken = 0;
-  for (std::size_t i = 0; i < name.size();) {
-    if (at < pattern.size() && pattern[at] == '*') {
-      star = at++;
-      taken = i;
-    } else if (at < pattern.size() && pattern[at] == name[i]) {
-      ++at;
-      ++i;
-    } else if (star != std::string_view::npos) {
-      at = star + 1;
-      i = ++taken;
-    } else {
-      return false;
-    }
-  }
-  return pattern.find_first_not_of('*', at) == std::string_view::npos;
-}
-
 bool Has(const std::vector<std::string>& patterns, const std::vector<std::string>& names) {
   return std::ranges::any_of(patterns, [&](const std::string& pattern) {
-    return std::ranges::any_of(names, [&](const std::string& name) { return Fits(pattern, name); });
+    return std::ranges::any_of(
+        names, [&](const std::string& name) { return FitsWildcard(pattern, name); });
   });
 }
 

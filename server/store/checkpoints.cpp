@@ -53,7 +53,11 @@ Result<std::optional<domain::Checkpoint>> Find(Database& db, const tasks::Row& t
 }
 
 Status Remove(Database& db, const tasks::Row& task) {
-  return task.key ? db.Change(kRemove, task.key).status() : OkStatus();
+  return task.key ? Remove(db, *task.key) : OkStatus();
+}
+
+Status Remove(Database& db, const Sha256& key) {
+  return db.Change(kRemove, key).status();
 }
 
 Result<std::int64_t> RemoveOld(const Ground& ground, std::int64_t before) {

@@ -19,6 +19,7 @@ Status Put(Database& db, const tasks::Row& task, const domain::Checkpoint& check
 Result<std::optional<domain::Checkpoint>> Find(Database& db, const tasks::Row& task);
 /// Nothing happens when there is none.
 Status Remove(Database& db, const tasks::Row& task);
+Status Remove(Database& db, const Sha256& key);
 /// Those last written before, except of tasks that are queued or running; how many.
 Result<std::int64_t> RemoveOld(const Ground& ground, std::int64_t before);
 

@@ -195,6 +195,14 @@ class Queue {
   virtual Status ForgetAction(const Sha256& key) = 0;
   /// At most `limit` results that nobody made or used since that time; how many.
   virtual Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) = 0;
+  /// Of up to `limit` results after the one with the number `after`, those that fit: counted, and
+  /// forgotten where `forget`.
+  virtual Result<ResultsLookedAt> LookAtResults(const domain::ResultSelection& which,
+                                                std::int64_t after, std::int64_t limit,
+                                                bool forget) = 0;
+  /// Likewise all unfinished work; how many.
+  virtual Result<std::int64_t> LookAtUnfinished(const domain::ResultSelection& which,
+                                                bool forget) = 0;
   /// Not of a reader: kInternal.
   virtual Result<std::optional<BlobId>> FindResult(const Sha256& key) = 0;
   /// The task that runs the action.

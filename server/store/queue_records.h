@@ -11,6 +11,7 @@
 #include "common/base/result.h"
 #include "common/domain/explanation.h"
 #include "common/domain/project.h"
+#include "common/domain/results.h"
 #include "common/domain/views.h"
 #include "common/domain/worker_sync.h"
 #include "server/sched/ending.h"
@@ -159,6 +160,15 @@ struct HitFilter {
   std::int64_t limit = 0;
   std::optional<JobId> job = {};  ///< only tasks of this one
   std::set<Sha256> without = {};  ///< not these actions
+};
+
+/// Some results, looked at in the order in which they were first there.
+struct ResultsLookedAt {
+  std::optional<std::int64_t> last;  ///< number of the last; absent: there is none any more
+  std::int64_t fit = 0;
+  std::int64_t unknown = 0;  ///< might fit, had their job not been deleted
+
+  bool operator==(const ResultsLookedAt&) const = default;
 };
 
 /// What there is to do.

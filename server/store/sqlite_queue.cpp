@@ -17,6 +17,7 @@
 #include "server/store/jobs.h"
 #include "server/store/joining.h"
 #include "server/store/lanes.h"
+#include "server/store/made_results.h"
 #include "server/store/pending.h"
 #include "server/store/projects.h"
 #include "server/store/requests.h"
@@ -263,6 +264,24 @@ class SqliteQueue final : public SqliteTransactions {
 
   Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) override {
     return actions::RemoveOld(ground_, before, limit);
+  }
+
+  Result<ResultsLookedAt> LookAtResults(const domain::ResultSelection& which, std::int64_t after,
+                                        std::int64_t limit, bool forget) override {
+    TYLLM_ASSIGN(const made_results::Found found, made_results::Results(db_, which, after, limit));
+    for (const Sha256& key : found.keys) {
+      TYLLM_TRY(forget ? ForgetAction(key) : OkStatus());
+    }
+    return found.looked_at;
+  }
+
+  Result<std::int64_t> LookAtUnfinished(const domain::ResultSelection& which,
+                                        bool forget) override {
+    TYLLM_ASSIGN(const std::vector<Sha256> keys, made_results::Unfinished(db_, which));
+    for (const Sha256& key : keys) {
+      TYLLM_TRY(forget ? checkpoints::Remove(db_, key) : OkStatus());
+    }
+    return static_cast<std::int64_t>(keys.size());
   }
 
   Result<std::optional<BlobId>> FindResult(const Sha256& key) override {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "tests/e2e/farm.h"
 
 // What a shell sees of tyllm-client.
@@ -56,6 +59,34 @@ TEST(Client, LogsOfATaskAreReadableAfterItEnded) {
   const format::Json workers = farm.Client({"workers", "--json"}).Json();
   ASSERT_EQ(workers.size(), 1U);
   EXPECT_TRUE(workers[0]["online"]);
+  const Ran counted = farm.Client({"results", "forget", "--worker", "gpu1", "--dry-run"});
+  EXPECT_EQ(counted.out, "1 result and unfinished work of 0 tasks would be forgotten\n")
+      << counted.err;
+  const Ran forgotten =
+      farm.Client({"results", "forget", "--worker", "gpu1", "--since", "1h", "--json"});
+  EXPECT_EQ(forgotten.Json()["results"], 1) << forgotten.err;
+  EXPECT_EQ(farm.Client({"results", "forget"}).code, 2) << "of nothing";
+}
+
+TEST(Client, WorkersAreCordonedByAPattern) {
+  Farm farm;
+  farm.StartServer();
+  farm.StartWorker("gpu-1");
+  farm.StartWorkerBeside("gpu-2", {});
+  farm.StartWorkerBeside("cpu-1", {});
+  while (farm.Client({"workers", "--json"}).Json().size() < 3) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  const format::Json set = farm.Client({"worker", "cordon", "gpu-*", "--json"}).Json();
+  ASSERT_EQ(set.size(), 2U);
+  EXPECT_EQ(set[0]["name"], "gpu-1");
+  const format::Json cordoned = farm.Client({"workers", "--mode", "cordoned", "--json"}).Json();
+  ASSERT_EQ(cordoned.size(), 2U);
+  EXPECT_EQ(cordoned[1]["name"], "gpu-2");
+  const Ran none = farm.Client({"worker", "cordon", "tpu-*"});
+  EXPECT_EQ(none.code, 3);
+  EXPECT_NE(none.err.find("'tpu-*'"), std::string::npos) << none.err;
+  EXPECT_EQ(farm.Client({"worker", "activate", "gpu-1", "--json"}).Json()["name"], "gpu-1");
 }
 
 }  // namespace

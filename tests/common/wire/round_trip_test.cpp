@@ -10,6 +10,7 @@
 #include "common/wire/blobs.h"
 #include "common/wire/jobs.h"
 #include "common/wire/projects.h"
+#include "common/wire/results.h"
 #include "common/wire/scheduling.h"
 #include "common/wire/workers.h"
 #include "tests/common/wire/full_messages.h"
@@ -217,6 +218,24 @@ TEST(WireAdmin, ProjectsGoThereAndBack) {
   EXPECT_EQ(FromProto(ToProto(use)), use);
   ExpectRoundTrip(domain::ProjectPage{{use}, "next"});
   ExpectRoundTrip(domain::ProjectQuery{20, "token"});
+}
+
+TEST(WireAdmin, RequestsToForgetResultsGoThereAndBack) {
+  const domain::ForgetRequest request{.request_id = "r",
+                                      .which = {.job = domain::JobId{3},
+                                                .task = domain::TaskId{4},
+                                                .worker = "gpu-1",
+                                                .toolchain_version = "0.1.0+a",
+                                                .made_from_unix_ms = 5,
+                                                .made_before_unix_ms = 6,
+                                                .unknown_maker = true},
+                                      .validate_only = true};
+  ExpectRoundTrip(request);
+  v1::ForgetResultsRequest proto = ToProto(request);
+  proto.set_job_id("7");
+  EXPECT_EQ(FromProto(proto).status().code(), StatusCode::kInvalidArgument);
+  const domain::ForgottenResults found{.results = 1, .unfinished = 2, .unknown = 3};
+  EXPECT_EQ(FromProto(ToProto(found)), found);
 }
 
 TEST(WireBlobs, ListsGoThereAndBack) {

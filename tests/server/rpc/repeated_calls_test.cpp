@@ -128,6 +128,13 @@ std::map<std::string, Ask> RepeatedCalls::Asks() {
     v1::SetWorkerModeResponse response;
     return Call(*admin_, &Admin::SetWorkerMode, request, &response);
   };
+  asks["ForgetResults"] = [this](const std::string& id, int variant) {
+    v1::ForgetResultsRequest request;
+    request.set_request_id(id);
+    request.set_worker(variant == 0 ? "w" : "v");
+    v1::ForgetResultsResponse response;
+    return Call(*admin_, &Admin::ForgetResults, request, &response);
+  };
   asks["SetProject"] = [this](const std::string& id, int variant) {
     v1::SetProjectRequest request;
     request.set_request_id(id);

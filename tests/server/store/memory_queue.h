@@ -103,6 +103,9 @@ class MemoryQueue : public Queue {
   Result<std::vector<CacheHit>> CacheHits(const HitFilter& which) override;
   Status SucceedFromCache(const CacheHit& hit, std::int64_t now) override;
   Status ForgetAction(const Sha256& key) override;
+  Result<ResultsLookedAt> LookAtResults(const domain::ResultSelection& which, std::int64_t after,
+                                        std::int64_t limit, bool forget) override;
+  Result<std::int64_t> LookAtUnfinished(const domain::ResultSelection& which, bool forget) override;
   Result<std::int64_t> ForgetActions(std::int64_t before, std::int64_t limit) override;
   Result<std::optional<BlobId>> FindResult(const Sha256& key) override;
   Result<std::optional<TaskId>> FindRunning(const Sha256& key) override;
@@ -194,6 +197,8 @@ class MemoryQueue : public Queue {
   Result<Task*> Current(const AttemptId& id);
   Task& WithLabel(const Job& job, const std::string& label);
   std::map<std::string, BlobId> InputsOf(const Task& task);
+  /// Whether the job and the task that are asked for have what it made.
+  bool IsMaker(const domain::ResultSelection& which, TaskId maker) const;
   bool HasResult(const Task& task) const;
   /// Of a queued task: for another of its action, and is not looked at.
   bool Waits(const Task& task) const;

@@ -159,6 +159,16 @@ Operation RandomOperations::Checkpoint(Queue& queue, std::int64_t now) {
 }
 
 Operation RandomOperations::OfResults(Queue& queue, std::int64_t now) {
+  if (Below(6) == 0) {
+    const domain::ResultSelection which{
+        .worker = Below(2) == 0 ? AnyWorker().worker : std::string(),
+        .made_before_unix_ms = Below(2) == 0 ? now - Below(1000) : 0,
+        .unknown_maker = Below(2) == 0};
+    return {"forget results of '" + which.worker + "'", [=](Queue& any) -> Status {
+              TYLLM_TRY(any.LookAtResults(which, 0, 1'000'000, true).status());
+              return any.LookAtUnfinished(which, true).status();
+            }};
+  }
   const auto hits = queue.CacheHits({.limit = 1});
   if (Below(4) > 0 || hits->empty()) {
     return {"use the cache", [=](Queue& any) -> Status {
