@@ -233,9 +233,22 @@ std::string BenchSuffix(const std::optional<domain::Bench>& bench) {
 
 }  // namespace
 
+namespace {
+
+// Without their versions, which --json has; "-" for none.
+std::string ToolNames(const std::map<std::string, std::string>& tools) {
+  std::string names;
+  for (const auto& [name, version] : tools) {
+    names += (names.empty() ? "" : ",") + Printable(name);
+  }
+  return names.empty() ? "-" : names;
+}
+
+}  // namespace
+
 std::string Describe(const std::vector<domain::WorkerView>& workers) {
   std::vector<std::vector<std::string>> rows = {
-      {"worker", "state", "device", "slots", "memory", "disk free", "toolchain", "tasks"}};
+      {"worker", "state", "device", "slots", "memory", "disk free", "toolchain", "tools", "tasks"}};
   for (const domain::WorkerView& worker : workers) {
     std::string tasks;
     for (const domain::TaskId& task : worker.tasks) {
@@ -251,6 +264,7 @@ std::string Describe(const std::vector<domain::WorkerView>& workers) {
         Bytes(static_cast<std::uint64_t>(has.memory_bytes)),
         Bytes(static_cast<std::uint64_t>(has.disk_free_bytes)),
         Printable(has.toolchain_version),
+        ToolNames(has.tools),
         tasks.empty() ? "-" : tasks,
     });
   }

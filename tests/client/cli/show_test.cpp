@@ -69,6 +69,14 @@ TEST(Describe, AFailureSaysHowItEndedAndWhatToDo) {
   EXPECT_EQ(Describe(failure), "REFUSED (blame: user): no\nexit code 7\n");
 }
 
+TEST(Describe, AWorkerSaysWhichToolsItHas) {
+  domain::WorkerView worker;
+  worker.name = "gpu1";
+  EXPECT_NE(Describe(std::vector{worker}).find("toolchain  tools  tasks"), std::string::npos);
+  worker.capabilities.tools = {{"sim-x86_64", "g++ 12"}, {"tytvm", "1.4"}};
+  EXPECT_NE(Describe(std::vector{worker}).find("  sim-x86_64,tytvm  "), std::string::npos);
+}
+
 TEST(Describe, TextFromElsewhereCannotMoveTheTerminalsCursor) {
   domain::JobView job = FailedJob();
   job.spec.name = "x\x1b[2Jy";
