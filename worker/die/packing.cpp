@@ -9,27 +9,11 @@
 #include "worker/die/linear4.h"
 #include "worker/die/linear8.h"
 #include "worker/die/linear_f16.h"
+#include "worker/die/packing_loops.h"
 
 namespace tyllm::die {
 
 namespace {
-
-/// The low nibbles of bytes 0, 2, 4 and 6, next to each other.
-std::uint32_t EvenNibbles(std::uint64_t bytes) {
-  bytes &= 0x000F000F000F000FU;
-  bytes = (bytes | bytes >> 12U) & 0x000000FF000000FFU;
-  return static_cast<std::uint32_t>((bytes | bytes >> 24U) & 0xFFFFU);
-}
-
-/// Bit 4 * j of 16-bit word 2 * r + p of step c: column 8 * c + 2 * j + p of row r.
-void PackNibbles(const std::uint8_t* q, std::int64_t columns, std::int64_t row, std::byte* out) {
-  for (std::int64_t c = 0; c < columns; c += 8) {
-    std::uint64_t codes = 0;  // little endian: byte i is column c + i
-    std::memcpy(&codes, q + c, sizeof(codes));
-    const std::uint32_t words = EvenNibbles(codes) | EvenNibbles(codes >> 8U) << 16U;
-    std::memcpy(out + c * 8 + row * 4, &words, sizeof(words));
-  }
-}
 
 void StoreHalf(std::byte* to, std::uint16_t half) {
   std::memcpy(to, &half, sizeof(half));
@@ -72,26 +56,46 @@ std::int64_t Linear4Places::Nibbles(std::int64_t g) const {
   return run.begin + static_cast<std::int64_t>(head) + InRun(g) * group * 8;
 }
 
-void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,
-                      std::span<std::byte> out) {
-  std::fill(out.begin(), out.end(), std::byte{0});
+void PackLinear4Runs(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,
+                     std::int64_t first, std::int64_t end, std::span<std::byte> out) {
+  const PackingLoops& loops = *PackingLoopsHere().back();
   const Linear4Places places{part.columns, part.group};
   const std::int64_t rows = std::min<std::int64_t>(kRowBlock, part.rows - block * kRowBlock);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    const std::int64_t row = part.first_row + block * kRowBlock + r;
-    const CodeWindow& codes = matrix.codes;
-    const std::uint8_t* const q = codes.q.data() + (row - codes.first_row) * codes.columns +
-                                  (part.first_column - codes.first_column);
-    for (std::int64_t g = 0; g < part.columns / part.group; ++g) {
-      PackNibbles(q + g * part.group, part.group, r, out.data() + places.Nibbles(g));
-      const auto from =
-          static_cast<std::size_t>(row * (matrix.columns / matrix.group) +
-                                   (part.first_column + g * part.group) / matrix.group);
-      StoreHalf(out.data() + places.Scales(g) + r * 2, matrix.scale[from]);
-      out[static_cast<std::size_t>(places.Zeros(g) + r / 2)] |=
-          static_cast<std::byte>((matrix.zero[from] & 15U) << (r % 2 == 0 ? 0U : 4U));
+  const std::int64_t row = part.first_row + block * kRowBlock;
+  const CodeWindow& codes = matrix.codes;
+  const std::int64_t groups = matrix.columns / matrix.group;
+  constexpr auto kRun = static_cast<std::int64_t>(kRunGroups);
+  const std::int64_t last = std::min(end * kRun, part.columns / part.group);
+  for (std::int64_t g = first * kRun; g < last; ++g) {
+    if (InRun(g) == 0) {
+      const Run run = RunOf(places, g);
+      std::fill_n(out.begin() + run.begin, places.Nibbles(g) - run.begin, std::byte{0});
+    }
+    const std::int64_t column = part.first_column + g * part.group;
+    const std::uint8_t* const q =
+        codes.q.data() + (row - codes.first_row) * codes.columns + (column - codes.first_column);
+    std::byte* const nibbles = out.data() + places.Nibbles(g);
+    if (rows == kRowBlock) {
+      loops.nibble_steps(q, codes.columns, part.group, nibbles);
+    } else {
+      std::fill_n(nibbles, part.group * 8, std::byte{0});
+      for (std::int64_t r = 0; r < rows; ++r) {
+        PackNibblesOfRow(q + r * codes.columns, part.group, r, nibbles);
+      }
+    }
+    std::byte* const scales = out.data() + places.Scales(g);
+    std::byte* const zeros = out.data() + places.Zeros(g);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const auto from = static_cast<std::size_t>((row + r) * groups + column / matrix.group);
+      StoreHalf(scales + r * 2, matrix.scale[from]);
+      zeros[r / 2] |= static_cast<std::byte>((matrix.zero[from] & 15U) << (r % 2 == 0 ? 0U : 4U));
     }
   }
+}
+
+void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,
+                      std::span<std::byte> out) {
+  PackLinear4Runs(matrix, part, block, 0, Linear4Runs(part), out);
 }
 
 void PackLinear4(const QuantizedSource& matrix, const MatrixPart& part, std::span<std::byte> out) {

@@ -53,8 +53,18 @@ struct Linear4Places {
   std::int64_t Nibbles(std::int64_t g) const;  ///< group / 8 steps of 64 bytes
 };
 
-/// Writes row block `block` of `part`, in the layout that Linear4 reads. `out` has
-/// Linear4BlockBytes(part.columns, part.group) bytes.
+/// Runs of groups in a row block of a part.
+constexpr std::int64_t Linear4Runs(const MatrixPart& part) {
+  return (part.columns / part.group + 7) / 8;
+}
+
+/// Writes runs [first, end) of row block `block` of `part`, in the layout that Linear4 reads. `out`
+/// is the whole row block, Linear4BlockBytes(part.columns, part.group) bytes. The codes of these
+/// runs' columns are all that is needed of `matrix.codes`.
+void PackLinear4Runs(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,
+                     std::int64_t first, std::int64_t end, std::span<std::byte> out);
+
+/// All of its runs.
 void PackLinear4Block(const QuantizedSource& matrix, const MatrixPart& part, std::int64_t block,
                       std::span<std::byte> out);
 

@@ -2,62 +2,102 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <numeric>
 #include <span>
 #include <vector>
 
 #include "worker/die/linear_f16_in_12.h"
 #include "worker/die/packing.h"
+#include "worker/die/packing_loops.h"
 
 namespace tyllm::die {
 
 namespace {
 
 constexpr std::size_t kHighHalves = 256;
-constexpr std::uint8_t kNoEntry = 16;
-constexpr std::uint32_t kInfinity = 0x7F800000U;
+/// Columns that are packed at once: all rows of them, and their steps, stay in the first cache.
+constexpr std::int64_t kTileColumns = 512;
 
 /// How often each high half is there.
-using Frequencies = std::array<std::int64_t, kHighHalves>;
+using Frequencies = std::array<std::uint32_t, kHighHalves>;
 
-/// High halves by number, the most frequent first: those of the table, then the others.
+/// High halves by number, the most frequent first, of equally frequent ones the smallest: those of
+/// the table, then the others.
 std::array<std::uint8_t, kHighHalves> ByFrequency(const Frequencies& frequencies) {
   std::array<std::uint8_t, kHighHalves> order{};
-  std::iota(order.begin(), order.end(), std::uint8_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::uint8_t a, std::uint8_t b) { return frequencies[a] > frequencies[b]; });
+  const auto is_there = [&](std::size_t high) { return frequencies[high] > 0; };
+  auto end = order.begin();
+  for (std::size_t high = 0; high < kHighHalves; ++high) {
+    if (is_there(high)) {
+      *end++ = static_cast<std::uint8_t>(high);
+    }
+  }
+  std::sort(order.begin(), end, [&](std::uint8_t a, std::uint8_t b) {
+    return frequencies[a] != frequencies[b] ? frequencies[a] > frequencies[b] : a < b;
+  });
+  for (std::size_t high = 0; high < kHighHalves; ++high) {
+    if (!is_there(high)) {
+      *end++ = static_cast<std::uint8_t>(high);
+    }
+  }
   return order;
 }
 
-/// Calls `take` with the float32 bits of each number of a row.
-template <typename Function>
-void EachNumber(std::span<const std::uint16_t> row, Function take) {
-  for (std::size_t c = 0; c < row.size(); c += kLanes) {
-    float values[kLanes];
-    Store(values, LoadHalves(row.data() + c));
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      take(c + i, std::bit_cast<std::uint32_t>(values[i]));
-    }
+/// Those that the table has no room for.
+std::uint32_t Outside(const Frequencies& frequencies,
+                      const std::array<std::uint8_t, kHighHalves>& order) {
+  std::uint32_t outside = 0;
+  for (std::size_t i = kRowBlock; i < kHighHalves; ++i) {
+    outside += frequencies[order[i]];
   }
+  return outside;
 }
 
-/// Missing rows of a block are zeros.
-Frequencies FrequenciesOf(std::span<const std::uint16_t> halves, std::int64_t rows,
-                          std::int64_t columns, bool& fits) {
-  Frequencies frequencies{};
-  frequencies[0] = (kRowBlock - rows) * columns;
-  std::uint32_t below = 0;
-  bool numbers = true;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    EachNumber(
-        halves.subspan(static_cast<std::size_t>(r * columns), static_cast<std::size_t>(columns)),
-        [&](std::size_t /*column*/, std::uint32_t bits) {
-          below |= bits;
-          numbers = numbers && (bits & 0x7FFFFFFFU) <= kInfinity;
-          ++frequencies[bits >> 24U];
-        });
+/// Adds up high halves. Neighbours are counted apart, since a count that was just written is slow
+/// to read again.
+class Count {
+ public:
+  /// `count` is a multiple of 8.
+  void Add(const std::uint16_t* brains, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; i += 8) {
+      std::uint64_t four[2];
+      std::memcpy(four, brains + i, sizeof(four));
+      for (std::size_t k = 0; k < 2; ++k) {
+        ++apart_[4 * k][four[k] >> 8U & 255U];
+        ++apart_[4 * k + 1][four[k] >> 24U & 255U];
+        ++apart_[4 * k + 2][four[k] >> 40U & 255U];
+        ++apart_[4 * k + 3][four[k] >> 56U];
+      }
+    }
   }
-  fits = numbers && (below & 0xFFFFU) == 0;
+
+  Frequencies Total() const {
+    Frequencies total{};
+    for (const Frequencies& part : apart_) {
+      for (std::size_t high = 0; high < kHighHalves; ++high) {
+        total[high] += part[high];
+      }
+    }
+    return total;
+  }
+
+ private:
+  std::array<Frequencies, 8> apart_{};
+};
+
+/// Missing rows of a block are zeros.
+Frequencies FrequenciesOf(const PackingLoops& loops, std::span<const std::uint16_t> halves,
+                          std::int64_t rows, std::int64_t columns, bool& fits) {
+  Count count;
+  const std::int64_t numbers = rows * columns;
+  fits = true;
+  for (std::int64_t i = 0; i < numbers; i += kTileColumns) {
+    std::uint16_t brains[kTileColumns];
+    const std::int64_t some = std::min(kTileColumns, numbers - i);
+    fits = loops.to_brains(halves.data() + i, some, brains) && fits;
+    count.Add(brains, some);
+  }
+  Frequencies frequencies = count.Total();
+  frequencies[0] += static_cast<std::uint32_t>((kRowBlock - rows) * columns);
   return frequencies;
 }
 
@@ -66,59 +106,44 @@ Frequencies FrequenciesOf(std::span<const std::uint16_t> halves, std::int64_t ro
 std::optional<std::int64_t> In12Exceptions(std::span<const std::uint16_t> halves, std::int64_t rows,
                                            std::int64_t columns) {
   bool fits = false;
-  const Frequencies frequencies = FrequenciesOf(halves, rows, columns, fits);
+  const Frequencies frequencies =
+      FrequenciesOf(*PackingLoopsHere().back(), halves, rows, columns, fits);
   if (!fits) {
     return std::nullopt;
   }
-  std::int64_t exceptions = 0;
-  const auto order = ByFrequency(frequencies);
-  for (std::size_t i = kRowBlock; i < kHighHalves; ++i) {
-    exceptions += frequencies[order[i]];
-  }
-  return exceptions;
+  return Outside(frequencies, ByFrequency(frequencies));
 }
 
 void PackF16In12Block(std::span<const std::uint16_t> halves, std::int64_t rows,
                       std::int64_t columns, std::int64_t exceptions, std::span<std::byte> out) {
-  std::fill(out.begin(), out.end(), std::byte{0});
+  PackF16In12Block(*PackingLoopsHere().back(), halves, rows, columns, exceptions, out);
+}
+
+void PackF16In12Block(const PackingLoops& loops, std::span<const std::uint16_t> halves,
+                      std::int64_t rows, std::int64_t columns, std::int64_t exceptions,
+                      std::span<std::byte> out) {
   bool fits = false;
-  const auto order = ByFrequency(FrequenciesOf(halves, rows, columns, fits));
-  std::array<std::uint8_t, kHighHalves> entries{};
+  const Frequencies frequencies = FrequenciesOf(loops, halves, rows, columns, fits);
+  const auto order = ByFrequency(frequencies);
+  const auto head = In12HeadBytes(static_cast<std::uint64_t>(exceptions));
+  std::fill_n(out.begin(), head, std::byte{0});
+  BrainEntries entries{};
   entries.fill(kNoEntry);
   for (std::uint8_t i = 0; i < kRowBlock; ++i) {
     entries[order[i]] = i;
     out[i] = static_cast<std::byte>(order[i]);
   }
-  const std::uint8_t zero = entries[0];
-  const auto head = In12HeadBytes(static_cast<std::uint64_t>(exceptions));
-  std::vector<std::uint32_t> outside;
-  for (std::int64_t r = 0; r < kRowBlock; ++r) {
-    const auto row = static_cast<int>(r);
-    const auto put = [&](std::size_t column, std::uint8_t entry, std::uint32_t low) {
-      std::byte* const step = out.data() + head + column / kStepColumns * kStepBytes;
-      const auto in_step = static_cast<int>(column % kStepColumns);
-      const int place = BrainPlace(row, in_step % kBrainColumns);
-      const bool first = in_step < kBrainColumns;
-      step[place] |= static_cast<std::byte>(first ? entry : entry << 4U);
-      step[(first ? 64 : 128) + place] = static_cast<std::byte>(low);
-    };
-    if (r >= rows) {
-      for (std::size_t c = 0; c < static_cast<std::size_t>(columns); ++c) {
-        put(c, zero, 0);
-      }
-      continue;
+  std::vector<std::uint32_t> outside(Outside(frequencies, order));
+  std::uint32_t* end = outside.data();
+  for (std::int64_t c = 0; c < columns; c += kTileColumns) {
+    std::uint16_t brains[kRowBlock * kTileColumns];
+    const std::int64_t some = std::min(kTileColumns, columns - c);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      loops.to_brains(halves.data() + r * columns + c, some, brains + r * some);
     }
-    EachNumber(
-        halves.subspan(static_cast<std::size_t>(r * columns), static_cast<std::size_t>(columns)),
-        [&](std::size_t column, std::uint32_t bits) {
-          const std::uint8_t entry = entries[bits >> 24U];
-          if (entry == kNoEntry) {
-            outside.push_back((bits >> 24U) << 24U |
-                              static_cast<std::uint32_t>(column * kRowBlock) |
-                              static_cast<std::uint32_t>(row));
-          }
-          put(column, entry % kNoEntry, bits >> 16U);
-        });
+    std::fill_n(brains + rows * some, (kRowBlock - rows) * some, std::uint16_t{0});
+    end = loops.brain_steps({brains, some, some, c}, entries,
+                            out.data() + head + c / kStepColumns * kStepBytes, end);
   }
   std::sort(outside.begin(), outside.end(),
             [](std::uint32_t a, std::uint32_t b) { return (a & 0xFFFFFFU) < (b & 0xFFFFFFU); });

@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+
 #include "tests/worker/die/random_data.h"
+#include "worker/die/packing_loops.h"
 
 namespace tyllm::die {
 namespace {
@@ -77,6 +81,90 @@ TEST(PackingIn12, KeepsTheBitsOfEveryNumberOfEightSignificantBits) {
   PackF16In12Block(all, 16, columns, *exceptions, block);
   EXPECT_EQ((BlockIn12{block.data(), In12HeadBytes(room)}.Exceptions()), *exceptions);
   EXPECT_EQ(Bits(UnpackedBlock(block, static_cast<int>(columns), room)), Bits(Floats32(all)));
+}
+
+// docs/formats/packed-weights.md, read literally.
+std::vector<std::byte> ExpectedBlock(const std::vector<std::uint16_t>& halves, int rows,
+                                     int columns, std::uint64_t exceptions) {
+  std::vector<std::uint16_t> padded = halves;
+  padded.resize(static_cast<std::size_t>(16 * columns), 0);
+  std::vector<std::uint32_t> numbers = Bits(Floats32(padded));
+  std::map<std::uint32_t, int> counts;
+  for (const std::uint32_t number : numbers) {
+    ++counts[number >> 24U];
+  }
+  std::vector<std::uint32_t> table(256);
+  for (std::uint32_t high = 0; high < 256; ++high) {
+    table[high] = high;
+  }
+  std::stable_sort(table.begin(), table.end(),
+                   [&](std::uint32_t a, std::uint32_t b) { return counts[a] > counts[b]; });
+  table.resize(16);
+  std::vector<std::byte> block(
+      LinearF16In12BlockBytes(static_cast<std::uint64_t>(columns), exceptions));
+  for (std::size_t i = 0; i < 16; ++i) {
+    block[i] = static_cast<std::byte>(table[i]);
+  }
+  std::uint32_t outside = 0;
+  for (int c = 0; c < columns; ++c) {
+    for (int r = 0; r < 16; ++r) {
+      const std::uint32_t number = numbers[static_cast<std::size_t>(r * columns + c)];
+      const auto found = std::find(table.begin(), table.end(), number >> 24U);
+      const auto in_step = static_cast<std::size_t>(c % 8);
+      const auto place = static_cast<std::size_t>(r / 4 * 16 + c % 4 / 2 * 8 + r % 4 * 2 + c % 2);
+      std::byte* const step = block.data() + In12HeadBytes(exceptions) + c / 8 * 192;
+      if (found != table.end()) {
+        step[place] |= static_cast<std::byte>((found - table.begin()) << (in_step < 4 ? 0 : 4));
+      } else {
+        const std::uint32_t entry = static_cast<std::uint32_t>(c * 16 + r) | number >> 24U << 24U;
+        std::memcpy(block.data() + 20 + std::size_t{4} * outside++, &entry, 4);
+      }
+      step[(in_step < 4 ? 64 : 128) + place] = static_cast<std::byte>(number >> 16U);
+    }
+  }
+  std::memcpy(block.data() + 16, &outside, 4);
+  EXPECT_EQ(rows, std::ssize(halves) / columns);
+  return block;
+}
+
+TEST(PackingIn12, EveryInstructionSetWritesWhatTheFormatSays) {
+  const std::vector<std::uint16_t> patterns = AllPatterns();
+  for (const int columns : {8, 16, 24, 512, 520, 1040}) {
+    for (const int rows : {1, 3, 15, 16}) {
+      std::vector<std::uint16_t> halves = BrainHalves(static_cast<std::size_t>(rows * columns),
+                                                      0.02F, static_cast<unsigned>(rows + columns));
+      for (std::size_t i = 3; i < halves.size(); i += 29) {  // any exponent, zeros, infinities
+        halves[i] = patterns[i * 131 % patterns.size()];
+      }
+      const auto needed = In12Exceptions(halves, rows, columns);
+      ASSERT_TRUE(needed.has_value());
+      const auto room = static_cast<std::uint64_t>(*needed);
+      const std::vector<std::byte> expected = ExpectedBlock(halves, rows, columns, room);
+      for (const PackingLoops* loops : PackingLoopsHere()) {
+        std::vector<std::byte> block(expected.size(), std::byte{0xFF});
+        PackF16In12Block(*loops, halves, rows, columns, *needed, block);
+        EXPECT_EQ(block, expected) << rows << " x " << columns;
+      }
+    }
+  }
+}
+
+TEST(PackingIn12, EveryInstructionSetSeesWhichNumbersFit) {
+  std::vector<std::uint16_t> halves(8, 0x3C00);
+  for (const PackingLoops* loops : PackingLoopsHere()) {
+    for (unsigned bits = 0; bits < 0x10000U; ++bits) {
+      const std::size_t at = bits % 8;
+      halves[at] = static_cast<std::uint16_t>(bits);
+      const std::uint32_t number = Bits(Floats32(halves))[at];
+      const bool fits = (number & 0xFFFFU) == 0 && (number & 0x7FFFFFFFU) <= 0x7F800000U;
+      std::uint16_t brains[8];
+      ASSERT_EQ(loops->to_brains(halves.data(), 8, brains), fits) << std::hex << bits;
+      if (fits) {
+        ASSERT_EQ(brains[at], number >> 16U) << std::hex << bits;
+      }
+      halves[at] = 0x3C00;
+    }
+  }
 }
 
 TEST(PackingIn12, ABlockWithAnotherBitDoesNotFit) {

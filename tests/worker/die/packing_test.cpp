@@ -6,6 +6,7 @@
 #include "tests/worker/die/random_data.h"
 #include "worker/die/linear4.h"
 #include "worker/die/linear_f16.h"
+#include "worker/die/packing_loops.h"
 
 namespace tyllm::die {
 namespace {
@@ -69,6 +70,46 @@ TEST(Packing, GroupsStandInRunsOfEight) {
                   matrix.q[static_cast<std::size_t>(r * kColumns + g * 32 + c)]);
       }
     }
+  }
+}
+
+TEST(Packing, EveryInstructionSetWritesTheSameNibbles) {
+  constexpr std::int64_t kPitch = 150;
+  const RandomMatrix matrix(16, kPitch, 75, 5);
+  for (const std::int64_t columns : {32, 64, 128}) {
+    for (const PackingLoops* loops : PackingLoopsHere()) {
+      std::vector<std::byte> steps(static_cast<std::size_t>(columns * 8), std::byte{0xFF});
+      loops->nibble_steps(matrix.q.data() + 7, kPitch, columns, steps.data());
+      for (std::int64_t r = 0; r < 16; ++r) {
+        for (std::int64_t c = 0; c < columns; ++c) {
+          ASSERT_EQ(NibbleAt(steps, 0, r, c),
+                    matrix.q[static_cast<std::size_t>(7 + r * kPitch + c)]);
+        }
+      }
+    }
+  }
+}
+
+TEST(Packing, RunsOfABlockAreWrittenOneByOne) {
+  for (const std::int64_t rows : {16, 5}) {
+    const RandomMatrix matrix(rows, 640, 32, 6);
+    const MatrixPart part{0, rows, 0, 640, 32};
+    ASSERT_EQ(Linear4Runs(part), 3);
+    std::vector<std::byte> whole(Linear4BlockBytes(640, 32), std::byte{0xFF});
+    PackLinear4Block(matrix.source, part, 0, whole);
+    std::vector<std::byte> block(whole.size(), std::byte{0xAA});
+    for (std::int64_t run = 0; run < 3; ++run) {
+      QuantizedSource source = matrix.source;  // with the codes of the run's columns alone
+      std::vector<std::uint8_t> codes;
+      const std::int64_t columns = std::min<std::int64_t>(256, 640 - run * 256);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const auto* const from = matrix.q.data() + r * 640 + run * 256;
+        codes.insert(codes.end(), from, from + columns);
+      }
+      source.codes = {0, run * 256, columns, codes};
+      PackLinear4Runs(source, part, 0, run, run + 1, block);
+    }
+    EXPECT_EQ(block, whole) << rows;
   }
 }
 
