@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <functional>
 #include <future>
+#include <memory>
 #include <optional>
 #include <utility>
 
 #include "common/base/guarded.h"
-#include "common/base/raw_vector.h"
+#include "worker/compile/pieces_in_order.h"
 #include "worker/compile/weight_source.h"
 #include "worker/compile/weights.h"
 #include "worker/die/packing.h"
@@ -20,11 +20,15 @@ using plan::Schedule;
 using plan::Weight;
 using plan::WeightKind;
 
-/// Row blocks that a thread packs at a time: few enough for its cache, wide enough to read whole
-/// cache lines of layouts that run along the outputs.
-constexpr std::int64_t kBlocksOfATask = 8;
-/// Bytes of a file that are packed while those before them are hashed and written.
-constexpr std::int64_t kBytesAtOnce = std::int64_t{8} << 20;
+/// Row blocks of 4 bits that a thread packs at a time: so many that it reads whole cache lines of
+/// layouts that run along the outputs.
+constexpr std::int64_t kBlocksOfAPiece = 8;
+/// Of others: what stays in its cache until it is hashed and written.
+constexpr std::int64_t kBytesOfAPiece = std::int64_t{384} << 10;
+/// Bytes of a file that are written until the pages that they were made of are given back.
+constexpr std::int64_t kBytesOfARound = std::int64_t{8} << 20;
+/// Bytes between two times that it is told how far all is.
+constexpr std::int64_t kBytesOfAReport = std::int64_t{4} << 20;
 
 /// A weight as one die has it, and how far it is packed.
 struct DieWeight {
@@ -35,15 +39,25 @@ struct DieWeight {
 
   std::int64_t Left() const { return die::RowBlocks(weight->rows.size()) - packed; }
 
-  std::int64_t AtOnce() const {
-    const std::int64_t tasks =
-        kBytesAtOnce / (kBlocksOfATask * static_cast<std::int64_t>(plan::RowBlockBytes(*weight)));
-    return std::min(Left(), std::max<std::int64_t>(1, tasks) * kBlocksOfATask);
+  std::int64_t BlockBytes() const {
+    return static_cast<std::int64_t>(plan::RowBlockBytes(*weight));
+  }
+
+  /// Row blocks.
+  std::int64_t OfAPiece() const {
+    return weight->kind == WeightKind::kInt4
+               ? kBlocksOfAPiece
+               : std::clamp<std::int64_t>(kBytesOfAPiece / BlockBytes(), 1, kBlocksOfAPiece);
+  }
+
+  std::int64_t OfARound() const {
+    const std::int64_t pieces = kBytesOfARound / (OfAPiece() * BlockBytes());
+    return std::min(Left(), std::max<std::int64_t>(1, pieces) * OfAPiece());
   }
 };
 
-/// The files of several dies, written side by side: all threads pack a piece of each, and while a
-/// thread for each file hashes and writes it the next pieces are packed.
+/// The files of several dies, written side by side: a thread packs a piece of one, and hashes and
+/// writes it while it is in its cache, unless another thread is not done with the piece before it.
 class CommonWriter {
  public:
   CommonWriter(FileSystem& files, const model::Checkpoint& checkpoint,
@@ -74,7 +88,6 @@ class CommonWriter {
     }
     std::vector<std::string> digests;
     for (std::size_t t = 0; t < targets_.size(); ++t) {
-      TYLLM_TRY(Wait(t));
       TYLLM_TRY(outputs_[t].writer.Finish());
       digests.push_back(outputs_[t].writer.sha256());
       TYLLM_TRY(files_.Rename(Unfinished(targets_[t]), targets_[t].path));
@@ -88,10 +101,24 @@ class CommonWriter {
   struct Output {
     artifact::ParamsWriter writer;
     std::vector<PackedWeight> weights;
-    std::uint64_t kept = 0;  ///< bytes that a later run need not write again
-    RawVector<std::byte> packed;
-    RawVector<std::byte> written;
-    std::future<Status> writing = {};  ///< of `written`
+    std::uint64_t kept = 0;   ///< bytes that a later run need not write again
+    std::size_t index = 0;    ///< of the matrix that is being written
+    std::int64_t pieces = 0;  ///< begun so far
+    std::unique_ptr<PiecesInOrder> order = {};
+  };
+
+  using Bytes = PiecesInOrder::Bytes;
+
+  struct Done {
+    std::int64_t bytes = 0;
+    std::int64_t told = 0;
+  };
+
+  struct Piece {
+    const DieWeight* die;
+    std::int64_t number;  ///< of its file
+    std::int64_t first;   ///< row block
+    std::int64_t count;
   };
 
   /// A weight of the model, and the dies whose files still lack it.
@@ -112,9 +139,17 @@ class CommonWriter {
       const Schedule& schedule = *targets_[t].schedule;
       TYLLM_ASSIGN(artifact::ParamsWriter writer, *std::move(writers[t]));
       const std::uint64_t written = writer.bytes();
-      *done += static_cast<std::int64_t>(written);
+      done->bytes += static_cast<std::int64_t>(written);
       total_ += static_cast<std::int64_t>(artifact::LayOut(CommonSpecs(schedule)).file_bytes);
-      outputs_.push_back({std::move(writer), PackedWeights(schedule), written, {}, {}});
+      outputs_.push_back({std::move(writer), PackedWeights(schedule), written});
+    }
+    for (std::size_t t = 0; t < targets_.size(); ++t) {
+      outputs_[t].order = std::make_unique<PiecesInOrder>(PiecesAhead(), [this, t](Bytes piece) {
+        TYLLM_TRY(Append(t, piece));
+        auto spare = spare_.Lock();
+        spare->push_back(std::move(piece));
+        return OkStatus();
+      });
     }
     return OkStatus();
   }
@@ -163,82 +198,97 @@ class CommonWriter {
   }
 
   Status WriteWeight(const Step& step, const WeightSource& source) {
+    name_ = step.weight.name;
+    for (const DieWeight& die : step.dies) {
+      outputs_[die.target].index = die.index;
+    }
     if (step.weight.weight->kind != WeightKind::kVector) {
-      return WriteMatrix(step.weight.name, source, step.dies);
+      return WriteMatrix(source, step.dies);
     }
     for (const DieWeight& die : step.dies) {
-      TYLLM_TRY(Wait(die.target));
-      TYLLM_TRY(Append(die, source.Vector(die.weight->columns), step.weight.name));
+      TYLLM_TRY(Append(die.target, source.Vector(die.weight->columns)));
     }
     return OkStatus();
   }
 
-  Status WriteMatrix(const std::string& name, const WeightSource& source,
-                     std::vector<DieWeight> dies) {
+  Status WriteMatrix(const WeightSource& source, std::vector<DieWeight> dies) {
     while (!dies.empty()) {
-      TYLLM_TRY(Pack(source, dies));
+      const std::vector<Piece> pieces = NextRound(dies);
+      pool_.ParallelFor(std::ssize(pieces), [&](std::int64_t i) {
+        Write(source, pieces[static_cast<std::size_t>(i)]);
+      });
       for (DieWeight& die : dies) {
-        Output& output = outputs_[die.target];
-        TYLLM_TRY(Wait(die.target));
-        std::swap(output.packed, output.written);
-        output.writing = std::async(std::launch::async, [this, die, name, &output] {
-          return Append(die, output.written, name);
-        });
-        die.packed += die.AtOnce();
+        TYLLM_TRY(outputs_[die.target].order->status());
+        die.packed += die.OfARound();
       }
       if (dies.front().weight->kind != WeightKind::kInt4) {
-        checkpoint_.Forget(name);  // an embedding table alone may be larger than all else
+        checkpoint_.Forget(name_);  // an embedding table alone may be larger than all else
       }
       std::erase_if(dies, [](const DieWeight& die) { return die.Left() == 0; });
     }
     return OkStatus();
   }
 
-  /// The next piece of each file.
-  Status Pack(const WeightSource& source, const std::vector<DieWeight>& dies) {
-    struct Task {
-      const DieWeight* die;
-      std::int64_t first;
-      std::int64_t count;
-      std::span<std::byte> out;
+  /// The dies in turns, so that threads write different files.
+  std::vector<Piece> NextRound(const std::vector<DieWeight>& dies) {
+    std::vector<Piece> pieces;
+    const auto left = [&](std::int64_t done) {
+      return std::ranges::any_of(
+          dies, [&](const DieWeight& die) { return done * die.OfAPiece() < die.OfARound(); });
     };
-
-    std::vector<Task> tasks;
-    for (const DieWeight& die : dies) {
-      const auto bytes = static_cast<std::int64_t>(plan::RowBlockBytes(*die.weight));
-      RawVector<std::byte>& packed = outputs_[die.target].packed;
-      packed.resize(static_cast<std::size_t>(bytes * die.AtOnce()));
-      for (std::int64_t i = 0; i < die.AtOnce(); i += kBlocksOfATask) {
-        const std::int64_t count = std::min(kBlocksOfATask, die.AtOnce() - i);
-        tasks.push_back({&die, die.packed + i, count,
-                         std::span(packed).subspan(static_cast<std::size_t>(i * bytes),
-                                                   static_cast<std::size_t>(count * bytes))});
+    for (std::int64_t done = 0; left(done); ++done) {
+      for (const DieWeight& die : dies) {
+        const std::int64_t begin = done * die.OfAPiece();
+        const std::int64_t count = std::min(die.OfAPiece(), die.OfARound() - begin);
+        if (count > 0) {
+          pieces.push_back({&die, outputs_[die.target].pieces++, die.packed + begin, count});
+        }
       }
     }
-    std::vector<Status> statuses(tasks.size());
-    pool_.ParallelFor(std::ssize(tasks), [&](std::int64_t i) {
-      const Task& task = tasks[static_cast<std::size_t>(i)];
-      statuses[static_cast<std::size_t>(i)] =
-          source.PackBlocks(*task.die->weight, task.first, task.count, task.out);
-    });
-    for (Status& status : statuses) {
-      TYLLM_TRY(std::move(status));
+    return pieces;
+  }
+
+  /// Packs a piece, and writes it when it is its turn.
+  void Write(const WeightSource& source, const Piece& piece) {
+    PiecesInOrder& order = *outputs_[piece.die->target].order;
+    if (!order.Begin(piece.number)) {
+      return;
     }
-    return OkStatus();
+    Bytes bytes = SpareBytes();
+    bytes.resize(static_cast<std::size_t>(piece.count * piece.die->BlockBytes()));
+    Status packed = source.PackBlocks(*piece.die->weight, piece.first, piece.count, bytes);
+    if (packed.ok()) {
+      order.End(piece.number, std::move(bytes));
+    } else {
+      order.Fail(std::move(packed));
+    }
   }
 
-  /// Until what was packed for a file is in it.
-  Status Wait(std::size_t target) {
-    std::future<Status>& writing = outputs_[target].writing;
-    return writing.valid() ? writing.get() : OkStatus();
+  /// Of the piece that was written last, which is in a cache.
+  Bytes SpareBytes() {
+    auto spare = spare_.Lock();
+    if (spare->empty()) {
+      return {};
+    }
+    Bytes bytes = std::move(spare->back());
+    spare->pop_back();
+    return bytes;
   }
 
-  Status Append(const DieWeight& die, std::span<const std::byte> bytes, const std::string& name) {
-    TYLLM_TRY(outputs_[die.target].writer.Append(die.index, bytes));
-    TYLLM_TRY(KeepPart(targets_[die.target], outputs_[die.target]));
+  /// So far a file's pieces may be ahead of it: all threads have something to do, and memory is for
+  /// a few more pieces than there are threads.
+  std::int64_t PiecesAhead() const { return pool_.threads() / std::ssize(targets_) + 2; }
+
+  Status Append(std::size_t target, std::span<const std::byte> bytes) {
+    Output& output = outputs_[target];
+    TYLLM_TRY(output.writer.Append(output.index, bytes));
+    TYLLM_TRY(KeepPart(targets_[target], output));
     auto done = done_.Lock();  // one reports at a time
-    *done += static_cast<std::int64_t>(bytes.size());
-    progress_.Report({"pack", *done, total_, "bytes", name});
+    done->bytes += static_cast<std::int64_t>(bytes.size());
+    if (done->bytes >= done->told + kBytesOfAReport) {
+      done->told = done->bytes;
+      progress_.Report({"pack", done->bytes, total_, "bytes", name_});
+    }
     return OkStatus();
   }
 
@@ -272,9 +322,11 @@ class CommonWriter {
   const std::vector<CommonTarget>& targets_;
   ThreadPool& pool_;
   domain::ProgressSink& progress_;
-  Guarded<std::int64_t> done_{std::int64_t{0}};
+  Guarded<Done> done_;
   std::int64_t total_ = 0;
   std::vector<Output> outputs_;
+  std::string name_;  ///< of the weight that is being written
+  Guarded<std::vector<Bytes>> spare_;
 };
 
 }  // namespace

@@ -17,8 +17,10 @@ namespace {
 constexpr std::int64_t kFloat = 4;
 constexpr std::int64_t kHalf = 2;
 constexpr std::int64_t kPage = 4096;
-/// Of a weight, that each die packs at once (weights.cpp), and as much again that is being written.
-constexpr std::int64_t kPiece = 8'000'000;
+/// Of a weight, that each die packs until its pages are given back, and what a thread makes of it
+/// at a time (common_params.cpp).
+constexpr std::int64_t kRound = std::int64_t{8} << 20;
+constexpr std::int64_t kPiece = std::int64_t{384} << 10;
 /// Rows of a float matrix that are read before their pages are given back (half_storage.cpp;
 /// interpreter.cpp has half of them).
 constexpr std::int64_t kRowsAtOnce = 16384;
@@ -49,11 +51,14 @@ class Estimate {
            threads_ * kRowsOfThread * kHalf * shape_.width;
   }
 
-  /// A layer's pages, and what is packed of it.
+  /// A layer's pages, and the pieces that are packed of it.
   std::int64_t Pack() const {
-    const std::int64_t pieces = options_.dies * kPiece;
-    const std::int64_t mapped = group_ > 0 ? Stored(LayerParameters()) : 2 * pieces;
-    return mapped + 2 * pieces + threads_ * kRowsOfThread * kHalf * Widest();
+    const std::int64_t mapped = group_ > 0 ? Stored(LayerParameters()) : 2 * options_.dies * kRound;
+    const std::int64_t block = 16 * kHalf * Widest();
+    const std::int64_t piece =
+        std::max({kPiece, block, group_ > 0 ? Stored(kRowsOfThread * Widest()) : 0});
+    const std::int64_t codes = kRowsOfThread * 8 * group_;
+    return mapped + (threads_ + 2 * options_.dies) * piece + threads_ * (block + codes);
   }
 
   /// The reference: one die in float32, and once more where rounding is measured.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/base/raw_vector.h"
+#include "worker/die/linear4.h"
 #include "worker/die/packing.h"
 #include "worker/die/row_lanes.h"
 #include "worker/plan/weight_layout.h"
@@ -63,9 +64,10 @@ Status WeightSource::PackBlocks(const Weight& weight, std::int64_t first, std::i
     return OkStatus();
   }
   const auto bytes = static_cast<std::size_t>(plan::RowBlockBytes(weight));
+  RawVector<std::uint16_t> halves;
   for (std::int64_t i = 0; i < count; ++i) {
-    TYLLM_TRY(
-        PackFloat(weight, first + i, out.subspan(static_cast<std::size_t>(i) * bytes, bytes)));
+    TYLLM_TRY(PackFloat(weight, first + i, halves,
+                        out.subspan(static_cast<std::size_t>(i) * bytes, bytes)));
   }
   return OkStatus();
 }
@@ -75,28 +77,34 @@ void WeightSource::PackInt4(const Weight& weight, std::int64_t first, std::int64
   const model::QuantizedMatrix& grids = quantized_->grids();
   const std::int64_t begin = weight.rows.begin + first * die::kRowBlock;
   const std::int64_t end = std::min(begin + count * die::kRowBlock, weight.rows.end);
-  const model::CodeRegion region = WordsOf(begin, end, weight.columns, grids);
-  RawVector<std::uint8_t> codes(static_cast<std::size_t>(region.rows * region.columns));
-  quantized_->ReadCodes(region, codes);
-  const die::QuantizedSource matrix{
-      grids.rows,  grids.columns,
-      grids.group, {region.first_row, region.first_column, region.columns, codes},
-      grids.zero,  grids.scale};
   const die::MatrixPart part{weight.rows.begin, weight.rows.size(), weight.columns.begin,
                              weight.columns.size(), weight.group};
+  const std::int64_t of_run = part.group * static_cast<std::int64_t>(die::kRunGroups);
   const auto bytes = static_cast<std::size_t>(plan::RowBlockBytes(weight));
-  for (std::int64_t i = 0; i < count; ++i) {
-    die::PackLinear4Block(matrix, part, first + i,
-                          out.subspan(static_cast<std::size_t>(i) * bytes, bytes));
+  RawVector<std::uint8_t> codes;
+  for (std::int64_t run = 0; run < die::Linear4Runs(part); ++run) {
+    const std::int64_t column = weight.columns.begin + run * of_run;
+    const model::CodeRegion region =
+        WordsOf(begin, end, {column, std::min(column + of_run, weight.columns.end)}, grids);
+    codes.resize(static_cast<std::size_t>(region.rows * region.columns));
+    quantized_->ReadCodes(region, codes);
+    const die::QuantizedSource matrix{
+        grids.rows,  grids.columns,
+        grids.group, {region.first_row, region.first_column, region.columns, codes},
+        grids.zero,  grids.scale};
+    for (std::int64_t i = 0; i < count; ++i) {
+      die::PackLinear4Runs(matrix, part, first + i, run, run + 1,
+                           out.subspan(static_cast<std::size_t>(i) * bytes, bytes));
+    }
   }
 }
 
 Status WeightSource::PackFloat(const Weight& weight, std::int64_t block,
-                               std::span<std::byte> out) const {
+                               RawVector<std::uint16_t>& halves, std::span<std::byte> out) const {
   const std::int64_t columns = weight.columns.size();
   const std::int64_t rows =
       std::min<std::int64_t>(die::kRowBlock, weight.rows.size() - block * die::kRowBlock);
-  RawVector<std::uint16_t> halves(static_cast<std::size_t>(rows * columns));
+  halves.resize(static_cast<std::size_t>(rows * columns));
   for (std::int64_t r = 0; r < rows; ++r) {
     TYLLM_TRY(halves_->Read(weight.rows.begin + block * die::kRowBlock + r, weight.columns.begin,
                             std::span(halves).subspan(static_cast<std::size_t>(r * columns),

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "common/base/raw_vector.h"
 #include "worker/compile/half_rows.h"
 #include "worker/model/checkpoint.h"
 #include "worker/model/quantized_linear.h"
@@ -32,7 +33,9 @@ class WeightSource {
  private:
   void PackInt4(const plan::Weight& weight, std::int64_t first, std::int64_t count,
                 std::span<std::byte> out) const;
-  Status PackFloat(const plan::Weight& weight, std::int64_t block, std::span<std::byte> out) const;
+  /// `halves` is room for the block's numbers.
+  Status PackFloat(const plan::Weight& weight, std::int64_t block, RawVector<std::uint16_t>& halves,
+                   std::span<std::byte> out) const;
 
   std::vector<float> vector_;
   std::optional<model::QuantizedLinear> quantized_;
