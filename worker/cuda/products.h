@@ -6,20 +6,13 @@
 #include <cstdint>
 
 #include "worker/cuda/device.h"
+#include "worker/tensor/matrix_products.h"
 
 namespace tyllm::cuda {
 
-/// A row-major matrix inside another on the device.
-struct Tile {
-  const float* data = nullptr;
-  std::int64_t stride = 0;
-};
-
-struct ProductShape {
-  std::int64_t rows = 0;
-  std::int64_t columns = 0;
-  std::int64_t depth = 0;  ///< length of the sums
-};
+// Here of matrices on the device.
+using tensor::ProductShape;
+using tensor::Tile;
 
 /// How exact a product on tensor cores is: operands are sums of two or three numbers of bfloat16,
 /// sums are float32 (docs/adr/0062).
@@ -46,10 +39,10 @@ class Products {
   void QuadraticForms(Exactness exactness, const float* a, std::int64_t rows, std::int64_t n,
                       const float* g, double* out);
 
-  /// out = factor * a b^T + keep * out.
+  /// MatrixProducts' multiply_transposed, of any factor and with any part of `out` kept.
   void SingleTransposed(const ProductShape& shape, Tile a, Tile b, float factor, float keep,
                         float* out, std::int64_t out_stride);
-  /// out = a b.
+  /// MatrixProducts' multiply.
   void Single(const ProductShape& shape, Tile a, Tile b, float* out, std::int64_t out_stride);
 
   /// The part of e^T e [n, n] in the rows [first, last) and the columns [first, n), for e [rows, n]
