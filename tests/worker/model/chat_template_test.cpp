@@ -65,6 +65,70 @@ TEST(ChatTemplateTest, ReadsEscapesQuotesAndBracesOfTheTemplatesSystemMessage) {
       "<|im_start|>system\nYou're \"it\" {\\n}<|im_end|>\n" + question);
 }
 
+/// What a template writes before a question without a system message.
+std::string OwnSystem(const std::string& text) {
+  const std::string question = "<|im_start|>user\n Hi \n<|im_end|>\n";
+  const std::string all = Rendered(text, kQuestion, {.invite_answer = false});
+  return all.ends_with(question) ? all.substr(0, all.size() - question.size()) : all;
+}
+
+TEST(ChatTemplateTest, FollowsTheVariableThatHoldsTheSystemMessage) {
+  const std::string expected = "<|im_start|>system\nYou're brief.\nAlways.<|im_end|>\n";
+  // As fine-tunes of Qwen set it before they look at the conversation.
+  EXPECT_EQ(OwnSystem(R"({% set system_message = 'You\'re brief.\nAlways.' %})"
+                      R"({% if messages[0]['role'] == 'system' %})"
+                      R"({% set loop_messages = messages[1:] %})"
+                      R"({% set system_message = messages[0]['content'] %})"
+                      R"({% else %}{% set loop_messages = messages %}{% endif %})"
+                      R"({% if system_message is defined %}{{ '<|im_start|>system\n' + )"
+                      R"(system_message + '<|im_end|>\n' }}{% endif %})"),
+            expected);
+  // As others set it where there is none.
+  EXPECT_EQ(OwnSystem(R"({%- if messages[0]["role"] == "system" -%})"
+                      "\n  {%- set system_message = messages[0].content | trim -%}\n{%- else -%}\n"
+                      R"(  {%- set system_message = "You're brief.\nAlways." -%})"
+                      "\n{%- endif -%}\n{% for message in loop_messages %}{% if loop.first %}"
+                      R"({{"<|im_start|>system\n"~system_message~"<|im_end|>\n"}}{% endif %})"),
+            expected);
+  // As the message that is written in the other branch.
+  EXPECT_EQ(
+      OwnSystem(R"({%- set default_system = "You're brief.\nAlways." %})"
+                R"({%- if messages[0]['role'] == 'system' %}{{- '<|im_start|>system\n' + )"
+                R"(messages[0]['content'] + '<|im_end|>\n' }}{%- else %})"
+                R"({{- '<|im_start|>system\n' + default_system + '<|im_end|>\n' }}{%- endif %})"),
+      expected);
+  // In text, through another variable, and in one expression.
+  EXPECT_EQ(OwnSystem("{% set own = 'You\\'re brief.\\nAlways.' %}{% set said = own %}"
+                      "<|im_start|>system\n{{ said }}<|im_end|>\n"),
+            expected);
+  EXPECT_EQ(OwnSystem("{% set said = messages[0].content if messages[0].role == 'system' else "
+                      "'You\\'re brief.\\nAlways.' %}<|im_start|>system\n{{- said -}}<|im_end|>\n"),
+            expected);
+}
+
+TEST(ChatTemplateTest, VariablesWithoutATextOfTheirOwnAreNoSystemMessage) {
+  const std::string written = "{{ '<|im_start|>system\\n' + said + '<|im_end|>\\n' }}";
+  for (const char* const set :
+       {"", "{% set said = messages[0]['content'] %}", "{% set said = '' %}",
+        "{% set said = messages[0].content %}{% set said = false %}",
+        "{% set said_before = 'x' %}{% settings said = 'x' %}", "{# {% set said = 'x' %} #}"}) {
+    EXPECT_EQ(OwnSystem(set + written), "") << set;
+  }
+}
+
+TEST(ChatTemplateTest, RefusesAVariableThatMayHoldThisOrThat) {
+  const std::string written = "{{ '<|im_start|>system\\n' + said + '<|im_end|>\\n' }}";
+  for (const char* const set :
+       {"{% set said = 'a' %}{% if x %}{% set said = 'b' %}{% endif %}",
+        "{% if x %}{% set said = 'a' %}{% else %}{% set said = none %}{% endif %}",
+        "{% set said = 'Today is ' + date %}", "{% set said = date %}",
+        "{% set said %}Today is {{ date }}{% endset %}", "{% set said = 'Caf\\u00e9' %}"}) {
+    const auto found = ChatTemplate::Recognise(set + written, "chat_template");
+    EXPECT_EQ(found.status().code(), StatusCode::kUnimplemented) << set;
+    EXPECT_NE(found.status().message().find("--system"), std::string::npos);
+  }
+}
+
 TEST(ChatTemplateTest, RefusesASystemMessageThatIsPutTogether) {
   for (const char* const text : {"{{ '<|im_start|>system\\nToday is ' + date + '<|im_end|>' }}",
                                  "<|im_start|>system\nToday is {{ date }}<|im_end|>",
