@@ -49,6 +49,9 @@ constexpr const auto& NamesOf(MemoryKind) {
 /// well, it is only not for such tasks.
 inline constexpr std::string_view kToolMissingReason = "TOOL_MISSING";
 
+/// The reason of the failure of a job that was given up, as none of its tasks had begun in time.
+inline constexpr std::string_view kNotStartedReason = "NOT_STARTED";
+
 /// Why an attempt ended without result.
 struct Failure {
   Blame blame = Blame::kToolchain;

@@ -91,6 +91,16 @@ Status CheckRequirements(const std::vector<Requirement>& requirements) {
   return OkStatus();
 }
 
+Status CheckStartWithin(const std::optional<std::int64_t>& within_ms) {
+  if (!within_ms || (*within_ms > 0 && *within_ms <= kLongestStartWithinMs)) {
+    return OkStatus();
+  }
+  return InvalidArgument("start_within_ms is " + std::to_string(*within_ms) + ", expected 1 to " +
+                         std::to_string(kLongestStartWithinMs) +
+                         " milliseconds (a year); leave it out for a job that waits for as long as "
+                         "it takes");
+}
+
 /// In a pipeline quantize writes AMTC, and convert turns it into what others read.
 Status CheckPipelineTarget(const ConvertOptions& options) {
   if (options.quant_type != QuantizedFormat::kAmtc) {
@@ -278,6 +288,7 @@ Status CheckWithoutTrees(const JobSpec& spec) {
   TYLLM_TRY(CheckProjectName(spec.project));
   TYLLM_TRY(CheckPriority(spec.priority));
   TYLLM_TRY(CheckRequirements(spec.requirements));
+  TYLLM_TRY(CheckStartWithin(spec.start_within_ms));
   return CheckOptions(spec);
 }
 

@@ -70,6 +70,8 @@ struct JobSpec {
   std::int32_t priority = 0;  ///< within the project, larger first; -1000 to 1000
   JobClass job_class = JobClass::kBatch;
   std::vector<Requirement> requirements;  ///< of the workers of all its tasks
+  /// It is given up when none of its tasks has begun so long after it was queued; none: never.
+  std::optional<std::int64_t> start_within_ms = {};
 
   bool operator==(const JobSpec&) const = default;
 };
@@ -80,6 +82,9 @@ Status CheckProjectName(std::string_view name);
 Status CheckLabels(const std::map<std::string, std::string>& labels);
 /// -1000 to 1000.
 Status CheckPriority(std::int32_t priority);
+
+/// The longest that a job may be given to start: a year.
+inline constexpr std::int64_t kLongestStartWithinMs = 365LL * 86'400'000;
 
 /// First problem of the request, naming the field.
 Status Check(const JobSpec& spec);
@@ -214,6 +219,7 @@ struct tyllm::format::Members<tyllm::domain::JobSpec> {
       Member{"priority", &S::priority},
       Member{"job_class", &S::job_class},
       Member{"requirements", &S::requirements},
+      Member{"start_within_ms", &S::start_within_ms},
   };
 };
 

@@ -17,6 +17,7 @@ struct JobChange {
   JobId job;
   std::string request_id;  ///< empty: a repetition is not noticed
   std::string etag;        ///< empty: whatever the job is like by now
+  std::string by = {};     ///< who asks, as the connection tells; in no message
 };
 
 struct RetryRequest {

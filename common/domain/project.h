@@ -36,6 +36,7 @@ struct ProjectChange {
   std::string request_id;  ///< may be empty
   Project project;
   std::string etag;
+  std::string by = {};  ///< who asks, as the connection tells; in no message
 };
 
 /// What a project gets of the farm.

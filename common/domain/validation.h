@@ -27,7 +27,8 @@ std::string FieldOf(std::string_view message);
 /// The most that a job may have.
 inline constexpr std::size_t kMostLabels = 64;
 
-/// One reason to refuse a job; NO_WORKER refuses nothing: the job would wait.
+/// One reason to refuse a job; NO_WORKER refuses only with refuse_if_no_worker: else the job would
+/// wait.
 struct Problem {
   std::string reason;
   std::string field;    ///< path from the request, where there is one: "spec.compile.dies"
@@ -83,6 +84,7 @@ struct ServerCapabilities {
   std::optional<std::int64_t> queued_jobs_left;  ///< of the project's quota; absent: no limit
   std::optional<std::int64_t> stored_bytes_left;
   std::int64_t unix_ms = 0;
+  std::string caller = {};  ///< the name by which who asks is known; empty: by none
 
   bool operator==(const ServerCapabilities&) const = default;
 };

@@ -57,6 +57,9 @@ struct JobView {
   std::map<std::string, std::string> labels;
   std::optional<JobId> retry_of;          ///< the job that this one continues
   std::int64_t expected_end_unix_ms = 0;  ///< 0: nothing to tell from
+  std::string submitted_by = {};          ///< empty: somebody without a name
+  /// It is given up then; 0: never, or some task of it has begun.
+  std::int64_t start_by_unix_ms = 0;
 
   bool operator==(const JobView&) const = default;
 };
@@ -68,6 +71,7 @@ struct JobEvent {
   std::string text;  ///< for people: "compile.die2 started on worker gpu1 (attempt 1)"
   JobState job_state = JobState::kQueued;
   std::optional<TaskView> task;  ///< the task that changed, with its state at that time
+  std::string by = {};           ///< who asked for it, if somebody with a name did
 
   bool operator==(const JobEvent&) const = default;
 };
@@ -75,7 +79,9 @@ struct JobEvent {
 struct SubmitRequest {
   std::string request_id;  ///< 1 to 64 characters; the same one gives the job that it gave first
   JobSpec spec;
-  bool validate_only = false;  ///< say what would happen, queue nothing; needs no request_id
+  bool validate_only = false;        ///< say what would happen, queue nothing; needs no request_id
+  bool refuse_if_no_worker = false;  ///< queue nothing that no worker can take now
+  std::string by = {};               ///< who asks, as the connection tells; in no message
 };
 
 enum class JobOrder : std::uint8_t {
@@ -107,6 +113,7 @@ struct JobQuery {
   std::int64_t created_from_unix_ms = 0;
   std::int64_t created_before_unix_ms = 0;  ///< 0: no limit
   JobOrder order = JobOrder::kNewest;
+  std::string submitted_by = {};  ///< empty: all
 };
 
 struct JobPage {

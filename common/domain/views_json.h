@@ -51,6 +51,8 @@ struct tyllm::format::Members<tyllm::domain::JobView> {
       Member{"labels", &V::labels},
       Member{"retry_of", &V::retry_of},
       Member{"expected_end_unix_ms", &V::expected_end_unix_ms},
+      Member{"submitted_by", &V::submitted_by},
+      Member{"start_by_unix_ms", &V::start_by_unix_ms},
   };
 };
 
@@ -59,7 +61,7 @@ struct tyllm::format::Members<tyllm::domain::JobEvent> {
   using V = tyllm::domain::JobEvent;
   static constexpr auto kTable = std::tuple{
       Member{"number", &V::number},       Member{"unix_ms", &V::unix_ms}, Member{"text", &V::text},
-      Member{"job_state", &V::job_state}, Member{"task", &V::task},
+      Member{"job_state", &V::job_state}, Member{"task", &V::task},       Member{"by", &V::by},
   };
 };
 

@@ -26,10 +26,11 @@ constexpr const auto& NamesOf(WorkerMode) {
   return kWorkerModeNames;
 }
 
-/// A mode and why, for people.
+/// A mode and why, for people, and who asked for it; workers are not told who.
 struct ModeOrder {
   WorkerMode mode = WorkerMode::kActive;
   std::string reason;
+  std::string by = {};
 
   bool operator==(const ModeOrder&) const = default;
 };

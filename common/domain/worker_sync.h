@@ -199,5 +199,6 @@ struct tyllm::format::Members<tyllm::domain::Capabilities> {
 template <>
 struct tyllm::format::Members<tyllm::domain::ModeOrder> {
   using O = tyllm::domain::ModeOrder;
-  static constexpr auto kTable = std::tuple{Member{"mode", &O::mode}, Member{"reason", &O::reason}};
+  static constexpr auto kTable =
+      std::tuple{Member{"mode", &O::mode}, Member{"reason", &O::reason}, Member{"by", &O::by}};
 };

@@ -42,6 +42,7 @@ v1::Worker ToProto(const domain::WorkerView& worker) {
   proto.set_online(worker.online);
   proto.set_mode(EnumToProto<v1::WorkerMode>(worker.order.mode));
   proto.set_mode_reason(ValidUtf8(worker.order.reason));
+  proto.set_mode_by(ValidUtf8(worker.order.by));
   proto.set_session(ValidUtf8(worker.session));
   proto.set_last_seen_unix_ms(worker.last_seen_unix_ms);
   if (worker.bench) {
@@ -63,6 +64,7 @@ Result<domain::WorkerView> FromProto(const v1::Worker& proto) {
   worker.online = proto.online();
   TYLLM_ASSIGN(worker.order.mode, EnumFromProtoOr(proto.mode(), worker.order.mode, "mode"));
   worker.order.reason = proto.mode_reason();
+  worker.order.by = proto.mode_by();
   worker.session = proto.session();
   worker.last_seen_unix_ms = proto.last_seen_unix_ms();
   if (proto.has_bench()) {

@@ -90,6 +90,9 @@ v1::JobSpec ToProto(const domain::JobSpec& spec) {
   proto.set_priority(spec.priority);
   proto.set_job_class(EnumToProto<v1::JobClass>(spec.job_class));
   AddAll(spec.requirements, *proto.mutable_requirements());
+  if (spec.start_within_ms) {
+    proto.set_start_within_ms(*spec.start_within_ms);
+  }
   return proto;
 }
 
@@ -110,6 +113,9 @@ Result<domain::JobSpec> FromProto(const v1::JobSpec& proto) {
   TYLLM_ASSIGN(spec.job_class, EnumFromProtoOr(proto.job_class(), spec.job_class, "job_class"));
   TYLLM_ASSIGN(spec.requirements,
                ReadAll<domain::Requirement>(proto.requirements(), "requirements"));
+  if (proto.start_within_ms() != 0) {
+    spec.start_within_ms = proto.start_within_ms();
+  }
   return spec;
 }
 
@@ -198,6 +204,8 @@ v1::Job ToProto(const domain::JobView& job) {
     proto.set_retry_of(job.retry_of->ToString());
   }
   proto.set_expected_end_unix_ms(job.expected_end_unix_ms);
+  proto.set_submitted_by(ValidUtf8(job.submitted_by));
+  proto.set_start_by_unix_ms(job.start_by_unix_ms);
   return proto;
 }
 
@@ -227,6 +235,8 @@ Result<domain::JobView> FromProto(const v1::Job& proto) {
     TYLLM_ASSIGN(job.retry_of, IdFromProto<domain::JobId>(proto.retry_of(), "retry_of"));
   }
   job.expected_end_unix_ms = proto.expected_end_unix_ms();
+  job.submitted_by = proto.submitted_by();
+  job.start_by_unix_ms = proto.start_by_unix_ms();
   return job;
 }
 
@@ -235,12 +245,16 @@ v1::SubmitJobRequest ToProto(const domain::SubmitRequest& request) {
   proto.set_request_id(ValidUtf8(request.request_id));
   *proto.mutable_spec() = ToProto(request.spec);
   proto.set_validate_only(request.validate_only);
+  proto.set_refuse_if_no_worker(request.refuse_if_no_worker);
   return proto;
 }
 
 Result<domain::SubmitRequest> FromProto(const v1::SubmitJobRequest& proto) {
   TYLLM_ASSIGN(auto spec, FromProto(proto.spec()).Annotate("spec"));
-  return domain::SubmitRequest{proto.request_id(), std::move(spec), proto.validate_only()};
+  return domain::SubmitRequest{.request_id = proto.request_id(),
+                               .spec = std::move(spec),
+                               .validate_only = proto.validate_only(),
+                               .refuse_if_no_worker = proto.refuse_if_no_worker()};
 }
 
 v1::ListJobsRequest ToProto(const domain::JobQuery& query) {
@@ -261,6 +275,7 @@ v1::ListJobsRequest ToProto(const domain::JobQuery& query) {
   proto.set_created_from_unix_ms(query.created_from_unix_ms);
   proto.set_created_before_unix_ms(query.created_before_unix_ms);
   proto.set_order(EnumToProto<v1::JobOrder>(query.order));
+  proto.set_submitted_by(ValidUtf8(query.submitted_by));
   return proto;
 }
 
@@ -282,6 +297,7 @@ Result<domain::JobQuery> FromProto(const v1::ListJobsRequest& proto) {
   query.created_from_unix_ms = proto.created_from_unix_ms();
   query.created_before_unix_ms = proto.created_before_unix_ms();
   TYLLM_ASSIGN(query.order, EnumFromProtoOr(proto.order(), query.order, "order"));
+  query.submitted_by = proto.submitted_by();
   return query;
 }
 
@@ -313,6 +329,7 @@ v1::WatchJobResponse ToProto(const domain::JobEvent& event) {
   if (event.task) {
     *proto.mutable_task() = ToProto(*event.task);
   }
+  proto.set_by(ValidUtf8(event.by));
   return proto;
 }
 
@@ -325,6 +342,7 @@ Result<domain::JobEvent> FromProto(const v1::WatchJobResponse& proto) {
   if (proto.has_task()) {
     TYLLM_ASSIGN(event.task, FromProto(proto.task()).Annotate("task"));
   }
+  event.by = proto.by();
   return event;
 }
 

@@ -127,6 +127,7 @@ v1::GetCapabilitiesResponse ToProto(const domain::ServerCapabilities& capabiliti
     proto.set_stored_bytes_left(*capabilities.stored_bytes_left);
   }
   proto.set_unix_ms(capabilities.unix_ms);
+  proto.set_caller(ValidUtf8(capabilities.caller));
   return proto;
 }
 
@@ -152,6 +153,7 @@ domain::ServerCapabilities FromProto(const v1::GetCapabilitiesResponse& proto) {
     capabilities.stored_bytes_left = proto.stored_bytes_left();
   }
   capabilities.unix_ms = proto.unix_ms();
+  capabilities.caller = proto.caller();
   return capabilities;
 }
 

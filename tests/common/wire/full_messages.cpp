@@ -122,6 +122,7 @@ domain::JobSpec FullJobSpec() {
   spec.priority = -3;
   spec.job_class = domain::JobClass::kInteractive;
   spec.requirements = {SomeRequirement()};
+  spec.start_within_ms = 600'000;
   return spec;
 }
 
@@ -163,6 +164,8 @@ domain::JobView FullJob() {
   job.labels = {{"team", "npu"}};
   job.retry_of = domain::JobId{41};
   job.expected_end_unix_ms = 8;
+  job.submitted_by = "ada";
+  job.start_by_unix_ms = 9;
   return job;
 }
 

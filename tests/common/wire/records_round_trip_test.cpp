@@ -111,8 +111,8 @@ TEST(WireValidations, GoThereAndBack) {
   validation.expected_run_low_ms = 3;
   validation.expected_run_high_ms = 11;
   EXPECT_EQ(*FromProto(ToProto(validation)), validation);
-  const domain::ServerCapabilities capabilities{"1", {"v"}, {"f"}, {"sha256"}, 1, 2,  3, 4,
-                                                5,   6,     7,     8,          9, 10, 11};
+  const domain::ServerCapabilities capabilities{"1", {"v"}, {"f"}, {"sha256"}, 1, 2,  3,  4,
+                                                5,   6,     7,     8,          9, 10, 11, "ada"};
   EXPECT_EQ(FromProto(ToProto(capabilities)), capabilities);
 }
 

@@ -111,7 +111,7 @@ TEST(WireJobs, EverythingGoesThereAndBack) {
   ExpectRoundTrip(FullJobSpec());
   ExpectRoundTrip(FullTask());
   ExpectRoundTrip(FullJob());
-  ExpectRoundTrip(domain::SubmitRequest{"request-1", FullJobSpec(), true});
+  ExpectRoundTrip(domain::SubmitRequest{"request-1", FullJobSpec(), true, true});
   ExpectRoundTrip(domain::JobQuery{20,
                                    "token",
                                    {domain::JobState::kQueued, domain::JobState::kCancelled},
@@ -121,9 +121,10 @@ TEST(WireJobs, EverythingGoesThereAndBack) {
                                    "Qwen",
                                    5,
                                    6,
-                                   domain::JobOrder::kEnded});
+                                   domain::JobOrder::kEnded,
+                                   "ada"});
   ExpectRoundTrip(domain::JobPage{{FullJob()}, "next"});
-  ExpectRoundTrip(domain::JobEvent{3, 4, "started", domain::JobState::kRunning, FullTask()});
+  ExpectRoundTrip(domain::JobEvent{3, 4, "started", domain::JobState::kRunning, FullTask(), "ada"});
   ExpectRoundTrip(domain::LogChunk{2, 100, std::string("by\0tes\xFF", 7), true});
   EXPECT_EQ(*FromProto(ToProto(FullJob())), FullJob());
   EXPECT_EQ(FromProto(ToProto(domain::LogChunk{2, 1, "\xFF", true})).data, "\xFF");
@@ -199,6 +200,7 @@ TEST(WireAdmin, EverythingGoesThereAndBack) {
   worker.online = true;
   worker.order.mode = domain::WorkerMode::kDraining;
   worker.order.reason = "new disk";
+  worker.order.by = "ada";
   worker.last_seen_unix_ms = 9;
   worker.tasks = {{1}, {2}};
   worker.session = "s1";
