@@ -58,6 +58,15 @@ constexpr std::array kInvariants = {
     Invariant{"a request id was used once",
               {"SELECT 'request ' || request_id FROM requests GROUP BY request_id HAVING count(*) "
                "> 1"}},
+    Invariant{
+        "a job that may still be given up has not begun",
+        {"SELECT 'j' || j.id FROM jobs AS j WHERE j.start_by_ms IS NOT NULL AND EXISTS(SELECT "
+         "1 FROM tasks WHERE job = j.id AND kept = 0 AND (attempt > 0 OR state NOT IN (0, "
+         "1)))"}},
+    Invariant{"a job that was given up had not begun",
+              {"SELECT 'j' || j.id FROM jobs AS j WHERE j.state = 4 AND json_extract(j.failure, "
+               "'$.reason') = 'NOT_STARTED' AND EXISTS(SELECT 1 FROM tasks AS t JOIN attempts AS a "
+               "ON a.task = t.id WHERE t.job = j.id)"}},
     Invariant{"a project's count of jobs that have not ended is right",
               {"SELECT p.name FROM projects AS p WHERE p.live_jobs <> (SELECT count(*) FROM jobs "
                "WHERE project = p.name AND ended_ms IS NULL)"}},

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "server/store/callers.h"
 #include "server/store/job_progress.h"
 #include "server/store/job_view.h"
 #include "server/store/jobs.h"
@@ -50,8 +51,12 @@ class Beginning {
     Database& db = ground_.db;
     const std::int64_t last_event = LastEvent();
     const bool ends = IsFinal(state_);
-    TYLLM_ASSIGN(const JobId id,
-                 jobs::Insert(db, job_, ends ? JobState::kQueued : state_, last_event, now_));
+    jobs::Beginning beginning{.state = ends ? JobState::kQueued : state_,
+                              .last_event = last_event,
+                              .submitted_by = {},
+                              .start_by_ms = StartBy()};
+    TYLLM_ASSIGN(beginning.submitted_by, callers::FindOrMake(db, job_.submitted_by));
+    TYLLM_ASSIGN(const JobId id, jobs::Insert(db, job_, beginning, now_));
     TYLLM_TRY(
         requests::Insert(ground_, job_.request_id, {job_.method, job_.fingerprint, id}, now_));
     for (tasks::Row& row : rows_) {
@@ -78,12 +83,19 @@ class Beginning {
     view.priority = job_.spec.priority;
     view.labels = job_.spec.labels;
     view.retry_of = job_.retry_of;
+    view.submitted_by = job_.submitted_by;
+    view.start_by_unix_ms = StartBy().value_or(0);
     TYLLM_TRY(ShowTasks(ground_.db, rows_, job_.plan.outputs, view));
     return view;
   }
 
  private:
   std::int64_t LastEvent() const { return static_cast<std::int64_t>(Leading() + Notes()); }
+
+  std::optional<std::int64_t> StartBy() const {
+    const std::optional<std::int64_t>& within = job_.spec.start_within_ms;
+    return within && !IsFinal(state_) ? std::optional(now_ + *within) : std::nullopt;
+  }
 
   Status AddRow(const domain::PlannedTask& task) {
     tasks::Row& row = rows_.emplace_back();
@@ -136,8 +148,8 @@ class Beginning {
     return row.kept || note == job_.notes.end() ? nullptr : &note->second;
   }
 
-  std::vector<events::Draft> Drafts() const {
-    std::vector<events::Draft> drafts = {{.text = Greeting(job_), .task = {}}};
+  std::vector<events::Draft> Drafts(std::optional<std::int64_t> caller) const {
+    std::vector<events::Draft> drafts = {{.text = Greeting(job_), .task = {}, .caller = caller}};
     for (const sched::Step& step : steps_) {
       drafts.push_back(Tell(rows_[step.node], step.event));
     }
@@ -155,8 +167,9 @@ class Beginning {
 
   // The new state shows from the last event on of those that led to it.
   Status WriteEvents(JobId id) const {
+    TYLLM_ASSIGN(const auto caller, callers::FindOrMake(ground_.db, job_.by));
     std::size_t number = 0;
-    for (const events::Draft& draft : Drafts()) {
+    for (const events::Draft& draft : Drafts(caller)) {
       ++number;
       const JobState shown = number < Leading() ? JobState::kQueued : state_;
       TYLLM_TRY(
@@ -203,6 +216,16 @@ Status SetPriority(const Ground& ground, JobId job, std::int32_t priority) {
     }
   }
   return OkStatus();
+}
+
+Status NoteChange(const Ground& ground, JobId job, const std::string& text, const std::string& by,
+                  std::int64_t now) {
+  TYLLM_ASSIGN(const jobs::Row row, jobs::Get(ground.db, job));
+  if (IsFinal(row.state)) {
+    return FailedPrecondition(job.ToString() + " has ended");
+  }
+  TYLLM_ASSIGN(const auto caller, callers::FindOrMake(ground.db, by));
+  return ProgressJob(ground, job, {{.text = text, .task = std::nullopt, .caller = caller}}, now);
 }
 
 Result<std::vector<TaskId>> DeleteJob(const Ground& ground, JobId job) {

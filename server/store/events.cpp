@@ -11,10 +11,11 @@ namespace {
 using domain::TaskState;
 
 constexpr Sql kInsert{
-    "INSERT INTO job_events(job, number, at_ms, text, job_state, task, task_state, attempt) "
-    "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
+    "INSERT INTO job_events(job, number, at_ms, text, job_state, task, task_state, attempt, "
+    "caller) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"};
 constexpr Sql kAfter{
-    "SELECT number, at_ms, text, job_state, task, task_state, attempt FROM job_events "
+    "SELECT number, at_ms, text, job_state, task, task_state, attempt, "
+    "(SELECT name FROM callers WHERE callers.id = caller) FROM job_events "
     "WHERE job = ?1 AND number > ?2 ORDER BY number LIMIT ?3"};
 
 // The task as it was at the event: what came later is taken away again.
@@ -52,7 +53,8 @@ Status Insert(Database& db, JobId job, std::int64_t number, const Draft& draft,
     attempt = draft.attempt;
   }
   return db
-      .Change(kInsert, job.value, number, now, draft.text, job_state, task, task_state, attempt)
+      .Change(kInsert, job.value, number, now, draft.text, job_state, task, task_state, attempt,
+              draft.caller)
       .status();
 }
 
@@ -74,6 +76,9 @@ Result<std::vector<domain::JobEvent>> After(Database& db, JobId job, std::int64_
       TYLLM_ASSIGN(const TaskState state, EnumColumn<TaskState>(rows.Integer(5)));
       TYLLM_ASSIGN(event.task, TaskThen(db, TaskId{rows.Integer(4)}, state,
                                         static_cast<domain::Attempt>(rows.Integer(6))));
+    }
+    if (!rows.IsNull(7)) {
+      event.by = rows.Text(7);
     }
     found.push_back(std::move(event));
   }

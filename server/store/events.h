@@ -17,6 +17,7 @@ struct Draft {
   std::optional<TaskId> task;
   domain::TaskState task_state = domain::TaskState::kWaiting;
   domain::Attempt attempt = 0;
+  std::optional<std::int64_t> caller = {};  ///< who asked for it (table callers)
 };
 
 Status Insert(Database& db, JobId job, std::int64_t number, const Draft& draft,

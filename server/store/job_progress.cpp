@@ -72,6 +72,11 @@ std::vector<sched::Step> StepsFor(const std::vector<tasks::Row>& rows, const All
   return sched::Settle(GraphOf(rows, inputs));
 }
 
+bool HasBegun(const tasks::Row& row) {
+  return !row.kept &&
+         (row.attempt > 0 || (row.state != TaskState::kWaiting && row.state != TaskState::kQueued));
+}
+
 domain::JobState StateOf(const std::vector<tasks::Row>& rows, bool cancel_asked) {
   std::vector<TaskState> states;
   for (const tasks::Row& row : rows) {
@@ -112,6 +117,9 @@ Status ProgressJob(const Ground& ground, std::vector<tasks::Row>& rows,
     if (state == domain::JobState::kFailed) {
       ground.ended.back().blame = before.blame;
     }
+  }
+  if (before.has_start_limit && (ends || std::ranges::any_of(rows, HasBegun))) {
+    TYLLM_TRY(jobs::LiftStartLimit(ground.db, job));
   }
   // Only the last of them shows the new state: whoever sees a final state has seen all.
   std::int64_t number = before.last_event;

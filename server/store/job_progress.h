@@ -26,6 +26,8 @@ using AllInputs = std::vector<std::vector<domain::TaskInput>>;
 
 /// What follows for the tasks of a job that wait.
 std::vector<sched::Step> StepsFor(const std::vector<tasks::Row>& rows, const AllInputs& inputs);
+/// Somebody has worked on it, or it was given a result.
+bool HasBegun(const tasks::Row& row);
 domain::JobState StateOf(const std::vector<tasks::Row>& rows, bool cancel_asked);
 /// That the step was taken, which the row says already.
 events::Draft Tell(const tasks::Row& row, domain::TaskEvent step);

@@ -12,13 +12,14 @@ using domain::JobState;
 
 constexpr Sql kInsert{
     "INSERT INTO jobs(state, kind, created_ms, project, priority, job_class, retry_of, "
-    "last_event) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"};
+    "last_event, submitted_by, start_by_ms) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"};
 constexpr Sql kInsertTexts{"INSERT INTO job_texts(job, spec, outputs) VALUES(?1, ?2, ?3)"};
 constexpr Sql kSetLabels{"UPDATE jobs SET labels = ?2 WHERE id = ?1"};
 constexpr Sql kGet{TYLLM_JOB_COLUMNS "WHERE id = ?1"};
 constexpr Sql kStanding{
     "SELECT state, cancel_asked, last_event, kind, "
-    "CASE WHEN ?2 THEN json_extract(failure, '$.blame') END FROM jobs WHERE id = ?1"};
+    "CASE WHEN ?2 THEN json_extract(failure, '$.blame') END, start_by_ms IS NOT NULL "
+    "FROM jobs WHERE id = ?1"};
 constexpr Sql kCount{"SELECT state, count(*) FROM jobs GROUP BY state"};
 constexpr Sql kAskCancel{"UPDATE jobs SET cancel_asked = 1 WHERE id = ?1"};
 constexpr Sql kSetPriority{"UPDATE jobs SET priority = ?2 WHERE id = ?1"};
@@ -35,6 +36,7 @@ constexpr Sql kDelete[] = {
     {"DELETE FROM jobs WHERE id = ?1"},
 };
 constexpr Sql kSetFailure{"UPDATE jobs SET failure = coalesce(failure, ?2) WHERE id = ?1"};
+constexpr Sql kLiftStartLimit{"UPDATE jobs SET start_by_ms = NULL WHERE id = ?1"};
 constexpr Sql kAdvance{
     "UPDATE jobs SET state = ?2, last_event = ?3, ended_ms = CASE WHEN ?2 >= 3 THEN ?4 END "
     "WHERE id = ?1"};
@@ -67,18 +69,25 @@ Result<Row> Read(const Rows& rows) {
   if (!rows.IsNull(12)) {
     row.labels = rows.Text(12);
   }
+  if (!rows.IsNull(13)) {
+    row.submitted_by = rows.Text(13);
+  }
+  if (!rows.IsNull(14)) {
+    row.start_by_ms = rows.Integer(14);
+  }
   return row;
 }
 
-Result<JobId> Insert(Database& db, const NewJob& job, JobState state, std::int64_t last_event,
+Result<JobId> Insert(Database& db, const NewJob& job, const Beginning& beginning,
                      std::int64_t now) {
   const domain::JobSpec& spec = job.spec;
   std::optional<std::int64_t> retry_of;
   if (job.retry_of) {
     retry_of = job.retry_of->value;
   }
-  TYLLM_TRY(db.Change(kInsert, state, spec.kind, now, spec.project, spec.priority, spec.job_class,
-                      retry_of, last_event)
+  TYLLM_TRY(db.Change(kInsert, beginning.state, spec.kind, now, spec.project, spec.priority,
+                      spec.job_class, retry_of, beginning.last_event, beginning.submitted_by,
+                      beginning.start_by_ms)
                 .status());
   const JobId id{db.last_insert_id()};
   TYLLM_TRY(db.Change(kInsertTexts, id.value, SpecText(spec), ToColumn(job.plan.outputs)).status());
@@ -105,6 +114,7 @@ Result<Standing> StandingOf(Database& db, JobId id, bool ends) {
   if (!rows.IsNull(4)) {
     TYLLM_ASSIGN(standing.blame, domain::kBlameNames.Parse(rows.Text(4)));
   }
+  standing.has_start_limit = rows.Integer(5) != 0;
   return standing;
 }
 
@@ -159,6 +169,10 @@ Status SetFailure(Database& db, JobId id, const domain::Failure& failure) {
   return db.ChangeOne(id.ToString(), kSetFailure, id.value, ToColumn(failure));
 }
 
+Status LiftStartLimit(Database& db, JobId id) {
+  return db.ChangeOne(id.ToString(), kLiftStartLimit, id.value);
+}
+
 Status Advance(Database& db, JobId id, JobState state, std::int64_t last_event, std::int64_t now) {
   return db.ChangeOne(id.ToString(), kAdvance, id.value, state, last_event, now);
 }
@@ -177,6 +191,8 @@ Result<domain::JobView> ToView(const Row& row) {
   view.project = row.project;
   view.priority = row.priority;
   view.retry_of = row.retry_of;
+  view.submitted_by = row.submitted_by;
+  view.start_by_unix_ms = row.start_by_ms.value_or(0);
   view.labels = view.spec.labels;
   if (row.labels) {
     using Labels = std::map<std::string, std::string>;

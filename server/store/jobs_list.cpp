@@ -11,6 +11,7 @@ namespace {
 
 using domain::JobOrder;
 
+#define TYLLM_CALLER "(SELECT callers.id FROM callers WHERE name = ?12)"
 // ?1 and ?2 are the place to go on after (id and key), ?11 the state of statements that are for
 // one. A filter that is not given is NULL and costs nothing.
 #define TYLLM_JOB_FILTER                                                                 \
@@ -20,9 +21,10 @@ using domain::JobOrder;
   "AND (?7 IS NULL OR NOT EXISTS(SELECT 1 FROM json_each(?7) AS want WHERE NOT EXISTS("  \
   "SELECT 1 FROM json_each(coalesce(labels, json_extract(spec, '$.labels'))) AS has "    \
   "WHERE has.key = want.key AND (want.value = '' OR has.value = want.value)))) "         \
-  "AND created_ms >= ?8 AND (?9 = 0 OR created_ms < ?9) "
+  "AND created_ms >= ?8 AND (?9 = 0 OR created_ms < ?9) "                                \
+  "AND (?12 IS NULL OR submitted_by = " TYLLM_CALLER ") "
 
-// A state's or a project's jobs come in order from an index of their own.
+// A state's, a project's or somebody's jobs come in order from an index of their own.
 constexpr Sql kNewest{TYLLM_JOB_COLUMNS "WHERE id < ?1 AND " TYLLM_JOB_FILTER
                                         "ORDER BY id DESC LIMIT ?10"};
 constexpr Sql kNewestOfState{TYLLM_JOB_COLUMNS "WHERE state = ?11 AND id < ?1 AND " TYLLM_JOB_FILTER
@@ -30,6 +32,9 @@ constexpr Sql kNewestOfState{TYLLM_JOB_COLUMNS "WHERE state = ?11 AND id < ?1 AN
 constexpr Sql kNewestOfProject{TYLLM_JOB_COLUMNS
                                "WHERE project = ?3 AND id < ?1 AND " TYLLM_JOB_FILTER
                                "ORDER BY id DESC LIMIT ?10"};
+constexpr Sql kNewestOfCaller{TYLLM_JOB_COLUMNS "WHERE submitted_by = " TYLLM_CALLER
+                                                " AND id < ?1 AND " TYLLM_JOB_FILTER
+                                                "ORDER BY id DESC LIMIT ?10"};
 constexpr Sql kOldest{TYLLM_JOB_COLUMNS "WHERE id > ?1 AND " TYLLM_JOB_FILTER
                                         "ORDER BY id LIMIT ?10"};
 constexpr Sql kOldestOfState{TYLLM_JOB_COLUMNS "WHERE state = ?11 AND id > ?1 AND " TYLLM_JOB_FILTER
@@ -37,6 +42,9 @@ constexpr Sql kOldestOfState{TYLLM_JOB_COLUMNS "WHERE state = ?11 AND id > ?1 AN
 constexpr Sql kOldestOfProject{TYLLM_JOB_COLUMNS
                                "WHERE project = ?3 AND id > ?1 AND " TYLLM_JOB_FILTER
                                "ORDER BY id LIMIT ?10"};
+constexpr Sql kOldestOfCaller{TYLLM_JOB_COLUMNS "WHERE submitted_by = " TYLLM_CALLER
+                                                " AND id > ?1 AND " TYLLM_JOB_FILTER
+                                                "ORDER BY id LIMIT ?10"};
 constexpr Sql kEnded{TYLLM_JOB_COLUMNS
                      "WHERE ended_ms IS NOT NULL AND (ended_ms, id) < (?2, ?1) "
                      "AND " TYLLM_JOB_FILTER "ORDER BY ended_ms DESC, id DESC LIMIT ?10"};
@@ -95,7 +103,8 @@ class Listing {
         project_(Given(filter.project)),
         kinds_(Listed(filter.kinds,
                       [](domain::JobKind kind) { return std::to_string(static_cast<int>(kind)); })),
-        name_(Given(filter.name_prefix)) {
+        name_(Given(filter.name_prefix)),
+        caller_(Given(filter.submitted_by)) {
     if (!filter.labels.empty()) {
       labels_ = ToColumn(filter.labels);
     }
@@ -109,7 +118,7 @@ class Listing {
     }
     TYLLM_ASSIGN(Rows rows, db_.Query(sql, after_.id.value, after_.key, project_, states, kinds_,
                                       name_, labels_, filter_.created_from_ms,
-                                      filter_.created_before_ms, filter_.limit, state));
+                                      filter_.created_before_ms, filter_.limit, state, caller_));
     while (true) {
       TYLLM_ASSIGN(const bool more, rows.Next());
       if (!more) {
@@ -121,15 +130,25 @@ class Listing {
   }
 
   /// Orders by id: of several states, the first of each are merged.
-  Result<std::vector<Row>> RunById(const Sql& all, const Sql& of_state, const Sql& of_project) {
+  struct ById {
+    const Sql& all;
+    const Sql& of_state;
+    const Sql& of_project;
+    const Sql& of_caller;
+  };
+
+  Result<std::vector<Row>> RunById(const ById& order) {
     std::vector<Row> found;
     if (filter_.states.empty()) {
-      TYLLM_TRY(Run(project_ ? of_project : all, std::nullopt, found));
+      TYLLM_TRY(Run(caller_    ? order.of_caller
+                    : project_ ? order.of_project
+                               : order.all,
+                    std::nullopt, found));
       return found;
     }
     for (const auto& [state, name] : domain::kJobStateNames.rows()) {
       if (std::find(filter_.states.begin(), filter_.states.end(), state) != filter_.states.end()) {
-        TYLLM_TRY(Run(of_state, state, found));
+        TYLLM_TRY(Run(order.of_state, state, found));
       }
     }
     const bool rises = filter_.order == JobOrder::kOldest;
@@ -145,6 +164,7 @@ class Listing {
   const std::optional<std::string> project_;
   const std::optional<std::string> kinds_;
   const std::optional<std::string> name_;
+  const std::optional<std::string> caller_;
   std::optional<std::string> labels_;
 };
 
@@ -153,9 +173,9 @@ Result<std::vector<Row>> Find(Database& db, const JobFilter& filter) {
   std::vector<Row> found;
   switch (filter.order) {
     case JobOrder::kNewest:
-      return listing.RunById(kNewest, kNewestOfState, kNewestOfProject);
+      return listing.RunById({kNewest, kNewestOfState, kNewestOfProject, kNewestOfCaller});
     case JobOrder::kOldest:
-      return listing.RunById(kOldest, kOldestOfState, kOldestOfProject);
+      return listing.RunById({kOldest, kOldestOfState, kOldestOfProject, kOldestOfCaller});
     case JobOrder::kEnded:
       TYLLM_TRY(listing.Run(kEnded, std::nullopt, found));
       return found;

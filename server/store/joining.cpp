@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/joining.h"
 
+#include "server/store/callers.h"
 #include "server/store/job_progress.h"
 #include "server/store/jobs.h"
 #include "server/store/tasks.h"
@@ -46,7 +47,8 @@ events::Draft TellCancelled(const tasks::Row& row, domain::TaskState state) {
 
 }  // namespace
 
-Result<std::vector<JobId>> CancelJob(const Ground& ground, JobId job, std::int64_t now) {
+Result<std::vector<JobId>> CancelJob(const Ground& ground, JobId job, const std::string& by,
+                                     std::int64_t now) {
   Database& db = ground.db;
   TYLLM_ASSIGN(const jobs::Row row, jobs::Get(db, job));
   if (IsFinal(row.state) || row.cancel_asked) {
@@ -54,7 +56,9 @@ Result<std::vector<JobId>> CancelJob(const Ground& ground, JobId job, std::int64
   }
   TYLLM_TRY(jobs::AskCancel(db, job));
   TYLLM_ASSIGN(std::vector<JobId> heirs, HandOver(ground, job, now));
-  std::vector<events::Draft> drafts = {{.text = "cancellation asked for", .task = {}}};
+  TYLLM_ASSIGN(const auto caller, callers::FindOrMake(db, by));
+  std::vector<events::Draft> drafts = {
+      {.text = "cancellation asked for", .task = {}, .caller = caller}};
   TYLLM_ASSIGN(const std::vector<tasks::Row> rows, tasks::OfJob(db, job));
   for (const tasks::Row& task : rows) {
     if (const auto next = Next(task.state, domain::TaskEvent::kCancel)) {

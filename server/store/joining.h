@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "server/store/ground.h"
@@ -12,6 +13,7 @@ namespace tyllm::server::store {
 /// running one becomes the waiting job's task, the waiting one the job's that is cancelled. So an
 /// attempt is cancelled only when the last who wants its result has gone. Returns the jobs that got
 /// one.
-Result<std::vector<JobId>> CancelJob(const Ground& ground, JobId job, std::int64_t now);
+Result<std::vector<JobId>> CancelJob(const Ground& ground, JobId job, const std::string& by,
+                                     std::int64_t now);
 
 }  // namespace tyllm::server::store

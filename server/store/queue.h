@@ -83,15 +83,33 @@ class Queue {
   virtual Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                             std::int64_t limit) = 0;
   /// Nothing for a job that has ended. Attempts whose result other jobs wait for go on as theirs:
-  /// those jobs are returned.
-  virtual Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) = 0;
+  /// those jobs are returned. `by`: who asks for it; may be empty.
+  virtual Result<std::vector<JobId>> CancelJob(JobId job, const std::string& by,
+                                               std::int64_t now) = 0;
+
+  /// For who is known by no name.
+  Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) {
+    return CancelJob(job, std::string(), now);
+  }
+
   /// Something that people should know of a task; the state of nothing changes.
   virtual Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) = 0;
+  /// What somebody has changed of a job; the state of nothing changes. kFailedPrecondition for one
+  /// that has ended.
+  virtual Status NoteChange(JobId job, const std::string& text, const std::string& by,
+                            std::int64_t now) = 0;
   /// All programs of the job are made with this compiler. False, and nothing done, when some were
   /// or are being made with another, and when nothing changes.
   virtual Result<bool> SetCompiler(JobId job, const std::string& compiler, std::int64_t now) = 0;
   /// A queued task fails without an attempt.
   virtual Status FailQueued(TaskId task, const domain::Failure& failure, std::int64_t now) = 0;
+  /// At most `limit` jobs of which none has begun by its limit (JobSpec::start_within_ms), that
+  /// were queued at `created_from` or later; the first that was to be begun first.
+  virtual Result<std::vector<JobId>> Unstarted(std::int64_t now, std::int64_t created_from,
+                                               std::int64_t limit) = 0;
+  /// Such a job ends: failed. False, and nothing ended, when it has begun or has time; also when
+  /// what it waits for is made by others: then it has no limit any more.
+  virtual Result<bool> GiveUp(JobId job, const domain::Failure& failure, std::int64_t now) = 0;
   /// kFailedPrecondition for a job that has ended.
   virtual Status SetPriority(JobId job, std::int32_t priority) = 0;
   /// In place of those it has; also of a job that has ended.
@@ -137,8 +155,8 @@ class Queue {
   virtual Result<std::int64_t> CountBefore(std::int64_t lane, JobId job, std::int64_t limit) = 0;
 
   /// The clock was ahead before the server began: what was queued later than `now` is queued now,
-  /// a pause before another attempt begins now, and requests that were answered later were answered
-  /// now.
+  /// a pause before another attempt and the time that a job has to begin start now, and requests
+  /// that were answered later were answered now.
   virtual Status CorrectTimes(std::int64_t now) = 0;
 
   // Projects.

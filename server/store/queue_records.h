@@ -53,6 +53,8 @@ struct NewJob {
   std::map<std::string, KeptOutput> kept = {};  ///< by label of the task
   /// What is told, as NoteEvent would, of those of its tasks that are not kept, by label.
   std::map<std::string, std::string> notes = {};
+  std::string submitted_by = {};  ///< whose job it is; empty: nobody with a name
+  std::string by = {};            ///< who asks for it: another, where somebody retries
 };
 
 /// A place in an order of jobs.
@@ -73,6 +75,7 @@ struct JobFilter {
   std::string name_prefix = {};
   std::int64_t created_from_ms = 0;
   std::int64_t created_before_ms = 0;  ///< 0: no limit
+  std::string submitted_by = {};       ///< empty: all
 };
 
 /// A task with what it was asked to do and how it came by its result.

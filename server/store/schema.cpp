@@ -5,6 +5,7 @@
 #include <string>
 
 #include "server/store/database_copy.h"
+#include "server/store/schema_callers.h"
 #include "server/store/schema_checkpoints.h"
 #include "server/store/schema_keys.h"
 #include "server/store/schema_lanes.h"
@@ -25,8 +26,9 @@ constexpr std::int64_t kApplicationId = 0x74796c6d;  // "tylm"
 // Step i leads from schema i to i + 1. A released step is never changed: add another.
 // docs/formats/sqlite_schema.md says what the columns mean.
 constexpr std::array kSteps = {
-    schema::kQueue,   schema::kRequests, schema::kCheckpoints, schema::kLanes, schema::kRecords,
-    schema::kUpserts, schema::kSizes,    schema::kKeys,        schema::kLean,  schema::kWaits,
+    schema::kQueue,   schema::kRequests, schema::kCheckpoints, schema::kLanes,
+    schema::kRecords, schema::kUpserts,  schema::kSizes,       schema::kKeys,
+    schema::kLean,    schema::kWaits,    schema::kCallers,
 };
 
 constexpr Sql kGetVersion{"PRAGMA user_version"};

@@ -23,6 +23,7 @@
 #include "server/store/requests.h"
 #include "server/store/schema.h"
 #include "server/store/sqlite_transactions.h"
+#include "server/store/start_limits.h"
 #include "server/store/task_record.h"
 #include "server/store/tasks.h"
 #include "server/store/workers.h"
@@ -84,12 +85,20 @@ class SqliteQueue final : public SqliteTransactions {
     return events::After(db_, job, after, limit);
   }
 
-  Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) override {
-    return store::CancelJob(ground_, job, now);
+  using Queue::CancelJob;
+
+  Result<std::vector<JobId>> CancelJob(JobId job, const std::string& by,
+                                       std::int64_t now) override {
+    return store::CancelJob(ground_, job, by, now);
   }
 
   Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override {
     return store::NoteEvent(ground_, task, text, now);
+  }
+
+  Status NoteChange(JobId job, const std::string& text, const std::string& by,
+                    std::int64_t now) override {
+    return store::NoteChange(ground_, job, text, by, now);
   }
 
   Result<bool> SetCompiler(JobId job, const std::string& compiler, std::int64_t now) override {
@@ -98,6 +107,15 @@ class SqliteQueue final : public SqliteTransactions {
 
   Status FailQueued(TaskId task, const domain::Failure& failure, std::int64_t now) override {
     return store::FailQueued(ground_, task, failure, now);
+  }
+
+  Result<std::vector<JobId>> Unstarted(std::int64_t now, std::int64_t created_from,
+                                       std::int64_t limit) override {
+    return store::Unstarted(db_, now, created_from, limit);
+  }
+
+  Result<bool> GiveUp(JobId job, const domain::Failure& failure, std::int64_t now) override {
+    return store::GiveUp(ground_, job, failure, now);
   }
 
   Status SetPriority(JobId job, std::int32_t priority) override {
@@ -162,6 +180,7 @@ class SqliteQueue final : public SqliteTransactions {
 
   Status CorrectTimes(std::int64_t now) override {
     TYLLM_TRY(requests::CorrectTimes(db_, now));
+    TYLLM_TRY(CorrectStartLimits(db_, now));
     return store::CorrectQueuedTimes(db_, now);
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/workers.h"
 
+#include "server/store/callers.h"
 #include "server/store/rows_json.h"
 
 namespace tyllm::server::store::workers {
@@ -22,11 +23,12 @@ constexpr Sql kPut{
 constexpr Sql kInsertSession{
     "INSERT OR IGNORE INTO sessions(worker, session, started_ms) VALUES(?1, ?2, ?3)"};
 constexpr Sql kList{
-    "SELECT name, session, capabilities, mode, mode_reason, last_seen_ms FROM workers ORDER BY "
-    "name"};
+    "SELECT name, session, capabilities, mode, mode_reason, last_seen_ms, "
+    "(SELECT callers.name FROM callers WHERE callers.id = mode_by) FROM workers ORDER BY name"};
 constexpr Sql kForgetSessions{"DELETE FROM sessions WHERE worker = ?1"};
 constexpr Sql kForget{"DELETE FROM workers WHERE name = ?1"};
-constexpr Sql kSetMode{"UPDATE workers SET mode = ?2, mode_reason = ?3 WHERE name = ?1"};
+constexpr Sql kSetMode{
+    "UPDATE workers SET mode = ?2, mode_reason = ?3, mode_by = ?4 WHERE name = ?1"};
 
 Status NeverCalled(const std::string& worker) {
   return NotFound("no worker '" + worker +
@@ -69,12 +71,17 @@ Result<std::vector<WorkerRecord>> List(Database& db) {
     TYLLM_ASSIGN(worker.order.mode, EnumColumn<domain::WorkerMode>(rows.Integer(3)));
     worker.order.reason = rows.Text(4);
     worker.last_seen_unix_ms = rows.Integer(5);
+    if (!rows.IsNull(6)) {
+      worker.order.by = rows.Text(6);
+    }
     workers.push_back(std::move(worker));
   }
 }
 
 Status SetMode(Database& db, const std::string& worker, const domain::ModeOrder& order) {
-  TYLLM_ASSIGN(const std::int64_t changed, db.Change(kSetMode, worker, order.mode, order.reason));
+  TYLLM_ASSIGN(const auto caller, callers::FindOrMake(db, order.by));
+  TYLLM_ASSIGN(const std::int64_t changed,
+               db.Change(kSetMode, worker, order.mode, order.reason, caller));
   return changed == 1 ? OkStatus() : NeverCalled(worker);
 }
 

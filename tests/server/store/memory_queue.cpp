@@ -64,6 +64,8 @@ Result<domain::JobView> MemoryQueue::EnqueueAndShow(const NewJob& job, std::int6
   added.view.priority = job.spec.priority;
   added.view.labels = job.spec.labels;
   added.view.retry_of = job.retry_of;
+  added.view.submitted_by = job.submitted_by;
+  added.view.start_by_unix_ms = job.spec.start_within_ms ? now + *job.spec.start_within_ms : 0;
   added.outputs = job.plan.outputs;
   for (const domain::PlannedTask& planned : job.plan.tasks) {
     const TaskId task_id{++state_.last_task};
@@ -88,7 +90,7 @@ Result<domain::JobView> MemoryQueue::EnqueueAndShow(const NewJob& job, std::int6
       task.kept = true;
     }
   }
-  Tell(added, nullptr, now);
+  Tell(added, nullptr, now, job.by);
   Follow(added, 0, now);
   for (const TaskId task_id : added.tasks) {
     Task& task = state_.tasks[task_id];
@@ -140,7 +142,8 @@ Result<std::vector<domain::JobEvent>> MemoryQueue::EventsAfter(JobId job, std::i
   return found;
 }
 
-Result<std::vector<JobId>> MemoryQueue::CancelJob(JobId id, std::int64_t now) {
+Result<std::vector<JobId>> MemoryQueue::CancelJob(JobId id, const std::string& by,
+                                                  std::int64_t now) {
   TYLLM_TRY(GetJob(id).status());
   Job& job = state_.jobs[id];
   if (IsFinal(job.view.state) || job.cancel_asked) {
@@ -149,7 +152,7 @@ Result<std::vector<JobId>> MemoryQueue::CancelJob(JobId id, std::int64_t now) {
   job.cancel_asked = true;
   std::vector<JobId> heirs = HandOver(job, now);
   const std::size_t first = job.events.size();
-  Tell(job, nullptr, now);
+  Tell(job, nullptr, now, by);
   for (const TaskId task_id : job.tasks) {
     Task& task = state_.tasks[task_id];
     if (task.view.state == TaskState::kLeased) {
@@ -294,12 +297,13 @@ std::map<std::string, BlobId> MemoryQueue::InputsOf(const Task& task) {
   return inputs;
 }
 
-void MemoryQueue::Tell(Job& job, const Task* task, std::int64_t now) {
+void MemoryQueue::Tell(Job& job, const Task* task, std::int64_t now, const std::string& by) {
   job.events.push_back({.number = static_cast<std::int64_t>(job.events.size()) + 1,
                         .unix_ms = now,
                         .text = {},
                         .job_state = job.view.state,
-                        .task = {}});
+                        .task = {},
+                        .by = by});
   if (task != nullptr) {
     job.events.back().task = task->view;
   }
@@ -340,6 +344,11 @@ void MemoryQueue::Follow(Job& job, std::size_t first_new_event, std::int64_t now
     EndedJob& ended = state_.ended.emplace_back(EndedJob{job.view.spec.kind, state, {}});
     if (state == JobState::kFailed) {
       ended.blame = job.view.failure->blame;
+    }
+  }
+  for (const TaskId id : job.tasks) {
+    if (IsFinal(state) || HasBegun(state_.tasks[id])) {
+      job.view.start_by_unix_ms = 0;
     }
   }
   job.view.state = state;

@@ -52,8 +52,14 @@ class MemoryQueue : public Queue {
   Result<std::map<domain::JobState, std::int64_t>> CountJobs() override;
   Result<std::vector<domain::JobEvent>> EventsAfter(JobId job, std::int64_t after,
                                                     std::int64_t limit) override;
-  Result<std::vector<JobId>> CancelJob(JobId job, std::int64_t now) override;
+  using Queue::CancelJob;
+  Result<std::vector<JobId>> CancelJob(JobId job, const std::string& by, std::int64_t now) override;
   Status NoteEvent(TaskId task, const std::string& text, std::int64_t now) override;
+  Status NoteChange(JobId job, const std::string& text, const std::string& by,
+                    std::int64_t now) override;
+  Result<std::vector<JobId>> Unstarted(std::int64_t now, std::int64_t created_from,
+                                       std::int64_t limit) override;
+  Result<bool> GiveUp(JobId job, const domain::Failure& failure, std::int64_t now) override;
   Result<bool> SetCompiler(JobId job, const std::string& compiler, std::int64_t now) override;
   Status FailQueued(TaskId task, const domain::Failure& failure, std::int64_t now) override;
   Status SetPriority(JobId job, std::int32_t priority) override;
@@ -204,7 +210,8 @@ class MemoryQueue : public Queue {
   bool Waits(const Task& task) const;
   Status CheckNotReplaced(const WorkerSession& worker) const;
   std::optional<domain::Checkpoint> CheckpointOf(const Task& task) const;
-  void Tell(Job& job, const Task* task, std::int64_t now);
+  void Tell(Job& job, const Task* task, std::int64_t now, const std::string& by = {});
+  static bool HasBegun(const Task& task);
   void Follow(Job& job, std::size_t first_new_event, std::int64_t now);
   static HeldTask ToHeld(const Task& task);
   std::int64_t LaneOf(const sched::LaneKey& key);

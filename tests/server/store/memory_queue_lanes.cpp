@@ -122,6 +122,12 @@ Status MemoryQueue::CorrectTimes(std::int64_t now) {
       task.view.queued_unix_ms = now;
     }
   }
+  for (auto& [id, job] : state_.jobs) {
+    std::int64_t& start_by = job.view.start_by_unix_ms;
+    if (start_by != 0 && job.view.created_unix_ms > now) {
+      start_by = std::min(start_by, now + *job.view.spec.start_within_ms);
+    }
+  }
   return OkStatus();
 }
 

@@ -28,6 +28,7 @@ bool Matches(const JobView& job, const JobFilter& filter) {
          HasLabels(job, filter.labels) && job.spec.name.starts_with(filter.name_prefix) &&
          job.created_unix_ms >= filter.created_from_ms &&
          (filter.created_before_ms == 0 || job.created_unix_ms < filter.created_before_ms) &&
+         (filter.submitted_by.empty() || job.submitted_by == filter.submitted_by) &&
          (filter.order != domain::JobOrder::kEnded || job.ended_unix_ms != 0);
 }
 

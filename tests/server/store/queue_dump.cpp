@@ -20,7 +20,8 @@ std::ostream& operator<<(std::ostream& out, const domain::TaskView& task) {
 void DumpJob(Queue& queue, const domain::JobView& job, std::ostream& out) {
   out << job.id.ToString() << " " << job.spec.name << " " << domain::kJobStateNames.Name(job.state)
       << " failure " << (job.failure ? job.failure->reason : "-") << " times "
-      << job.created_unix_ms << " " << job.ended_unix_ms << " last " << job.last_event << "\n";
+      << job.created_unix_ms << " " << job.ended_unix_ms << " start by " << job.start_by_unix_ms
+      << " last " << job.last_event << " of '" << job.submitted_by << "'\n";
   for (const domain::TaskView& task : job.tasks) {
     out << task;
     const auto decisions = queue.Decisions(task.id);
@@ -34,7 +35,7 @@ void DumpJob(Queue& queue, const domain::JobView& job, std::ostream& out) {
   const auto events = queue.EventsAfter(job.id, 0, 1000);
   for (const domain::JobEvent& event : *events) {
     out << "  event " << event.number << " " << event.unix_ms << " "
-        << domain::kJobStateNames.Name(event.job_state);
+        << domain::kJobStateNames.Name(event.job_state) << " '" << event.by << "'";
     if (event.task) {
       out << " " << event.task->id.ToString() << " "
           << domain::kTaskStateNames.Name(event.task->state) << " " << event.task->attempt;
@@ -139,9 +140,16 @@ std::string Dump(Queue& queue, std::int64_t now) {
   const auto workers = queue.ListWorkers();
   for (const WorkerRecord& worker : *workers) {
     out << "worker " << worker.name << " " << worker.session << " "
-        << domain::kWorkerModeNames.Name(worker.order.mode) << worker.order.reason << " slots "
-        << worker.capabilities.slots << " seen " << worker.last_seen_unix_ms << "\n";
+        << domain::kWorkerModeNames.Name(worker.order.mode) << worker.order.reason << " by '"
+        << worker.order.by << "' slots " << worker.capabilities.slots << " seen "
+        << worker.last_seen_unix_ms << "\n";
   }
+  out << "not begun in time:";
+  const auto unstarted = queue.Unstarted(now, 0, 1000);
+  for (const JobId job : *unstarted) {
+    out << " " << job.ToString();
+  }
+  out << "\n";
   const auto counts = queue.CountJobs();
   for (const auto& [state, count] : *counts) {
     out << domain::kJobStateNames.Name(state) << " " << count << "\n";

@@ -65,9 +65,23 @@ NewJob RandomOperations::AnyJob(const std::string& request_id) {
   return job;
 }
 
+std::string RandomOperations::AnyCaller() {
+  const std::int64_t number = Below(3);
+  return number == 0 ? "" : "caller" + std::to_string(number);
+}
+
+NewJob RandomOperations::Anybodys(NewJob job) {
+  job.submitted_by = AnyCaller();
+  job.by = AnyCaller();
+  if (Below(3) == 0) {
+    job.spec.start_within_ms = 10 + Below(400);
+  }
+  return job;
+}
+
 Operation RandomOperations::Submit(std::int64_t now) {
   const std::int64_t number = Below(10) == 0 && requests_ > 0 ? Below(requests_) : requests_++;
-  const NewJob job = AnyJob("r" + std::to_string(number));
+  const NewJob job = Anybodys(AnyJob("r" + std::to_string(number)));
   return {"submit r" + std::to_string(number), [job, now](Queue& queue) -> Status {
             const auto known = queue.FindRequest(job.request_id);
             TYLLM_TRY(known.status());
@@ -196,6 +210,34 @@ Operation RandomOperations::Compiler(Queue& queue, std::int64_t now) {
           [=](Queue& any) { return any.SetCompiler(job, compiler, now).status(); }};
 }
 
+// What is asked of a job by its number: cancelling it, another priority; or it is given up.
+Operation RandomOperations::Change(std::int64_t now) {
+  const JobId job{Below(std::max<std::int64_t>(1, requests_)) + 1};
+  const std::string by = AnyCaller();
+  switch (Below(6)) {
+    case 0: {
+      const auto priority = static_cast<std::int32_t>(Below(3));
+      return {"priority of " + job.ToString(), [=](Queue& any) -> Status {
+                TYLLM_TRY(any.SetPriority(job, priority));
+                return any.NoteChange(job, "another priority", by, now);
+              }};
+    }
+    case 1:
+    case 2:
+    case 3:
+      return {"give up what has not begun", [=](Queue& any) -> Status {
+                TYLLM_ASSIGN(const std::vector<JobId> late, any.Unstarted(now, 0, 2));
+                for (const JobId one : late) {
+                  TYLLM_TRY(any.GiveUp(one, SampleFailure("NOT_STARTED"), now).status());
+                }
+                return OkStatus();
+              }};
+    default:
+      return {"cancel " + job.ToString(),
+              [=](Queue& any) { return any.CancelJob(job, by, now).status(); }};
+  }
+}
+
 Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
   switch (Below(20)) {
     case 0:
@@ -213,16 +255,8 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
     case 9:
     case 10:
       return End(queue, now);
-    case 11: {
-      const JobId job{Below(std::max<std::int64_t>(1, requests_)) + 1};
-      if (Below(3) == 0) {
-        const auto priority = static_cast<std::int32_t>(Below(3));
-        return {"priority of " + job.ToString(),
-                [=](Queue& any) { return any.SetPriority(job, priority); }};
-      }
-      return {"cancel " + job.ToString(),
-              [=](Queue& any) { return any.CancelJob(job, now).status(); }};
-    }
+    case 11:
+      return Change(now);
     case 12: {
       const AttemptId id = AnyAttempt(queue);
       return {"stopped " + id.ToString(), [=](Queue& any) { return any.EndCancelled(id, now); }};
@@ -251,7 +285,7 @@ Operation RandomOperations::Next(Queue& queue, std::int64_t now) {
       const domain::Project project{.name = "p" + std::to_string(Below(4)),
                                     .weight = static_cast<double>(Below(5) + 1),
                                     .max_running_tasks = Below(9)};
-      const domain::ModeOrder order{static_cast<domain::WorkerMode>(Below(4)), "r"};
+      const domain::ModeOrder order{static_cast<domain::WorkerMode>(Below(4)), "r", AnyCaller()};
       return {"session " + worker.session + " of " + worker.worker, [=](Queue& any) -> Status {
                 TYLLM_TRY(any.StartSession(worker, capabilities, now));
                 TYLLM_TRY(any.SetProject(project));

@@ -38,6 +38,9 @@ class RandomOperations {
   TaskId AnyTask(Queue& queue, std::int64_t now);
   WorkerSession AnyWorker();
   NewJob AnyJob(const std::string& request_id);
+  NewJob Anybodys(NewJob job);
+  std::string AnyCaller();
+  Operation Change(std::int64_t now);
   Operation Submit(std::int64_t now);
   Operation Start(Queue& queue, std::int64_t now);
   Operation Succeed(Queue& queue, std::int64_t now);

@@ -379,6 +379,80 @@ TEST_F(SchemaTest, OfTasksOfOneActionTheFirstIsLookedAt) {
   EXPECT_EQ(*CheckDatabase(folder_ / "q.db"), std::vector<std::string>());
 }
 
+// A job that waits, one that has ended and a worker that is cordoned.
+constexpr const char* kRowsOfSchema10 = R"sql(
+INSERT INTO jobs(id, state, kind, created_ms, last_event) VALUES(7, 0, 1, 10, 1);
+INSERT INTO jobs(id, state, kind, created_ms, ended_ms, last_event) VALUES(8, 5, 1, 11, 12, 1);
+INSERT INTO job_texts(job, spec, outputs) VALUES
+  (7, '{"kind":"convert","name":"m","model":")sql";
+
+std::string RowsOfSchema10() {
+  const std::string model = SampleTree("model").ToString() + "\"}', '{}')";
+  return kRowsOfSchema10 + model + R"sql(, (8, '{"kind":"convert","name":"m","model":")sql" +
+         model +
+         R"sql(;
+INSERT INTO job_events(job, number, at_ms, text, job_state) VALUES(7, 1, 10, 'accepted', 0),
+  (8, 1, 12, 'cancelled', 5);
+UPDATE projects SET live_jobs = 1;
+INSERT INTO lanes(id, project, job_class, priority, kind, requirements)
+  VALUES(1, 'default', 0, 0, 1, '[]');
+INSERT INTO tasks(id, job, position, label, kind, state, spec, inputs, use_cache, action_key,
+  queued_ms, ended_ms, lane) VALUES
+  (1, 7, 0, 'convert', 1, 1, '{"kind":"convert"}', '[]', 0, zeroblob(32), 10, NULL, 1),
+  (2, 8, 0, 'convert', 1, 6, '{"kind":"convert"}', '[]', 0, zeroblob(32), 11, 12, 1);
+INSERT INTO workers(name, session, capabilities, mode, mode_reason, last_seen_ms)
+  VALUES('w', 's', '{}', 1, 'new disk', 1);
+)sql";
+}
+
+TEST_F(SchemaTest, WhatIsFromBeforeCallersHadNamesIsNobodysAndWaitsForAsLongAsItTakes) {
+  constexpr std::int64_t kBeforeCallersHadNames = 10;
+  {
+    const auto database = Open();
+    ASSERT_TRUE(Migrate(*database, kBeforeCallersHadNames).ok());
+    const Status filled = database->Execute(RowsOfSchema10().c_str());
+    ASSERT_TRUE(filled.ok()) << filled.ToString();
+  }
+  {
+    const auto opened = OpenQueue();
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    Queue& queue = **opened;
+    EXPECT_EQ(queue.GetJob({7})->submitted_by, "");
+    EXPECT_EQ(queue.GetJob({7})->start_by_unix_ms, 0);
+    EXPECT_EQ(queue.EventsAfter({8}, 0, 9)->front().by, "");
+    EXPECT_EQ(queue.ListWorkers()->front().order.reason, "new disk");
+    EXPECT_EQ(queue.ListWorkers()->front().order.by, "");
+    ASSERT_TRUE(queue.Begin().ok());
+    EXPECT_TRUE(queue.Unstarted(1'000'000, 0, 9)->empty());
+    ASSERT_TRUE(queue.CancelJob({7}, "ada", 20).ok());
+    EXPECT_EQ(queue.EventsAfter({7}, 1, 1)->front().by, "ada");
+    NewJob job = SampleJob("new", domain::JobKind::kConvert);
+    job.submitted_by = "ada";
+    ASSERT_EQ(*queue.Enqueue(job, 30), JobId{9});
+    ASSERT_TRUE(queue.Commit().ok());
+  }
+  EXPECT_EQ(*CheckDatabase(folder_ / "q.db"), std::vector<std::string>());
+  for (const char* change : {"UPDATE jobs SET submitted_by = 1 WHERE id = 8",
+                             "UPDATE jobs SET start_by_ms = 5 WHERE id = 8"}) {
+    EXPECT_EQ(Open()->Execute(change).code(), StatusCode::kInternal) << change;
+  }
+}
+
+TEST_F(SchemaTest, AJobThatHasBegunAndMayStillBeGivenUpIsFoundByTheCheck) {
+  {
+    const auto queue = OpenQueue();
+    ASSERT_TRUE((*queue)->Begin().ok());
+    ASSERT_TRUE((*queue)->Enqueue(SampleJob("a", domain::JobKind::kConvert), 1).ok());
+    ASSERT_TRUE((*queue)->StartAttempt({1}, {"w", "s"}, 2).ok());
+    ASSERT_TRUE((*queue)->AddTree({1}, SampleTree("model"), 1).ok());
+    ASSERT_TRUE((*queue)->Commit().ok());
+  }
+  ASSERT_EQ(*CheckDatabase(folder_ / "q.db"), std::vector<std::string>());
+  ASSERT_TRUE(Open()->Execute("UPDATE jobs SET start_by_ms = 5").ok());
+  EXPECT_EQ(*CheckDatabase(folder_ / "q.db"),
+            std::vector<std::string>{"j1: a job that may still be given up has not begun"});
+}
+
 TEST_F(SchemaTest, WhatJobsStoreGoesWithThem) {
   const auto stored = [&] {
     const auto queue = OpenQueue();
