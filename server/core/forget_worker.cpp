@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "server/core/change_log.h"
 #include "server/core/once.h"
 
 namespace tyllm::server::core {
@@ -100,6 +101,7 @@ boost::asio::awaitable<Result<Forgotten>> ForgetWorker(Farm& farm, WorkerToForge
   });
   TYLLM_CO_TRY(done);
   if (forgotten) {
+    LogChange(farm, "worker forgotten", {"worker", which.worker}, which.by);
     farm.fleet.Forget(which.worker);
   }
   co_return Forgotten{};

@@ -13,6 +13,7 @@ namespace tyllm::server::core {
 struct WorkerToForget {
   std::string worker;
   std::string request_id = {};  ///< optional
+  std::string by = {};          ///< who asks; may be empty
 };
 
 struct Forgotten {};

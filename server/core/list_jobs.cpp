@@ -24,6 +24,9 @@ std::string FingerprintOf(const domain::JobQuery& query) {
   json.push_back(query.created_from_unix_ms);
   json.push_back(query.created_before_unix_ms);
   json.push_back(format::ToJson(query.order));
+  if (!query.submitted_by.empty()) {  // tokens of other listings stay as they were
+    json.push_back(query.submitted_by);
+  }
   return DigestOf(json.dump(-1, ' ', true, format::Json::error_handler_t::replace))
       .Hex()
       .substr(0, 12);
@@ -85,6 +88,7 @@ Result<store::JobFilter> FilterOf(const domain::JobQuery& query, const std::stri
   filter.name_prefix = query.name_prefix;
   filter.created_from_ms = query.created_from_unix_ms;
   filter.created_before_ms = query.created_before_unix_ms;
+  filter.submitted_by = query.submitted_by;
   if (!query.page_token.empty()) {
     TYLLM_ASSIGN(filter.after, ParseToken(query.page_token, fingerprint));
   }

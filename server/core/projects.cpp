@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/domain/job.h"
+#include "server/core/change_log.h"
 #include "server/core/once.h"
 #include "server/sched/shares.h"
 
@@ -102,16 +103,22 @@ boost::asio::awaitable<Result<domain::Project>> SetProject(Farm& farm,
   const std::int64_t now = farm.parts.clock.UnixMillis();
   const Asked asked = AskedOf(change.request_id, "SetProject",
                               format::CompactJson(format::ToJson(project)) + "\n" + change.etag);
+  bool changed = false;
   TYLLM_CO_ASSIGN(
       const store::ProjectRecord record,
       co_await farm.parts.store.Run([&](store::Queue& queue) -> Result<store::ProjectRecord> {
+        changed = false;
         const Status made = MakeOnce(queue, asked, std::nullopt, now, [&]() -> Status {
           TYLLM_TRY(CheckEtag(queue, change));
+          changed = true;
           return queue.SetProject(project);
         });
         TYLLM_TRY(made);
         return queue.GetProject(project.name);
       }));
+  if (changed) {
+    LogChange(farm, "project set", {"project", project.name}, change.by);
+  }
   farm.signals.Notify(Topic::Work());  // its limits may be wider now
   co_return record.project;
 }

@@ -5,6 +5,7 @@
 
 #include "common/domain/tools.h"
 #include "server/core/action_cache.h"
+#include "server/core/change_log.h"
 #include "server/core/compilers.h"
 #include "server/core/get_job.h"
 #include "server/core/job_inputs.h"
@@ -97,12 +98,15 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
   TYLLM_CO_ASSIGN(const Legacy legacy, co_await farm.parts.store.Look([&](store::Queue& queue) {
     return Read(queue, change.job);
   }));
-  store::NewJob next{.request_id = change.request_id,
-                     .spec = SpecOf(legacy.job, request.no_cache),
-                     .plan = {},
-                     .method = asked.method,
-                     .fingerprint = asked.fingerprint,
-                     .retry_of = change.job};
+  store::NewJob next{
+      .request_id = change.request_id,
+      .spec = SpecOf(legacy.job, request.no_cache),
+      .plan = {},
+      .method = asked.method,
+      .fingerprint = asked.fingerprint,
+      .retry_of = change.job,
+      .submitted_by = legacy.job.submitted_by.empty() ? change.by : legacy.job.submitted_by,
+      .by = change.by};
   next.plan = domain::PlanJob(next.spec);
   TYLLM_CO_ASSIGN(JobInputs inputs, co_await CheckInputs(farm, next.spec));
   TYLLM_CO_TRY(StatusOf(inputs.problems));
@@ -126,8 +130,10 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
   }
   const Status intake = farm.intake.Check();
   const std::int64_t now = farm.parts.clock.UnixMillis();
+  bool is_new = false;
   const Status queued = co_await farm.parts.store.Run([&](store::Queue& queue) -> Status {
     made.reset();
+    is_new = false;
     TYLLM_TRY(find_same(queue));
     if (made) {
       return OkStatus();
@@ -136,9 +142,14 @@ boost::asio::awaitable<Result<domain::JobView>> RetryJob(Farm& farm, domain::Ret
     TYLLM_TRY(intake);
     TYLLM_TRY(AdmitToProject(queue, next.spec, inputs.sizes));
     TYLLM_ASSIGN(made, queue.Enqueue(next, now));
+    is_new = true;
     return NoteTrees(queue, *made, inputs.sizes);
   });
   TYLLM_CO_TRY(queued);
+  if (is_new) {
+    LogChange(farm, "job retried as " + made->ToString(), {"job", change.job.ToString()},
+              change.by);
+  }
   farm.parts.metrics.Count(telemetry::Metric::kJobsSubmitted);
   static_cast<void>(co_await UseResultsOf(farm, *made));
   farm.signals.Notify(Topic::Work());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "server/core/change_log.h"
 #include "server/core/list_workers.h"
 #include "server/core/once.h"
 
@@ -34,6 +35,10 @@ boost::asio::awaitable<Result<domain::WorkerView>> SetWorkerMode(Farm& farm, Wor
     });
   });
   TYLLM_CO_TRY(done);
+  if (changed) {
+    LogChange(farm, "worker set to " + std::string(domain::kWorkerModeNames.Name(order.order.mode)),
+              {"worker", order.worker}, order.order.by);
+  }
   if (changed && farm.fleet.Find(order.worker) != nullptr) {
     farm.fleet.SetOrder(order.worker, order.order, farm.parts.clock.Now());
   }

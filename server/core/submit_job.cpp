@@ -87,7 +87,9 @@ Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest&
                      .spec = request.spec,
                      .plan = facts.plan,
                      .method = kMethod,
-                     .fingerprint = facts.asked.fingerprint};
+                     .fingerprint = facts.asked.fingerprint,
+                     .submitted_by = request.by,
+                     .by = request.by};
   for (const auto& [label, pending] : facts.nobody) {
     next.notes[label] = pending.message;
   }
