@@ -27,8 +27,19 @@ boost::asio::awaitable<Result<domain::ServerCapabilities>> GetCapabilities(Farm&
                       [&](store::Queue& queue) { return queue.GetProject(project); }));
   domain::ServerCapabilities capabilities;
   capabilities.server_version = farm.parts.version;
-  capabilities.features = {"validate_only", "wait", "retry",   "update", "delete",
-                           "explain",       "etag", "filters", "task",   "request_id"};
+  capabilities.features = {"validate_only",
+                           "wait",
+                           "retry",
+                           "update",
+                           "delete",
+                           "explain",
+                           "etag",
+                           "filters",
+                           "task",
+                           "request_id",
+                           "submitted_by",
+                           "start_within",
+                           "refuse_if_no_worker"};
   capabilities.digest_functions = {"sha256"};
   capabilities.max_spec_bytes = farm.parts.limits.largest_spec_bytes;
   capabilities.max_tree_bytes = static_cast<std::int64_t>(farm.parts.limits.largest_tree_bytes);

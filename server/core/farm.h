@@ -69,6 +69,13 @@ class Farm {
   UnreadResults unread_results;
   Intake intake;                       ///< whether new jobs and blobs are taken
   std::optional<Clock::Steady> awake;  ///< when it looked last whether it stood still
+
+  struct Moment {
+    Clock::Steady at{};
+    std::int64_t unix_ms = 0;
+  };
+
+  Moment listens_since;  ///< when it began, or woke from standing still
   const std::int64_t started_unix_ms;
   Clock::Steady checkpoints_swept{};  ///< when old ones were looked for
   /// Jobs with a task that nobody has the compiler for, though another one; since when.

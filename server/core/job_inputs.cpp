@@ -111,6 +111,9 @@ Status StatusOf(const std::vector<Problem>& problems) {
     if (problem.reason == domain::kQuotaExceededReason) {
       return ResourceExhausted(problem.message);
     }
+    if (problem.reason == domain::kNoWorkerReason) {
+      return FailedPrecondition(problem.message);
+    }
   }
   return OkStatus();
 }

@@ -28,7 +28,7 @@ void NeedTools(const JobInputs& inputs, domain::JobPlan& plan);
 /// What is wrong with a field.
 domain::Problem WrongField(const Status& status);
 
-/// The error that the first problem is; OK without one that refuses.
+/// The error that the first problem is, one for want of a worker included; OK without any.
 Status StatusOf(const std::vector<domain::Problem>& problems);
 
 }  // namespace tyllm::server::core

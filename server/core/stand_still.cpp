@@ -20,6 +20,7 @@ void NoteAwake(Farm& farm) {
   }
   farm.attempts.Forgive(still, now);
   farm.fleet.Forgive(still, now);
+  farm.listens_since = {now, farm.parts.clock.UnixMillis()};
   if (farm.parts.log != nullptr) {
     farm.parts.log->Warning("the server stood still; no attempt is held to that time",
                             {{"ms", still.count()}});

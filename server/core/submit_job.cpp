@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/submit_job.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "common/domain/job_changes.h"
 #include "common/format/json_text.h"
 #include "server/core/action_cache.h"
@@ -102,6 +105,27 @@ Result<Enqueued> FindOrEnqueue(store::Queue& queue, const domain::SubmitRequest&
   return answer;
 }
 
+// What `request` may not wait for: empty when it may, when somebody takes it, and of a request that
+// has made its job already.
+boost::asio::awaitable<Result<std::vector<domain::Problem>>> WhyNobodyTakesIt(
+    Farm& farm, const domain::SubmitRequest& request, const Asked& asked) {
+  std::vector<domain::Problem> problems;
+  if (!request.refuse_if_no_worker) {
+    co_return problems;
+  }
+  TYLLM_CO_ASSIGN(const std::optional<JobId> same,
+                  co_await farm.parts.store.Run(
+                      [&](store::Queue& queue) { return FindSame(queue, request, asked); }));
+  if (same) {
+    co_return problems;
+  }
+  TYLLM_CO_ASSIGN(domain::Validation validation, co_await ValidateJob(farm, request));
+  std::ranges::copy_if(
+      validation.problems, std::back_inserter(problems),
+      [](const domain::Problem& one) { return one.reason == domain::kNoWorkerReason; });
+  co_return problems;
+}
+
 // The transaction that makes the job says so when a quota forbids it.
 bool IsQuota(const Status& status) {
   return status.code() == StatusCode::kResourceExhausted && status.message().starts_with("quota: ");
@@ -171,6 +195,10 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
     Enqueued found;
     found.job = *same;
     co_return co_await Queued(farm, std::move(found), show);
+  }
+  TYLLM_CO_ASSIGN(problems, co_await WhyNobodyTakesIt(farm, request, facts.asked));
+  if (!problems.empty()) {
+    co_return Refused(std::move(problems));
   }
   facts.inputs = std::move(inputs.sizes);
   facts.plan = domain::PlanJob(request.spec);

@@ -32,7 +32,8 @@ boost::asio::awaitable<Result<Submitted>> Submit(Farm& farm, domain::SubmitReque
 
 /// As Submit, with the first of the problems as the error: kInvalidArgument names the field;
 /// kResourceExhausted the quota of the project, when it is not the disk that is full;
-/// kFailedPrecondition means only one thing: blobs of an input tree are missing (MISSING_BLOBS).
+/// kFailedPrecondition: blobs of an input tree are missing (MISSING_BLOBS), or nobody takes it and
+/// the request is not to wait (NO_WORKER).
 boost::asio::awaitable<Result<domain::JobView>> SubmitJob(Farm& farm,
                                                           domain::SubmitRequest request);
 

@@ -12,6 +12,7 @@
 #include "server/core/compilers.h"
 #include "server/core/end_attempts.h"
 #include "server/core/stand_still.h"
+#include "server/core/start_limits.h"
 #include "server/core/trouble_log.h"
 
 namespace tyllm::server::core {
@@ -119,6 +120,7 @@ boost::asio::awaitable<Status> Recover(Farm& farm) {
   }
   FollowQueue(farm, held);
   const std::int64_t now = farm.parts.clock.UnixMillis();
+  farm.listens_since = {farm.parts.clock.Now(), now};
   co_return co_await farm.parts.store.Run(
       [&](store::Queue& queue) { return queue.CorrectTimes(now); });
 }
@@ -134,8 +136,9 @@ boost::asio::awaitable<Status> Sweep(Farm& farm) {
   const Status ended = co_await EndAttempts(farm, FindEnded(farm, held));
   const Status forgot = co_await ForgetOldCheckpoints(farm);
   const Status mended = co_await MendCompilers(farm);
+  const Status gave_up = co_await GiveUpUnstarted(farm);
   const Status woke = co_await WakeForDueTasks(farm);
-  for (const Status& step : {ended, forgot, mended}) {
+  for (const Status& step : {ended, forgot, mended, gave_up}) {
     TYLLM_CO_TRY(step);
   }
   co_return woke;

@@ -13,7 +13,7 @@ namespace tyllm::server::core {
 boost::asio::awaitable<Status> Recover(Farm& farm);
 
 /// One look at what time alone changes: leases that ran out, attempts that are stuck or late (the
-/// three clocks), retries that are due.
+/// three clocks), retries that are due, jobs that have not begun in the time that they were given.
 boost::asio::awaitable<Status> Sweep(Farm& farm);
 
 /// Sweeps every `sweep_interval` until it is cancelled. An error is the store's health and does not
