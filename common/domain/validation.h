@@ -85,6 +85,9 @@ struct ServerCapabilities {
   std::optional<std::int64_t> stored_bytes_left;
   std::int64_t unix_ms = 0;
   std::string caller = {};  ///< the name by which who asks is known; empty: by none
+  std::int64_t max_batch_bytes = 0;
+  std::int64_t max_batched_blob_bytes = 0;
+  std::int32_t max_batch_blobs = 0;
 
   bool operator==(const ServerCapabilities&) const = default;
 };

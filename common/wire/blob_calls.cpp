@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "common/base/handle.h"
 #include "common/wire/blobs.h"
@@ -31,6 +32,21 @@ class CancelOnStop {
   std::stop_callback<std::function<void()>> callback_;
 };
 
+// Of an answer that is no call's. An error that says OK would be taken for a blob that is there.
+Status ErrorOf(const google::rpc::Status& error) {
+  const auto code = static_cast<grpc::StatusCode>(error.code());
+  return FromGrpc(
+      {code == grpc::OK ? grpc::UNKNOWN : code, error.message(), error.SerializeAsString()});
+}
+
+Result<Fd> OpenToRead(const Path& file) {
+  Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) {
+    return FromErrno(errno, "opening " + file.string());
+  }
+  return fd;
+}
+
 Result<std::string> ReadPiece(int fd, const Path& file, std::uint64_t offset, std::uint64_t size) {
   std::string piece(size, '\0');
   std::size_t filled = 0;
@@ -47,6 +63,16 @@ Result<std::string> ReadPiece(int fd, const Path& file, std::uint64_t offset, st
     filled += static_cast<std::size_t>(got);
   }
   return piece;
+}
+
+// An answer for each blob that was asked for, or it is none.
+template <typename T>
+Result<std::vector<T>> Fitting(std::vector<T> answers, std::size_t expected) {
+  if (answers.size() != expected) {
+    return Internal("the server answered " + std::to_string(answers.size()) +
+                    " blobs of a batch of " + std::to_string(expected));
+  }
+  return answers;
 }
 
 }  // namespace
@@ -124,12 +150,14 @@ Status BlobTransfer::Calls::SendRest(const BlobId& blob, std::uint64_t offset, c
   return Send(blob, static_cast<std::uint64_t>(*there), source, sent, std::move(stop));
 }
 
+Result<std::string> BlobTransfer::Calls::ReadSmall(const BlobId& blob, const Path& file) {
+  TYLLM_ASSIGN(const Fd fd, OpenToRead(file));
+  return ReadPiece(fd.get(), file, 0, blob.size);
+}
+
 Status BlobTransfer::Calls::Upload(const BlobId& blob, const Path& file, const Begins& begins,
                                    const Sent& sent, std::stop_token stop) {
-  const Fd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) {
-    return FromErrno(errno, "opening " + file.string());
-  }
+  TYLLM_ASSIGN(const Fd fd, OpenToRead(file));
   TYLLM_ASSIGN(const std::uint64_t offset, UploadOffset(blob, stop));
   TYLLM_TRY(begins(offset));
   const Source source = [&](std::uint64_t at) {
@@ -166,6 +194,67 @@ Status BlobTransfer::Calls::Download(const BlobId& blob, std::uint64_t offset,
     }
   }
   return FromGrpc(stream->Finish());
+}
+
+// A method that is not there is told by gRPC.
+Status BlobTransfer::Calls::NoteMethod(const Status& status) {
+  if (status.code() == StatusCode::kUnimplemented) {
+    has_batches_ = false;
+  }
+  return status;
+}
+
+Status BlobTransfer::Calls::CheckBatches() const {
+  return has_batches_ ? OkStatus() : Unimplemented("the server takes and gives blobs one by one");
+}
+
+Result<std::vector<Status>> BlobTransfer::Calls::BatchUpload(std::span<const Content> blobs,
+                                                             std::stop_token stop) {
+  TYLLM_TRY(CheckBatches());
+  v1::BatchUploadRequest request;
+  request.set_of_attempt(sender_ == Sender::kAttempt);
+  for (const Content& blob : blobs) {
+    v1::BlobContent& content = *request.add_blobs();
+    *content.mutable_blob() = ToProto(blob.blob);
+    content.set_data(blob.bytes);
+  }
+  grpc::ClientContext context;
+  const CancelOnStop cancel(context, std::move(stop));
+  v1::BatchUploadResponse response;
+  TYLLM_TRY(NoteMethod(FromGrpc(stub_->BatchUpload(&context, request, &response))));
+  std::vector<Status> ended;
+  for (const v1::UploadedBlob& one : response.blobs()) {
+    ended.push_back(one.has_error() ? ErrorOf(one.error()) : OkStatus());
+  }
+  return Fitting(std::move(ended), blobs.size());
+}
+
+Result<std::vector<Result<std::string>>> BlobTransfer::Calls::BatchDownload(
+    std::span<const BlobId> blobs, std::stop_token stop) {
+  TYLLM_TRY(CheckBatches());
+  v1::BatchDownloadRequest request;
+  for (const BlobId& blob : blobs) {
+    *request.add_blobs() = ToProto(blob);
+  }
+  grpc::ClientContext context;
+  const CancelOnStop cancel(context, std::move(stop));
+  v1::BatchDownloadResponse response;
+  TYLLM_TRY(NoteMethod(FromGrpc(stub_->BatchDownload(&context, request, &response))));
+  std::vector<Result<std::string>> came;
+  for (v1::DownloadedBlob& one : *response.mutable_blobs()) {
+    if (one.has_error()) {
+      came.emplace_back(ErrorOf(one.error()));
+    } else {
+      came.emplace_back(std::move(*one.mutable_data()));
+    }
+  }
+  TYLLM_ASSIGN(came, Fitting(std::move(came), blobs.size()));
+  for (std::size_t i = 0; i < blobs.size(); ++i) {
+    if (came[i].ok() && BlobId{DigestOf(*came[i]), came[i]->size()} != blobs[i]) {
+      came[i] = DataLoss("what came is not blob " + blobs[i].ToString() + "; fetch it again");
+    }
+  }
+  return came;
 }
 
 /// What is in a file that was fetched.

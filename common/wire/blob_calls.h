@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "common/base/digest.h"
@@ -14,7 +16,7 @@
 
 namespace tyllm::wire {
 
-/// The calls of BlobService, one attempt each, cancelled by a stop request.
+/// The calls of BlobService, one attempt each, cancelled by a stop request. Threads: any.
 class BlobTransfer::Calls {
  public:
   /// Bytes of the blob that the server has, before the first is sent; an error ends the call.
@@ -35,6 +37,21 @@ class BlobTransfer::Calls {
   /// some were there before, all are fetched anew first. One call at a time a target.
   Status DownloadFile(const BlobId& blob, const Path& target,
                       const std::function<void(std::uint64_t)>& came, std::stop_token stop);
+
+  struct Content {
+    BlobId blob;
+    std::string bytes;
+  };
+
+  /// A file that is to be such a blob. kDataLoss when it is shorter.
+  static Result<std::string> ReadSmall(const BlobId& blob, const Path& file);
+
+  /// Sends blobs together, at most what wire/limits.h has room for; what each ended with, in their
+  /// order. kUnimplemented by a server that does not know it, and from then on without asking.
+  Result<std::vector<Status>> BatchUpload(std::span<const Content> blobs, std::stop_token stop);
+  /// Likewise; the right bytes of each, or an error.
+  Result<std::vector<Result<std::string>>> BatchDownload(std::span<const BlobId> blobs,
+                                                         std::stop_token stop);
   /// Gives the blob's bytes from `offset` on to `sink` as they come.
   Status Download(const BlobId& blob, std::uint64_t offset,
                   const std::function<Status(std::span<const std::byte>)>& sink,
@@ -42,6 +59,8 @@ class BlobTransfer::Calls {
 
  private:
   struct Part;
+  Status NoteMethod(const Status& status);
+  Status CheckBatches() const;
   /// Adds to `part` what the blob has and it lacks.
   Result<Part> DownloadRest(const BlobId& blob, const Path& part,
                             const std::function<void(std::uint64_t)>& came, std::stop_token stop);
@@ -55,6 +74,7 @@ class BlobTransfer::Calls {
 
   std::unique_ptr<v1::BlobService::Stub> stub_;
   const Sender sender_;
+  std::atomic<bool> has_batches_ = true;
 };
 
 }  // namespace tyllm::wire

@@ -2,12 +2,14 @@
 #include "common/wire/blob_transfer.h"
 
 #include <algorithm>
-#include <set>
 #include <system_error>
 #include <utility>
 
-#include "common/base/pause.h"
+#include "common/base/write_together.h"
 #include "common/wire/blob_calls.h"
+#include "common/wire/limits.h"
+#include "common/wire/side_by_side.h"
+#include "common/wire/transfer_retry.h"
 
 namespace tyllm::wire {
 
@@ -16,94 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kLargestTreeText = 64 << 20;
-constexpr Milliseconds kFirstPause{200};
-constexpr Milliseconds kLongestPause{5000};
-// Each try has what is there read again, and a disk is not soon empty.
-constexpr Milliseconds kLongestPauseWhenFull{30'000};
-
-bool WorthAnotherTry(const Status& status) {
-  return status.code() == StatusCode::kUnavailable ||
-         status.code() == StatusCode::kDeadlineExceeded ||
-         status.code() == StatusCode::kResourceExhausted;
-}
-
-// So many tries in a row may send and bring nothing: the receiver of a connection that broke may
-// take a minute to notice, and until then says that nothing has come.
-constexpr int kFruitlessTries = 3;
-
-// Repeats the transfer of one file until it succeeds, fails for good, or nothing has moved for
-// `patience`. What is new is movement: not what was there before a try, and not what is sent again
-// and again without arriving.
-class Retry {
- public:
-  Retry(const Clock& clock, Milliseconds patience, std::stop_token stop)
-      : clock_(clock), patience_(patience), stop_(std::move(stop)), last_move_(clock.Now()) {}
-
-  /// The receiver has so many bytes, and a try to send the rest begins. The error of the try before
-  /// when the patience is over.
-  Status Begins(std::uint64_t arrived) {
-    fruitless_ += std::exchange(has_sent_, false) ? 1 : 0;
-    Arrived(arrived);
-    const bool doubted = fruitless_ >= kFruitlessTries;
-    const Clock::Steady moved = doubted ? last_move_ : std::max(last_move_, last_sent_);
-    if (clock_.Now() - moved <= patience_ || failed_.ok()) {
-      return OkStatus();
-    }
-    over_ = true;
-    return failed_;
-  }
-
-  /// The receiver has so many bytes.
-  void Arrived(std::uint64_t bytes) {
-    if (bytes > arrived_) {
-      arrived_ = bytes;
-      last_move_ = clock_.Now();
-      pause_ = kFirstPause;
-      fruitless_ = 0;
-    }
-  }
-
-  /// Some bytes are on their way.
-  void Sent() {
-    has_sent_ = true;
-    last_sent_ = clock_.Now();
-  }
-
-  template <typename Transfer>
-  Status Run(const Transfer& transfer) {
-    while (true) {
-      failed_ = transfer();
-      if (has_sent_) {
-        last_sent_ = clock_.Now();  // some was still on its way
-      }
-      if (stop_.stop_requested()) {
-        return failed_.ok() ? failed_ : Cancelled("transfer stopped");
-      }
-      const Clock::Steady moved = std::max(last_move_, last_sent_);
-      if (failed_.ok() || !WorthAnotherTry(failed_) || over_ || clock_.Now() - moved > patience_) {
-        return failed_;
-      }
-      if (!PauseFor(std::min(pause_, patience_), stop_)) {
-        return Cancelled("transfer stopped");
-      }
-      const bool full = failed_.code() == StatusCode::kResourceExhausted;
-      pause_ = std::min(2 * pause_, full ? kLongestPauseWhenFull : kLongestPause);
-    }
-  }
-
- private:
-  const Clock& clock_;
-  Milliseconds patience_;
-  std::stop_token stop_;
-  std::uint64_t arrived_ = 0;
-  Clock::Steady last_move_;
-  Clock::Steady last_sent_{};
-  bool has_sent_ = false;  ///< in this try
-  int fruitless_ = 0;      ///< tries in a row that sent something, and nothing arrived
-  Milliseconds pause_ = kFirstPause;
-  Status failed_;
-  bool over_ = false;
-};
+// Files, or batches of them, that move at a time: while one waits for a disk another crosses.
+constexpr std::size_t kAtATime = 4;
 
 Result<bool> IsThere(const Path& file, const BlobId& blob, const std::stop_token& stop) {
   std::error_code error;
@@ -125,6 +41,106 @@ Status SetMode(const Path& file, bool executable) {
   return error ? FromErrno(error.value(), "making " + file.string() + " executable") : OkStatus();
 }
 
+Path PartOf(const Path& target) {
+  Path part = target;
+  part += ".part";
+  return part;
+}
+
+bool IsSmall(const format::TreeEntry& entry) {
+  return entry.blob.size <= kMaxBatchedBlobBytes;
+}
+
+/// In what moves at one time: a large file, or as many small ones as a call takes.
+template <typename Entries>
+std::vector<Entries> Cut(const Entries& entries) {
+  std::vector<Entries> parts;
+  Entries small;
+  std::uint64_t bytes = 0;
+  for (const format::TreeEntry* const entry : entries) {
+    if (!IsSmall(*entry)) {
+      parts.push_back({entry});
+      continue;
+    }
+    if (bytes + entry->blob.size > kMaxBatchBytes || small.size() == kMaxBatchBlobs) {
+      parts.push_back(std::exchange(small, {}));
+      bytes = 0;
+    }
+    small.push_back(entry);
+    bytes += entry->blob.size;
+  }
+  if (!small.empty()) {
+    parts.push_back(small);
+  }
+  return parts;
+}
+
+// What ends the whole transfer is told rather than what may go by.
+void KeepWorse(Status& error, const Status& other) {
+  if (error.ok() || (WorthAnotherTry(error) && !other.ok() && !WorthAnotherTry(other))) {
+    error = other;
+  }
+}
+
+// Files that came together, at their names; what each ended with.
+template <typename Entries>
+std::vector<Status> Keep(const Entries& entries, const std::vector<Result<std::string>>& came,
+                         const Path& directory) {
+  FileSystem& files = LocalFileSystem();
+  std::vector<SmallFile> right;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (came[i].ok()) {
+      right.push_back({PartOf(directory / entries[i]->path), *came[i]});
+    }
+  }
+  const std::vector<Status> written = WriteTogether(files, right);
+  auto next = written.begin();
+  std::vector<Status> ended;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const Path target = directory / entries[i]->path;
+    Status status = came[i].ok() ? *next++ : came[i].status();
+    if (status.ok()) {
+      status = files.Rename(PartOf(target), target);
+    }
+    if (status.ok()) {
+      status = SetMode(target, entries[i]->executable);
+    }
+    ended.push_back(status.Annotate("fetching " + target.string()));
+  }
+  return ended;
+}
+
+/// Small files that move together, and what is left of them.
+template <typename Entries>
+class Batch {
+ public:
+  Batch(Entries& left, MovedBytes& moved) : left_(left), moved_(moved) {}
+
+  std::uint64_t arrived() const { return arrived_; }
+
+  /// The worst of what they ended with.
+  Status Note(const std::vector<Status>& ended) {
+    Status error;
+    Entries rest;
+    for (std::size_t i = 0; i < left_.size(); ++i) {
+      if (ended[i].ok()) {
+        arrived_ += left_[i]->blob.size;
+      } else {
+        rest.push_back(left_[i]);
+        KeepWorse(error, ended[i]);
+      }
+    }
+    left_ = std::move(rest);
+    moved_.Set(arrived_);
+    return error;
+  }
+
+ private:
+  Entries& left_;
+  MovedBytes::Part moved_;
+  std::uint64_t arrived_ = 0;
+};
+
 }  // namespace
 
 BlobTransfer::BlobTransfer(std::shared_ptr<grpc::Channel> channel, const Clock& clock,
@@ -133,40 +149,94 @@ BlobTransfer::BlobTransfer(std::shared_ptr<grpc::Channel> channel, const Clock& 
 
 BlobTransfer::~BlobTransfer() = default;
 
-Status BlobTransfer::UploadTree(const format::Tree& tree, const Path& root,
-                                const Progress& progress, std::stop_token stop) {
-  Retry asking(clock_, patience_, stop);
+Result<std::set<BlobId>> BlobTransfer::FindMissing(const format::Tree& tree,
+                                                   const std::stop_token& stop) {
   std::vector<BlobId> ids;
   for (const format::TreeEntry& entry : tree.entries) {
     ids.push_back(entry.blob);
   }
   std::set<BlobId> missing;
+  TransferRetry asking(clock_, patience_, stop);
   TYLLM_TRY(asking.Run([&]() -> Status {
     TYLLM_ASSIGN(const std::vector<BlobId> found, calls_->FindMissing(ids, stop));
     missing.insert(found.begin(), found.end());
     return OkStatus();
   }));
-  const std::uint64_t total = tree.bytes();
-  std::uint64_t done = 0;
+  return missing;
+}
+
+Status BlobTransfer::SendFile(const format::TreeEntry& entry, const Path& root, MovedBytes& moved,
+                              const std::stop_token& stop) {
+  TransferRetry retry(clock_, patience_, stop);
+  MovedBytes::Part part(moved);
+  const Status sent = retry.Run([&] {
+    return calls_->Upload(
+        entry.blob, root / entry.path, [&](std::uint64_t arrived) { return retry.Begins(arrived); },
+        [&](std::uint64_t bytes) {
+          retry.Sent();
+          part.Set(bytes);
+        },
+        stop);
+  });
+  if (sent.ok()) {
+    part.Set(entry.blob.size);
+  }
+  return sent;
+}
+
+// The server has none of them: FindMissing said so.
+Status BlobTransfer::SendBatch(Entries left, const Path& root, MovedBytes& moved,
+                               const std::stop_token& stop) {
+  TransferRetry retry(clock_, patience_, stop);
+  Batch batch(left, moved);
+  const Status sent = retry.Run([&]() -> Status {
+    TYLLM_TRY(retry.Begins(batch.arrived()));
+    std::vector<Calls::Content> contents;
+    for (const format::TreeEntry* const entry : left) {
+      TYLLM_ASSIGN(std::string bytes, Calls::ReadSmall(entry->blob, root / entry->path));
+      contents.push_back({entry->blob, std::move(bytes)});
+    }
+    retry.Sent();
+    TYLLM_ASSIGN(std::vector<Status> ended, calls_->BatchUpload(contents, stop));
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      ended[i] = ended[i].Annotate("sending " + (root / left[i]->path).string());
+    }
+    const Status error = batch.Note(ended);
+    retry.Arrived(batch.arrived());
+    return error;
+  });
+  if (sent.code() != StatusCode::kUnimplemented) {
+    return sent;
+  }
+  for (const format::TreeEntry* const entry : left) {
+    TYLLM_TRY(SendFile(*entry, root, moved, stop));
+  }
+  return OkStatus();
+}
+
+Status BlobTransfer::UploadTree(const format::Tree& tree, const Path& root,
+                                const Progress& progress, std::stop_token stop) {
+  TYLLM_ASSIGN(std::set<BlobId> missing, FindMissing(tree, stop));
+  MovedBytes moved(tree.bytes(), progress);
+  MovedBytes::Part there(moved);
+  Entries absent;
   for (const format::TreeEntry& entry : tree.entries) {
     if (missing.erase(entry.blob) > 0) {
-      Retry sending(clock_, patience_, stop);
-      TYLLM_TRY(sending.Run([&] {
-        return calls_->Upload(
-            entry.blob, root / entry.path,
-            [&](std::uint64_t arrived) { return sending.Begins(arrived); },
-            [&](std::uint64_t sent) {
-              sending.Sent();
-              progress(done + sent, total);
-            },
-            stop);
-      }));
+      absent.push_back(&entry);
+    } else {
+      there.Add(entry.blob.size);
     }
-    done += entry.blob.size;
-    progress(done, total);
   }
+  std::vector<Work> works;
+  for (const Entries& part : Cut(absent)) {
+    works.emplace_back([&, part](const std::stop_token& ends) {
+      return IsSmall(*part.front()) ? SendBatch(part, root, moved, ends)
+                                    : SendFile(*part.front(), root, moved, ends);
+    });
+  }
+  TYLLM_TRY(DoSideBySide(kAtATime, works, stop));
   const std::string text = ToText(tree);
-  Retry last(clock_, patience_, stop);
+  TransferRetry last(clock_, patience_, stop);
   return last.Run([&] { return calls_->Upload(IdOf(tree), text, stop); });
 }
 
@@ -175,7 +245,7 @@ Result<format::Tree> BlobTransfer::ReadTree(const format::TreeId& id, std::stop_
     return InvalidArgument("tree " + id.ToString() + " has a list of files larger than 64 MiB");
   }
   std::string text;
-  Retry retry(clock_, patience_, stop);
+  TransferRetry retry(clock_, patience_, stop);
   TYLLM_TRY(retry.Run([&] {
     text.clear();
     return calls_->Download(
@@ -192,29 +262,69 @@ Result<format::Tree> BlobTransfer::ReadTree(const format::TreeId& id, std::stop_
   return format::ParseTree(text);
 }
 
+Status BlobTransfer::FetchFile(const format::TreeEntry& entry, const Path& directory,
+                               MovedBytes& moved, const std::stop_token& stop) {
+  const Path target = directory / entry.path;
+  TransferRetry retry(clock_, patience_, stop);
+  MovedBytes::Part part(moved);
+  const auto came = [&](std::uint64_t bytes) {
+    retry.Arrived(bytes);
+    part.Set(bytes);
+  };
+  TYLLM_TRY(retry.Run([&] { return calls_->DownloadFile(entry.blob, target, came, stop); }));
+  part.Set(entry.blob.size);
+  return SetMode(target, entry.executable);
+}
+
+Status BlobTransfer::FetchBatch(Entries left, const Path& directory, MovedBytes& moved,
+                                const std::stop_token& stop) {
+  TransferRetry retry(clock_, patience_, stop);
+  Batch batch(left, moved);
+  const Status fetched = retry.Run([&]() -> Status {
+    std::vector<BlobId> blobs;
+    for (const format::TreeEntry* const entry : left) {
+      blobs.push_back(entry->blob);
+    }
+    TYLLM_ASSIGN(const auto came, calls_->BatchDownload(blobs, stop));
+    const Status error = batch.Note(Keep(left, came, directory));
+    retry.Arrived(batch.arrived());
+    return error;
+  });
+  if (fetched.code() != StatusCode::kUnimplemented) {
+    return fetched;
+  }
+  for (const format::TreeEntry* const entry : left) {
+    TYLLM_TRY(FetchFile(*entry, directory, moved, stop));
+  }
+  return OkStatus();
+}
+
 Status BlobTransfer::DownloadTree(const format::Tree& tree, const Path& directory,
                                   const Progress& progress, std::stop_token stop) {
   FileSystem& files = LocalFileSystem();
-  const std::uint64_t total = tree.bytes();
-  std::uint64_t done = 0;
+  MovedBytes moved(tree.bytes(), progress);
+  MovedBytes::Part there(moved);
+  Entries absent;
   TYLLM_TRY(files.CreateDirectories(directory));
   for (const format::TreeEntry& entry : tree.entries) {
     const Path target = directory / entry.path;
-    TYLLM_ASSIGN(const bool there, IsThere(target, entry.blob, stop));
-    if (!there) {
+    TYLLM_ASSIGN(const bool is_there, IsThere(target, entry.blob, stop));
+    if (is_there) {
+      TYLLM_TRY(SetMode(target, entry.executable));
+      there.Add(entry.blob.size);
+    } else {
       TYLLM_TRY(files.CreateDirectories(target.parent_path()));
-      Retry retry(clock_, patience_, stop);
-      const auto came = [&](std::uint64_t bytes) {
-        retry.Arrived(bytes);
-        progress(done + bytes, total);
-      };
-      TYLLM_TRY(retry.Run([&] { return calls_->DownloadFile(entry.blob, target, came, stop); }));
+      absent.push_back(&entry);
     }
-    TYLLM_TRY(SetMode(target, entry.executable));
-    done += entry.blob.size;
-    progress(done, total);
   }
-  return OkStatus();
+  std::vector<Work> works;
+  for (const Entries& part : Cut(absent)) {
+    works.emplace_back([&, part](const std::stop_token& ends) {
+      return IsSmall(*part.front()) ? FetchBatch(part, directory, moved, ends)
+                                    : FetchFile(*part.front(), directory, moved, ends);
+    });
+  }
+  return DoSideBySide(kAtATime, works, stop);
 }
 
 }  // namespace tyllm::wire

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/file_system.h"
 #include "common/format/tree.h"
+#include "common/wire/moved_bytes.h"
 
 namespace grpc {
 class Channel;
@@ -18,13 +19,15 @@ class Channel;
 
 namespace tyllm::wire {
 
-/// Moves trees between this machine and a server's BlobService. Blocking; one call at a time an
-/// object. A broken connection is tried again, going on where it stopped, until nothing has moved
-/// for `patience`. A stop request ends a call with kCancelled within about a second.
+/// Moves trees between this machine and a server's BlobService: several files at a time, and small
+/// ones together where the server knows how. Blocking; one call at a time an object. A broken
+/// connection is tried again, going on where it stopped, until nothing of a file has moved for
+/// `patience`. A stop request ends a call with kCancelled within about a second.
 class BlobTransfer {
  public:
-  /// (bytes done, bytes in all); files that need not move count as done.
-  using Progress = std::function<void(std::uint64_t, std::uint64_t)>;
+  /// (bytes done, bytes in all); files that need not move count as done. Called from one thread
+  /// after the other.
+  using Progress = MovedBytes::Progress;
 
   /// Whose blobs are sent: a worker's attempt's are taken also while the server takes nothing new.
   enum class Sender { kClient, kAttempt };
@@ -46,6 +49,17 @@ class BlobTransfer {
 
  private:
   class Calls;
+  using Entries = std::vector<const format::TreeEntry*>;
+
+  Result<std::set<BlobId>> FindMissing(const format::Tree& tree, const std::stop_token& stop);
+  Status SendFile(const format::TreeEntry& entry, const Path& root, MovedBytes& moved,
+                  const std::stop_token& stop);
+  Status SendBatch(Entries left, const Path& root, MovedBytes& moved, const std::stop_token& stop);
+  Status FetchFile(const format::TreeEntry& entry, const Path& directory, MovedBytes& moved,
+                   const std::stop_token& stop);
+  Status FetchBatch(Entries left, const Path& directory, MovedBytes& moved,
+                    const std::stop_token& stop);
+
   std::unique_ptr<Calls> calls_;
   const Clock& clock_;
   Milliseconds patience_;

@@ -128,6 +128,9 @@ v1::GetCapabilitiesResponse ToProto(const domain::ServerCapabilities& capabiliti
   }
   proto.set_unix_ms(capabilities.unix_ms);
   proto.set_caller(ValidUtf8(capabilities.caller));
+  proto.set_max_batch_bytes(capabilities.max_batch_bytes);
+  proto.set_max_batched_blob_bytes(capabilities.max_batched_blob_bytes);
+  proto.set_max_batch_blobs(capabilities.max_batch_blobs);
   return proto;
 }
 
@@ -154,6 +157,9 @@ domain::ServerCapabilities FromProto(const v1::GetCapabilitiesResponse& proto) {
   }
   capabilities.unix_ms = proto.unix_ms();
   capabilities.caller = proto.caller();
+  capabilities.max_batch_bytes = proto.max_batch_bytes();
+  capabilities.max_batched_blob_bytes = proto.max_batched_blob_bytes();
+  capabilities.max_batch_blobs = proto.max_batch_blobs();
   return capabilities;
 }
 

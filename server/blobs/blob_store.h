@@ -77,6 +77,16 @@ class BlobStore {
   /// Stores a blob that is in memory; no error when it is there already.
   Result<BlobId> WriteSmall(std::string_view content);
 
+  struct Content {
+    BlobId id;
+    std::string_view bytes;
+  };
+
+  /// Stores blobs that are in memory, for less than storing each costs; what each ended with. One
+  /// without an error is verified and durable. Another size is kInvalidArgument, another digest
+  /// kDataLoss.
+  virtual std::vector<Status> WriteTogether(std::span<const Content> blobs) = 0;
+
   /// Bytes of all complete blobs.
   virtual std::uint64_t TotalBytes() = 0;
 

@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <system_error>
 
+#include "common/base/blob_path.h"
 #include "common/base/list_folder.h"
 
 namespace tyllm::server::blobs {
@@ -60,8 +62,7 @@ Status Folder::Open() {
 }
 
 Path Folder::CompletePath(const BlobId& id) const {
-  const std::string hex = id.sha256.Hex();
-  return root_ / "complete" / hex.substr(0, 2) / hex;
+  return CompleteBlobPath(root_, id.sha256);
 }
 
 Path Folder::PartialPath(const BlobId& id, int slot) const {
@@ -145,44 +146,90 @@ Status Folder::MakeFan(const Path& fan) {
   return OkStatus();
 }
 
-Status Folder::MoveIntoPlace(const BlobId& id, const Path& partial) {
+// All at once, or two that publish the same blobs in another order would wait for each other.
+std::vector<Folder::Move> Folder::BeginPublishing(std::span<const Arrived> arrived) {
+  std::vector<Move> moves;
+  auto shared = shared_.Lock();
+  shared.Wait([&](const Shared& s) {
+    return std::ranges::none_of(arrived,
+                                [&](const Arrived& one) { return s.publishing.contains(one.id); });
+  });
+  for (const Arrived& one : arrived) {
+    shared->publishing.insert(one.id);
+    moves.push_back({.arrived = one, .doubtful = shared->doubtful.contains(one.id), .status = {}});
+  }
+  return moves;
+}
+
+void Folder::MoveIntoPlace(Move& move) {
+  const auto& [id, partial] = move.arrived;
   const Path target = CompletePath(id);
-  TYLLM_TRY(MakeFan(target.parent_path()));
-  TYLLM_TRY(files_.Rename(partial, target));
-  Status durable = files_.SyncDirectory(target.parent_path());
+  move.before = SizeOf(target);
+  if (move.before == id.size && !move.doubtful) {
+    move.status = files_.RemoveAll(partial);
+    return;
+  }
+  move.status = MakeFan(target.parent_path());
+  if (move.status.ok()) {
+    move.status = files_.Rename(partial, target);
+    move.moved = move.status.ok();
+  }
+}
+
+void Folder::Settle(Move& move, const Status& durable) {
+  const BlobId& id = move.arrived.id;
+  move.status = durable;
   // What may vanish with the power must not be seen.
-  const bool doubtful = !durable.ok() && !files_.RemoveAll(target).ok();
+  const bool doubtful = !durable.ok() && !files_.RemoveAll(CompletePath(id)).ok();
   auto shared = shared_.Lock();
   if (doubtful) {
     shared->doubtful.insert(id);
   } else {
     shared->doubtful.erase(id);
   }
-  return durable;
 }
 
-Status Folder::Publish(const BlobId& id, const Path& partial) {
-  bool doubtful = false;
-  {
-    auto shared = shared_.Lock();
-    shared.Wait([&](const Shared& s) { return !s.publishing.contains(id); });
-    shared->publishing.insert(id);
-    doubtful = shared->doubtful.contains(id);
-  }
-  const std::optional<std::uint64_t> before = SizeOf(CompletePath(id));
-  const bool there = before == id.size && !doubtful;
-  Status status = there ? files_.RemoveAll(partial) : MoveIntoPlace(id, partial);
-  if (status.ok()) {
+void Folder::EndPublishing(const Move& move) {
+  const BlobId& id = move.arrived.id;
+  if (move.status.ok()) {
     NoteUse(id);  // the file of an upload that went on later may be as old as what nobody uses
   }
   auto shared = shared_.Lock();
   shared->publishing.erase(id);
-  if (status.ok()) {
-    shared->total += id.size - before.value_or(0);
+  if (move.status.ok()) {
+    shared->total += id.size - move.before.value_or(0);
     DropIdleSlots(*shared, id);
   }
+}
+
+std::vector<Status> Folder::PublishAll(std::span<const Arrived> arrived) {
+  std::vector<Move> moves = BeginPublishing(arrived);
+  std::map<Path, std::vector<Move*>> moved;
+  for (Move& move : moves) {
+    MoveIntoPlace(move);
+    if (move.moved) {
+      moved[CompletePath(move.arrived.id).parent_path()].push_back(&move);
+    }
+  }
+  // All names before the first sync: the file system's log then has them all.
+  for (const auto& [fan, of_fan] : moved) {
+    const Status durable = files_.SyncDirectory(fan);
+    for (Move* const move : of_fan) {
+      Settle(*move, durable);
+    }
+  }
+  std::vector<Status> ended;
+  for (const Move& move : moves) {
+    EndPublishing(move);
+    ended.push_back(move.status);
+  }
   shared_.Notify();
-  return status;
+  return ended;
+}
+
+Status Folder::Publish(const BlobId& id, const Path& partial) {
+  const Arrived one{id, partial};
+  return PublishAll(std::span(&one, 1)).front();
 }
 
 void Folder::DropIdleSlots(const Shared& shared, const BlobId& id) const {

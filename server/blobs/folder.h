@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <span>
 #include <string_view>
+#include <vector>
 
 #include "common/base/clock.h"
 #include "common/base/digest.h"
@@ -50,8 +52,17 @@ class Folder {
   Result<Slot> TakeSlot(const BlobId& id, std::uint64_t offset);
   void ReleaseSlot(const Slot& slot);
 
+  /// A complete and synced upload.
+  struct Arrived {
+    BlobId id;
+    Path partial;
+  };
+
   /// Moves a complete and synced upload to its final name, durably.
   Status Publish(const BlobId& id, const Path& partial);
+  /// Likewise of several blobs, each once, with one sync of a folder for all in it; what each ended
+  /// with.
+  std::vector<Status> PublishAll(std::span<const Arrived> arrived);
 
   /// Takes a blob whose digest is wrong out of the way, so that it can be uploaded again. Nothing
   /// when `read` is not what is there now: another reader was first, and it was uploaded since.
@@ -76,7 +87,21 @@ class Folder {
   Path PartialPath(const BlobId& id, int slot) const;
   std::optional<Slot> LongestIdle(const Shared& shared, const BlobId& id) const;
   Status MakeFan(const Path& fan);
-  Status MoveIntoPlace(const BlobId& id, const Path& partial);
+
+  /// A file on its way to its final name.
+  struct Move {
+    Arrived arrived;
+    bool doubtful = false;  ///< what has the name now may not be durable
+    std::optional<std::uint64_t> before = std::nullopt;  ///< bytes of what has the name now
+    bool moved = false;
+    Status status;
+  };
+
+  std::vector<Move> BeginPublishing(std::span<const Arrived> arrived);
+  void MoveIntoPlace(Move& move);
+  /// Of one that was moved, whose folder was synced since.
+  void Settle(Move& move, const Status& durable);
+  void EndPublishing(const Move& move);
   void NoteTime(const Path& path) const;
   /// False also for a time to come: the clock was set back since. It is then as if noted now.
   bool IsOlder(const Path& path, std::int64_t before_unix_millis) const;

@@ -7,6 +7,7 @@
 
 #include "server/blobs/file_range.h"
 #include "server/blobs/folder.h"
+#include "server/blobs/small_blobs.h"
 
 namespace tyllm::server::blobs {
 
@@ -197,6 +198,10 @@ class FolderBlobStore final : public BlobStore {
       done += got;
     }
     return bytes;
+  }
+
+  std::vector<Status> WriteTogether(std::span<const Content> blobs) override {
+    return StoreTogether(folder_, blobs);
   }
 
   std::uint64_t TotalBytes() override { return folder_.total_bytes(); }

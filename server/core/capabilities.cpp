@@ -39,7 +39,8 @@ boost::asio::awaitable<Result<domain::ServerCapabilities>> GetCapabilities(Farm&
                            "request_id",
                            "submitted_by",
                            "start_within",
-                           "refuse_if_no_worker"};
+                           "refuse_if_no_worker",
+                           "batch_blobs"};
   capabilities.digest_functions = {"sha256"};
   capabilities.max_spec_bytes = farm.parts.limits.largest_spec_bytes;
   capabilities.max_tree_bytes = static_cast<std::int64_t>(farm.parts.limits.largest_tree_bytes);

@@ -2,6 +2,7 @@
 #include <boost/asio/strand.hpp>
 
 #include "common/wire/blobs.h"
+#include "server/rpc/blob_batches.h"
 #include "server/rpc/services.h"
 #include "server/rpc/streams.h"
 #include "server/rpc/unary.h"
@@ -173,6 +174,21 @@ class BlobService final : public v1::BlobService::CallbackService {
           return SendBlob(stream, environment_, wire::FromProto(request->blob()).Annotate("blob"),
                           request->offset(), request->limit());
         });
+  }
+
+  grpc::ServerUnaryReactor* BatchUpload(grpc::CallbackServerContext* context,
+                                        const v1::BatchUploadRequest* request,
+                                        v1::BatchUploadResponse* response) override {
+    return ServeUnary(
+        environment_, *context, "BlobService.BatchUpload", transfers(),
+        [&](Call& /*call*/) { return ReceiveBatch(environment_, request, response); });
+  }
+
+  grpc::ServerUnaryReactor* BatchDownload(grpc::CallbackServerContext* context,
+                                          const v1::BatchDownloadRequest* request,
+                                          v1::BatchDownloadResponse* response) override {
+    return ServeUnary(environment_, *context, "BlobService.BatchDownload", transfers(),
+                      [&](Call& /*call*/) { return SendBatch(environment_, request, response); });
   }
 
  private:

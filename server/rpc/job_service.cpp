@@ -95,6 +95,9 @@ void AddWhatTheWireTakes(domain::ServerCapabilities& capabilities) {
   capabilities.api_versions = {"tyllm.v1"};
   capabilities.max_message_bytes = wire::kMaxMessageBytes;
   capabilities.max_piece_bytes = wire::kMaxPieceBytes;
+  capabilities.max_batch_bytes = wire::kMaxBatchBytes;
+  capabilities.max_batched_blob_bytes = wire::kMaxBatchedBlobBytes;
+  capabilities.max_batch_blobs = static_cast<std::int32_t>(wire::kMaxBatchBlobs);
 }
 
 Result<core::LogPosition> PositionOf(const v1::ReadLogRequest& request) {

@@ -15,6 +15,7 @@
 #include "tests/bench/idle_load.h"
 #include "tests/bench/measured_server.h"
 #include "tests/bench/queue_load.h"
+#include "tests/bench/tree_load.h"
 
 namespace tyllm::bench {
 namespace {
@@ -37,6 +38,14 @@ struct IdleOptions {
   std::int64_t workers = 1000;
   std::int64_t watchers = 1000;
   std::int64_t seconds = 60;
+};
+
+struct TreeOptions {
+  std::filesystem::path folder = "farm_benchmark.tmp";
+  std::int64_t files = 2000;
+  std::int64_t bytes = 4096;
+  std::int64_t rounds = 3;
+  bool one_by_one = false;
 };
 
 double At(const std::vector<double>& sorted, double part) {
@@ -124,6 +133,29 @@ Status RunIdle(const IdleOptions& options) {
   return OkStatus();
 }
 
+Status RunTree(const TreeOptions& options) {
+  std::filesystem::remove_all(options.folder);
+  TYLLM_ASSIGN(const auto server, MeasuredServer::Start(options.folder / "data"));
+  Json json = Json::object();
+  json["benchmark"] = "tree";
+  json["version"] = std::string(Version());
+  json["files"] = options.files;
+  json["bytes"] = options.bytes;
+  json["one_by_one"] = options.one_by_one;
+  json["rounds"] = Json::array();
+  for (int round = 0; round < options.rounds; ++round) {
+    const auto move = options.one_by_one ? MoveTreeOneByOne : MoveTree;
+    TYLLM_ASSIGN(const TreeTimes times,
+                 move(*server, options.folder, {options.files, options.bytes}));
+    json["rounds"].push_back({{"load", MachineLoad()},
+                              {"up_seconds", times.up_seconds},
+                              {"down_seconds", times.down_seconds}});
+  }
+  std::printf("%s\n", format::PrettyJson(json).c_str());
+  std::filesystem::remove_all(options.folder);
+  return OkStatus();
+}
+
 template <typename Options>
 void Run(cli::CommandSpec& spec, std::shared_ptr<Options> options, Status (*run)(const Options&)) {
   spec.run = [options, run] {
@@ -159,6 +191,20 @@ void DeclareIdle(cli::CommandSpec& spec) {
   Run(spec, options, RunIdle);
 }
 
+void DeclareTree(cli::CommandSpec& spec) {
+  const auto options = std::make_shared<TreeOptions>();
+  spec.options = {
+      {"--folder", "DIR", "scratch, removed before and after; on the disk that is meant",
+       &options->folder},
+      {"--files", "N", "of a tree, new ones each round", &options->files},
+      {"--bytes", "N", "of each", &options->bytes},
+      {"--rounds", "N", "", &options->rounds},
+      {"--one-by-one", "", "a call and a sync for each file, as older clients do",
+       &options->one_by_one},
+  };
+  Run(spec, options, RunTree);
+}
+
 }  // namespace
 }  // namespace tyllm::bench
 
@@ -167,6 +213,7 @@ int main(int argc, char** argv) {
   const Command commands[] = {
       {"queue", "", "enqueue, claim and complete, dispatch", tyllm::bench::DeclareQueue},
       {"idle", "", "workers and watchers without work", tyllm::bench::DeclareIdle},
+      {"tree", "", "a tree of files, up and down", tyllm::bench::DeclareTree},
   };
   return tyllm::cli::RunProgram({"farm_benchmark", "Measures a server.", tyllm::Version()},
                                 commands, {}, argc, argv);

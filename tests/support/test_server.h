@@ -19,12 +19,12 @@ namespace tyllm::testing {
 /// A whole server in this process, on free loopback ports, with a data folder of its own.
 class TestServer {
  public:
-  explicit TestServer(server::app::ServerConfig config = {})
+  explicit TestServer(server::app::ServerConfig config = {}, FileSystem& files = LocalFileSystem())
       : log_({telemetry::LogLevel::kDebug, telemetry::LogFormat::kText}, SystemClock(), lines_) {
     config.data = folder_ / "data";
     config.listen = "127.0.0.1:0";
     config.http = "127.0.0.1:0";
-    auto server = server::app::Server::Start(config, {LocalFileSystem(), SystemClock(), log_});
+    auto server = server::app::Server::Start(config, {files, SystemClock(), log_});
     EXPECT_TRUE(server.ok()) << server.status().ToString();
     if (server.ok()) {
       server_ = *std::move(server);

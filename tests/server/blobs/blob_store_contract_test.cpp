@@ -283,6 +283,64 @@ TEST_P(BlobStoreContract, AfterTheClockWasSetBackEverythingIsAsIfUsedJustNow) {
   EXPECT_TRUE(drop_uploads(std::chrono::hours(1)));
 }
 
+TEST_P(BlobStoreContract, BlobsThatAreStoredTogetherAreAnsweredEachByItself) {
+  ASSERT_TRUE(Put("there").ok());
+  const std::vector<BlobStore::Content> blobs = {
+      {IdOf("a"), "a"},        {IdOf("right"), "wrong"}, {IdOf("there"), "there"}, {IdOf(""), ""},
+      {IdOf("four"), "fours"}, {IdOf("a"), "a"},         {IdOf("a"), "b"},         {IdOf("z"), "z"},
+  };
+  const std::vector<Status> ended = store_->WriteTogether(blobs);
+  std::vector<StatusCode> codes;
+  for (const Status& status : ended) {
+    codes.push_back(status.code());
+  }
+  EXPECT_EQ(codes, (std::vector{StatusCode::kOk, StatusCode::kDataLoss, StatusCode::kOk,
+                                StatusCode::kOk, StatusCode::kInvalidArgument, StatusCode::kOk,
+                                StatusCode::kDataLoss, StatusCode::kOk}));
+  Restart();
+  for (const std::string content : {"a", "there", "", "z"}) {
+    EXPECT_EQ(*store_->ReadSmall(IdOf(content), 100), content);
+  }
+  EXPECT_FALSE(*store_->Has(IdOf("right")));
+  EXPECT_FALSE(*store_->Has(IdOf("four")));
+  EXPECT_EQ(store_->TotalBytes(), 7U);
+}
+
+TEST_P(BlobStoreContract, WhatIsStoredTogetherIsNew) {
+  clock_.Advance(std::chrono::hours(1));
+  const BlobStore::Content blob{IdOf("one"), "one"};
+  ASSERT_TRUE(store_->WriteTogether({&blob, 1}).front().ok());
+  clock_.Advance(std::chrono::minutes(10));
+  EXPECT_EQ(RemoveOlderThan(std::chrono::minutes(10)), 0);
+  ASSERT_TRUE(store_->WriteTogether({&blob, 1}).front().ok());  // it is wanted again
+  clock_.Advance(std::chrono::minutes(10));
+  EXPECT_EQ(RemoveOlderThan(std::chrono::minutes(10)), 0);
+}
+
+// Two that wait for each other would never end.
+TEST_P(BlobStoreContract, ManyThreadsStoreTheSameBlobsTogetherInOtherOrders) {
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < 8; ++t) {
+    threads.emplace_back([this, t] {
+      std::vector<std::string> texts;
+      for (std::size_t i = 0; i < 40; ++i) {
+        texts.push_back(std::to_string((t % 2 == 0 ? i : 39 - i) + 100));
+      }
+      std::vector<BlobStore::Content> blobs;
+      for (const std::string& text : texts) {
+        blobs.push_back({IdOf(text), text});
+      }
+      for (const Status& status : store_->WriteTogether(blobs)) {
+        EXPECT_TRUE(status.ok()) << status.ToString();
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(store_->TotalBytes(), 40U * 3U);
+}
+
 INSTANTIATE_TEST_SUITE_P(Stores, BlobStoreContract, ::testing::ValuesIn(kStores),
                          [](const auto& tested) { return std::string(tested.param.name); });
 

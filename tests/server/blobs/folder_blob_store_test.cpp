@@ -6,9 +6,11 @@
 
 #include <chrono>
 #include <fstream>
+#include <set>
 
 #include "common/base/clock.h"
 #include "tests/support/faulty_file_system.h"
+#include "tests/support/power_cut_file_system.h"
 #include "tests/support/temporary_directory.h"
 
 namespace tyllm::server::blobs {
@@ -62,6 +64,112 @@ TEST(FolderBlobStore, AfterAFailureAtAnyWriteTheUploadCanBeFinished) {
     EXPECT_TRUE(std::filesystem::is_empty(root / "partial")) << "at change " << healthy;
   }
   EXPECT_GT(healthy, 8) << "the upload must have been interrupted in many places";
+}
+
+constexpr int kTogether = 5;
+
+std::string ContentOf(int blob) {
+  return std::string(1000, static_cast<char>('a' + blob));
+}
+
+BlobId IdOf(const std::string& content) {
+  return {DigestOf(content), content.size()};
+}
+
+std::vector<Status> StoreFive(BlobStore& store) {
+  std::vector<std::string> contents;
+  std::vector<BlobStore::Content> blobs;
+  for (int i = 0; i < kTogether; ++i) {
+    contents.push_back(ContentOf(i));
+  }
+  for (const std::string& content : contents) {
+    blobs.push_back({IdOf(content), content});
+  }
+  return store.WriteTogether(blobs);
+}
+
+// A disk that is full for one change or from then on: what is answered without an error is there,
+// the others are not, and can be stored after.
+class StoredTogether : public ::testing::TestWithParam<testing::FaultyFileSystem::Fault> {};
+
+TEST_P(StoredTogether, AfterAFailureAtAnyWriteEachIsAsItWasAnswered) {
+  int healthy = 0;
+  int most_failed = 0;
+  int fewest_failed = kTogether;
+  for (bool done = false; !done; ++healthy) {
+    SCOPED_TRACE("at change " + std::to_string(healthy));
+    const testing::TemporaryDirectory root;
+    ASSERT_TRUE(OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock()).ok());
+    testing::FaultyFileSystem faulty(healthy, GetParam());
+    std::set<int> failed;
+    {
+      const auto store = OpenFolderBlobStore(faulty, root.path(), SystemClock());
+      if (!store.ok()) {
+        continue;
+      }
+      const std::vector<Status> ended = StoreFive(**store);
+      for (int i = 0; i < kTogether; ++i) {
+        if (!ended[static_cast<std::size_t>(i)].ok()) {
+          failed.insert(i);
+        }
+        EXPECT_EQ(*(*store)->Has(IdOf(ContentOf(i))), !failed.contains(i));
+      }
+    }
+    done = !faulty.failed();
+    EXPECT_EQ(failed.empty(), done);
+    if (!done) {
+      most_failed = std::max(most_failed, static_cast<int>(failed.size()));
+      fewest_failed = std::min(fewest_failed, static_cast<int>(failed.size()));
+    }
+    auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
+    ASSERT_TRUE(store.ok());
+    EXPECT_TRUE(std::filesystem::is_empty(root / "partial"));
+    EXPECT_EQ((*store)->TotalBytes(), 1000 * (kTogether - failed.size()));
+    for (const Status& status : StoreFive(**store)) {
+      EXPECT_TRUE(status.ok()) << status.ToString();
+    }
+    for (int i = 0; i < kTogether; ++i) {
+      EXPECT_EQ(*(*store)->ReadSmall(IdOf(ContentOf(i)), 1000), ContentOf(i));
+    }
+  }
+  EXPECT_GT(healthy, 20) << "they must have been interrupted in many places";
+  EXPECT_EQ(fewest_failed, 1);
+  EXPECT_EQ(most_failed, GetParam() == testing::FaultyFileSystem::Fault::kOnce ? 1 : kTogether);
+}
+
+INSTANTIATE_TEST_SUITE_P(Faults, StoredTogether,
+                         ::testing::Values(testing::FaultyFileSystem::Fault::kStays,
+                                           testing::FaultyFileSystem::Fault::kOnce),
+                         [](const auto& fault) {
+                           return fault.param == testing::FaultyFileSystem::Fault::kOnce
+                                      ? std::string("Once")
+                                      : std::string("Stays");
+                         });
+
+TEST(FolderBlobStore, AfterAPowerCutAtAnyChangeWhatWasStoredTogetherIsThere) {
+  int healthy = 0;
+  for (bool cut = true; cut; ++healthy) {
+    SCOPED_TRACE("power cut at change " + std::to_string(healthy));
+    const testing::TemporaryDirectory root;
+    testing::PowerCutFileSystem disk(healthy);
+    std::vector<Status> ended(kTogether, Unavailable("not begun"));
+    if (const auto store = OpenFolderBlobStore(disk, root.path(), SystemClock()); store.ok()) {
+      ended = StoreFive(**store);
+    }
+    cut = disk.failed();
+    disk.LosePower();
+    auto store = OpenFolderBlobStore(LocalFileSystem(), root.path(), SystemClock());
+    ASSERT_TRUE(store.ok());
+    for (int i = 0; i < kTogether; ++i) {
+      const BlobId id = IdOf(ContentOf(i));
+      const bool promised = ended[static_cast<std::size_t>(i)].ok();
+      EXPECT_TRUE(!promised || *(*store)->Has(id));
+      if (*(*store)->Has(id)) {
+        EXPECT_EQ(*(*store)->ReadSmall(id, 1000), ContentOf(i));
+      }
+    }
+  }
+  EXPECT_GT(healthy, 20);
 }
 
 TEST(FolderBlobStore, ABlobThatRotsIsNoticedSetAsideAndCanBeUploadedAgain) {

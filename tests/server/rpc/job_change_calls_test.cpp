@@ -216,6 +216,9 @@ TEST_F(JobChangeCalls, CapabilitiesTellWhatFits) {
   ASSERT_TRUE(jobs_->GetCapabilities(&context, {}, &response).ok());
   EXPECT_EQ(response.api_versions(0), "tyllm.v1");
   EXPECT_EQ(response.max_message_bytes(), 4 << 20);
+  EXPECT_EQ(response.max_batch_bytes(), 2 << 20);
+  EXPECT_EQ(response.max_batched_blob_bytes(), 256 << 10);
+  EXPECT_EQ(response.max_batch_blobs(), 1000);
   EXPECT_EQ(response.request_id_ms(), 24 * 3600 * 1000);
   EXPECT_FALSE(response.has_queued_jobs_left());
 }
