@@ -8,6 +8,10 @@
 
 #include "worker/model/scale_tensor.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace tyllm::model {
 
 namespace {
@@ -19,6 +23,15 @@ constexpr std::array<unsigned, 8> kShift = [] {
     shifts[j] = AwqGemmShift(j);
   }
   return shifts;
+}();
+
+/// Which column has a nibble of a word.
+constexpr std::array<std::size_t, 8> kOutput = [] {
+  std::array<std::size_t, 8> outputs{};
+  for (std::size_t j = 0; j < outputs.size(); ++j) {
+    outputs[kShift[j] / 4] = j;
+  }
+  return outputs;
 }();
 
 /// Both directions transpose, so they go by tiles: a cache line of words times 64 input rows
@@ -55,8 +68,8 @@ void ForEachWord(std::size_t begin, std::size_t end, Extent words, Word word) {
 constexpr std::size_t kRowsAtOnce = 16;
 
 /// Of words [inputs, row] the given columns and inputs -> nibbles [8 * columns, inputs].
-void UnpackWords(std::span<const std::byte> words, std::size_t row, Extent columns, Extent inputs,
-                 std::uint8_t* nibbles) {
+void UnpackWordByWord(std::span<const std::byte> words, std::size_t row, Extent columns,
+                      Extent inputs, std::uint8_t* nibbles) {
   const auto unpack = [&]<std::size_t Rows>(std::size_t r, std::size_t w) {
     std::array<std::uint32_t, Rows> column;
     for (std::size_t i = 0; i < Rows; ++i) {
@@ -79,6 +92,104 @@ void UnpackWords(std::span<const std::byte> words, std::size_t row, Extent colum
   });
   ForEachWord<1>(whole, inputs.end, columns,
                  [&](std::size_t r, std::size_t w) { unpack.template operator()<1>(r, w); });
+}
+
+#if defined(__x86_64__)
+
+/// Words that UnpackBlock takes at a time: a register of AVX2.
+constexpr std::size_t kWordsAtOnce = 8;
+
+struct Registers {
+  __m256i at[kRowsAtOnce];
+};
+
+/// The bytes of either lane, [16, 16], become their transpose: four times each register and the one
+/// eight behind it are interleaved.
+[[gnu::target("avx2")]] void TransposeLanes(Registers& bytes) {
+  for (int time = 0; time < 4; ++time) {
+    Registers next;
+    for (std::size_t i = 0; i < kRowsAtOnce / 2; ++i) {
+      next.at[2 * i] = _mm256_unpacklo_epi8(bytes.at[i], bytes.at[i + kRowsAtOnce / 2]);
+      next.at[2 * i + 1] = _mm256_unpackhi_epi8(bytes.at[i], bytes.at[i + kRowsAtOnce / 2]);
+    }
+    bytes = next;
+  }
+}
+
+/// Eight words of sixteen inputs, `row` words apart -> 64 outputs, `pitch` apart.
+[[gnu::target("avx2")]] void UnpackBlock(const std::byte* words, std::size_t row, std::uint8_t* out,
+                                         std::size_t pitch) {
+  const __m256i low = _mm256_set1_epi8(0x0F);
+  for (unsigned odd = 0; odd < 2; ++odd) {  // of the nibbles of a word
+    Registers bytes;
+    for (std::size_t i = 0; i < kRowsAtOnce; ++i) {
+      const __m256i word =
+          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + i * row * 4));
+      bytes.at[i] = _mm256_and_si256(odd == 0 ? word : _mm256_srli_epi32(word, 4), low);
+    }
+    TransposeLanes(bytes);
+    for (std::size_t i = 0; i < kRowsAtOnce; ++i) {
+      std::uint8_t* const to = out + (i / 4 * 8 + kOutput[2 * (i % 4) + odd]) * pitch;
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(bytes.at[i]));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32 * pitch),
+                       _mm256_extracti128_si256(bytes.at[i], 1));
+    }
+  }
+}
+
+bool HasAvx2() {
+  static const bool has = __builtin_cpu_supports("avx2") != 0;
+  return has;
+}
+
+/// UnpackWordByWord for the first columns, those that fill registers; gives their number. Inputs
+/// are a multiple of kRowsAtOnce.
+std::size_t UnpackBlocks(std::span<const std::byte> words, std::size_t row, Extent columns,
+                         Extent inputs, std::uint8_t* nibbles) {
+  if (!HasAvx2()) {
+    return 0;
+  }
+  // A line of the cache of each output is put together apart: outputs that are a power of two apart
+  // would drive each other out of it.
+  constexpr std::size_t kOutputs = kWordsAtOnce * 8;
+  alignas(64) std::array<std::uint8_t, kOutputs * kTileInputs> tile;
+  const std::size_t whole = columns.size() / kWordsAtOnce * kWordsAtOnce;
+  for (std::size_t r0 = 0; r0 < inputs.size(); r0 += kTileInputs) {
+    const std::size_t some = std::min(kTileInputs, inputs.size() - r0);
+    for (std::size_t w = 0; w < whole; w += kWordsAtOnce) {
+      for (std::size_t r = 0; r < some; r += kRowsAtOnce) {
+        const std::size_t from = (inputs.begin + r0 + r) * row + columns.begin + w;
+        UnpackBlock(words.data() + from * sizeof(std::uint32_t), row, tile.data() + r, kTileInputs);
+      }
+      for (std::size_t output = 0; output < kOutputs; ++output) {
+        std::uint8_t* const to = nibbles + (8 * w + output) * inputs.size() + r0;
+        const std::uint8_t* const line = tile.data() + output * kTileInputs;
+        if (some == kTileInputs) {
+          std::memcpy(to, line, kTileInputs);
+        } else {
+          std::memcpy(to, line, some);
+        }
+      }
+    }
+  }
+  return whole;
+}
+
+#else
+
+std::size_t UnpackBlocks(std::span<const std::byte>, std::size_t, Extent, Extent, std::uint8_t*) {
+  return 0;
+}
+
+#endif
+
+void UnpackWords(std::span<const std::byte> words, std::size_t row, Extent columns, Extent inputs,
+                 std::uint8_t* nibbles) {
+  const std::size_t whole =
+      inputs.size() % kRowsAtOnce == 0 ? UnpackBlocks(words, row, columns, inputs, nibbles) : 0;
+  // Inputs that fill no register are rare, of zero points: then all are taken one by one.
+  UnpackWordByWord(words, row, {columns.begin + whole, columns.end}, inputs,
+                   nibbles + 8 * whole * inputs.size());
 }
 
 std::vector<std::uint32_t> PackWords(const std::uint8_t* nibbles, std::size_t outputs,
