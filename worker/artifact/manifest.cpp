@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "common/base/digest.h"
+#include "common/base/guarded.h"
 #include "worker/artifact/layout.h"
 
 namespace tyllm::artifact {
@@ -77,12 +79,24 @@ Result<std::vector<Path>> ListFiles(const Path& root, std::span<const Path> exce
   return files;
 }
 
-Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files,
+Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files, ThreadPool& pool,
                                   const std::function<void(std::uint64_t)>& read) {
+  Guarded<std::function<void(std::uint64_t)>> guarded(read);
+  const auto tell = [&](std::uint64_t bytes) {
+    auto told = guarded.Lock();
+    if (*told) {
+      (*told)(bytes);
+    }
+  };
+  std::vector<std::optional<Result<BlobId>>> ids(files.size());
+  pool.ParallelFor(std::ssize(files), [&](std::int64_t i) {
+    const auto at = static_cast<std::size_t>(i);
+    ids[at].emplace(DigestOfFile(root / files[at], {}, tell));
+  });
   Sha256Stream stream;
-  for (const Path& path : files) {
-    TYLLM_ASSIGN(const BlobId id, DigestOfFile(root / path, {}, read));
-    const FileEntry entry{path.generic_string(), id.size, id.sha256.Hex()};
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    TYLLM_ASSIGN(const BlobId id, *std::move(ids[i]));
+    const FileEntry entry{files[i].generic_string(), id.size, id.sha256.Hex()};
     stream.Update(entry.path + '\0' + std::to_string(entry.bytes) + '\0' + entry.sha256 + '\n');
   }
   return stream.Finish().Hex();

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "common/base/parallel.h"
 #include "common/domain/task_options.h"
 #include "common/format/json.h"
 #include "worker/plan/program.h"
@@ -89,9 +90,9 @@ Result<Manifest> ReadManifest(const Path& path);
 Result<FileEntry> DescribeFile(const Path& root, const Path& path);
 /// Every regular file below `root` but `except`, sorted.
 Result<std::vector<Path>> ListFiles(const Path& root, std::span<const Path> except = {});
-/// One digest of names, sizes and contents of `files` below `root`, in their order. `read` is told
-/// of bytes as they are read.
-Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files,
+/// One digest of names, sizes and contents of `files` below `root`, in their order; they are read
+/// side by side. `read` is told of bytes as they are read, by a thread at a time.
+Result<std::string> DigestOfFiles(const Path& root, std::span<const Path> files, ThreadPool& pool,
                                   const std::function<void(std::uint64_t)>& read = {});
 
 }  // namespace tyllm::artifact

@@ -8,6 +8,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/disk_room.h"
+#include "common/base/parallel.h"
 #include "common/base/staging.h"
 #include "common/domain/tools.h"
 #include "worker/compile/directory_size.h"
@@ -97,12 +98,13 @@ Status CheckCompiler(const CompileRequest& request, const domain::CompileOptions
 }
 
 /// The digest of everything that the model is made of; tells how far it is in bytes.
-Result<std::string> DigestOfModel(const Path& model, const std::vector<Path>& files,
+Result<std::string> DigestOfModel(const Path& model, const std::vector<Path>& files, int jobs,
                                   domain::ProgressSink& progress) {
   const auto total = static_cast<std::int64_t>(model::BytesOfFiles(model, files));
   std::int64_t done = 0;
   progress.Report({"check", 0, total, "bytes", "digest of " + model.string()});
-  return artifact::DigestOfFiles(model, files, [&](std::uint64_t bytes) {
+  ThreadPool pool(jobs);
+  return artifact::DigestOfFiles(model, files, pool, [&](std::uint64_t bytes) {
     done += static_cast<std::int64_t>(bytes);
     progress.Report({"check", std::min(done, total), total, "bytes", ""});
   });
@@ -187,14 +189,26 @@ Result<Preparation> Prepare(const CompileRequest& request, NeedsCompiler needs,
     request.started(preparation);
   }
   TYLLM_ASSIGN(const std::vector<Path> files, model::FindModelFiles(request.model));
-  TYLLM_ASSIGN(preparation.model_digest, DigestOfModel(request.model, files, progress));
+  // One thread for each of the model's files, and the numbers of the tables at the same time.
+  std::optional<Result<std::string>> digest;
+  Status chosen;
+  ThreadPool side_by_side(request.jobs == 1 ? 1 : 2);
+  side_by_side.ParallelFor(2, [&](std::int64_t i) {
+    if (i == 0) {
+      digest.emplace(DigestOfModel(request.model, files, request.jobs, progress));
+    } else {
+      chosen = ChooseStorage(Reading::kAll, request.jobs, preparation);
+    }
+  });
+  TYLLM_ASSIGN(preparation.model_digest, *std::move(digest));
+  TYLLM_TRY(std::move(chosen));
   if (!request.source_tokenizer.empty()) {
+    ThreadPool pool(request.jobs);
     TYLLM_ASSIGN(const std::string tokenizer,
                  artifact::DigestOfFiles(request.source_tokenizer,
-                                         TokenizerFiles(request.source_tokenizer)));
+                                         TokenizerFiles(request.source_tokenizer), pool));
     preparation.model_digest = DigestOf(preparation.model_digest + tokenizer).Hex();
   }
-  TYLLM_TRY(ChooseStorage(Reading::kAll, request.jobs, preparation));
   return preparation;
 }
 
