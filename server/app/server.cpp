@@ -240,6 +240,7 @@ class Server::Assembly {
     WorkerPlace place;
     place.server = rpc_->local_address();
     place.work = folder_.worker();
+    place.blobs = folder_.blobs();
     return WorkerCommand(config_, place);
   }
 

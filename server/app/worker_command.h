@@ -14,6 +14,7 @@ namespace tyllm::server::app {
 struct WorkerPlace {
   std::string server;  ///< an address of this server that needs no TLS, or is on this machine
   Path work;           ///< folder
+  Path blobs;          ///< the server's, to read and to share files with
 };
 
 /// How long the embedded worker takes at most to hand back its work when it is stopped, which it is

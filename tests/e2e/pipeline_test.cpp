@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <map>
 
 #include "common/format/tree.h"
 #include "tests/e2e/farm.h"
+#include "tests/support/can_clone.h"
 #include "tests/support/metric_value.h"
 
 // The main job with real processes: server, worker, job processes, client.
@@ -65,6 +69,44 @@ TEST(Pipeline, QuantizesConvertsEvaluatesCompilesAndFetchesAModelThatRuns) {
       MetricValue(metrics, "tyllm_stage_seconds_count{kind=\"quantize\",stage=\"calibrate\"}"),
       "1");
   EXPECT_EQ(farm.StopServer(), 0);
+}
+
+/// Files under a folder that may not be executed, by their inodes.
+std::map<ino_t, fs::path> DataFilesUnder(const fs::path& folder) {
+  std::map<ino_t, fs::path> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    struct stat file{};
+    if (::lstat(entry.path().c_str(), &file) == 0 && S_ISREG(file.st_mode) &&
+        (file.st_mode & S_IXUSR) == 0) {
+      files[file.st_ino] = entry.path();
+    }
+  }
+  return files;
+}
+
+TEST(Pipeline, TheServersOwnWorkerHasNoCopiesOfModelsAndResults) {
+  Farm farm;
+  if (CanClone(farm.folder())) {
+    GTEST_SKIP() << "files are cloned here, and nobody can tell which share blocks";
+  }
+  farm.StartServer(true);
+  const Ran ran = farm.Client({"submit", "pipeline", "--model", DemoModel(), "--method", "rtn",
+                               "--dies", "2", "--seq-lens", "1", "--max-kv", "64", "--wait"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(farm.StopServer(), 0);
+  const auto blobs = DataFilesUnder(farm.folder() / "data/blobs/complete");
+  std::uintmax_t shared = 0;
+  for (const auto& tree : fs::directory_iterator(farm.folder() / "data/worker/trees")) {
+    for (const auto& [inode, file] :
+         tree.is_directory() ? DataFilesUnder(tree) : std::map<ino_t, fs::path>()) {
+      EXPECT_TRUE(blobs.contains(inode)) << file << " is a copy";
+      shared += fs::file_size(file);
+    }
+  }
+  EXPECT_GT(shared, std::uintmax_t{8} << 20) << "the model and what was made of it";
+  const Ran checked =
+      RunProgram("tyllm-server", {"fsck", "--data", (farm.folder() / "data").string(), "--digest"});
+  EXPECT_EQ(checked.code, 0) << checked.out << checked.err;
 }
 
 TEST(Pipeline, TheSameRequestTwiceCostsNothing) {

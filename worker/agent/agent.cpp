@@ -60,8 +60,9 @@ Result<std::unique_ptr<Agent>> Agent::Create(AgentConfig config,
   TYLLM_ASSIGN(WorkFolder folder, WorkFolder::Open(config.work, kFolderPatience, stop));
   std::unique_ptr<Agent> agent(new Agent(std::move(config), std::move(folder), clock, log));
   TYLLM_TRY(agent->DescribeItself());
-  TYLLM_ASSIGN(agent->trees_, TreeCache::Open(agent->folder_.trees(), agent->config_.cache_bytes,
-                                              clock, LocalFileSystem()));
+  TYLLM_ASSIGN(agent->trees_,
+               TreeCache::Open(agent->folder_.trees(), agent->config_.cache_bytes, clock,
+                               LocalFileSystem(), LocalBlobs(agent->config_.blobs)));
   agent->unreturned_ = ReadUnreturned(agent->folder_.unreturned(), agent->config_.name);
   agent->link_ = std::make_unique<FarmLink>(channel);
   Agent* const self = agent.get();

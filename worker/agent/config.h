@@ -17,6 +17,7 @@ struct AgentConfig {
   std::string server;  ///< HOST:PORT
   std::string name;    ///< unique in the farm
   Path work;           ///< folder of its own: attempts, cached trees, compiled objects
+  Path blobs;          ///< of a server on this machine; empty: its blobs are fetched
   Path toolchain;      ///< the `tyllm` program that it runs
   std::string device = "auto";
   std::int32_t slots = 1;                    ///< tasks at a time

@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kUnfinished = ".incoming";
+constexpr std::string_view kTaken = ".incoming.taken";
 constexpr std::string_view kLeaving = ".removing";
 constexpr std::string_view kList = ".list";
 constexpr Milliseconds kLookForStop{200};
@@ -75,9 +76,11 @@ Path TreeCache::ListOf(const format::TreeId& id) const {
 }
 
 Result<std::unique_ptr<TreeCache>> TreeCache::Open(Path folder, std::int64_t limit,
-                                                   const Clock& clock, FileSystem& files) {
+                                                   const Clock& clock, FileSystem& files,
+                                                   LocalBlobs local) {
   TYLLM_TRY(files.CreateDirectories(folder));
-  std::unique_ptr<TreeCache> cache(new TreeCache(std::move(folder), limit, clock, files));
+  std::unique_ptr<TreeCache> cache(
+      new TreeCache(std::move(folder), limit, clock, files, std::move(local)));
   auto entries = cache->entries_.Lock();
   TYLLM_ASSIGN(std::vector<Path> found, ListFolder(cache->folder_));
   std::sort(found.begin(), found.end());  // a whole tree before what is unfinished of it
@@ -99,28 +102,36 @@ Status TreeCache::TakeOver(const Path& path, Entries& entries) {
   const auto known = entries.find(*id);
   const bool whole = known != entries.end() && known->second.ready;
   if (kind.empty()) {
-    if (IsWhole(*id)) {
-      entries[*id] = {BytesUnder(path), 0, true, false, clock_.Now()};
+    if (const auto tree = ReadWhole(*id)) {
+      entries[*id] = WholeEntry(*tree);
       return OkStatus();
     }
     TYLLM_TRY(files_.RemoveAll(UnfinishedPathOf(*id)));
     TYLLM_TRY(files_.Rename(path, UnfinishedPathOf(*id)));
-    entries[*id] = {BytesUnder(UnfinishedPathOf(*id)), 0, false, false, clock_.Now()};
+    entries[*id] = {.bytes = BytesUnder(UnfinishedPathOf(*id)), .last_used = clock_.Now()};
   } else if (kind == kUnfinished && !whole) {
-    entries[*id] = {BytesUnder(path), 0, false, false, clock_.Now()};
-  } else if (kind == kUnfinished || kind == kLeaving || (kind == kList && !whole)) {
+    entries[*id] = {.bytes = BytesUnder(path), .last_used = clock_.Now()};
+  } else if (kind == kUnfinished || kind == kTaken || kind == kLeaving ||
+             (kind == kList && !whole)) {
     (void)files_.RemoveAll(path);  // what cannot be removed now is no harm, but for its bytes
   }
   return OkStatus();
 }
 
-bool TreeCache::IsWhole(const format::TreeId& id) const {
+TreeCache::Entry TreeCache::WholeEntry(const format::Tree& tree) const {
+  return {.bytes = local_.OwnBytes(tree, PathOf(IdOf(tree))),
+          .tree = std::make_shared<const format::Tree>(tree),
+          .ready = true,
+          .last_used = clock_.Now()};
+}
+
+std::optional<format::Tree> TreeCache::ReadWhole(const format::TreeId& id) const {
   const Result<std::string> text = files_.Read(ListOf(id));
   if (!text.ok() || text->size() != id.size || DigestOf(*text) != id.sha256) {
-    return false;
+    return std::nullopt;
   }
-  const Result<format::Tree> tree = format::ParseTree(*text);
-  return tree.ok() && Holds(PathOf(id), *tree);
+  Result<format::Tree> tree = format::ParseTree(*text);
+  return tree.ok() && Holds(PathOf(id), *tree) ? std::optional(*std::move(tree)) : std::nullopt;
 }
 
 Status TreeCache::MakeReady(const format::Tree& tree, const Path& folder) {
@@ -188,6 +199,14 @@ bool TreeCache::RemoveOne(Entries& entries) {
   return false;
 }
 
+void TreeCache::Measure(Entries& entries) const {
+  for (auto& [id, entry] : entries) {
+    if (entry.tree != nullptr && local_.is_there()) {
+      entry.bytes = local_.OwnBytes(*entry.tree, PathOf(id));
+    }
+  }
+}
+
 void TreeCache::Shrink(Entries& entries) {
   const auto total = [&] {
     return std::accumulate(entries.begin(), entries.end(), std::int64_t{0},
@@ -200,6 +219,7 @@ void TreeCache::Shrink(Entries& entries) {
 void TreeCache::MakeWayFor(std::int64_t bytes) {
   others_ = bytes;
   auto entries = entries_.Lock();
+  Measure(*entries);
   Shrink(*entries);
 }
 
@@ -207,17 +227,22 @@ std::int64_t TreeCache::Reserved(const Entries& entries) const {
   std::int64_t reserved = 0;
   for (const auto& [id, entry] : entries) {
     if (entry.coming) {
-      reserved += std::max<std::int64_t>(0, entry.bytes - BytesUnder(UnfinishedPathOf(id)));
+      reserved +=
+          std::max<std::int64_t>(0, entry.bytes + entry.shared - BytesUnder(UnfinishedPathOf(id)));
     }
   }
   return reserved;
 }
 
-Status TreeCache::MakeRoom(const format::TreeId& id, std::int64_t bytes) {
+Status TreeCache::MakeRoom(const format::Tree& tree) {
+  const format::TreeId id = IdOf(tree);
+  const auto bytes = static_cast<std::int64_t>(tree.bytes());
   auto entries = entries_.Lock();
-  const std::int64_t here = BytesUnder(UnfinishedPathOf(id));  // of an earlier try
+  // Of an earlier try, or of the blobs of a server on this machine.
+  const std::int64_t here = BytesUnder(UnfinishedPathOf(id));
   Entry& entry = (*entries)[id];
-  entry.bytes = bytes;
+  entry.bytes = local_.OwnBytes(tree, UnfinishedPathOf(id));
+  entry.shared = bytes - entry.bytes;
   Shrink(*entries);
   while (true) {
     // In this order: what a download writes meanwhile makes the room look smaller, never larger.
@@ -238,14 +263,16 @@ Status TreeCache::MakeRoom(const format::TreeId& id, std::int64_t bytes) {
   }
 }
 
-Status TreeCache::Download(const format::TreeId& id, wire::BlobTransfer& transfer,
-                           const wire::BlobTransfer::Progress& progress,
-                           const std::stop_token& stop) {
+Result<format::Tree> TreeCache::Download(const format::TreeId& id, wire::BlobTransfer& transfer,
+                                         const wire::BlobTransfer::Progress& progress,
+                                         const std::stop_token& stop) {
   const Path incoming = UnfinishedPathOf(id);
   TYLLM_ASSIGN(const format::Tree tree, transfer.ReadTree(id, stop));
-  TYLLM_TRY(MakeRoom(id, static_cast<std::int64_t>(tree.bytes())));
+  local_.Place(tree, incoming);
+  TYLLM_TRY(MakeRoom(tree));
   TYLLM_TRY(transfer.DownloadTree(tree, incoming, progress, stop));
-  return MakeReady(tree, incoming);
+  TYLLM_TRY(MakeReady(tree, incoming));
+  return tree;
 }
 
 Result<TreeCache::Lease> TreeCache::Fetch(const format::TreeId& id, wire::BlobTransfer& transfer,
@@ -253,18 +280,19 @@ Result<TreeCache::Lease> TreeCache::Fetch(const format::TreeId& id, wire::BlobTr
                                           const std::stop_token& stop) {
   TYLLM_ASSIGN(const bool is_absent, Enter(id, stop));
   if (is_absent) {
-    const Status status = Download(id, transfer, progress, stop);
+    const Result<format::Tree> tree = Download(id, transfer, progress, stop);
     {
       auto entries = entries_.Lock();
-      (*entries)[id].ready = status.ok();
-      (*entries)[id].coming = false;
-      if (!status.ok()) {
-        (*entries)[id].bytes = BytesUnder(UnfinishedPathOf(id));
-      }
+      Entry& entry = (*entries)[id];
+      const int users = entry.users;
+      entry = tree.ok()
+                  ? WholeEntry(*tree)
+                  : Entry{.bytes = BytesUnder(UnfinishedPathOf(id)), .last_used = entry.last_used};
+      entry.users = users;
     }
-    if (!status.ok()) {
+    if (!tree.ok()) {
       Leave(id);
-      return status.Annotate("fetching tree " + id.sha256.Hex().substr(0, 12));
+      return tree.status().Annotate("fetching tree " + id.sha256.Hex().substr(0, 12));
     }
     entries_.Notify();
   }
@@ -273,6 +301,7 @@ Result<TreeCache::Lease> TreeCache::Fetch(const format::TreeId& id, wire::BlobTr
 
 void TreeCache::Adopt(const format::Tree& tree, const Path& folder) {
   const format::TreeId id = IdOf(tree);
+  local_.Share(tree, folder);
   auto entries = entries_.Lock();
   const auto known = entries->find(id);
   if (known != entries->end() && (known->second.ready || known->second.users > 0)) {
@@ -281,7 +310,7 @@ void TreeCache::Adopt(const format::Tree& tree, const Path& folder) {
   // A failure only means that the tree is fetched when it is wanted.
   if (Holds(folder, tree) && MakeReady(tree, folder).ok()) {
     (void)files_.RemoveAll(UnfinishedPathOf(id));
-    (*entries)[id] = {static_cast<std::int64_t>(tree.bytes()), 0, true, false, clock_.Now()};
+    (*entries)[id] = WholeEntry(tree);
     Shrink(*entries);
   }
 }

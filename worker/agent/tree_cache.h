@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -14,12 +15,14 @@
 #include "common/base/guarded.h"
 #include "common/format/tree.h"
 #include "common/wire/blob_transfer.h"
+#include "worker/agent/local_blobs.h"
 
 namespace tyllm::agent {
 
-/// Input trees as folders, kept for later tasks up to a limit; unfinished downloads that nobody
-/// waits for go first, then the longest unused trees, those in use never. Threads: any; two tasks
-/// that want one tree wait for one download. Of a tree there is at most one of these:
+/// Input trees as folders, kept for later tasks up to a limit, which holds for what they do not
+/// share with the blobs of a server on this machine; unfinished downloads that nobody waits for go
+/// first, then the longest unused trees, those in use never. Threads: any; two tasks that want one
+/// tree wait for one download. Of a tree there is at most one of these:
 ///   <sha256>-<size>           the whole tree; <sha256>-<size>.list beside it is its text
 ///   <sha256>-<size>.incoming  a part of it, to go on from
 ///   <sha256>-<size>.removing  what is left of it, of use to nobody
@@ -45,7 +48,8 @@ class TreeCache {
   /// Takes over what an earlier process left in `folder`; unfinished downloads go on when they are
   /// wanted, and so do trees of which a file is missing or has another size than their text says.
   static Result<std::unique_ptr<TreeCache>> Open(Path folder, std::int64_t limit,
-                                                 const Clock& clock, FileSystem& files);
+                                                 const Clock& clock, FileSystem& files,
+                                                 LocalBlobs local = LocalBlobs());
 
   /// The tree's folder, downloaded when it is not there. kResourceExhausted when the disk has no
   /// room for it, also after everything that is not in use has gone.
@@ -61,7 +65,9 @@ class TreeCache {
 
  private:
   struct Entry {
-    std::int64_t bytes = 0;
+    std::int64_t bytes = 0;  ///< that would be free without it: what it shares with blobs is theirs
+    std::int64_t shared = 0;                             ///< with blobs, while it is downloaded
+    std::shared_ptr<const format::Tree> tree = nullptr;  ///< of a whole one
     int users = 0;
     bool ready = false;   ///< else what there is of it lies under another name
     bool coming = false;  ///< it is downloaded, `bytes` are what it will have
@@ -70,14 +76,19 @@ class TreeCache {
 
   using Entries = std::map<format::TreeId, Entry>;
 
-  TreeCache(Path folder, std::int64_t limit, const Clock& clock, FileSystem& files)
-      : folder_(std::move(folder)), limit_(limit), clock_(clock), files_(files) {}
+  TreeCache(Path folder, std::int64_t limit, const Clock& clock, FileSystem& files,
+            LocalBlobs local)
+      : folder_(std::move(folder)),
+        limit_(limit),
+        clock_(clock),
+        files_(files),
+        local_(std::move(local)) {}
 
   Path PathOf(const format::TreeId& id) const;
   Path UnfinishedPathOf(const format::TreeId& id) const;
   Path ListOf(const format::TreeId& id) const;
-  /// Of a folder with a whole tree's name: whether it is one, by the text beside it.
-  bool IsWhole(const format::TreeId& id) const;
+  /// Of a folder with a whole tree's name: the tree, by the text beside it, if it is one.
+  std::optional<format::Tree> ReadWhole(const format::TreeId& id) const;
   /// Enters the folder `path` if it is a tree's; what is not whole counts as unfinished.
   Status TakeOver(const Path& path, Entries& entries);
   /// Gives a folder that holds the whole tree its name.
@@ -90,18 +101,23 @@ class TreeCache {
   /// Removes one that nobody uses; false when there is none.
   bool RemoveOne(Entries& entries);
   void Shrink(Entries& entries);
+  Entry WholeEntry(const format::Tree& tree) const;
+  /// A server on this machine may have removed blobs that trees shared.
+  void Measure(Entries& entries) const;
   /// Bytes that the downloads under way have yet to write.
   std::int64_t Reserved(const Entries& entries) const;
   /// Room for a download on the disk, beside those that are under way, and in the limit as far as
   /// others can go. Reserved from then on.
-  Status MakeRoom(const format::TreeId& id, std::int64_t bytes);
-  Status Download(const format::TreeId& id, wire::BlobTransfer& transfer,
-                  const wire::BlobTransfer::Progress& progress, const std::stop_token& stop);
+  Status MakeRoom(const format::Tree& tree);
+  Result<format::Tree> Download(const format::TreeId& id, wire::BlobTransfer& transfer,
+                                const wire::BlobTransfer::Progress& progress,
+                                const std::stop_token& stop);
 
   Path folder_;
   std::int64_t limit_;
   const Clock& clock_;
   FileSystem& files_;
+  const LocalBlobs local_;
   std::atomic<std::int64_t> others_ = 0;
   Guarded<Entries> entries_;
 };

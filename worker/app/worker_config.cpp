@@ -71,6 +71,9 @@ Result<agent::AgentConfig> AgentConfigOf(const WorkerConfig& config) {
                     " is not there or not executable; give --toolchain FILE");
   }
   TYLLM_ASSIGN(agent.kinds, KindsOf(config.kinds));
+  if (!config.blobs.empty()) {
+    agent.blobs = std::filesystem::absolute(config.blobs);
+  }
   agent.device = config.device;
   agent.slots = static_cast<std::int32_t>(config.slots);
   agent.memory_bytes = config.memory_bytes;

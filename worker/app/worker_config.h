@@ -29,6 +29,7 @@ struct WorkerConfig {
   std::int64_t cache_bytes = 50LL << 30;
   std::int64_t job_log_bytes = 256LL << 20;
   config::Pairs labels;
+  std::string blobs;          ///< empty: they are fetched
   std::string toolchain;      ///< empty: beside this program
   std::string tytvm_command;  ///< empty: the vendor's toolchain is not here
   std::int64_t checkpoint_seconds = 60;
@@ -78,6 +79,9 @@ inline constexpr std::array kWorkerSettings{
                   0,
                   {},
                   "--label"},
+    WorkerSetting{"blobs", &WorkerConfig::blobs, "DIR",
+                  "blob folder of a server on this machine, whose files are shared instead of "
+                  "copied; tyllm-server names it to its own worker"},
     WorkerSetting{"toolchain", &WorkerConfig::toolchain, "FILE",
                   "the tyllm program that it runs; by default the one beside this one"},
     WorkerSetting{"tytvm.command", &WorkerConfig::tytvm_command, "TEXT",

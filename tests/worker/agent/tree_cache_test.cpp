@@ -5,7 +5,9 @@
 
 #include <thread>
 
+#include "common/base/blob_path.h"
 #include "tests/support/blob_client.h"
+#include "tests/support/can_clone.h"
 #include "tests/support/test_server.h"
 
 namespace tyllm::agent {
@@ -226,9 +228,9 @@ TEST_F(TreeCacheTest, ATreeThatTheDiskHasNoRoomForIsRefusedBeforeAnyByteIsFetche
 
 TEST_F(TreeCacheTest, RoomThatADownloadUnderWayNeedsIsNotGivenToAnother) {
   Open(1 << 20);
-  const auto a = Put('a', 1000);
-  const auto b = Put('b', 1000);
-  disk_.free = 1500;
+  const auto a = Put('a', 300'000);  // more than crosses with others at once
+  const auto b = Put('b', 300'000);
+  disk_.free = 450'000;
   wire::BlobTransfer other(server_.channel(), SystemClock(), Milliseconds(2000));
   std::vector<Status> meanwhile;
   const auto fetch_b = [&](std::uint64_t done, std::uint64_t) {
@@ -241,7 +243,7 @@ TEST_F(TreeCacheTest, RoomThatADownloadUnderWayNeedsIsNotGivenToAnother) {
   const Status first = cache_->Fetch(a, transfer_, fetch_b, stop_.get_token()).status();
   ASSERT_EQ(meanwhile.size(), 1U);
   EXPECT_EQ(meanwhile[0].code(), StatusCode::kResourceExhausted) << meanwhile[0].ToString();
-  EXPECT_NE(meanwhile[0].message().find("1000 of them for other downloads"), std::string::npos)
+  EXPECT_NE(meanwhile[0].message().find("300000 of them for other downloads"), std::string::npos)
       << meanwhile[0].message();
   EXPECT_TRUE(Fetch(b).ok()) << "nothing is reserved any more";
 }
@@ -258,6 +260,131 @@ TEST_F(TreeCacheTest, AFolderThatHoldsTheTreeIsTakenOver) {
   const auto lease = Fetch(a);
   ASSERT_TRUE(lease.ok()) << "nothing is fetched";
   EXPECT_EQ(*LocalFileSystem().Read(lease->path() / "file"), std::string(10, 'a'));
+}
+
+/// On one file system with the server's blobs.
+class SharedTreeCacheTest : public TreeCacheTest {
+ protected:
+  void SetUp() override {
+    if (testing::CanClone(folder_.path())) {
+      GTEST_SKIP() << "files are cloned here, and nobody can tell which share blocks";
+    }
+  }
+
+  void OpenShared(std::int64_t limit) {
+    cache_ = *TreeCache::Open(folder_ / "trees", limit, clock_, disk_,
+                              LocalBlobs(server_.data() / "blobs"));
+  }
+
+  Path FileOf(const std::string& content) const {
+    return CompleteBlobPath(server_.data() / "blobs", DigestOf(content));
+  }
+
+  static bool IsOneFile(const Path& a, const Path& b) { return fs::equivalent(a, b); }
+
+  static bool IsWritable(const Path& file) {
+    constexpr auto kWrite =
+        fs::perms::owner_write | fs::perms::group_write | fs::perms::others_write;
+    return (fs::status(file).permissions() & kWrite) != fs::perms::none;
+  }
+
+  format::TreeId PutProgram(const std::string& content) {
+    const format::Tree tree{{{"program", blobs_.Put(content), true}}};
+    return blobs_.Put(format::ToText(tree));
+  }
+};
+
+TEST_F(SharedTreeCacheTest, ATreesFilesAreTheServers) {
+  OpenShared(1 << 20);
+  const std::string content(300'000, 'a');
+  const auto lease = Fetch(Put('a', content.size()));
+  ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+  EXPECT_TRUE(IsOneFile(lease->path() / "file", FileOf(content)));
+  EXPECT_FALSE(IsWritable(lease->path() / "file"));
+  std::string read;
+  ASSERT_TRUE(blobs_.Download(testing::BlobOf(content), 0, 0, read).ok());
+  EXPECT_EQ(read, content);
+}
+
+TEST_F(SharedTreeCacheTest, AProgramHasAFileOfItsOwn) {
+  OpenShared(1000);
+  const std::string content = "#!/bin/sh";
+  const auto lease = Fetch(PutProgram(content));
+  ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+  EXPECT_FALSE(IsOneFile(lease->path() / "program", FileOf(content)));
+  EXPECT_NE(fs::status(lease->path() / "program").permissions() & fs::perms::owner_exec,
+            fs::perms::none);
+  EXPECT_EQ(fs::status(FileOf(content)).permissions() & fs::perms::owner_exec, fs::perms::none);
+}
+
+TEST_F(SharedTreeCacheTest, WhatIsSharedCostsNothingUntilItsBlobIsGone) {
+  OpenShared(250);
+  const auto a = Put('a', 100);
+  const auto b = Put('b', 100);
+  const auto c = Put('c', 100);
+  ASSERT_TRUE(Fetch(a).ok());
+  ASSERT_TRUE(Fetch(b).ok());
+  ASSERT_TRUE(Fetch(c).ok());
+  EXPECT_EQ(cache_->Recent(9).size(), 3U);
+  OpenShared(250);
+  EXPECT_EQ(cache_->Recent(9).size(), 3U) << "nor after a restart";
+  for (const char content : {'a', 'b', 'c'}) {
+    fs::remove(FileOf(std::string(100, content)));
+  }
+  cache_->MakeWayFor(0);
+  EXPECT_EQ(cache_->Recent(9).size(), 2U);
+}
+
+TEST_F(SharedTreeCacheTest, ADiskWithoutRoomIsNoObstacleToWhatIsThere) {
+  OpenShared(1000);
+  disk_.free = 10;
+  const auto lease = Fetch(Put('a', 100));
+  EXPECT_TRUE(lease.ok()) << lease.status().ToString();
+}
+
+TEST_F(SharedTreeCacheTest, ABlobThatRottedIsNotTaken) {
+  OpenShared(1000);
+  const auto id = Put('a', 100);
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), FileOf(std::string(100, 'a')), std::string(100, 'x'))
+          .ok());
+  EXPECT_EQ(Fetch(id).status().code(), StatusCode::kDataLoss);
+  blobs_.Put(std::string(100, 'a'));  // the server has set the other aside
+  const auto lease = Fetch(id);
+  ASSERT_TRUE(lease.ok()) << lease.status().ToString();
+  EXPECT_EQ(*LocalFileSystem().Read(lease->path() / "file"), std::string(100, 'a'));
+}
+
+TEST_F(SharedTreeCacheTest, AnUnfinishedDownloadGivesWayToTheBlob) {
+  OpenShared(1000);
+  const auto id = Put('a', 100);
+  fs::create_directories(PathOf(id, ".incoming"));
+  ASSERT_TRUE(
+      WriteFileAtomically(LocalFileSystem(), PathOf(id, ".incoming") / "file.part", "aaa").ok());
+  const auto lease = Fetch(id);
+  ASSERT_TRUE(lease.ok());
+  EXPECT_TRUE(IsOneFile(lease->path() / "file", FileOf(std::string(100, 'a'))));
+  EXPECT_EQ(FilesIn(lease->path()), 1U);
+  EXPECT_EQ(FilesIn(folder_ / "trees"), 2U) << "the tree and its list";
+}
+
+TEST_F(SharedTreeCacheTest, AnOutputThatTheServerHasIsOneCopyAfterwards) {
+  OpenShared(1000);
+  const std::string content(100, 'a');
+  const auto id = Put('a', 100);
+  fs::create_directories(folder_ / "output");
+  ASSERT_TRUE(WriteFileAtomically(LocalFileSystem(), folder_ / "output" / "file", content).ok());
+  cache_->Adopt({{{"file", testing::BlobOf(content), false}}}, folder_ / "output");
+  const auto lease = Fetch(id);
+  ASSERT_TRUE(lease.ok());
+  EXPECT_TRUE(IsOneFile(lease->path() / "file", FileOf(content)));
+}
+
+TEST_F(SharedTreeCacheTest, WithoutTheFolderEverythingIsFetched) {
+  cache_ = *TreeCache::Open(folder_ / "trees", 1000, clock_, disk_, LocalBlobs("/no/such/folder"));
+  const auto lease = Fetch(Put('a', 100));
+  ASSERT_TRUE(lease.ok());
+  EXPECT_TRUE(IsWritable(lease->path() / "file"));
 }
 
 TEST_F(TreeCacheTest, TwoThatWantOneTreeWaitForOneDownload) {
