@@ -140,7 +140,8 @@ Status CheckCompilation(const JobSpec& spec) {
   }
   return InvalidArgument(
       "compile: target_cpu is 'native', which is another CPU on every worker; expected the one "
-      "that is to run the model: x86-64, x86-64-v2, x86-64-v3, x86-64-v4 or armv8-a");
+      "that is to run the model: x86-64, x86-64-v2, x86-64-v3, x86-64-v4, x86-64-v4-vnni or "
+      "armv8-a");
 }
 
 Status CheckOptions(const JobSpec& spec) {

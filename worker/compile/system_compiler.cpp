@@ -51,9 +51,25 @@ constexpr std::string_view kMemoryLimitKib = "8388608";
 /// What a compiler needs of a program; twice what clang 19 was seen to take.
 constexpr std::int64_t kCompilerBytes = std::int64_t{600} << 20U;
 
-/// From the most to the least that a machine can have.
-constexpr std::array<std::string_view, 5> kLevels{"x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64",
-                                                  "armv8-a"};
+/// A target CPU and what makes compilers use all of it.
+struct Level {
+  std::string_view name;
+  std::string_view architecture;
+  std::string_view beyond = {};  ///< an instruction set that the architecture lacks
+};
+
+/// Of each kind of machine from the least to the most that it can have.
+constexpr std::array kLevels{Level{"x86-64", "x86-64"},
+                             Level{"x86-64-v2", "x86-64-v2"},
+                             Level{"x86-64-v3", "x86-64-v3"},
+                             Level{"x86-64-v4", "x86-64-v4"},
+                             Level{"x86-64-v4-vnni", "x86-64-v4", "avx512vnni"},
+                             Level{"armv8-a", "armv8-a"}};
+
+const Level* FindLevel(std::string_view name) {
+  const auto* const found = std::ranges::find(kLevels, name, &Level::name);
+  return found == kLevels.end() ? nullptr : found;
+}
 
 /// A compiler is killed with this process, however that ends.
 CommandLine Compiling(std::vector<std::string> argv) {
@@ -177,33 +193,33 @@ int CompilersThatFit(int wanted) {
 }
 
 std::vector<std::string> ProgramFlags(std::string_view target_cpu) {
-  return {"-std=c++20",
-          "-O3",
-          "-march=" + std::string(target_cpu),
-          "-ffp-contract=off",
-          "-fno-exceptions",
-          "-fno-rtti",
-          "-fno-math-errno",
-          "-fno-plt",
-          "-fvisibility=hidden",
-          "-fPIC",
-          "-shared",
-          "-Wl,--build-id=sha1",
-          "-Wl,-z,defs",
-          "-Wl,--as-needed"};
+  const Level* const level = FindLevel(target_cpu);
+  std::vector<std::string> flags{
+      "-std=c++20", "-O3",
+      "-march=" + std::string(level == nullptr ? target_cpu : level->architecture)};
+  if (level != nullptr && !level->beyond.empty()) {
+    flags.push_back("-m" + std::string(level->beyond));
+  }
+  flags.insert(flags.end(), {"-ffp-contract=off", "-fno-exceptions", "-fno-rtti", "-fno-math-errno",
+                             "-fno-plt", "-fvisibility=hidden", "-fPIC", "-shared",
+                             "-Wl,--build-id=sha1", "-Wl,-z,defs", "-Wl,--as-needed"});
+  return flags;
 }
 
 Result<std::string> ResolveTargetCpu(const std::string& target_cpu) {
-  if (target_cpu == "native") {
-    for (const std::string_view level : kLevels) {
-      if (simulator::CheckTargetCpu(level).ok()) {
-        return std::string(level);
-      }
+  std::string known;
+  std::string best;
+  for (const Level& level : kLevels) {
+    known += std::string(level.name) + ", ";
+    if (simulator::CheckTargetCpu(level.name).ok()) {
+      best = level.name;
     }
   }
-  if (std::find(kLevels.begin(), kLevels.end(), target_cpu) == kLevels.end()) {
-    return InvalidArgument("target CPU is '" + target_cpu +
-                           "', expected one of: x86-64, x86-64-v2, x86-64-v3, x86-64-v4, armv8-a, "
+  if (target_cpu == "native" && !best.empty()) {
+    return best;
+  }
+  if (FindLevel(target_cpu) == nullptr) {
+    return InvalidArgument("target CPU is '" + target_cpu + "', expected one of: " + known +
                            "native");
   }
   return target_cpu;

@@ -106,6 +106,22 @@ struct Block4 {
     return Add(even, ShiftRight<4>(odd));
   }
 
+#if TYLLM_DIE_VNNI
+  RowInts ByteProduct(int g, const std::int8_t* values) const {
+    const RowPairs low = FillRowPairs(0x0F0F);
+    const std::byte* at = Nibbles(g);
+    RowInts first = ZeroRowInts();
+    RowInts second = ZeroRowInts();
+    for (int c = 0; c < Group; c += 8) {
+      Prefetch(at + c * 8);
+      const RowPairs packed = LoadRowPairs(at + c * 8);
+      first = AddByteProducts(And(packed, low), FillRowQuad(values + c), first);
+      second =
+          AddByteProducts(And(ShiftRight<4>(packed), low), FillRowQuad(values + c + 4), second);
+    }
+    return Add(first, second);
+  }
+#else
   RowInts ByteProduct(int g, const std::int8_t* values) const {
     const RowPairs low = FillRowPairs(0x0F0F);
     const RowPairs ones = FillRowPairs(1);
@@ -124,6 +140,7 @@ struct Block4 {
     }
     return products;
   }
+#endif
 
   void UnpackBytes(int g, std::byte* tile) const {
     const RowPairs low = FillRowPairs(0x0F0F);

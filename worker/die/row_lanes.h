@@ -13,6 +13,12 @@
 #define TYLLM_DIE_AVX512 0
 #endif
 
+#if TYLLM_DIE_AVX512 && defined(__AVX512VNNI__)
+#define TYLLM_DIE_VNNI 1
+#else
+#define TYLLM_DIE_VNNI 0
+#endif
+
 namespace tyllm::die {
 
 /// Weight rows that are interleaved (docs/formats/packed-weights.md).
@@ -159,12 +165,19 @@ inline RowPairs Subtract(RowPairs a, RowPairs b) {
 
 /// sum + the two products of each row.
 inline RowInts AddProducts(RowPairs a, RowPairs b, RowInts sum) {
-#ifdef __AVX512VNNI__
+#if TYLLM_DIE_VNNI
   return {_mm512_dpwssd_epi32(sum.v, a.v, b.v)};
 #else
   return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v))};
 #endif
 }
+
+#if TYLLM_DIE_VNNI
+/// sum + the four products of each row's bytes, not signed in `a` and signed in `b`.
+inline RowInts AddByteProducts(RowPairs a, RowPairs b, RowInts sum) {
+  return {_mm512_dpbusd_epi32(sum.v, a.v, b.v)};
+}
+#endif
 
 #else
 
@@ -311,6 +324,24 @@ inline RowInts AddProducts(const RowPairs& a, const RowPairs& b, const RowInts& 
 }
 
 #endif
+
+/// What a loop adds to: g++ 12 copies some such numbers once a round, or keeps them in memory, when
+/// there are many, unless it is told at the end of the round where they are.
+inline void KeepInRegisters([[maybe_unused]] RowInts& a) {
+#if TYLLM_DIE_AVX512 && !defined(__clang__)
+  asm("" : "+v"(a.v));
+#elif TYLLM_DIE_AVX2 && !defined(__clang__)
+  asm("" : "+x"(a.low.v), "+x"(a.high.v));
+#endif
+}
+
+inline void KeepInRegisters([[maybe_unused]] RowPairs& a) {
+#if TYLLM_DIE_AVX512 && !defined(__clang__)
+  asm("" : "+v"(a.v));
+#elif TYLLM_DIE_AVX2 && !defined(__clang__)
+  asm("" : "+x"(a.low.v), "+x"(a.high.v));
+#endif
+}
 
 /// Stores the lanes that are rows of a matrix: the last block of one may be short.
 inline void StoreRows(float* out, const RowFloats& a, int rows) {

@@ -11,8 +11,14 @@
 //   void Unpack(int group, std::byte* tile) const;  // int16 [Group / 2, 16 rows, 2] or
 //                                                   // uint8 [Group / 4, 16 rows, 4]
 
+#include <type_traits>
+#include <utility>
+
 #include "worker/die/activations.h"
 #include "worker/die/row_lanes.h"
+
+/// Of a function or lambda: whatever it costs.
+#define TYLLM_DIE_INLINE __attribute__((always_inline))
 
 namespace tyllm::die {
 
@@ -27,12 +33,9 @@ namespace internal {
 #if TYLLM_DIE_AVX512
 inline constexpr int kTileBlocks = 2;
 inline constexpr int kTileTokens = 10;
-#elif defined(__clang__)
+#else
 inline constexpr int kTileBlocks = 1;
 inline constexpr int kTileTokens = 4;
-#else  // g++ 12 spills the accumulators of other tiles
-inline constexpr int kTileBlocks = 2;
-inline constexpr int kTileTokens = 2;
 #endif
 /// Tokens whose sums are kept while the weights of a row block pass by.
 inline constexpr int kPassTokens = 96;
@@ -68,6 +71,15 @@ void MultiplyVector(const std::byte* packed, const Activations& a, std::size_t t
   }
 }
 
+/// Calls `step` with each of 0 .. Count - 1 as a constant, so that elements of arrays stay in
+/// registers: g++ 12 leaves arrays in memory that a loop goes over.
+template <int Count, typename Step>
+TYLLM_DIE_INLINE inline void ForEach(Step step) {
+  [&]<int... Index>(std::integer_sequence<int, Index...>) TYLLM_DIE_INLINE {
+    (step(std::integral_constant<int, Index>{}), ...);
+  }(std::make_integer_sequence<int, Count>{});
+}
+
 /// What a tile of tokens needs of a group.
 struct TileInput {
   const std::byte* weights;        ///< [Blocks], as Unpack leaves them
@@ -76,99 +88,125 @@ struct TileInput {
   const std::int32_t* value_sums;  ///< of the first token
   const RowFloats* weight_scales;  ///< [Blocks]
   const RowInts* zeros;            ///< [Blocks], where values are bytes
-  RowFloats* sums;                 ///< [tokens, Blocks]
+  const float* from;               ///< sums of the groups before: of the first token,
+  std::size_t from_pitch;          ///< and floats between tokens
+  float* to;                       ///< sums with this group's
+  std::size_t to_pitch;
+  bool fetch;  ///< whether `to` is far away
 };
 
-/// Products of int16.
+/// Adds products of int16.
 template <int Group, int Blocks, int Tokens>
-void PairProducts(const TileInput& in, RowInts (&products)[Blocks][Tokens]) {
+TYLLM_DIE_INLINE inline void AddPairProducts(const TileInput& in,
+                                             RowInts (&products)[Blocks][Tokens]) {
   const auto* const weights = reinterpret_cast<const std::int16_t*>(in.weights);
   const auto* const values = reinterpret_cast<const std::int16_t*>(in.values);
-  for (int b = 0; b < Blocks; ++b) {
-    for (int t = 0; t < Tokens; ++t) {
-      products[b][t] = ZeroRowInts();
-    }
-  }
   for (int c = 0; c < Group; c += 2) {
     RowPairs weight[Blocks];
-    for (int b = 0; b < Blocks; ++b) {
+    ForEach<Blocks>([&](auto b) TYLLM_DIE_INLINE {
       weight[b] = LoadRowPairs(weights + (b * Group + c) * kRowBlock);
-    }
-    for (int t = 0; t < Tokens; ++t) {
+    });
+    ForEach<Tokens>([&](auto t) TYLLM_DIE_INLINE {
       const RowPairs value = FillRowPair(values + t * Group + c);
-      for (int b = 0; b < Blocks; ++b) {
+      ForEach<Blocks>([&](auto b) TYLLM_DIE_INLINE {
         products[b][t] = AddProducts(weight[b], value, products[b][t]);
-      }
-    }
+      });
+    });
+    ForEach<Blocks * Tokens>(
+        [&](auto i) TYLLM_DIE_INLINE { KeepInRegisters(products[i / Tokens][i % Tokens]); });
   }
 }
 
 /// Columns whose products of bytes fit into int16 together: 32 * 15 * 127 = 60960 for two int16.
 inline constexpr int kByteColumns = 32;
 
-/// Products of bytes, less zero point times sum.
-template <int Group, int Blocks, int Tokens>
-void ByteProducts(const TileInput& in, RowInts (&products)[Blocks][Tokens]) {
+/// Calls add(block, token, weight, value) for each four columns from `begin` to `end`.
+template <int Group, int Blocks, int Tokens, typename Add>
+TYLLM_DIE_INLINE inline void ForEachQuad(const TileInput& in, int begin, int end, Add add) {
   const auto* const values = reinterpret_cast<const std::int8_t*>(in.values);
-  for (int b = 0; b < Blocks; ++b) {
-    for (int t = 0; t < Tokens; ++t) {
-      products[b][t] = Subtract(ZeroRowInts(), Multiply(in.zeros[b], in.value_sums[t]));
-    }
+  for (int c = begin; c < end; c += 4) {
+    RowPairs weight[Blocks];
+    ForEach<Blocks>([&](auto b) TYLLM_DIE_INLINE {
+      weight[b] = LoadRowPairs(in.weights + (b * Group + c) * kRowBlock);
+    });
+    ForEach<Tokens>([&](auto t) TYLLM_DIE_INLINE {
+      const RowPairs value = FillRowQuad(values + t * Group + c);
+      ForEach<Blocks>([&](auto b) TYLLM_DIE_INLINE { add(b, t, weight[b], value); });
+    });
   }
+}
+
+/// Adds products of bytes.
+template <int Group, int Blocks, int Tokens>
+TYLLM_DIE_INLINE inline void AddByteProducts(const TileInput& in,
+                                             RowInts (&products)[Blocks][Tokens]) {
+#if TYLLM_DIE_VNNI
+  ForEachQuad<Group, Blocks, Tokens>(
+      in, 0, Group, [&](auto b, auto t, RowPairs weight, RowPairs value) TYLLM_DIE_INLINE {
+        products[b][t] = AddByteProducts(weight, value, products[b][t]);
+        KeepInRegisters(products[b][t]);
+      });
+#else
   for (int begin = 0; begin < Group; begin += kByteColumns) {
     RowPairs sums[Blocks][Tokens];
-    for (auto& block : sums) {
-      for (RowPairs& sum : block) {
-        sum = FillRowPairs(0);
-      }
-    }
-    for (int c = begin; c < begin + kByteColumns; c += 4) {
-      RowPairs weight[Blocks];
-      for (int b = 0; b < Blocks; ++b) {
-        weight[b] = LoadRowPairs(in.weights + (b * Group + c) * kRowBlock);
-      }
-      for (int t = 0; t < Tokens; ++t) {
-        const RowPairs value = FillRowQuad(values + t * Group + c);
-        for (int b = 0; b < Blocks; ++b) {
-          sums[b][t] = Add(sums[b][t], MultiplyBytes(weight[b], value));
-        }
-      }
-    }
-    for (int b = 0; b < Blocks; ++b) {
-      for (int t = 0; t < Tokens; ++t) {
-        products[b][t] = AddProducts(sums[b][t], FillRowPairs(1), products[b][t]);
-      }
-    }
+    ForEach<Blocks * Tokens>(
+        [&](auto i) TYLLM_DIE_INLINE { sums[i / Tokens][i % Tokens] = FillRowPairs(0); });
+    ForEachQuad<Group, Blocks, Tokens>(
+        in, begin, begin + kByteColumns,
+        [&](auto b, auto t, const RowPairs& weight, const RowPairs& value) TYLLM_DIE_INLINE {
+          sums[b][t] = Add(sums[b][t], MultiplyBytes(weight, value));
+          KeepInRegisters(sums[b][t]);
+        });
+    ForEach<Blocks * Tokens>([&](auto i) TYLLM_DIE_INLINE {
+      RowInts& product = products[i / Tokens][i % Tokens];
+      product = AddProducts(sums[i / Tokens][i % Tokens], FillRowPairs(1), product);
+    });
   }
+#endif
 }
 
 /// Adds a group's products of `Tokens` tokens with `Blocks` row blocks.
 template <typename Block, int Group, int Blocks, int Tokens>
 void MultiplyTile(const TileInput& in) {
   RowInts products[Blocks][Tokens];
+  ForEach<Tokens>([&](auto t) TYLLM_DIE_INLINE {
+    ForEach<Blocks>([&](auto b) TYLLM_DIE_INLINE {
+      if constexpr (Block::kValueBytes == 1) {
+        products[b][t] = Subtract(ZeroRowInts(), Multiply(in.zeros[b], in.value_sums[t]));
+      } else {
+        products[b][t] = ZeroRowInts();
+      }
+    });
+  });
   if constexpr (Block::kValueBytes == 1) {
-    ByteProducts<Group, Blocks, Tokens>(in, products);
+    AddByteProducts<Group, Blocks, Tokens>(in, products);
   } else {
-    PairProducts<Group, Blocks, Tokens>(in, products);
+    AddPairProducts<Group, Blocks, Tokens>(in, products);
   }
-  for (int t = 0; t < Tokens; ++t) {
+  ForEach<Tokens>([&](auto t) TYLLM_DIE_INLINE {
     const RowFloats scale = FillRows(in.scales[t]);
-    for (int b = 0; b < Blocks; ++b) {
-      RowFloats& sum = in.sums[t * Blocks + b];
-      sum = MultiplyAdd(ToFloats(products[b][t]), Multiply(in.weight_scales[b], scale), sum);
-    }
-  }
+    ForEach<Blocks>([&](auto b) TYLLM_DIE_INLINE {
+      const RowFloats before = LoadRows(in.from + t * in.from_pitch + b * kRowBlock);
+      StoreRows(
+          in.to + t * in.to_pitch + b * kRowBlock,
+          MultiplyAdd(ToFloats(products[b][t]), Multiply(in.weight_scales[b], scale), before));
+    });
+  });
 }
 
 /// Full tiles, then one of what is left.
 template <typename Block, int Group, int Blocks, int Tokens>
 void MultiplyTokens(TileInput in, int tokens) {
   for (; tokens >= Tokens; tokens -= Tokens) {
+    for (int t = Tokens; t < 2 * Tokens && t < tokens && in.fetch; ++t) {  // the next tile's
+      FetchLines(in.to + static_cast<std::size_t>(t) * in.to_pitch, sizeof(RowFloats) * Blocks);
+    }
     MultiplyTile<Block, Group, Blocks, Tokens>(in);
     in.values += Tokens * Group * Block::kValueBytes;
     in.scales += Tokens;
     in.value_sums += Tokens;
-    in.sums += Tokens * Blocks;
+    in.from += Tokens * in.from_pitch;
+    in.to += Tokens * in.to_pitch;
   }
   if constexpr (Tokens > 1) {
     if (tokens > 0) {
@@ -181,13 +219,17 @@ void MultiplyTokens(TileInput in, int tokens) {
 template <typename Block, int Rows, int Columns, int Group, int Blocks>
 void MultiplyBlocks(const std::byte* packed, std::size_t first, const Activations& a,
                     std::size_t token, int tokens, float* out) {
+  constexpr int kGroups = Columns / Group;
   constexpr std::size_t kTileBytes = std::size_t{kRowBlock} * Group * Block::kValueBytes;
+  constexpr std::size_t kPitch = Blocks * kRowBlock;
   alignas(64) std::byte tile[Blocks * kTileBytes];
-  RowFloats sums[kPassTokens * Blocks];
-  for (int i = 0; i < tokens * Blocks; ++i) {
-    sums[i] = FillRows(0);
-  }
-  for (int g = 0; g < Columns / Group; ++g) {
+  alignas(64) float sums[kPassTokens * kPitch];
+  alignas(64) constexpr float kNothing[kPitch] = {};
+  const int row = static_cast<int>(first) * kRowBlock;
+  // Many tokens' last sums go where they belong tile by tile: stores that come all at once, to as
+  // many pages as there are tokens, wait for each other.
+  const bool straight = tokens > kTileTokens && row + static_cast<int>(kPitch) <= Rows;
+  for (int g = 0; g < kGroups; ++g) {
     RowFloats scales[Blocks];
     RowInts zeros[Blocks];
     for (int b = 0; b < Blocks; ++b) {
@@ -199,14 +241,17 @@ void MultiplyBlocks(const std::byte* packed, std::size_t first, const Activation
       }
     }
     const std::size_t at = static_cast<std::size_t>(g) * a.rows + token;
+    const bool out_now = straight && g + 1 == kGroups;
     MultiplyTokens<Block, Group, Blocks, kTileTokens>(
-        {tile, ValuesOf<Block, Group>(a, at), a.scales + at, a.sums + at, scales, zeros, sums},
+        {tile, ValuesOf<Block, Group>(a, at), a.scales + at, a.sums + at, scales, zeros,
+         g == 0 ? kNothing : sums, g == 0 ? 0 : kPitch, out_now ? out + row : sums,
+         out_now ? std::size_t{Rows} : kPitch, out_now},
         tokens);
   }
-  for (int t = 0; t < tokens; ++t) {
+  for (int t = 0; t < tokens && !straight; ++t) {
     for (int b = 0; b < Blocks; ++b) {
-      const int row = (static_cast<int>(first) + b) * kRowBlock;
-      StoreRows(out + static_cast<std::size_t>(t) * Rows + row, sums[t * Blocks + b], Rows - row);
+      StoreRows(out + static_cast<std::size_t>(t) * Rows + row + b * kRowBlock,
+                LoadRows(sums + t * kPitch + b * kRowBlock), Rows - row - b * kRowBlock);
     }
   }
 }

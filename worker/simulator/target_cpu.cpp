@@ -45,12 +45,17 @@ std::string MissingForV4() {
   return missing;
 }
 
+std::string MissingForV4Vnni() {
+  return MissingForV4() + (__builtin_cpu_supports("avx512vnni") ? "" : " avx512vnni");
+}
+
 std::string Nothing() {
   return {};
 }
 
 constexpr std::array kTargets{Target{"x86-64", Nothing}, Target{"x86-64-v2", MissingForV2},
-                              Target{"x86-64-v3", MissingForV3}, Target{"x86-64-v4", MissingForV4}};
+                              Target{"x86-64-v3", MissingForV3}, Target{"x86-64-v4", MissingForV4},
+                              Target{"x86-64-v4-vnni", MissingForV4Vnni}};
 
 #elif defined(__aarch64__)
 

@@ -13,6 +13,7 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/worker/compile/golden_model.h"
 #include "worker/compile/preparation.h"
+#include "worker/simulator/target_cpu.h"
 
 namespace tyllm::compile {
 namespace {
@@ -282,8 +283,59 @@ TEST(SystemCompilerTest, TargetCpus) {
   EXPECT_EQ(*ResolveTargetCpu("x86-64-v3"), "x86-64-v3");
   EXPECT_EQ(*ResolveTargetCpu("armv8-a"), "armv8-a");
   EXPECT_NE(*ResolveTargetCpu("native"), "native");
-  EXPECT_EQ(ResolveTargetCpu("z80").status().code(), StatusCode::kInvalidArgument);
+  EXPECT_EQ(*ResolveTargetCpu("x86-64-v4-vnni"), "x86-64-v4-vnni");
+  const Status unknown = ResolveTargetCpu("z80").status();
+  EXPECT_EQ(unknown.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(unknown.message().find("x86-64-v4, x86-64-v4-vnni, armv8-a, native"), std::string::npos)
+      << unknown.message();
 }
+
+TEST(SystemCompilerTest, NativeIsTheMostThatThisMachineCanRun) {
+  const std::string native = *ResolveTargetCpu("native");
+  EXPECT_TRUE(simulator::CheckTargetCpu(native).ok());
+#if defined(__x86_64__)
+  for (const char* const level :
+       {"x86-64-v4-vnni", "x86-64-v4", "x86-64-v3", "x86-64-v2", "x86-64"}) {
+    if (simulator::CheckTargetCpu(level).ok()) {
+      EXPECT_EQ(native, level);
+      break;
+    }
+  }
+#endif
+}
+
+TEST(SystemCompilerTest, FlagsOfATargetAreThoseOfItsArchitectureAndWhatItHasBesides) {
+  const auto has = [](std::string_view target, std::string_view flag) {
+    const std::vector<std::string> flags = ProgramFlags(target);
+    return std::ranges::find(flags, flag) != flags.end();
+  };
+  EXPECT_TRUE(has("x86-64-v4", "-march=x86-64-v4"));
+  EXPECT_FALSE(has("x86-64-v4", "-mavx512vnni"));
+  EXPECT_TRUE(has("x86-64-v4-vnni", "-march=x86-64-v4"));
+  EXPECT_TRUE(has("x86-64-v4-vnni", "-mavx512vnni"));
+}
+
+#if defined(__x86_64__)
+TEST(SystemCompilerTest, TheKernelsOfEveryLevelCompileWithEveryCompiler) {
+  for (const char* const program : {"clang++-19", "g++"}) {
+    const Result<SystemCompiler> compiler = FindCompiler(program, "x86-64-v4-vnni");
+    if (!compiler.ok()) {
+      continue;
+    }
+    for (const char* const level : {"x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-vnni"}) {
+      const TemporaryDirectory folder;
+      const ObjectBuilder builder(LocalFileSystem(), *compiler, level, folder / "a", {});
+      const auto built = builder.Build(
+          {"#include \"worker/die/kernels.h\"\n"
+           "void Kernel(const std::byte* packed, const tyllm::die::Activations& a, float* out) {\n"
+           "  tyllm::die::Linear4<32, 128, 128>(packed, a, 13, out);\n"
+           "}\n",
+           ""});
+      EXPECT_TRUE(built.ok()) << program << ", " << level << ": " << built.status().ToString();
+    }
+  }
+}
+#endif
 
 }  // namespace
 }  // namespace tyllm::compile

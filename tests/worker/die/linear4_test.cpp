@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <random>
+
 #include "tests/worker/die/random_data.h"
 
 namespace tyllm::die {
@@ -191,6 +194,45 @@ TEST(Linear4, ExtremeBytesDoNotSaturate) {
     }
   }
 }
+
+#if TYLLM_DIE_AVX2
+/// Of the bits of `numbers`.
+std::uint32_t Fnv(const std::vector<float>& numbers) {
+  std::uint32_t hash = 2166136261U;
+  for (const float number : numbers) {
+    std::uint32_t bits = 0;
+    std::memcpy(&bits, &number, sizeof(bits));
+    hash = (hash ^ bits) * 16777619U;
+  }
+  return hash;
+}
+
+// This file is built for each of them.
+TEST(Linear4, TheBitsAreTheSameOnEveryTargetThatHasFusedMultiplyAdds) {
+  constexpr int kRows = 72;
+  constexpr int kColumns = 384;
+  constexpr int kGroup = 128;
+  constexpr std::uint32_t kTokens = 125;
+  const RandomMatrix matrix(kRows, kColumns, kGroup, 7);
+  AlignedBytes packed(Linear4Bytes(kRows, kColumns, kGroup));
+  PackLinear4(matrix.source, {0, kRows, 0, kColumns, kGroup},
+              {packed.data(), Linear4Bytes(kRows, kColumns, kGroup)});
+  AlignedBytes memory(ActivationBytes(kTokens, kColumns, kGroup));
+  const Activations a = ActivationsAt<kColumns, kGroup>(memory.data(), kTokens);
+  std::mt19937 random(8);
+  std::vector<float> x(std::size_t{kTokens} * kColumns);
+  for (float& value : x) {
+    value = static_cast<float>(random() % 20001U) / 1024.0F - 9.0F;
+  }
+  std::vector<float> out(std::size_t{kTokens} * kRows);
+  QuantizeActivations<kColumns, kGroup>(x.data(), kColumns, kTokens, a);
+  Linear4<kRows, kColumns, kGroup>(packed.data(), a, kTokens, out.data());
+  EXPECT_EQ(Fnv(out), 1901907099U);
+  QuantizeToBytes<kColumns, kGroup>(x.data(), kColumns, kTokens, a);
+  Linear4<kRows, kColumns, kGroup, 8>(packed.data(), a, kTokens, out.data());
+  EXPECT_EQ(Fnv(out), 2694275251U);
+}
+#endif
 
 TEST(QuantizeActivations, ZerosStayZeros) {
   AlignedBytes memory(ActivationBytes(1, 64, 32));

@@ -69,5 +69,17 @@ TEST(TargetCpu, TheBaselineRunsEverywhereAndUnknownNamesListTheKnownOnes) {
   EXPECT_EQ(CheckTargetCpu("").code(), StatusCode::kFailedPrecondition);
 }
 
+#if defined(__x86_64__)
+TEST(TargetCpu, AvxWithVnniNeedsAllOfTheLevelBelowAndSaysWhatIsLacking) {
+  const Status status = CheckTargetCpu("x86-64-v4-vnni");
+  EXPECT_EQ(status.ok(),
+            CheckTargetCpu("x86-64-v4").ok() && __builtin_cpu_supports("avx512vnni") != 0);
+  if (!status.ok()) {
+    EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+    EXPECT_NE(status.message().find(" avx512"), std::string::npos) << status.message();
+  }
+}
+#endif
+
 }  // namespace
 }  // namespace tyllm::simulator
