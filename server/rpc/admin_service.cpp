@@ -16,6 +16,7 @@
 #include "server/core/projects.h"
 #include "server/core/server_info.h"
 #include "server/core/set_worker_mode.h"
+#include "server/rpc/asked_by.h"
 #include "server/rpc/name_pages.h"
 #include "server/rpc/services.h"
 #include "server/rpc/unary.h"
@@ -111,8 +112,8 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* SetWorkerMode(grpc::CallbackServerContext* context,
                                           const v1::SetWorkerModeRequest* request,
                                           v1::SetWorkerModeResponse* response) override {
-    return Unary(environment_, *context, "AdminService.SetWorkerMode", control(), OrderOf(*request),
-                 core::SetWorkerMode, response,
+    return Unary(environment_, *context, "AdminService.SetWorkerMode", control(),
+                 AskedBy(*context, OrderOf(*request)), core::SetWorkerMode, response,
                  [](const domain::WorkerView& worker, v1::SetWorkerModeResponse& to) {
                    *to.mutable_worker() = wire::ToProto(worker);
                  });
@@ -121,9 +122,10 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* ForgetWorker(grpc::CallbackServerContext* context,
                                          const v1::ForgetWorkerRequest* request,
                                          v1::ForgetWorkerResponse* response) override {
-    return Unary(environment_, *context, "AdminService.ForgetWorker", control(),
-                 Result(core::WorkerToForget{request->worker(), request->request_id()}),
-                 core::ForgetWorker, response, [](core::Forgotten, v1::ForgetWorkerResponse&) {});
+    return Unary(
+        environment_, *context, "AdminService.ForgetWorker", control(),
+        AskedBy(*context, Result(core::WorkerToForget{request->worker(), request->request_id()})),
+        core::ForgetWorker, response, [](core::Forgotten, v1::ForgetWorkerResponse&) {});
   }
 
   grpc::ServerUnaryReactor* ForgetResults(grpc::CallbackServerContext* context,
@@ -161,15 +163,16 @@ class AdminService final : public v1::AdminService::CallbackService {
   grpc::ServerUnaryReactor* SetProject(grpc::CallbackServerContext* context,
                                        const v1::SetProjectRequest* request,
                                        v1::SetProjectResponse* response) override {
-    return Unary(environment_, *context, "AdminService.SetProject", control(),
-                 Result(domain::ProjectChange{.request_id = request->request_id(),
-                                              .project = wire::FromProto(request->project()),
-                                              .etag = request->etag()}),
-                 core::SetProject, response,
-                 [](const domain::Project& project, v1::SetProjectResponse& to) {
-                   *to.mutable_project() = wire::ToProto(project);
-                   to.mutable_project()->set_etag(domain::EtagOf(project));
-                 });
+    return Unary(
+        environment_, *context, "AdminService.SetProject", control(),
+        AskedBy(*context,
+                Result(domain::ProjectChange{.request_id = request->request_id(),
+                                             .project = wire::FromProto(request->project()),
+                                             .etag = request->etag()})),
+        core::SetProject, response, [](const domain::Project& project, v1::SetProjectResponse& to) {
+          *to.mutable_project() = wire::ToProto(project);
+          to.mutable_project()->set_etag(domain::EtagOf(project));
+        });
   }
 
  private:

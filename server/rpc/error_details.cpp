@@ -85,6 +85,8 @@ wire::ErrorDetails DetailsFor(const std::vector<domain::Problem>& problems) {
       details.fields.push_back({problem.field, problem.message});
     } else if (problem.reason == domain::kQuotaExceededReason) {
       details.quotas.push_back({problem.field, problem.message});
+    } else if (problem.reason == domain::kNoWorkerReason) {
+      details.preconditions.push_back({problem.reason, problem.field, problem.message});
     } else {
       for (const BlobId& blob : problem.missing) {
         details.preconditions.push_back({"MISSING", "blobs/" + blob.ToString(), problem.field});

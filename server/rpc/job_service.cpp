@@ -16,6 +16,7 @@
 #include "server/core/update_job.h"
 #include "server/core/wait_job.h"
 #include "server/core/watch_job.h"
+#include "server/rpc/asked_by.h"
 #include "server/rpc/services.h"
 #include "server/rpc/streams.h"
 #include "server/rpc/submissions.h"
@@ -118,7 +119,8 @@ class JobService final : public v1::JobService::CallbackService {
                                       const v1::SubmitJobRequest* request,
                                       v1::SubmitJobResponse* response) override {
     return ServeUnary(environment_, *context, "JobService.SubmitJob", control(), [&](Call& call) {
-      return SubmitTo(call, environment_.farm, wire::FromProto(*request), response);
+      return SubmitTo(call, environment_.farm, AskedBy(*context, wire::FromProto(*request)),
+                      response);
     });
   }
 
@@ -132,8 +134,10 @@ class JobService final : public v1::JobService::CallbackService {
                                             v1::GetCapabilitiesResponse* response) override {
     return Unary(environment_, *context, "JobService.GetCapabilities", control(),
                  Result(request->project()), core::GetCapabilities, response,
-                 [](domain::ServerCapabilities capabilities, v1::GetCapabilitiesResponse& to) {
+                 [caller = CallerOf(*context->auth_context())](
+                     domain::ServerCapabilities capabilities, v1::GetCapabilitiesResponse& to) {
                    AddWhatTheWireTakes(capabilities);
+                   capabilities.caller = caller;
                    to = wire::ToProto(capabilities);
                  });
   }
@@ -165,7 +169,7 @@ class JobService final : public v1::JobService::CallbackService {
                                       const v1::CancelJobRequest* request,
                                       v1::CancelJobResponse* response) override {
     return Unary(environment_, *context, "JobService.CancelJob", control(),
-                 wire::FromProto(*request), core::CancelJob, response, SetJob);
+                 AskedBy(*context, wire::FromProto(*request)), core::CancelJob, response, SetJob);
   }
 
   grpc::ServerUnaryReactor* WaitJob(grpc::CallbackServerContext* context,
@@ -182,21 +186,21 @@ class JobService final : public v1::JobService::CallbackService {
                                      const v1::RetryJobRequest* request,
                                      v1::RetryJobResponse* response) override {
     return Unary(environment_, *context, "JobService.RetryJob", control(),
-                 wire::FromProto(*request), core::RetryJob, response, SetJob);
+                 AskedBy(*context, wire::FromProto(*request)), core::RetryJob, response, SetJob);
   }
 
   grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* context,
                                       const v1::UpdateJobRequest* request,
                                       v1::UpdateJobResponse* response) override {
     return Unary(environment_, *context, "JobService.UpdateJob", control(),
-                 wire::FromProto(*request), core::UpdateJob, response, SetJob);
+                 AskedBy(*context, wire::FromProto(*request)), core::UpdateJob, response, SetJob);
   }
 
   grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context,
                                       const v1::DeleteJobRequest* request,
                                       v1::DeleteJobResponse* response) override {
     return Unary(environment_, *context, "JobService.DeleteJob", control(),
-                 wire::FromProto(*request), core::DeleteJob, response,
+                 AskedBy(*context, wire::FromProto(*request)), core::DeleteJob, response,
                  [](core::Deleted, v1::DeleteJobResponse&) {});
   }
 

@@ -8,6 +8,7 @@
 #include <array>
 
 #include "common/base/wildcard.h"
+#include "common/wire/text.h"
 
 namespace tyllm::server::rpc {
 
@@ -92,6 +93,16 @@ std::optional<std::vector<std::string>> NamesOf(const grpc::AuthContext& caller)
     }
   }
   return names;
+}
+
+std::string CallerOf(const grpc::AuthContext& caller) {
+  constexpr std::size_t kLongestName = 256;
+  for (const std::string& name : NamesOf(caller).value_or(std::vector<std::string>())) {
+    if (!name.empty()) {
+      return wire::ValidUtf8(name.substr(0, kLongestName));
+    }
+  }
+  return {};
 }
 
 std::vector<Role> RolesFor(std::string_view method) {

@@ -37,6 +37,9 @@ Result<std::vector<std::string>> ParsePatterns(std::string_view list);
 /// local socket, which is the server's own user's).
 std::optional<std::vector<std::string>> NamesOf(const grpc::AuthContext& caller);
 
+/// The name by which the caller is told to others: the first of those; empty: none.
+std::string CallerOf(const grpc::AuthContext& caller);
+
 /// The roles of those who may call a method ("JobService.GetJob"), the usual one first; none for a
 /// method that no row of the table speaks of.
 std::vector<Role> RolesFor(std::string_view method);

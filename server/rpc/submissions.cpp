@@ -34,11 +34,13 @@ struct Submission {
   Result<domain::SubmitRequest> request;
 };
 
-Result<domain::SubmitRequest> RequestOf(const v1::SubmitJobRequest& proto) {
+Result<domain::SubmitRequest> RequestOf(const v1::SubmitJobRequest& proto, const std::string& by) {
   if (proto.validate_only()) {
     return InvalidArgument("validate_only is true, and SubmitJobs only queues; ask SubmitJob");
   }
-  return wire::FromProto(proto);
+  TYLLM_ASSIGN(domain::SubmitRequest request, wire::FromProto(proto));
+  request.by = by;
+  return request;
 }
 
 void SetError(const grpc::Status& status, v1::SubmittedJob& answer) {
@@ -68,8 +70,11 @@ awaitable<v1::SubmittedJob> SubmitOne(Environment environment, Submission submis
 /// Everything but On... runs on the call's executor. Owns itself: gRPC says when it is done.
 class SubmissionStream final : public Reactor {
  public:
-  SubmissionStream(const Environment& environment, std::shared_ptr<Call> call)
-      : environment_(environment), call_(std::move(call)), ended_(call_->executor()) {}
+  SubmissionStream(const Environment& environment, std::shared_ptr<Call> call, std::string by)
+      : environment_(environment),
+        call_(std::move(call)),
+        by_(std::move(by)),
+        ended_(call_->executor()) {}
 
   /// Until all is answered.
   awaitable<Status> Serve() {
@@ -82,7 +87,7 @@ class SubmissionStream final : public Reactor {
     std::deque<Submission> read;
     if (ok) {
       for (const v1::SubmitJobRequest& job : message_.jobs()) {
-        read.push_back({job.request_id(), RequestOf(job)});
+        read.push_back({job.request_id(), RequestOf(job, by_)});
       }
     }
     asio::post(call_->executor(), [this, ok, came = std::move(read)]() mutable {
@@ -173,6 +178,7 @@ class SubmissionStream final : public Reactor {
 
   const Environment environment_;
   const std::shared_ptr<Call> call_;
+  const std::string by_;  ///< who asks
   Handover ended_;
   v1::SubmitJobsRequest message_;   ///< gRPC's while reading
   v1::SubmitJobsResponse sent_;     ///< gRPC's while writing
@@ -211,7 +217,8 @@ Reactor* ServeSubmissions(const Environment& environment,
                           const grpc::CallbackServerContext& context) {
   auto call = std::make_shared<Call>(environment, context, "JobService.SubmitJobs",
                                      environment.farm.parts.control);
-  auto* const stream = new SubmissionStream(environment, call);  // NOLINT: deletes itself in OnDone
+  auto* const stream =  // NOLINTNEXTLINE: deletes itself in OnDone
+      new SubmissionStream(environment, call, CallerOf(*context.auth_context()));
   call->Run(stream->Serve(), [stream](const grpc::Status& status) { stream->Finish(status); });
   return stream;
 }
