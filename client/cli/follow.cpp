@@ -158,7 +158,8 @@ void JobDisplay::Show(const domain::JobEvent& event) {
     Erase();
   }
   if (event.number > 0) {
-    TellTo(out_, "{}\n", Printable(event.text));
+    TellTo(out_, "{}{}\n", Printable(event.text),
+           event.by.empty() ? "" : " (by " + Printable(event.by) + ")");
   } else if (!terminal_ && event.task && IsDue(*event.task)) {
     TellTo(out_, "{}: {}\n", Printable(event.task->label), Describe(event.task->progress));
   }

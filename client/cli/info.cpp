@@ -36,6 +36,7 @@ format::Json ToJson(const Found& found) {
   json["blob_bytes"] = found.info.blob_bytes;
   json["api_versions"] = found.capabilities.api_versions;
   json["features"] = found.capabilities.features;
+  json["caller"] = found.capabilities.caller;
   for (const auto& [state, count] : found.info.jobs_by_state) {
     json["jobs"][std::string(domain::kJobStateNames.Name(state))] = count;
   }
@@ -51,6 +52,9 @@ format::Json ToJson(const Found& found) {
 void Print(const Found& found) {
   fmt::print("tyllm-server {}, schema {}, blobs {}\n", Printable(found.info.version),
              found.info.schema_version, Bytes(found.info.blob_bytes));
+  if (!found.capabilities.caller.empty()) {
+    fmt::print("you are known as: {}\n", Printable(found.capabilities.caller));
+  }
   for (const auto& [state, count] : found.info.jobs_by_state) {
     fmt::print("jobs {}: {}\n", domain::kJobStateNames.Name(state), count);
   }

@@ -19,6 +19,7 @@ struct Listing {
   std::vector<std::string> labels;
   domain::JobQuery query;
   std::int64_t limit = 50;
+  bool mine = false;
   bool json = false;
 };
 
@@ -33,6 +34,21 @@ std::map<std::string, std::string> LabelsOf(const std::vector<std::string>& text
   return labels;
 }
 
+// The name by which the server knows who asks.
+Result<std::string> OwnName(Farm& farm, const domain::JobQuery& query,
+                            const std::stop_token& stop) {
+  if (!query.submitted_by.empty()) {
+    return InvalidArgument("--mine and --submitted-by are given; give one of them");
+  }
+  TYLLM_ASSIGN(const domain::ServerCapabilities server, farm.Capabilities({}, stop));
+  if (server.caller.empty()) {
+    return FailedPrecondition(
+        "--mine: the server knows you by no name: names are those of the clients' certificates; "
+        "give --tls-cert and --tls-key where the server has TLS, or leave --mine out");
+  }
+  return server.caller;
+}
+
 Result<std::vector<domain::JobView>> AllPages(const Session& session, const Listing& listing) {
   domain::JobQuery query = listing.query;
   for (const std::string& state : listing.states) {
@@ -43,6 +59,9 @@ Result<std::vector<domain::JobView>> AllPages(const Session& session, const List
   }
   query.labels = LabelsOf(listing.labels);
   TYLLM_ASSIGN(const std::unique_ptr<Farm> farm, session.Connect());
+  if (listing.mine) {
+    TYLLM_ASSIGN(query.submitted_by, OwnName(*farm, query, session.stop()));
+  }
   std::vector<domain::JobView> jobs;
   do {
     query.page_size =
@@ -108,6 +127,10 @@ void DeclareList(cli::CommandSpec& spec, Session& session) {
       {"--label", "NAME[=VALUE]", "only jobs with this label; repeatable, all must fit",
        &listing->labels},
       {"--project", "NAME", "only jobs of this project", &listing->query.project},
+      {"--mine", "", "only jobs that you have submitted, by your certificate's name",
+       &listing->mine},
+      {"--submitted-by", "NAME", "only jobs that somebody has submitted",
+       &listing->query.submitted_by},
       {"--name", "PREFIX", "only jobs whose model's name begins so", &listing->query.name_prefix},
       {"--order", "", "newest, oldest, ended (last ended first) or priority",
        cli::OneOf(domain::kJobOrderNames, &listing->query.order)},

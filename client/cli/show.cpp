@@ -162,6 +162,12 @@ std::string Describe(const domain::JobView& job) {
       Printable(job.spec.name), domain::kJobStateNames.Name(job.state), When(job.created_unix_ms));
   text += fmt::format("project {}, priority {}, {}\n", Printable(job.project), job.priority,
                       domain::kJobClassNames.Name(job.spec.job_class));
+  if (!job.submitted_by.empty()) {
+    text += "submitted by " + Printable(job.submitted_by) + "\n";
+  }
+  if (job.start_by_unix_ms > 0) {
+    text += "is given up at " + When(job.start_by_unix_ms) + " unless a task of it has begun\n";
+  }
   std::vector<std::vector<std::string>> rows = {
       {"task", "label", "state", "attempt", "worker", "time", ""}};
   for (const domain::TaskView& task : job.tasks) {
@@ -197,6 +203,11 @@ std::string Describe(const domain::JobView& job) {
 std::string Describe(const std::vector<domain::JobView>& jobs) {
   std::vector<std::vector<std::string>> rows = {
       {"job", "kind", "name", "state", "created", "took"}};
+  const bool have_names = std::ranges::any_of(
+      jobs, [](const domain::JobView& job) { return !job.submitted_by.empty(); });
+  if (have_names) {
+    rows.front().emplace_back("by");
+  }
   for (const domain::JobView& job : jobs) {
     rows.push_back({
         job.id.ToString(),
@@ -206,18 +217,22 @@ std::string Describe(const std::vector<domain::JobView>& jobs) {
         When(job.created_unix_ms),
         Took(job.created_unix_ms, job.ended_unix_ms),
     });
+    if (have_names) {
+      rows.back().push_back(job.submitted_by.empty() ? "-" : Printable(job.submitted_by));
+    }
   }
   return Table(rows);
 }
 
 namespace {
 
-// ", cordoned (new disk)".
+// ", cordoned by ada (new disk)".
 std::string ModeSuffix(const domain::ModeOrder& order) {
   if (order.mode == domain::WorkerMode::kActive) {
     return "";
   }
   return ", " + std::string(domain::kWorkerModeNames.Name(order.mode)) +
+         (order.by.empty() ? "" : " by " + Printable(order.by)) +
          (order.reason.empty() ? "" : " (" + Printable(order.reason) + ")");
 }
 
