@@ -40,18 +40,19 @@ std::string RequestIdOf(const domain::JobSpec& spec, std::string_view toolchain_
   return DigestOf(text).Hex().substr(0, kIdDigits) + "-" + std::to_string(number);
 }
 
-Result<Submission> SubmitOnce(Farm& farm, const domain::JobSpec& spec,
+Result<Submission> SubmitOnce(Farm& farm, domain::SubmitRequest request,
                               const std::stop_token& stop) {
-  TYLLM_ASSIGN(const domain::ServerCapabilities server, farm.Capabilities(spec.project, stop));
+  TYLLM_ASSIGN(const domain::ServerCapabilities server,
+               farm.Capabilities(request.spec.project, stop));
   for (int number = 0; number < kMostTries; ++number) {
-    std::string id = RequestIdOf(spec, server.server_version, number);
-    Result<Farm::Submitted> submitted = farm.Submit({.request_id = id, .spec = spec}, stop);
+    request.request_id = RequestIdOf(request.spec, server.server_version, number);
+    Result<Farm::Submitted> submitted = farm.Submit(request, stop);
     if (IsTaken(submitted.status())) {
       continue;
     }
     TYLLM_TRY(submitted.status());
     if (!submitted->already_made || !CameToNothing(submitted->job.state)) {
-      return Submission{*std::move(submitted), std::move(id)};
+      return Submission{*std::move(submitted), std::move(request.request_id)};
     }
   }
   return Aborted("the same request has come to nothing " + std::to_string(kMostTries) +

@@ -22,7 +22,9 @@ struct Submission {
 
 /// Submits the job under the first of those ids that stands for none, or for one that runs, waits
 /// or has succeeded: whoever asks for the same again within a day (what the server remembers) gets
-/// that one. A job that failed, was cancelled or was deleted gets a successor.
-Result<Submission> SubmitOnce(Farm& farm, const domain::JobSpec& spec, const std::stop_token& stop);
+/// that one. A job that failed, was cancelled or was deleted gets a successor. `request` needs no
+/// id.
+Result<Submission> SubmitOnce(Farm& farm, domain::SubmitRequest request,
+                              const std::stop_token& stop);
 
 }  // namespace tyllm::client

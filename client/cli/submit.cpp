@@ -10,6 +10,7 @@
 #include "client/cli/job_command.h"
 #include "client/cli/show.h"
 #include "client/cli/show_explanation.h"
+#include "client/cli/start_options.h"
 #include "client/cli/tell.h"
 #include "client/cli/transfer.h"
 #include "common/cli/task_option_rows.h"
@@ -37,6 +38,7 @@ struct Request {
   std::vector<std::string> labels;
   std::int64_t priority = 0;
   std::vector<std::string> requirements;
+  StartOptions start;
   std::string request_id;  ///< empty: follows from the request
   bool again = false;      ///< make another job, though the request may have made one
   bool validate = false;
@@ -135,6 +137,7 @@ Status Prepare(Farm& farm, const Session& session, Request& submission) {
       domain::TakeCalibrationSet(submission.calibration->string(), spec.quantize)) {
     submission.calibration.reset();
   }
+  TYLLM_TRY(submission.start.Apply(farm, spec, session.stop()));
   // Before the first byte is sent; of lists of trees only the length is looked at.
   spec.images.resize(submission.images.size());
   spec.videos.resize(submission.videos.size());
@@ -162,8 +165,9 @@ cli::ExitCode Validate(Farm& farm, const Session& session, const Request& submis
   fmt::print("{}", submission.json ? format::CompactJson(format::ToJson(*validation)) + "\n"
                                    : Describe(*validation));
   const bool refused =
-      std::any_of(validation->problems.begin(), validation->problems.end(),
-                  [](const auto& one) { return one.reason != domain::kNoWorkerReason; });
+      std::any_of(validation->problems.begin(), validation->problems.end(), [&](const auto& one) {
+        return one.reason != domain::kNoWorkerReason || submission.start.refuse_if_no_worker;
+      });
   return refused ? cli::ExitCode::kRefused : cli::ExitCode::kOk;
 }
 
@@ -184,16 +188,20 @@ Status WithWayOn(const Status& status, const std::string& request_id) {
 // A request of which a repetition is the same names itself; one that is to run whatever there is
 // gets an id of its own, unless it was given one.
 Result<Submission> Submit(Farm& farm, const Session& session, const Request& request) {
-  if (request.request_id.empty() && !request.again && !request.spec.no_cache) {
-    Result<Submission> made = SubmitOnce(farm, request.spec, session.stop());
+  domain::SubmitRequest asked{.request_id = request.request_id,
+                              .spec = request.spec,
+                              .refuse_if_no_worker = request.start.refuse_if_no_worker};
+  if (asked.request_id.empty() && !request.again && !request.spec.no_cache) {
+    Result<Submission> made = SubmitOnce(farm, std::move(asked), session.stop());
     TYLLM_TRY(WithWayOn(made.status(), {}));
     return made;
   }
-  const std::string id = request.request_id.empty() ? NewRequestId() : request.request_id;
-  Result<Farm::Submitted> made =
-      farm.Submit({.request_id = id, .spec = request.spec}, session.stop());
-  TYLLM_TRY(WithWayOn(made.status(), id));
-  return Submission{*std::move(made), id};
+  if (asked.request_id.empty()) {
+    asked.request_id = NewRequestId();
+  }
+  Result<Farm::Submitted> made = farm.Submit(asked, session.stop());
+  TYLLM_TRY(WithWayOn(made.status(), asked.request_id));
+  return Submission{*std::move(made), asked.request_id};
 }
 
 // To standard error: what goes to standard output is the job.
@@ -299,6 +307,7 @@ std::shared_ptr<Request> DeclareJob(cli::CommandSpec& spec, Session& session,
       {"--fetch", "DIR", "wait, then fetch the outputs into DIR", &submission->fetch},
       {"--json", "", "print the job as one JSON document", &submission->json},
   };
+  submission->start.AddTo(spec);
   spec.run = [submission, &session] { return Run(session, *submission); };
   return submission;
 }

@@ -225,7 +225,7 @@ TEST_F(Persistence, AWatchThatHearsSomethingNowAndThenIsNeverTiredOfReconnecting
 class Submitting : public Persistence {
  protected:
   Submission Submit() {
-    auto made = SubmitOnce(farm_, spec_, stop_.get_token());
+    auto made = SubmitOnce(farm_, {.request_id = {}, .spec = spec_}, stop_.get_token());
     EXPECT_TRUE(made.ok()) << made.status().ToString();
     return *std::move(made);
   }

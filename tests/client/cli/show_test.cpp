@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "client/cli/show_explanation.h"
+#include "client/cli/start_options.h"
 
 namespace tyllm::client {
 namespace {
@@ -46,6 +47,37 @@ TEST(Describe, AJobSaysWhoseItIsAndWhenItsTurnIs) {
   job.spec.job_class = domain::JobClass::kInteractive;
   const std::string text = Describe(job);
   EXPECT_NE(text.find("project vision, priority -7, interactive\n"), std::string::npos) << text;
+}
+
+TEST(Describe, AJobSaysWhoSubmittedItAndWhenItIsGivenUp) {
+  domain::JobView job = FailedJob();
+  EXPECT_EQ(Describe(job).find("submitted by"), std::string::npos) << Describe(job);
+  EXPECT_EQ(Describe(job).find("given up"), std::string::npos) << Describe(job);
+  job.submitted_by = "ada\x1b[2J";
+  job.start_by_unix_ms = 1'000'000;
+  EXPECT_NE(Describe(job).find("submitted by ada?[2J\n"), std::string::npos) << Describe(job);
+  EXPECT_NE(Describe(job).find("is given up at 1970-01-01 "), std::string::npos) << Describe(job);
+}
+
+TEST(Describe, AListHasAColumnForSubmittersWhereOneHasAName) {
+  std::vector<domain::JobView> jobs = {FailedJob(), FailedJob()};
+  EXPECT_EQ(Describe(jobs).find("  by\n"), std::string::npos) << Describe(jobs);
+  jobs[1].submitted_by = "ada";
+  EXPECT_NE(Describe(jobs).find("  by\n"), std::string::npos) << Describe(jobs);
+  EXPECT_NE(Describe(jobs).find("  ada\n"), std::string::npos) << Describe(jobs);
+  EXPECT_NE(Describe(jobs).find("  -\n"), std::string::npos) << Describe(jobs);
+}
+
+TEST(StartOptions, ATimeIsANumberWithAUnit) {
+  EXPECT_EQ(*ParseTimeSpan("90"), 90'000);
+  EXPECT_EQ(*ParseTimeSpan("90s"), 90'000);
+  EXPECT_EQ(*ParseTimeSpan("10m"), 600'000);
+  EXPECT_EQ(*ParseTimeSpan("2h"), 7'200'000);
+  EXPECT_EQ(*ParseTimeSpan("365d"), domain::kLongestStartWithinMs);
+  for (const char* wrong : {"", "m", "0", "-5s", "10 m", "10min", "1.5h", "366d",
+                            "9223372036854775807d", "99999999999999999999s"}) {
+    EXPECT_EQ(ParseTimeSpan(wrong).status().code(), StatusCode::kInvalidArgument) << wrong;
+  }
 }
 
 TEST(Describe, AFailureSaysHowItEndedAndWhatToDo) {
