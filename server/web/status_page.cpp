@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/web/status_page.h"
 
-#include <initializer_list>
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "common/telemetry/log.h"
 #include "server/core/list_jobs.h"
@@ -23,7 +25,7 @@ constexpr std::string_view kHead =
     "th{font-weight:600;color:#555}.failed{color:#b00020}.succeeded{color:#176b2c}</style>"
     "</head><body>\n";
 
-void AddRow(std::string& html, std::string_view tag, std::initializer_list<std::string> cells) {
+void AddRow(std::string& html, std::string_view tag, const std::vector<std::string>& cells) {
   html += "<tr>";
   for (const std::string& cell : cells) {
     html += "<" + std::string(tag) + ">" + cell + "</" + std::string(tag) + ">";
@@ -40,14 +42,28 @@ std::string StateCell(domain::JobState state) {
   return "<span class=\"" + name + "\">" + name + "</span>";
 }
 
+// Who submitted them is a column where somebody is known by a name.
 void AddJobs(std::string& html, const std::vector<domain::JobView>& jobs) {
   html += "<h2>Jobs</h2>\n<table>\n";
-  AddRow(html, "th", {"job", "kind", "model", "state", "created", "ended", "why"});
+  const bool have_names = std::ranges::any_of(
+      jobs, [](const domain::JobView& job) { return !job.submitted_by.empty(); });
+  std::vector<std::string> head = {"job", "kind", "model", "state", "created", "ended", "why"};
+  if (have_names) {
+    head.emplace_back("by");
+  }
+  AddRow(html, "th", head);
   for (const domain::JobView& job : jobs) {
-    AddRow(html, "td",
-           {job.id.ToString(), std::string(domain::kJobKindNames.Name(job.spec.kind)),
-            Escaped(job.spec.name), StateCell(job.state), TimeCell(job.created_unix_ms),
-            TimeCell(job.ended_unix_ms), job.failure ? Escaped(job.failure->message) : ""});
+    std::vector<std::string> cells = {job.id.ToString(),
+                                      std::string(domain::kJobKindNames.Name(job.spec.kind)),
+                                      Escaped(job.spec.name),
+                                      StateCell(job.state),
+                                      TimeCell(job.created_unix_ms),
+                                      TimeCell(job.ended_unix_ms),
+                                      job.failure ? Escaped(job.failure->message) : ""};
+    if (have_names) {
+      cells.push_back(Escaped(job.submitted_by));
+    }
+    AddRow(html, "td", cells);
   }
   html += "</table>\n";
 }

@@ -20,6 +20,7 @@ TEST(StatusPage, NamesFromOutsideCannotBecomeMarkup) {
   job.spec.name = evil;
   job.failure = domain::Failure{};
   job.failure->message = evil;
+  job.submitted_by = evil;
   domain::WorkerView worker;
   worker.name = evil;
   worker.capabilities.device = evil;
@@ -30,6 +31,17 @@ TEST(StatusPage, NamesFromOutsideCannotBecomeMarkup) {
   EXPECT_EQ(html.find("<script"), std::string::npos);
   EXPECT_NE(html.find("j7"), std::string::npos);
   EXPECT_NE(html.find("&lt;script&gt;"), std::string::npos);
+}
+
+TEST(StatusPage, WhoSubmittedJobsIsShownWhereSomebodyHasAName) {
+  domain::JobView job;
+  job.id = {7};
+  EXPECT_EQ(StatusHtml({}, {job}, {}).find("<th>by</th>"), std::string::npos);
+  domain::JobView of_ada = job;
+  of_ada.submitted_by = "ada";
+  const std::string html = StatusHtml({}, {job, of_ada}, {});
+  EXPECT_NE(html.find("<th>by</th>"), std::string::npos) << html;
+  EXPECT_NE(html.find("<td>ada</td>"), std::string::npos) << html;
 }
 
 }  // namespace
