@@ -11,7 +11,7 @@ namespace {
 // Of one core a second, measured with clang 19 and the default options
 // (docs/benchmarks/compile.md).
 constexpr double kDigestedBytes = 1.2e9;
-constexpr double kPackedBytes = 150e6;
+constexpr double kPackedBytes = 500e6;
 constexpr double kPackedTowerBytes = 370e6;
 constexpr double kSecondsPerSource = 0.9;
 constexpr double kGoldenProducts = 4.5e9;
