@@ -133,17 +133,37 @@ void Folder::ReleaseSlot(const Slot& slot) {
   shared->writing.erase(slot.path);
 }
 
-// A folder that is there may have been made by another upload a moment ago: whoever needs it first
-// as a durable one makes it so.
-Status Folder::MakeFan(const Path& fan) {
-  if (auto shared = shared_.Lock(); shared->fans.contains(fan)) {
-    return OkStatus();
+// Those of which it is not known that they are durable, and what becomes of them. A folder that is
+// there may have been made by another upload a moment ago: whoever needs it first as a durable one
+// makes it so.
+std::map<Path, Status> Folder::MakeFans(std::span<const Move> moves) {
+  std::map<Path, Status> made;
+  {
+    auto shared = shared_.Lock();
+    for (const Move& move : moves) {
+      const Path fan = CompletePath(move.arrived.id).parent_path();
+      if (move.is_missing && !shared->fans.contains(fan)) {
+        made.emplace(fan, OkStatus());
+      }
+    }
   }
-  TYLLM_TRY(files_.CreateDirectories(fan));
-  TYLLM_TRY(files_.SyncDirectory(fan.parent_path()));
+  if (made.empty()) {
+    return made;
+  }
+  for (auto& [fan, status] : made) {
+    status = files_.CreateDirectories(fan);
+  }
+  const Status durable = files_.SyncDirectory(root_ / "complete");
   auto shared = shared_.Lock();
-  shared->fans.insert(fan);
-  return OkStatus();
+  for (auto& [fan, status] : made) {
+    if (status.ok()) {
+      status = durable;
+    }
+    if (status.ok()) {
+      shared->fans.insert(fan);
+    }
+  }
+  return made;
 }
 
 // All at once, or two that publish the same blobs in another order would wait for each other.
@@ -161,18 +181,12 @@ std::vector<Folder::Move> Folder::BeginPublishing(std::span<const Arrived> arriv
   return moves;
 }
 
-void Folder::MoveIntoPlace(Move& move) {
+void Folder::LookForPlace(Move& move) {
   const auto& [id, partial] = move.arrived;
-  const Path target = CompletePath(id);
-  move.before = SizeOf(target);
-  if (move.before == id.size && !move.doubtful) {
+  move.before = SizeOf(CompletePath(id));
+  move.is_missing = move.before != id.size || move.doubtful;
+  if (!move.is_missing) {
     move.status = files_.RemoveAll(partial);
-    return;
-  }
-  move.status = MakeFan(target.parent_path());
-  if (move.status.ok()) {
-    move.status = files_.Rename(partial, target);
-    move.moved = move.status.ok();
   }
 }
 
@@ -204,11 +218,23 @@ void Folder::EndPublishing(const Move& move) {
 
 std::vector<Status> Folder::PublishAll(std::span<const Arrived> arrived) {
   std::vector<Move> moves = BeginPublishing(arrived);
+  for (Move& move : moves) {
+    LookForPlace(move);
+  }
+  const std::map<Path, Status> made = MakeFans(moves);
   std::map<Path, std::vector<Move*>> moved;
   for (Move& move : moves) {
-    MoveIntoPlace(move);
-    if (move.moved) {
-      moved[CompletePath(move.arrived.id).parent_path()].push_back(&move);
+    if (!move.is_missing) {
+      continue;
+    }
+    const Path target = CompletePath(move.arrived.id);
+    const auto fan = made.find(target.parent_path());
+    move.status = fan == made.end() ? OkStatus() : fan->second;
+    if (move.status.ok()) {
+      move.status = files_.Rename(move.arrived.partial, target);
+    }
+    if (move.status.ok()) {
+      moved[target.parent_path()].push_back(&move);
     }
   }
   // All names before the first sync: the file system's log then has them all.

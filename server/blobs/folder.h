@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -86,19 +87,20 @@ class Folder {
 
   Path PartialPath(const BlobId& id, int slot) const;
   std::optional<Slot> LongestIdle(const Shared& shared, const BlobId& id) const;
-  Status MakeFan(const Path& fan);
 
   /// A file on its way to its final name.
   struct Move {
     Arrived arrived;
     bool doubtful = false;  ///< what has the name now may not be durable
     std::optional<std::uint64_t> before = std::nullopt;  ///< bytes of what has the name now
-    bool moved = false;
+    bool is_missing = false;
     Status status;
   };
 
   std::vector<Move> BeginPublishing(std::span<const Arrived> arrived);
-  void MoveIntoPlace(Move& move);
+  /// Whether it is there already; then what arrived goes.
+  void LookForPlace(Move& move);
+  std::map<Path, Status> MakeFans(std::span<const Move> moves);
   /// Of one that was moved, whose folder was synced since.
   void Settle(Move& move, const Status& durable);
   void EndPublishing(const Move& move);

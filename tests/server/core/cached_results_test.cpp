@@ -48,6 +48,10 @@ class PartlyUnreadable final : public blobs::BlobStore {
     return whole_->ReadSetAside(id, limit);
   }
 
+  std::vector<Status> WriteTogether(std::span<const Content> blobs) override {
+    return whole_->WriteTogether(blobs);
+  }
+
   std::uint64_t TotalBytes() override { return whole_->TotalBytes(); }
 
   void NoteUse(const BlobId& id) override { whole_->NoteUse(id); }
