@@ -146,7 +146,26 @@ class Giving {
            sched::IsLeftToLargerGpu(worker_.asking, needs, task, wanted->second, now_, policy_);
   }
 
+  // Sizes matter where another worker may have some of several inputs, for as long as a task waits
+  // for it.
+  Status Weigh(std::vector<sched::Candidate>& candidates, const std::string& project) {
+    if (worker_.asking.online->size() < 2) {
+      return OkStatus();
+    }
+    for (sched::Candidate& task : candidates) {
+      if (task.inputs.size() < 2 || now_ - task.due_ms >= policy_.placement_wait.count()) {
+        continue;
+      }
+      for (const BlobId& tree : task.inputs) {
+        TYLLM_ASSIGN(const std::int64_t bytes, queue_.TreeBytes(project, tree));
+        task.input_bytes.push_back(bytes);
+      }
+    }
+    return OkStatus();
+  }
+
   Result<bool> GiveOneOf(std::vector<sched::Candidate> candidates, const sched::Lane& lane) {
+    TYLLM_TRY(Weigh(candidates, lane.key.project));
     auto picked = sched::Pick(worker_.asking, lane.key.needs, candidates, now_, policy_);
     while (picked) {
       TYLLM_ASSIGN(const bool left, IsLeftToLargerGpu(candidates[*picked], lane.key.needs));

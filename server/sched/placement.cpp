@@ -14,14 +14,22 @@ bool Contains(const std::vector<T>& all, const T& one) {
 }
 
 /// How well a worker suits a task; larger is better.
-using Suits = std::tuple<bool, int, std::ptrdiff_t>;
+using Suits = std::tuple<bool, int, std::int64_t>;
+
+// Bytes of the task's inputs that need not go to the worker; an empty tree counts for something.
+std::int64_t BytesThere(const WorkerState& worker, const Candidate& task) {
+  std::int64_t bytes = 0;
+  for (std::size_t i = 0; i < task.inputs.size(); ++i) {
+    if (worker.trees.contains(task.inputs[i])) {
+      bytes += task.input_bytes.empty() ? 1 : std::max<std::int64_t>(1, task.input_bytes[i]);
+    }
+  }
+  return bytes;
+}
 
 Suits SuitsOf(const WorkerState& worker, const Needs& needs, const Candidate& task) {
-  const auto inputs =
-      std::count_if(task.inputs.begin(), task.inputs.end(),
-                    [&](const BlobId& tree) { return worker.trees.contains(tree); });
   return {!Contains(task.failed_on, worker.name), PreferencesMet(worker.capabilities, needs),
-          inputs};
+          BytesThere(worker, task)};
 }
 
 bool MayTake(const Asking& asking, const Online& other, const Needs& needs, const Candidate& task) {

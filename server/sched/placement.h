@@ -25,7 +25,10 @@ struct Candidate {
   /// Those of them whose own machine failed it. The queue does not tell it.
   std::vector<std::string> spoilt_by = {};
   std::vector<BlobId> inputs;  ///< trees
-  std::int64_t due_ms = 0;     ///< since when it may run
+  /// Of their files, in the same order; empty: not known, they count alike. The queue does not tell
+  /// it.
+  std::vector<std::int64_t> input_bytes = {};
+  std::int64_t due_ms = 0;  ///< since when it may run
 
   bool operator==(const Candidate&) const = default;
 };
@@ -69,7 +72,8 @@ struct Asking {
 /// who
 ///   can take it and of whom neither is true,
 /// - no free worker suits better, or has been waited for long enough. Better suits, in this order,
-///   one on which it has not failed, that meets more preferences, that has more of its inputs.
+///   one on which it has not failed, that meets more preferences, that has more bytes of its
+///   inputs.
 /// The worker can take what the lane needs.
 std::optional<std::size_t> Pick(const Asking& asking, const Needs& needs,
                                 std::span<const Candidate> candidates, std::int64_t now,

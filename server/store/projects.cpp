@@ -32,6 +32,7 @@ constexpr Sql kUses{
 constexpr Sql kLane{"SELECT project, job_class FROM lanes WHERE id = ?1"};
 constexpr Sql kProjectOfJob{"SELECT project FROM jobs WHERE id = ?1"};
 constexpr Sql kFindTree{"SELECT id FROM project_trees WHERE project = ?1 AND tree = ?2"};
+constexpr Sql kTreeBytes{"SELECT bytes FROM project_trees WHERE project = ?1 AND tree = ?2"};
 constexpr Sql kNewTree{"INSERT INTO project_trees(project, tree, bytes) VALUES(?1, ?2, ?3)"};
 constexpr Sql kAddTree{
     "INSERT INTO job_trees(job, tree) VALUES(?1, ?2) ON CONFLICT(job, tree) DO NOTHING"};
@@ -183,6 +184,12 @@ Status AddTree(Database& db, JobId job, const BlobId& tree, std::int64_t bytes) 
   }
   TYLLM_ASSIGN(const std::int64_t number, NumberOf(db, rows.Text(0), tree.ToString(), bytes));
   return db.Change(kAddTree, job.value, number).status();
+}
+
+Result<std::int64_t> TreeBytes(Database& db, const std::string& project, const BlobId& tree) {
+  TYLLM_ASSIGN(Rows rows, db.Query(kTreeBytes, project, tree.ToString()));
+  TYLLM_ASSIGN(const bool found, rows.Next());
+  return found ? rows.Integer(0) : 0;
 }
 
 Result<std::vector<BlobId>> TreesInUse(Database& db) {

@@ -30,6 +30,8 @@ Result<sched::Shares> SharesAt(Database& db, RunningTasks& running, std::int64_t
 
 /// The job refers to the tree, whose files have so many bytes. Nothing when it did already.
 Status AddTree(Database& db, JobId job, const BlobId& tree, std::int64_t bytes);
+/// 0 when no job of the project refers to it.
+Result<std::int64_t> TreeBytes(Database& db, const std::string& project, const BlobId& tree);
 /// Trees of jobs, of results and of unfinished work; sorted, each once.
 Result<std::vector<BlobId>> TreesInUse(Database& db);
 

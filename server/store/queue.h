@@ -164,6 +164,8 @@ class Queue {
   virtual Result<ProjectRecord> GetProject(const std::string& name) = 0;
   virtual Result<std::vector<ProjectRecord>> ListProjects() = 0;
   virtual Status SetProject(const domain::Project& project) = 0;
+  /// Bytes of a tree's files; 0 when no job of the project refers to it.
+  virtual Result<std::int64_t> TreeBytes(const std::string& project, const BlobId& tree) = 0;
   /// The job refers to a tree whose files have so many bytes.
   virtual Status AddTree(JobId job, const BlobId& tree, std::int64_t bytes) = 0;
 

@@ -194,6 +194,10 @@ class SqliteQueue final : public SqliteTransactions {
 
   Status SetProject(const domain::Project& project) override { return projects::Set(db_, project); }
 
+  Result<std::int64_t> TreeBytes(const std::string& project, const BlobId& tree) override {
+    return projects::TreeBytes(db_, project, tree);
+  }
+
   Status AddTree(JobId job, const BlobId& tree, std::int64_t bytes) override {
     return projects::AddTree(db_, job, tree, bytes);
   }

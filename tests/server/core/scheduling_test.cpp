@@ -270,6 +270,23 @@ TEST_F(Scheduling, ATaskIsLeftForAWhileToAFreeWorkerThatHasItsInputs) {
   EXPECT_EQ(Ask("farther").size(), 1U) << "it did not come";
 }
 
+// Two small trees elsewhere do not outweigh the model that is here.
+TEST_F(Scheduling, ATaskGoesWhereMostBytesOfItsInputsAre) {
+  domain::JobSpec spec = Spec(JobKind::kEvaluate);
+  spec.model = Upload(std::string(10'000, 'm'));
+  spec.text = Upload("a text");
+  spec.questions = Upload("a question");
+  SyncRequest has_model = From("model");
+  has_model.cached_trees = {spec.model};
+  SyncRequest has_texts = From("texts");
+  has_texts.cached_trees = {*spec.text, *spec.questions};
+  ASSERT_TRUE(Started(has_model).empty());
+  ASSERT_TRUE(Started(has_texts).empty());
+  ASSERT_TRUE(Submit("1", spec).ok());
+  EXPECT_TRUE(Started(has_texts).empty());
+  EXPECT_EQ(Started(has_model).size(), 1U);
+}
+
 TEST_F(Scheduling, AssignmentsHaveTheClocksOfTheirKind) {
   limits_.policy.by_kind[domain::TaskKind::kConvert] = {
       .lease = seconds(7), .stall = seconds(8), .deadline = seconds(9)};

@@ -52,6 +52,11 @@ Candidate WithInputs(Candidate candidate, std::vector<BlobId> inputs) {
   return candidate;
 }
 
+Candidate WithSizes(Candidate candidate, std::vector<std::int64_t> bytes) {
+  candidate.input_bytes = std::move(bytes);
+  return candidate;
+}
+
 TEST(IsLeftToLargerGpu, TableOfGuesses) {
   const auto worker = [](const std::string& name, std::int64_t gpu_memory) {
     WorkerState state{.name = name, .capabilities = {}, .trees = {}};
@@ -97,6 +102,8 @@ TEST(Pick, TableOfSnapshots) {
   const auto a = Worker("a");
   const auto b = Worker("b");
   const auto with_model = Worker("b", "", {Tree("model")});
+  const auto with_text = Worker("c", "", {Tree("text")});
+  const auto with_texts = Worker("c", "", {Tree("text"), Tree("text 2")});
   const auto in_zone = Worker("b", "z");
   const Needs any{TaskKind::kConvert, {}};
   const Needs zone_preferred{TaskKind::kConvert, {{"label.zone", MatchRule::kPreferred, "z"}}};
@@ -194,6 +201,43 @@ TEST(Pick, TableOfSnapshots) {
        {with_model, {}, {{a, 1}}},
        any,
        {WithInputs(Task(1, kNow), {Tree("model")})},
+       0},
+      {"the largest of its inputs is elsewhere",
+       {with_text, {}, {{with_model, 1}}},
+       any,
+       {WithSizes(WithInputs(Task(1, kNow), {Tree("model"), Tree("text")}), {10 << 20, 1 << 10})},
+       kNothing},
+      {"the largest of its inputs is here",
+       {with_model, {}, {{with_text, 1}}},
+       any,
+       {WithSizes(WithInputs(Task(1, kNow), {Tree("model"), Tree("text")}), {10 << 20, 1 << 10})},
+       0},
+      {"many small inputs are elsewhere, the large one is here",
+       {with_model, {}, {{with_texts, 1}}},
+       any,
+       {WithSizes(WithInputs(Task(1, kNow), {Tree("text"), Tree("text 2"), Tree("model")}),
+                  {1 << 10, 1 << 10, 10 << 20})},
+       0},
+      {"many small inputs are elsewhere and are more together",
+       {with_model, {}, {{with_texts, 1}}},
+       any,
+       {WithSizes(WithInputs(Task(1, kNow), {Tree("text"), Tree("text 2"), Tree("model")}),
+                  {600, 600, 1000})},
+       kNothing},
+      {"sizes that nobody knows count alike",
+       {with_model, {}, {{with_texts, 1}}},
+       any,
+       {WithInputs(Task(1, kNow), {Tree("text"), Tree("text 2"), Tree("model")})},
+       kNothing},
+      {"an input without bytes is better than none",
+       {a, {}, {{with_model, 1}}},
+       any,
+       {WithSizes(WithInputs(Task(1, kNow), {Tree("model"), Tree("text")}), {0, 0})},
+       kNothing},
+      {"the same bytes elsewhere",
+       {with_text, {}, {{with_model, 1}}},
+       any,
+       {WithSizes(WithInputs(Task(1, kNow), {Tree("model"), Tree("text")}), {7, 7})},
        0},
       {"preferred elsewhere", {a, {}, {{in_zone, 1}}}, zone_preferred, {Task(1, kNow)}, kNothing},
       {"preferred here", {in_zone, {}, {{a, 1}}}, zone_preferred, {Task(1, kNow)}, 0},

@@ -88,6 +88,7 @@ class MemoryQueue : public Queue {
   Result<ProjectRecord> GetProject(const std::string& name) override;
   Result<std::vector<ProjectRecord>> ListProjects() override;
   Status SetProject(const domain::Project& project) override;
+  Result<std::int64_t> TreeBytes(const std::string& project, const BlobId& tree) override;
   Status AddTree(JobId job, const BlobId& tree, std::int64_t bytes) override;
 
   using Queue::StartAttempt;

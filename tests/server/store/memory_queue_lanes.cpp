@@ -221,6 +221,16 @@ Status MemoryQueue::SetProject(const domain::Project& project) {
   return OkStatus();
 }
 
+Result<std::int64_t> MemoryQueue::TreeBytes(const std::string& project, const BlobId& tree) {
+  for (const auto& [job, trees] : state_.trees) {
+    const auto known = trees.find(tree);
+    if (known != trees.end() && state_.jobs.at(job).view.project == project) {
+      return known->second;
+    }
+  }
+  return 0;
+}
+
 Status MemoryQueue::AddTree(JobId job, const BlobId& tree, std::int64_t bytes) {
   state_.trees[job].try_emplace(tree, bytes);
   return OkStatus();
