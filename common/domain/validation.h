@@ -26,6 +26,8 @@ std::string FieldOf(std::string_view message);
 
 /// The most that a job may have.
 inline constexpr std::size_t kMostLabels = 64;
+/// A job that has it, with any value, is not removed for its age.
+inline constexpr std::string_view kKeepLabel = "keep";
 
 /// One reason to refuse a job; NO_WORKER refuses only with refuse_if_no_worker: else the job would
 /// wait.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "common/base/clock.h"
+#include "common/base/list_folder.h"
 #include "common/format/tree.h"
 #include "server/app/data_folder.h"
 #include "server/blobs/folder_blob_store.h"
@@ -23,14 +24,21 @@ class BlobCheck {
   BlobCheck(blobs::BlobStore& blobs, bool digest, FsckReport& report)
       : blobs_(blobs), digest_(digest), report_(report) {}
 
+  /// Every file that somebody names was found.
+  bool knows_all() const { return knows_all_; }
+
+  bool IsNamed(const BlobId& blob) const { return seen_.contains(blob); }
+
   void LookAtTree(const BlobId& tree) {
     ++report_.trees;
     if (!LookAt(tree, "the list of a tree's files")) {
+      knows_all_ = false;
       return;
     }
     const auto text = blobs_.ReadSmall(tree, kLargestTree);
     const auto parsed = text.ok() ? format::ParseTree(*text) : Result<format::Tree>(text.status());
     if (!parsed.ok()) {
+      knows_all_ = false;
       Tell("tree " + tree.ToString() + ": " + parsed.status().message());
       return;
     }
@@ -81,7 +89,27 @@ class BlobCheck {
   const bool digest_;
   FsckReport& report_;
   std::set<BlobId> seen_;
+  bool knows_all_ = true;
 };
+
+// Of all that are complete; what is not a blob's file is passed over.
+Result<FsckReport::Unused> CountUnused(const Path& complete, const BlobCheck& check) {
+  FsckReport::Unused unused;
+  TYLLM_ASSIGN(const std::vector<Path> fans, ListFolder(complete));
+  for (const Path& fan : fans) {
+    TYLLM_ASSIGN(const std::vector<Path> files, ListFolder(fan));
+    for (const Path& file : files) {
+      std::error_code error;
+      const std::uint64_t size = std::filesystem::file_size(file, error);
+      const auto digest = Sha256::FromHex(file.filename().string());
+      if (!error && digest.ok() && !check.IsNamed({*digest, size})) {
+        ++unused.blobs;
+        unused.bytes += size;
+      }
+    }
+  }
+  return unused;
+}
 
 Status LookAtBlobs(const DataFolder& folder, bool digest, FsckReport& report) {
   TYLLM_ASSIGN(const std::vector<BlobId> trees, store::TreesNamed(folder.queue()));
@@ -90,6 +118,9 @@ Status LookAtBlobs(const DataFolder& folder, bool digest, FsckReport& report) {
   BlobCheck check(*blobs, digest, report);
   for (const BlobId& tree : trees) {
     check.LookAtTree(tree);
+  }
+  if (check.knows_all()) {
+    TYLLM_ASSIGN(report.unused, CountUnused(folder.blobs() / "complete", check));
   }
   return OkStatus();
 }

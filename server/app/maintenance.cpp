@@ -3,6 +3,7 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "server/app/backup.h"
 #include "server/app/data_folder.h"
@@ -17,6 +18,7 @@ struct Folders {
   Path data = "tyllm-data";
   Path other;
   bool digest = false;
+  bool unused = false;
 };
 
 cli::Option DataOption(Folders& folders) {
@@ -33,6 +35,17 @@ cli::ExitCode Report(const Result<BackupReport>& report, const char* done) {
   return cli::ExitCode::kOk;
 }
 
+void TellUnused(const std::optional<FsckReport::Unused>& unused) {
+  if (unused) {
+    std::cout << unused->blobs << " blobs of " << unused->bytes
+              << " bytes are named by no job, result or unfinished work; the server removes them "
+                 "when they were not wanted for keep.blob_hours\n";
+  } else {
+    std::cout << "which blobs nobody names is not known, because not every list of files that "
+                 "somebody names could be read\n";
+  }
+}
+
 cli::ExitCode RunFsck(const Folders& folders) {
   const auto report = Fsck(folders.data, folders.digest);
   if (!report.ok()) {
@@ -45,6 +58,9 @@ cli::ExitCode RunFsck(const Folders& folders) {
     std::cout
         << "what to do: restore a backup into a new folder (tyllm-server restore); a blob alone "
            "comes back with the next upload of its model\n";
+  }
+  if (folders.unused) {
+    TellUnused(report->unused);
   }
   std::cout << report->trees << " trees, " << report->blobs << " blobs, " << report->bytes
             << " bytes, " << report->problems.size() << " problems" << std::endl;
@@ -92,7 +108,8 @@ void DeclareFsck(cli::CommandSpec& spec, NoContext& /*context*/) {
       "Not while a server runs on it. Exit code 1 when something is wrong. With --digest a damaged "
       "blob is set aside, so that it can be uploaded again.";
   spec.options = {DataOption(*folders),
-                  {"--digest", "", "also read and digest every blob", &folders->digest}};
+                  {"--digest", "", "also read and digest every blob", &folders->digest},
+                  {"--unused", "", "also tell how much nobody refers to", &folders->unused}};
   spec.run = [folders] { return RunFsck(*folders); };
 }
 

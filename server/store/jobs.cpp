@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/jobs.h"
 
+#include "common/domain/validation.h"
 #include "server/store/rows_json.h"
 #include "server/store/spec_text.h"
 
@@ -24,7 +25,9 @@ constexpr Sql kCount{"SELECT state, count(*) FROM jobs GROUP BY state"};
 constexpr Sql kAskCancel{"UPDATE jobs SET cancel_asked = 1 WHERE id = ?1"};
 constexpr Sql kSetPriority{"UPDATE jobs SET priority = ?2 WHERE id = ?1"};
 constexpr Sql kEndedBefore{
-    "SELECT id FROM jobs WHERE ended_ms < ?1 ORDER BY ended_ms, id LIMIT ?2"};
+    "SELECT id FROM jobs CROSS JOIN job_texts ON job = id WHERE ended_ms < ?1 AND NOT EXISTS("
+    "SELECT 1 FROM json_each(coalesce(labels, json_extract(spec, '$.labels'))) WHERE key = ?3) "
+    "ORDER BY ended_ms, id LIMIT ?2"};
 constexpr Sql kDelete[] = {
     {"DELETE FROM job_events WHERE job = ?1"},
     {"DELETE FROM decisions WHERE task IN (SELECT id FROM tasks WHERE job = ?1)"},
@@ -147,7 +150,7 @@ Status SetLabels(Database& db, JobId id, const std::map<std::string, std::string
 }
 
 Result<std::vector<JobId>> EndedBefore(Database& db, std::int64_t before, std::int64_t limit) {
-  TYLLM_ASSIGN(Rows rows, db.Query(kEndedBefore, before, limit));
+  TYLLM_ASSIGN(Rows rows, db.Query(kEndedBefore, before, limit, domain::kKeepLabel));
   std::vector<JobId> ids;
   while (true) {
     TYLLM_ASSIGN(const bool more, rows.Next());

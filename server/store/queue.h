@@ -117,7 +117,8 @@ class Queue {
   /// With its tasks, attempts and events; results stay. Returns the tasks that went: their logs are
   /// the caller's to remove. kFailedPrecondition for a job that has not ended.
   virtual Result<std::vector<TaskId>> DeleteJob(JobId job) = 0;
-  /// Jobs that ended before that time, the first to end first.
+  /// Jobs that ended before that time, the first to end first; none that has the label
+  /// domain::kKeepLabel.
   virtual Result<std::vector<JobId>> EndedBefore(std::int64_t before, std::int64_t limit) = 0;
 
   // What became of tasks, and why.

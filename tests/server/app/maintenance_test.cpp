@@ -7,6 +7,7 @@
 #include <set>
 #include <thread>
 
+#include "common/base/blob_path.h"
 #include "common/wire/jobs.h"
 #include "server/app/backup.h"
 #include "server/app/copy_files.h"
@@ -34,7 +35,8 @@ class Maintenance : public ::testing::Test {
   Maintenance() : backup_(folder_ / "backup") {}
 
   static std::string Submit(const std::shared_ptr<grpc::Channel>& channel,
-                            const std::string& request_id, const std::string& content) {
+                            const std::string& request_id, const std::string& content,
+                            int labels = 0) {
     BlobClient blobs(channel);
     const auto jobs = v1::JobService::NewStub(channel);
     CallContext context;
@@ -43,6 +45,10 @@ class Maintenance : public ::testing::Test {
     request.mutable_spec()->set_kind(v1::JOB_KIND_CONVERT);
     request.mutable_spec()->set_name("demo");
     *request.mutable_spec()->mutable_model() = wire::ToProto(blobs.PutTree("f", content));
+    for (int i = 0; i < labels; ++i) {
+      (*request.mutable_spec()->mutable_labels())["label" + std::to_string(i)] =
+          std::string(200, 'x');
+    }
     v1::SubmitJobResponse response;
     const grpc::Status status = jobs->SubmitJob(&context, request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
@@ -63,6 +69,16 @@ class Maintenance : public ::testing::Test {
     EXPECT_EQ(Submit(server.channel(), "t", "three"), "j3");  // lost
   }
 
+  std::unique_ptr<Server> Serve(const Path& data) {
+    ServerConfig config;
+    config.data = data;
+    config.listen = "127.0.0.1:0";
+    config.http = "127.0.0.1:0";
+    auto server = Server::Start(config, {LocalFileSystem(), SystemClock(), log_});
+    TYLLM_CHECK(server.ok());
+    return *std::move(server);
+  }
+
   std::vector<std::string> ProblemsOf(const Path& data) {
     const auto report = Fsck(data, true);
     EXPECT_TRUE(report.ok()) << report.status().ToString();
@@ -71,6 +87,11 @@ class Maintenance : public ::testing::Test {
 
   testing::TemporaryDirectory folder_;
   const Path backup_;
+
+ private:
+  std::ostringstream lines_;
+  telemetry::Log log_{
+      {telemetry::LogLevel::kError, telemetry::LogFormat::kText}, SystemClock(), lines_};
 };
 
 TEST_F(Maintenance, ABackupMadeWhileServingBecomesAServerAgain) {
@@ -94,6 +115,28 @@ TEST_F(Maintenance, ABackupMadeWhileServingBecomesAServerAgain) {
   EXPECT_EQ(Submit(channel, "s", "two"), "j2");
   // j3 was somebody's: it is nobody's now.
   EXPECT_EQ(Submit(channel, "u", "four"), "j1000003");
+}
+
+TEST_F(Maintenance, FsckCountsWhatNobodyNames) {
+  const Path data = folder_ / "data";
+  {
+    const auto server = Serve(data);
+    const auto channel = *wire::MakeChannel(server->grpc_address(), {});
+    Submit(channel, "r", "one");
+    BlobClient blobs(channel);
+    blobs.Put("nobody named this");
+    blobs.Put("nor this");
+  }
+  const auto report = Fsck(data, false);
+  ASSERT_TRUE(report.ok()) << report.status().ToString();
+  ASSERT_TRUE(report->unused.has_value());
+  EXPECT_EQ(report->unused->blobs, 2);
+  EXPECT_EQ(report->unused->bytes, 25U);
+  const BlobId tree =
+      testing::BlobOf(format::ToText(format::Tree{{{"f", testing::BlobOf("one"), false}}}));
+  fs::remove(CompleteBlobPath(data / "blobs", tree.sha256));
+  EXPECT_FALSE(Fsck(data, false)->unused.has_value())
+      << "what the tree names is nobody's, as far as can be told";
 }
 
 double BackupAge(Server& server) {

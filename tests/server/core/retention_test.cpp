@@ -7,7 +7,9 @@
 
 #include "server/core/action_cache.h"
 #include "server/core/delete_job.h"
+#include "server/core/get_job.h"
 #include "server/core/trees.h"
+#include "server/core/update_job.h"
 #include "tests/server/core/await.h"
 
 namespace tyllm::server::core {
@@ -189,6 +191,35 @@ TEST_F(RetentionTest, TheFilesOfATreeThatRottedInItsPathsStay) {
   EXPECT_EQ(Collect(), 1);
   EXPECT_FALSE(*blobs_->Has(orphan));
   EXPECT_TRUE(*blobs_->Has(file));
+}
+
+TEST_F(RetentionTest, AJobThatIsToBeKeptStaysWithAllItsBlobsHoweverOldItIs) {
+  limits_.job_keep = hours(24);
+  limits_.result_keep = hours(24);
+  Restart();
+  domain::JobSpec kept = Spec(JobKind::kConvert);
+  kept.model = Upload("kept");
+  kept.labels = {{"keep", "until the paper is out"}};
+  domain::JobSpec other = Spec(JobKind::kConvert);
+  other.model = Upload("not kept");
+  const JobId kept_job = Submit("1", kept)->id;
+  const JobId other_job = Submit("2", other)->id;
+  const BlobId output = Upload("output of the kept");
+  Report("w", Ask("w").at(0).id, domain::Succeeded{output});
+  Report("w", Ask("w").at(0).id, domain::Succeeded{Upload("output of the other")});
+  clock_.Advance(hours(24 * 365));
+  AgeAll();
+  ASSERT_TRUE(Await(RemoveWhatIsOld(*farm_)).ok());
+  EXPECT_EQ(Get(kept_job).state, domain::JobState::kSucceeded);
+  EXPECT_EQ(Await(GetJob(*farm_, other_job)).status().code(), StatusCode::kNotFound);
+  EXPECT_TRUE(IsWhole(kept.model));
+  EXPECT_TRUE(IsWhole(output));
+  EXPECT_FALSE(*blobs_->Has(other.model));
+  domain::JobChange change;
+  change.job = kept_job;
+  ASSERT_TRUE(Await(UpdateJob(*farm_, {.change = change, .labels = {{"keep", {}}}})).ok());
+  ASSERT_TRUE(Await(RemoveWhatIsOld(*farm_)).ok());
+  EXPECT_EQ(Await(GetJob(*farm_, kept_job)).status().code(), StatusCode::kNotFound);
 }
 
 TEST_F(RetentionTest, ManyOldRequestsGoAtOnce) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "common/domain/validation.h"
 #include "tests/server/store/memory_queue.h"
 
 // Requests, lists, labels, deletion and what is remembered of tasks.
@@ -121,7 +122,8 @@ Result<std::vector<TaskId>> MemoryQueue::DeleteJob(JobId job) {
 Result<std::vector<JobId>> MemoryQueue::EndedBefore(std::int64_t before, std::int64_t limit) {
   std::vector<std::pair<std::int64_t, JobId>> ended;
   for (const auto& [id, job] : state_.jobs) {
-    if (job.view.ended_unix_ms != 0 && job.view.ended_unix_ms < before) {
+    if (job.view.ended_unix_ms != 0 && job.view.ended_unix_ms < before &&
+        !job.view.labels.contains(std::string(domain::kKeepLabel))) {
       ended.emplace_back(job.view.ended_unix_ms, id);
     }
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "common/domain/validation.h"
 #include "tests/server/store/queue_contract.h"
 
 // What every queue promises of requests, lists, deletion and what it remembers of tasks.
@@ -285,6 +286,33 @@ TEST_P(EveryQueuesRecords, JobsThatEndedLongAgoAndUnusedResultsAreFound) {
   EXPECT_EQ(*queue_->ForgetActions(5001, 0), 0);
   EXPECT_EQ(*queue_->ForgetActions(5001, 9), 1);
   EXPECT_FALSE((*queue_->FindResult(DigestOf("key"))).has_value());
+}
+
+TEST_P(EveryQueuesRecords, JobsThatAreToBeKeptAreNotAmongThoseThatEndedLongAgo) {
+  const JobId from_its_spec = Add("a", [](auto& spec) {
+    spec.labels = {{std::string(domain::kKeepLabel), "1"}, {"team", "x"}};
+  });
+  const JobId from_then_on = Add("b");
+  const JobId other = Add("c");
+  for (const JobId job : {from_its_spec, from_then_on, other}) {
+    Cancel(job, 2000);
+  }
+  ASSERT_TRUE(queue_->SetLabels(from_then_on, {{std::string(domain::kKeepLabel), ""}}).ok());
+  ASSERT_TRUE(queue_->SetLabels(other, {{"keeper", "keep"}}).ok());
+  EXPECT_EQ(*queue_->EndedBefore(9000, 9), std::vector<JobId>{other});
+  ASSERT_TRUE(queue_->SetLabels(from_its_spec, {{"team", "x"}}).ok());
+  const std::vector<JobId> free = {from_its_spec, other};
+  EXPECT_EQ(*queue_->EndedBefore(9000, 9), free);
+  EXPECT_EQ(*queue_->EndedBefore(9000, 1), std::vector<JobId>{from_its_spec});
+}
+
+TEST_P(EveryQueuesRecords, ATreesBytesAreKnownInTheProjectsThatReferToIt) {
+  const JobId job = Add("a");
+  const std::string project = queue_->GetJob(job)->project;
+  ASSERT_TRUE(queue_->AddTree(job, SampleTree("large"), 10'000'000'000).ok());
+  EXPECT_EQ(*queue_->TreeBytes(project, SampleTree("large")), 10'000'000'000);
+  EXPECT_EQ(*queue_->TreeBytes("another", SampleTree("large")), 0);
+  EXPECT_EQ(*queue_->TreeBytes(project, SampleTree("unknown")), 0);
 }
 
 TEST_P(EveryQueuesRecords, AReplacedSessionIsGivenNothing) {
