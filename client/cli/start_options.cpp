@@ -36,8 +36,8 @@ Result<std::int64_t> ParseTimeSpan(std::string_view text) {
       count <= domain::kLongestStartWithinMs / row->second) {
     return count * row->second;
   }
-  return InvalidArgument("is '" + std::string(text) +
-                         "', expected a time of up to a year: 90s, 10m, 2h or 1d");
+  return InvalidArgument("'" + std::string(text) +
+                         "' is no time, expected one of up to a year, such as 90s, 10m, 2h or 1d");
 }
 
 void StartOptions::AddTo(cli::CommandSpec& spec) {

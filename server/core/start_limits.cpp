@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/core/get_job.h"
+#include "server/sched/explain.h"
 
 namespace tyllm::server::core {
 
@@ -44,7 +45,11 @@ domain::Failure NotStarted(const domain::JobView& job) {
   std::string message =
       "none of its tasks began within " + InWords(job.spec.start_within_ms.value_or(0));
   if (waits != nullptr) {
-    message += "; at the end, " + waits->label + ": " + waits->pending->message;
+    std::string why = waits->pending->message;
+    if (why.ends_with(sched::kWaitsForWorker)) {
+      why.resize(why.size() - sched::kWaitsForWorker.size());
+    }
+    message += "; at the end, " + waits->label + ": " + why;
   }
   return {.blame = domain::Blame::kFarm,
           .reason = std::string(domain::kNotStartedReason),

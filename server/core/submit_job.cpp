@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/core/submit_job.h"
 
-#include <algorithm>
-#include <iterator>
+#include <utility>
 
 #include "common/domain/job_changes.h"
 #include "common/format/json_text.h"
@@ -13,6 +12,7 @@
 #include "server/core/job_inputs.h"
 #include "server/core/once.h"
 #include "server/core/validate_job.h"
+#include "server/sched/explain.h"
 
 namespace tyllm::server::core {
 
@@ -120,9 +120,18 @@ boost::asio::awaitable<Result<std::vector<domain::Problem>>> WhyNobodyTakesIt(
     co_return problems;
   }
   TYLLM_CO_ASSIGN(domain::Validation validation, co_await ValidateJob(farm, request));
-  std::ranges::copy_if(
-      validation.problems, std::back_inserter(problems),
-      [](const domain::Problem& one) { return one.reason == domain::kNoWorkerReason; });
+  for (domain::Problem& one : validation.problems) {
+    if (one.reason != domain::kNoWorkerReason) {
+      continue;
+    }
+    if (one.message.ends_with(sched::kWaitsForWorker)) {
+      one.message.resize(one.message.size() - sched::kWaitsForWorker.size());
+    }
+    one.message +=
+        "; start a worker that can take it, ask for less of one, or let the job wait (without "
+        "refuse_if_no_worker)";
+    problems.push_back(std::move(one));
+  }
   co_return problems;
 }
 

@@ -121,7 +121,7 @@ Pending NoWorker(const PendingTask& task, std::span<const Online> online, const 
     pending.message = "none of " + Workers(static_cast<std::int32_t>(offers.size())) +
                       " can take it: " + Joined(lacks);
   }
-  pending.message += "; it waits for a worker that can";
+  pending.message += kWaitsForWorker;
   return pending;
 }
 

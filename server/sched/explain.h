@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/domain/pending.h"
@@ -13,6 +14,9 @@
 #include "server/sched/placement.h"
 
 namespace tyllm::server::sched {
+
+/// The end of what is said of a task that no worker can take: not of one that does not wait.
+inline constexpr std::string_view kWaitsForWorker = "; it waits for a worker that can";
 
 /// A task that has not begun, as far as its waiting goes.
 struct PendingTask {
