@@ -7,6 +7,7 @@
 
 #include "worker/die/lanes.h"
 #include "worker/die/part.h"
+#include "worker/die/row_lanes.h"
 
 namespace tyllm::die {
 
@@ -130,6 +131,31 @@ void ScoreBlocks(const Query* queries, const std::uint16_t* keys, std::size_t fi
   }
 }
 
+#if TYLLM_DIE_AVX512
+/// The same of 16 keys, each pair of blocks in one register: what a lane sums in which order is
+/// what it sums there.
+template <int HeadSize, int Count>
+void ScoreBlockPair(const Query* queries, const std::uint16_t* keys, std::size_t first) {
+  const std::uint16_t* const low = keys + first * HeadSize;
+  const std::uint16_t* const high = low + HeadSize * kLanes;
+  RowFloats sums[Count][2];
+  for (int i = 0; i < Count * 2; ++i) {
+    sums[i / 2][i % 2] = FillRows(0);
+  }
+  for (int i = 0; i < HeadSize; i += 2) {
+    for (int half = 0; half < 2; ++half) {
+      const RowFloats key = LoadRowHalves(low + (i + half) * kLanes, high + (i + half) * kLanes);
+      for (int q = 0; q < Count; ++q) {
+        sums[q][half] = MultiplyAdd(key, FillRows(queries[q].x[i + half]), sums[q][half]);
+      }
+    }
+  }
+  for (int q = 0; q < Count; ++q) {
+    StoreRows(queries[q].scores + first, Add(sums[q][0], sums[q][1]));
+  }
+}
+#endif
+
 /// Turns the first query.length scores into weights that are not yet divided by their sum, which is
 /// returned; the rest up to `end` become zeros.
 template <int HeadSize>
@@ -165,27 +191,27 @@ float Weigh(const Query& query, std::size_t end) {
 template <int HeadSize, int Part, int Count>
 void MixPart(const Query* queries, const std::uint16_t* values, std::size_t begin, std::size_t end,
              int column) {
-  Floats sums[Count][Part / kLanes];
+  RowFloats sums[Count][Part / kRowBlock];
   for (int q = 0; q < Count; ++q) {
-    for (int i = 0; i < Part / kLanes; ++i) {
-      sums[q][i] = Load(queries[q].out + column + i * kLanes);
+    for (int i = 0; i < Part / kRowBlock; ++i) {
+      sums[q][i] = LoadRows(queries[q].out + column + i * kRowBlock);
     }
   }
   for (std::size_t p = begin; p < end; ++p) {
-    Floats value[Part / kLanes];
-    for (int i = 0; i < Part / kLanes; ++i) {
-      value[i] = LoadHalves(values + p * HeadSize + column + i * kLanes);
+    RowFloats value[Part / kRowBlock];
+    for (int i = 0; i < Part / kRowBlock; ++i) {
+      value[i] = LoadRowHalves(values + p * HeadSize + column + i * kRowBlock);
     }
     for (int q = 0; q < Count; ++q) {
-      const Floats weight = Fill(queries[q].scores[p]);
-      for (int i = 0; i < Part / kLanes; ++i) {
+      const RowFloats weight = FillRows(queries[q].scores[p]);
+      for (int i = 0; i < Part / kRowBlock; ++i) {
         sums[q][i] = MultiplyAdd(value[i], weight, sums[q][i]);
       }
     }
   }
   for (int q = 0; q < Count; ++q) {
-    for (int i = 0; i < Part / kLanes; ++i) {
-      Store(queries[q].out + column + i * kLanes, sums[q][i]);
+    for (int i = 0; i < Part / kRowBlock; ++i) {
+      StoreRows(queries[q].out + column + i * kRowBlock, sums[q][i]);
     }
   }
 }
@@ -194,9 +220,9 @@ void MixPart(const Query* queries, const std::uint16_t* values, std::size_t begi
 /// registers.
 template <int HeadSize, int Count>
 constexpr int PartOf() {
-  int part = 64 / Count;
+  int part = (TYLLM_DIE_AVX512 ? 128 : 64) / Count;
   while (HeadSize % part != 0) {
-    part -= kLanes;
+    part -= kRowBlock;
   }
   return part;
 }
@@ -205,6 +231,7 @@ constexpr int PartOf() {
 /// first-level cache while the parts of a head pass by.
 template <int HeadSize, int Count>
 void Mix(const Query* queries, const std::uint16_t* values, std::size_t length, const float* sums) {
+  static_assert(HeadSize % kRowBlock == 0);
   constexpr std::size_t kPositions = 64;
   constexpr int kPart = PartOf<HeadSize, Count>();
   for (int q = 0; q < Count; ++q) {
@@ -234,6 +261,18 @@ void AttendTile(const Query* queries, const std::uint16_t* keys, const std::uint
   const std::size_t length = queries[Count - 1].length;
   const std::size_t padded = RoundUp(length, kLanes);
   std::size_t first = 0;
+#if TYLLM_DIE_AVX512
+  if constexpr (Count == kQueryTile) {
+    constexpr std::size_t kPair = 2 * kLanes;
+    for (; first + kPair <= padded; first += kPair) {
+      if (cold) {
+        FetchLines(keys + (first + kPair) * HeadSize, kPair * HeadSize * sizeof(*keys));
+        FetchLines(values + first * HeadSize, kPair * HeadSize * sizeof(*values));
+      }
+      ScoreBlockPair<HeadSize, Count>(queries, keys, first);
+    }
+  }
+#endif
   for (; first + kStep <= padded; first += kStep) {
     if (cold) {
       FetchLines(keys + (first + kStep) * HeadSize, kStep * HeadSize * sizeof(*keys));

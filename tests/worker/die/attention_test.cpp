@@ -90,7 +90,7 @@ TEST(Attention, IsSoftmaxOverEarlierTokens) {
   CheckAgainstDouble<1, 1, 16, 9>();
   CheckAgainstDouble<4, 2, 64, 50>();
   CheckAgainstDouble<7, 1, 128, 30>();
-  CheckAgainstDouble<3, 3, 72, 33>();
+  CheckAgainstDouble<3, 3, 80, 33>();
 }
 
 TEST(Attention, ATokenHasTheSameBitsWhateverTheChunks) {
