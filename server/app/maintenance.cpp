@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "server/app/backup.h"
+#include "server/app/compact.h"
 #include "server/app/data_folder.h"
 #include "server/app/fsck.h"
 #include "server/store/schema.h"
@@ -111,6 +112,25 @@ void DeclareFsck(cli::CommandSpec& spec, NoContext& /*context*/) {
                   {"--digest", "", "also read and digest every blob", &folders->digest},
                   {"--unused", "", "also tell how much nobody refers to", &folders->unused}};
   spec.run = [folders] { return RunFsck(*folders); };
+}
+
+void DeclareCompact(cli::CommandSpec& spec, NoContext& /*context*/) {
+  auto folders = std::make_shared<Folders>();
+  spec.description =
+      "Not while a server runs on it. SQLite keeps the room of rows that are gone for new ones; "
+      "this copies the queue without it, checks the copy and puts it in the queue's place. Until "
+      "then the disk needs room for both.";
+  spec.options = {DataOption(*folders)};
+  spec.run = [folders] {
+    const auto sizes = Compact(LocalFileSystem(), folders->data);
+    if (!sizes.ok()) {
+      return cli::ReportError(sizes.status());
+    }
+    const bool smaller = sizes->after < sizes->before;
+    std::cout << (smaller ? "compacted: " : "nothing to gain, left as it is: ") << sizes->before
+              << " bytes -> " << (smaller ? sizes->after : sizes->before) << " bytes" << std::endl;
+    return cli::ExitCode::kOk;
+  };
 }
 
 void DeclareMigrate(cli::CommandSpec& spec, NoContext& /*context*/) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <fstream>
@@ -10,6 +12,7 @@
 #include "common/base/blob_path.h"
 #include "common/wire/jobs.h"
 #include "server/app/backup.h"
+#include "server/app/compact.h"
 #include "server/app/copy_files.h"
 #include "server/app/copy_request.h"
 #include "server/app/fsck.h"
@@ -17,6 +20,7 @@
 #include "server/store/database.h"
 #include "server/store/sqlite_queue.h"
 #include "tests/support/blob_client.h"
+#include "tests/support/faulty_file_system.h"
 #include "tests/support/http_get.h"
 #include "tests/support/metric_value.h"
 #include "tyllm/v1/jobs.grpc.pb.h"
@@ -115,6 +119,155 @@ TEST_F(Maintenance, ABackupMadeWhileServingBecomesAServerAgain) {
   EXPECT_EQ(Submit(channel, "s", "two"), "j2");
   // j3 was somebody's: it is nobody's now.
   EXPECT_EQ(Submit(channel, "u", "four"), "j1000003");
+}
+
+/// A data folder whose server has gone, with jobs that were deleted since.
+class Compacting : public Maintenance {
+ protected:
+  static constexpr int kKept = 3;
+  static constexpr int kDeleted = 20;
+
+  Compacting() {
+    const auto server = Serve(data_);
+    const auto channel = *wire::MakeChannel(server->grpc_address(), {});
+    const auto jobs = v1::JobService::NewStub(channel);
+    for (int i = 0; i < kKept + kDeleted; ++i) {
+      ids_.push_back(Submit(channel, "r" + std::to_string(i), "one", 60));
+    }
+    while (ids_.size() > kKept) {
+      Delete(*jobs, ids_.back());
+      ids_.pop_back();
+    }
+  }
+
+  static void Delete(v1::JobService::Stub& jobs, const std::string& id) {
+    CallContext cancelling;
+    v1::CancelJobRequest cancel;
+    cancel.set_job_id(id);
+    v1::CancelJobResponse cancelled;
+    EXPECT_TRUE(jobs.CancelJob(&cancelling, cancel, &cancelled).ok());
+    CallContext deleting;
+    v1::DeleteJobRequest remove;
+    remove.set_job_id(id);
+    v1::DeleteJobResponse removed;
+    EXPECT_TRUE(jobs.DeleteJob(&deleting, remove, &removed).ok());
+  }
+
+  /// A fresh copy of what the server left, so that each try begins with the same.
+  Path Fresh() {
+    const Path data = folder_ / "again";
+    fs::remove_all(data);
+    fs::copy(data_, data, fs::copy_options::recursive);
+    return data;
+  }
+
+  void ExpectWorks(const Path& data) {
+    EXPECT_TRUE(ProblemsOf(data).empty());
+    const auto queue = store::OpenSqliteQueue({.file = data / "queue.db"});
+    ASSERT_TRUE(queue.ok()) << queue.status().ToString();
+    for (const std::string& id : ids_) {
+      EXPECT_TRUE((*queue)->GetJob(*domain::JobId::Parse(id)).ok()) << id;
+    }
+    EXPECT_EQ((*queue)->CountJobs()->at(domain::JobState::kQueued), kKept);
+  }
+
+  const Path data_ = folder_ / "left";
+
+ private:
+  std::vector<std::string> ids_;
+};
+
+TEST_F(Compacting, TheQueueIsSmallerAndHasAllThatItHad) {
+  const Path data = Fresh();
+  const std::uint64_t before = fs::file_size(data / "queue.db");
+  const auto sizes = Compact(LocalFileSystem(), data);
+  ASSERT_TRUE(sizes.ok()) << sizes.status().ToString();
+  EXPECT_LT(sizes->after + kDeleted * 10'000, before);
+  EXPECT_EQ(fs::file_size(data / "queue.db"), sizes->after);
+  EXPECT_TRUE(fs::is_empty(data / "copies"));
+  ExpectWorks(data);
+  const auto again = Compact(LocalFileSystem(), data);
+  ASSERT_TRUE(again.ok()) << again.status().ToString();
+  EXPECT_LE(fs::file_size(data / "queue.db"), sizes->after);
+  EXPECT_TRUE(fs::is_empty(data / "copies"));
+  ExpectWorks(data);
+}
+
+// Ids that were given out are nobody's afterwards.
+TEST_F(Compacting, IdsGoOnFromWhereTheyWere) {
+  const Path data = Fresh();
+  ASSERT_TRUE(Compact(LocalFileSystem(), data).ok());
+  const auto server = Serve(data);
+  EXPECT_EQ(Submit(*wire::MakeChannel(server->grpc_address(), {}), "new", "new"), "j24");
+  EXPECT_EQ(Compact(LocalFileSystem(), data).status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST_F(Compacting, AfterAFailureAtAnyChangeTheQueueIsThereAndCanBeCompacted) {
+  int healthy = 0;
+  for (bool done = false; !done; ++healthy) {
+    SCOPED_TRACE("at change " + std::to_string(healthy));
+    const Path data = Fresh();
+    testing::FaultyFileSystem faulty(healthy);
+    done = Compact(faulty, data).ok();
+    EXPECT_EQ(faulty.failed(), !done);
+    ExpectWorks(data);
+    const auto again = Compact(LocalFileSystem(), data);
+    EXPECT_TRUE(again.ok()) << again.status().ToString();
+    EXPECT_TRUE(fs::is_empty(data / "copies"));
+    ExpectWorks(data);
+  }
+  EXPECT_GT(healthy, 5);
+}
+
+TEST_F(Compacting, KilledAtAnyChangeItLeavesAQueueThatWorks) {
+  bool killed = true;
+  for (int healthy = 0; killed; ++healthy) {
+    SCOPED_TRACE("at change " + std::to_string(healthy));
+    const Path data = Fresh();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      testing::FaultyFileSystem faulty(healthy, testing::FaultyFileSystem::Fault::kKills);
+      ::_exit(Compact(faulty, data).ok() ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    killed = WIFSIGNALED(status);
+    EXPECT_TRUE(killed || WEXITSTATUS(status) == 0);
+    ExpectWorks(data);
+    EXPECT_TRUE(Compact(LocalFileSystem(), data).ok());
+    ExpectWorks(data);
+  }
+}
+
+class AlmostFull final : public testing::FaultyFileSystem {
+ public:
+  AlmostFull() : FaultyFileSystem(std::numeric_limits<int>::max()) {}
+
+  Result<std::uint64_t> FreeBytes(const Path& /*path*/) override { return std::uint64_t{1} << 20; }
+};
+
+TEST_F(Compacting, WithoutRoomForTheCopyNothingIsDone) {
+  const Path data = Fresh();
+  const std::uint64_t before = fs::file_size(data / "queue.db");
+  AlmostFull disk;
+  const Status status = Compact(disk, data).status();
+  EXPECT_EQ(status.code(), StatusCode::kResourceExhausted) << status.ToString();
+  EXPECT_NE(status.message().find("1048576 bytes free"), std::string::npos) << status.message();
+  EXPECT_EQ(fs::file_size(data / "queue.db"), before);
+  ExpectWorks(data);
+}
+
+TEST_F(Compacting, AQueueThatIsNotSoundIsLeftAlone) {
+  const Path data = Fresh();
+  {
+    const auto database = store::Database::Open(data / "queue.db", {});
+    ASSERT_TRUE(database.ok()) << database.status().ToString();
+    ASSERT_TRUE((*database)->Execute("UPDATE projects SET stored_bytes = stored_bytes + 1").ok());
+  }
+  const Status status = Compact(LocalFileSystem(), data).status();
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << status.ToString();
+  EXPECT_NE(status.message().find("is not sound"), std::string::npos) << status.message();
+  EXPECT_TRUE(fs::is_empty(data / "copies"));
 }
 
 TEST_F(Maintenance, FsckCountsWhatNobodyNames) {
