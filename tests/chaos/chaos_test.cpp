@@ -98,6 +98,9 @@ class Chaos : public ::testing::Test {
     }
     spec.set_project("p" + std::to_string(Below(3)));
     spec.set_priority(static_cast<int>(Below(3)));
+    if (Below(5) == 0) {
+      spec.set_start_within_ms(2'000 + Below(20'000));
+    }
     return request;
   }
 

@@ -104,6 +104,11 @@ constexpr Invariant kInvariants[] = {
     {"a request has no job",
      "SELECT request_id FROM requests WHERE method IN ('SubmitJob', 'RetryJob') AND job NOT IN "
      "(SELECT id FROM jobs) AND job NOT IN (SELECT job FROM requests WHERE method = 'DeleteJob')"},
+    {"a job that was given up had begun",
+     "SELECT 'j' || j.id FROM jobs AS j WHERE json_extract(j.failure, '$.reason') = 'NOT_STARTED' "
+     "AND EXISTS(SELECT 1 FROM tasks AS t JOIN attempts AS a ON a.task = t.id WHERE t.job = j.id)"},
+    {"a job that has ended may still be given up",
+     "SELECT 'j' || id FROM jobs WHERE start_by_ms IS NOT NULL"},
     {"a foreign key points nowhere", "PRAGMA foreign_key_check"},
 };
 

@@ -179,6 +179,15 @@ void Ledger::CheckPriority(const v1::Job& job) const {
 }
 
 void Ledger::CheckEnd(const v1::Job& job) const {
+  if (job.failure().reason() == "NOT_STARTED") {
+    EXPECT_EQ(job.state(), v1::JOB_STATE_FAILED) << job.id();
+    EXPECT_GT(accepted_.at(job.id()).spec().start_within_ms(), 0) << job.id() << " had no limit";
+    for (const v1::Task& task : job.tasks()) {
+      EXPECT_EQ(task.attempt(), 0)
+          << job.id() << " was given up, and " << task.id() << " had begun";
+    }
+    return;
+  }
   const std::string behaviour = BehaviourOf(accepted_.at(job.id()));
   const v1::JobState due = behaviour == "fail" ? v1::JOB_STATE_FAILED : v1::JOB_STATE_SUCCEEDED;
   const bool cancelled = job.state() == v1::JOB_STATE_CANCELLED && cancel_asked_.contains(job.id());
