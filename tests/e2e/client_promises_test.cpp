@@ -50,6 +50,26 @@ int Interrupt(ChildProcess& client) {
   return exit.ok() ? exit->code : -1;
 }
 
+TEST(ClientPromises, AJobThatCannotStartIsRefusedOrGivenUpWhereThatIsAskedFor) {
+  Farm farm;
+  farm.StartServer();
+  const Ran refused = farm.Client(QuickQuantization({"--refuse-if-no-worker"}));
+  EXPECT_EQ(refused.code, 7) << refused.err;
+  EXPECT_NE(refused.err.find("no worker is online"), std::string::npos) << refused.err;
+  EXPECT_EQ(farm.Client({"list", "--json"}).Json().size(), 0U);
+  const Ran given_up = farm.Client(QuickQuantization({"--start-within", "1s", "--wait"}));
+  EXPECT_EQ(given_up.code, 16) << given_up.err;
+  EXPECT_NE(given_up.err.find("NOT_STARTED (blame: farm): none of its tasks began within 1 s; at "
+                              "the end, quantize: no worker is online"),
+            std::string::npos)
+      << given_up.err;
+  EXPECT_NE(given_up.err.find("tyllm-client retry j1"), std::string::npos) << given_up.err;
+  EXPECT_EQ(farm.Client(QuickQuantization({"--start-within", "soon"})).code, 2);
+  const Ran mine = farm.Client({"list", "--mine"});
+  EXPECT_EQ(mine.code, 7) << "without certificates nobody has a name";
+  EXPECT_NE(mine.err.find("--tls-cert"), std::string::npos) << mine.err;
+}
+
 TEST(ClientPromises, CtrlCLeavesTheJobAloneAndNamesTheCommandThatComesBack) {
   Farm farm;
   farm.StartServer();
