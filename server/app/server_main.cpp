@@ -117,7 +117,7 @@ int main(int argc, char** argv) {
   spec.description =
       "Queues jobs, hands their tasks to workers, keeps models and results. Settings come from the"
       " file, the environment (TYLLM_SERVER_...) and flags, in rising precedence. Besides:"
-      " tyllm-server backup|restore|fsck|migrate --help.";
+      " tyllm-server backup|restore|fsck|compact|migrate --help.";
   spec.examples = {"tyllm-server --data /srv/tyllm --with-worker",
                    "tyllm-server --config /etc/tyllm/server.toml --print-config"};
   spec.options = options.Declare();
