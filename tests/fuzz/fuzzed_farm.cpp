@@ -13,9 +13,11 @@
 #include "common/wire/job_changes.h"
 #include "common/wire/jobs.h"
 #include "common/wire/projects.h"
+#include "common/wire/results.h"
 #include "common/wire/workers.h"
 #include "server/core/append_log.h"
 #include "server/core/cancel_job.h"
+#include "server/core/forget_results.h"
 #include "server/core/get_job.h"
 #include "server/core/list_jobs.h"
 #include "server/core/list_workers.h"
@@ -181,12 +183,14 @@ std::optional<Status> SetProject(FuzzedFarm& farm, std::string_view bytes) {
 std::optional<Status> ListAll(FuzzedFarm& farm, std::string_view /*bytes*/) {
   const auto workers = farm.Await(server::core::ListWorkers(farm.farm()));
   TYLLM_CHECK(workers.ok());
-  CheckReadable(*workers);
+  for (const domain::WorkerView& worker : *workers) {
+    CheckReadable(worker);
+  }
   return farm.Await(server::core::ListProjects(farm.farm())).status();
 }
 
 // The corpus names methods by their numbers here: add at the end.
-constexpr std::array<Method, 14> kMethods = {
+constexpr std::array<Method, 15> kMethods = {
     Unary<v1::SubmitJobRequest, server::core::SubmitJob>,
     OnJob<v1::GetJobRequest, server::core::GetJob>,
     Unary<v1::ListJobsRequest, server::core::ListJobs>,
@@ -201,6 +205,7 @@ constexpr std::array<Method, 14> kMethods = {
     ListAll,
     Unary<v1::RetryJobRequest, server::core::RetryJob>,
     Unary<v1::UpdateJobRequest, server::core::UpdateJob>,
+    Unary<v1::ForgetResultsRequest, server::core::ForgetResults>,
 };
 
 }  // namespace
