@@ -74,8 +74,10 @@ TEST(Client, WorkersAreCordonedByAPattern) {
   farm.StartWorker("gpu-1");
   farm.StartWorkerBeside("gpu-2", {});
   farm.StartWorkerBeside("cpu-1", {});
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (farm.Client({"workers", "--json"}).Json().size() < 3) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "not all workers have called";
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // asks a process
   }
   const format::Json set = farm.Client({"worker", "cordon", "gpu-*", "--json"}).Json();
   ASSERT_EQ(set.size(), 2U);
